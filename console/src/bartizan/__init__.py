@@ -1,0 +1,1 @@
+"""Bartizan: the Console and the command line."""

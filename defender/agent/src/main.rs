@@ -1,0 +1,6 @@
+//! The Defender: `defender app-embedded | fargate sidecar | fargate entrypoint | fargate healthcheck`.
+#![forbid(unsafe_code)]
+
+mod enforcement;
+
+fn main() {}

@@ -1,0 +1,112 @@
+//! What the workload did: the values that a policy judges. Field names are those of `contract/audit.schema.json`.
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that the workload is about to do, or that the Defender itself has to report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Event {
+    /// A program is about to run its first instruction.
+    Process(ProcessEvent),
+    /// A name is about to be looked up.
+    Lookup(LookupEvent),
+    /// A connection is about to be made, or a datagram to be sent.
+    Connection(ConnectionEvent),
+    /// Something that happened to the Defender.
+    Defender(DefenderEvent),
+}
+
+/// A program start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessEvent {
+    /// Resolved absolute path of the executable that the kernel loaded (`/proc/PID/exe`).
+    pub path: String,
+    /// The path that was passed to execve (made absolute), for a script the script's.
+    pub invoked: String,
+    /// The argument vector, scrubbed of secrets and capped before it is reported.
+    pub arguments: Vec<String>,
+    /// Process id as the workload sees it.
+    pub pid: u32,
+    /// Parent process id.
+    pub parent_pid: u32,
+    /// Executable path of the parent; empty when unknown.
+    pub parent_path: String,
+    /// Effective user id.
+    pub user: u32,
+    /// True for the first program of the workload, the one that the Defender starts.
+    pub main: bool,
+    /// True when the kernel loaded an interpreter for a `#!` script at `invoked`.
+    pub interpreted: bool,
+    /// True when `invoked` is, or links to, the very file at `path`.
+    pub invoked_is_exe: bool,
+}
+
+/// A DNS look-up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LookupEvent {
+    /// The name asked for, lower-case, without trailing dot.
+    pub name: String,
+    /// The record type as text (`A`, `AAAA`, `TYPE65`).
+    pub record_type: String,
+    /// The asking process; 0 when unknown.
+    pub pid: u32,
+    /// Executable path of the asking process; empty when unknown.
+    pub path: String,
+}
+
+/// A TCP connection or a UDP datagram.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionEvent {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Destination, IPv4-mapped IPv6 already made IPv4.
+    pub address: IpAddr,
+    /// Destination port.
+    pub port: u16,
+    /// The connecting process.
+    pub pid: u32,
+    /// Its executable path; empty when unknown.
+    pub path: String,
+    /// True when the destination is a resolver whose traffic passes the Defender's own DNS proxy.
+    pub resolver: bool,
+}
+
+/// Transport protocol of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// A notice of the Defender about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DefenderEvent {
+    /// What happened.
+    pub notice: Notice,
+    /// One sentence for people.
+    pub detail: String,
+    /// How many times, or how many things, where that means something.
+    pub count: u64,
+}
+
+/// Kinds of notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Notice {
+    /// The application was started before any policy could be had (fail mode `open`).
+    StartedWithoutPolicy,
+    /// The spool was full: `count` audits were given up.
+    AuditsDropped,
+    /// The platform allows no enforcement; `detail` says why.
+    NotEnforcing,
+    /// Somebody tried to attach to the relay as a container that they are not.
+    AttachRefused,
+}

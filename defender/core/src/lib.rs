@@ -1,0 +1,16 @@
+//! The pure part of the Defender: policy, decisions, messages.
+//!
+//! Nothing here reads a file, a socket, the environment or a clock. Whatever is needed comes in as a value, and
+//! every effect goes out as one: an [`Event`] and a [`CompiledPolicy`] make a [`Decision`].
+#![forbid(unsafe_code)]
+
+mod audit;
+mod decide;
+mod event;
+mod glob;
+mod policy;
+
+pub use audit::{Audit, AuditDraft, Reason};
+pub use decide::{Decision, Violation, decide};
+pub use event::{ConnectionEvent, DefenderEvent, Event, LookupEvent, Notice, ProcessEvent, Protocol};
+pub use policy::{CompiledPolicy, DefenderPolicy, DnsPolicy, Effect, NetworkPolicy, PolicyError, PortRange, ProcessPolicy};

@@ -1,0 +1,1 @@
+//! The only unsafe code of the Defender. Everything that leaves this crate is safe to call.
