@@ -1,0 +1,98 @@
+# `make help` explains the targets. Everything that is made lies in .venv/, .cache/ and defender/target/.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test build setup lint format bench gen gen-check clean test-python test-rust test-arm64 test-e2e
+
+PYTHON := .venv/bin/python
+HOST_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+ARM64_TARGET := aarch64-unknown-linux-gnu
+DEFENDER := defender/target/$(or $(HOST_TARGET),x86_64-unknown-linux-gnu)/release/defender
+DEFENDER_ARM64 := defender/target/$(ARM64_TARGET)/release/defender
+RUST_SOURCES := $(shell find defender -path defender/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' -o -name config.toml \) -print)
+# `ring` has assembly and C for arm64; Debian's cross compiler builds them.
+ARM64_ENV := CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar
+export BARTIZAN_DEFENDER ?= $(CURDIR)/$(DEFENDER)
+export BARTIZAN_SECCOMP_PROFILE ?= $(CURDIR)/.cache/seccomp.json
+
+##@ Use
+
+run: build ## Start the Console and a protected demo shop, attack it, stay until Ctrl-C
+	@$(PYTHON) examples/demo.py
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Develop
+
+build: .cache/setup.done .venv/installed ## Build everything once: virtual environment, Defender for amd64 and arm64
+	@$(MAKE) --no-print-directory $(DEFENDER) $(DEFENDER_ARM64)
+
+test: build lint test-rust test-python test-arm64 test-e2e bench-smoke ## Set up, then run every check and test
+
+lint: build ## Formatters, linters, types, import rules, dependency rules, generated files
+	.venv/bin/ruff format --check console e2e examples scripts
+	.venv/bin/ruff check console e2e examples scripts
+	cd console && ../.venv/bin/mypy
+	cd console && PYTHONPATH=src ../.venv/bin/lint-imports
+	cd defender && cargo fmt --check
+	cd defender && cargo clippy --quiet --release --all-targets -- -D warnings
+	$(PYTHON) scripts/dependencies.py
+	@$(MAKE) --no-print-directory gen-check
+
+format: build ## Rewrite the sources in the house's format
+	.venv/bin/ruff format console e2e examples scripts
+	.venv/bin/ruff check --fix console e2e examples scripts
+	cd defender && cargo fmt
+
+test-rust: build ## Tests of the Defender on this machine
+	cd defender && cargo test --quiet --release
+
+test-arm64: build ## The Defender's unit tests on arm64, emulated
+	cd defender && $(ARM64_ENV) cargo test --quiet --release --target $(ARM64_TARGET) --lib
+
+test-python: build ## Tests of the Console and the command line
+	cd console && ../.venv/bin/python -m pytest -n 2
+
+test-e2e: build ## The whole system: real Console, real Defender, real containers
+	.venv/bin/python -m pytest -c e2e/pytest.ini e2e
+
+bench: build ## Measure every promised number (docs/spec.md), as ratios within one run
+	$(PYTHON) scripts/bench.py
+
+bench-smoke: build
+	$(PYTHON) scripts/bench.py --quick
+
+gen: build ## Write the generated files anew: contract/openapi.json, contract/*.schema.json
+	$(PYTHON) console/generate.py
+
+gen-check: build
+	$(PYTHON) console/generate.py --check
+
+clean: ## Remove everything that was made
+	rm -rf .venv .cache defender/target console/.mypy_cache console/.ruff_cache .ruff_cache .pytest_cache
+
+##@ Steps (run by the others)
+
+setup: .cache/setup.done ## System packages, Rust toolchain, seccomp profile
+
+.cache/setup.done: scripts/setup.sh scripts/apt-packages.txt
+	@echo "setup: system packages, Rust toolchain, seccomp profile"
+	@sh scripts/setup.sh
+	@touch $@
+
+.venv/installed: console/requirements.lock console/pyproject.toml .cache/setup.done
+	@echo "setup: Python packages into .venv (locked, with hashes)"
+	@python3 -m venv .venv
+	@.venv/bin/pip -q --disable-pip-version-check install --require-hashes -r console/requirements.lock
+	@.venv/bin/pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e console
+	@touch $@
+
+$(DEFENDER): $(RUST_SOURCES) .cache/setup.done
+	@echo "build: Defender for this machine"
+	cd defender && cargo build --quiet --release --locked
+	@touch $@
+
+$(DEFENDER_ARM64): $(RUST_SOURCES) .cache/setup.done
+	@echo "build: Defender for arm64"
+	cd defender && $(ARM64_ENV) cargo build --quiet --release --locked --target $(ARM64_TARGET)
+	@touch $@
