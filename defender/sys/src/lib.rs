@@ -1,1 +1,20 @@
 //! The only unsafe code of the Defender. Everything that leaves this crate is safe to call.
+//!
+//! Each module wraps one facility of Linux and says which manual page it follows. Nothing here decides anything.
+#![cfg(target_os = "linux")]
+
+pub mod abi;
+pub mod bpf;
+pub mod errno;
+pub mod filter;
+pub mod hardening;
+pub mod memory;
+pub mod notify;
+pub mod pidfd;
+pub mod poll;
+pub mod signals;
+pub mod socket;
+pub mod spawn;
+pub mod trace;
+
+pub use errno::{Errno, Result};

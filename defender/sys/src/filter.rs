@@ -1,0 +1,220 @@
+//! The filter that the workload runs under: which system calls are notified, refused, or left alone.
+//!
+//! Nearly every call is decided by its number alone, which the kernel caches as a bitmap since 5.11; only a handful look
+//! at an argument. Calls of another table (32-bit, x32) and `io_uring` would go round the filter and are refused as if the
+//! kernel did not have them.
+use crate::{
+    abi,
+    bpf::{self, Action, Instruction},
+};
+
+/// What the filter needs to know.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Process and thread ids of the Defender, as the workload sees them: calls aimed at them are refused.
+    pub protected: Vec<u32>,
+    /// True when the Defender is not PID 1: a signal to "everybody" would reach it, so that is refused too.
+    pub refuse_broadcast: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Condition {
+    Always,
+    Pointer(u32),
+    AnyBit(u32, u32),
+    Equals(u32, u32),
+}
+
+struct Block {
+    number: i64,
+    cases: Vec<(Condition, Action)>,
+}
+
+const REFUSE: Action = Action::Fail(libc::EPERM);
+const ABSENT: Action = Action::Fail(libc::ENOSYS);
+const EVERYBODY: u32 = u32::MAX;
+
+/// Calls with a process or thread id among their arguments that reaches into that process: (number, argument).
+const AIMED: &[(i64, u32)] = &[
+    (libc::SYS_ptrace, 1),
+    (libc::SYS_process_vm_readv, 0),
+    (libc::SYS_process_vm_writev, 0),
+    (libc::SYS_prlimit64, 0),
+    (libc::SYS_kill, 0),
+    (libc::SYS_tkill, 0),
+    (libc::SYS_tgkill, 0),
+    (libc::SYS_tgkill, 1),
+    (libc::SYS_rt_sigqueueinfo, 0),
+    (libc::SYS_rt_tgsigqueueinfo, 0),
+    (libc::SYS_pidfd_open, 0),
+    (libc::SYS_sched_setscheduler, 0),
+    (libc::SYS_sched_setparam, 0),
+    (libc::SYS_sched_setaffinity, 0),
+    (libc::SYS_sched_setattr, 0),
+    (libc::SYS_setpriority, 1),
+    (libc::SYS_ioprio_set, 1),
+    (libc::SYS_migrate_pages, 0),
+    (libc::SYS_move_pages, 0),
+    (libc::SYS_perf_event_open, 1),
+    (libc::SYS_kcmp, 0),
+    (libc::SYS_kcmp, 1),
+];
+
+/// Builds the program.
+#[must_use]
+pub fn program(options: &Options) -> Vec<Instruction> {
+    let mut program = vec![
+        bpf::load(bpf::ARCHITECTURE),
+        bpf::if_equal(abi::NATIVE, 1, 0),
+        bpf::finish(ABSENT),
+        bpf::load(bpf::NUMBER),
+        bpf::if_at_least(abi::X32_BIT, 0, 1),
+        bpf::finish(ABSENT),
+    ];
+    for block in blocks(options) {
+        program.extend(instructions(&block));
+    }
+    program.push(bpf::finish(Action::Allow));
+    program
+}
+
+fn blocks(options: &Options) -> Vec<Block> {
+    let always = |number, action| Block { number, cases: vec![(Condition::Always, action)] };
+    let mut blocks = vec![
+        always(libc::SYS_execve, Action::Notify),
+        always(libc::SYS_execveat, Action::Notify),
+        always(libc::SYS_connect, Action::Notify),
+        always(libc::SYS_sendmsg, Action::Notify),
+        always(libc::SYS_sendmmsg, Action::Notify),
+        Block {
+            number: libc::SYS_sendto,
+            cases: vec![
+                (Condition::Pointer(4), Action::Notify),
+                (Condition::AnyBit(3, libc::MSG_FASTOPEN as u32), Action::Notify),
+            ],
+        },
+        always(libc::SYS_io_uring_setup, ABSENT),
+        always(libc::SYS_io_uring_enter, ABSENT),
+        always(libc::SYS_io_uring_register, ABSENT),
+    ];
+    blocks.extend(self_protection(options));
+    blocks
+}
+
+fn self_protection(options: &Options) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    for &(number, argument) in AIMED {
+        let mut cases: Vec<_> = options.protected.iter().map(|&id| (Condition::Equals(argument, id), REFUSE)).collect();
+        if options.refuse_broadcast && number == libc::SYS_kill {
+            cases.push((Condition::Equals(argument, EVERYBODY), REFUSE));
+        }
+        match blocks.last_mut().filter(|block| block.number == number) {
+            Some(block) => block.cases.extend(cases),
+            None => blocks.push(Block { number, cases }),
+        }
+    }
+    blocks
+}
+
+/// `if number == N { if case { action } … allow }`; the accumulator holds the number before and after.
+fn instructions(block: &Block) -> Vec<Instruction> {
+    let mut body = Vec::new();
+    for &(condition, action) in &block.cases {
+        match condition {
+            Condition::Always => {}
+            Condition::Pointer(argument) => body.extend([
+                bpf::load(bpf::argument_low(argument)),
+                bpf::if_equal(0, 0, 2),
+                bpf::load(bpf::argument_high(argument)),
+                bpf::if_equal(0, 1, 0),
+            ]),
+            Condition::AnyBit(argument, mask) => {
+                body.extend([bpf::load(bpf::argument_low(argument)), bpf::if_any_bit(mask, 0, 1)]);
+            }
+            Condition::Equals(argument, value) => {
+                body.extend([bpf::load(bpf::argument_low(argument)), bpf::if_equal(value, 0, 1)]);
+            }
+        }
+        body.push(bpf::finish(action));
+    }
+    if !matches!(block.cases.last(), Some((Condition::Always, _))) {
+        body.push(bpf::finish(Action::Allow));
+    }
+    let mut whole = vec![bpf::if_equal(block.number as u32, 0, body.len() as u8)];
+    whole.extend(body);
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bpf::interpreter::{Call, run};
+
+    fn options() -> Options {
+        Options { protected: vec![7, 8, 9], refuse_broadcast: true }
+    }
+
+    fn verdict(number: i64, arguments: [u64; 6]) -> u32 {
+        run(&program(&options()), &Call { number: number as u32, architecture: abi::NATIVE, arguments })
+    }
+
+    #[test]
+    fn program_starts_and_destinations_are_notified() {
+        for number in [libc::SYS_execve, libc::SYS_execveat, libc::SYS_connect, libc::SYS_sendmsg, libc::SYS_sendmmsg] {
+            assert_eq!(Action::Notify.value(), verdict(number, [0; 6]));
+        }
+    }
+
+    #[test]
+    fn sendto_is_notified_with_an_address_or_with_fast_open_only() {
+        assert_eq!(Action::Allow.value(), verdict(libc::SYS_sendto, [3, 1, 1, 0, 0, 0]));
+        assert_eq!(Action::Notify.value(), verdict(libc::SYS_sendto, [3, 1, 1, 0, 1 << 33, 16]));
+        assert_eq!(Action::Notify.value(), verdict(libc::SYS_sendto, [3, 1, 1, 0, 4096, 16]));
+        assert_eq!(Action::Notify.value(), verdict(libc::SYS_sendto, [3, 1, 1, libc::MSG_FASTOPEN as u64, 0, 0]));
+    }
+
+    #[test]
+    fn foreign_tables_and_io_uring_do_not_exist() {
+        let foreign = Call { number: 11, architecture: 0x4000_0003, arguments: [0; 6] };
+        assert_eq!(ABSENT.value(), run(&program(&options()), &foreign));
+        assert_eq!(ABSENT.value(), verdict(i64::from(abi::X32_BIT) + 520, [0; 6]));
+        assert_eq!(ABSENT.value(), verdict(libc::SYS_io_uring_setup, [0; 6]));
+    }
+
+    #[test]
+    fn calls_aimed_at_the_defender_are_refused_and_others_are_not() {
+        for &(number, argument) in AIMED {
+            for id in [7, 8, 9] {
+                let mut arguments = [5; 6];
+                arguments[argument as usize] = id;
+                assert_eq!(REFUSE.value(), verdict(number, arguments), "call {number}, argument {argument}, id {id}");
+            }
+            assert_eq!(Action::Allow.value(), verdict(number, [5; 6]), "call {number}");
+        }
+        assert_eq!(REFUSE.value(), verdict(libc::SYS_kill, [u64::from(EVERYBODY), 9, 0, 0, 0, 0]));
+    }
+
+    #[test]
+    fn everything_else_is_decided_by_its_number_alone() {
+        // What the kernel's bitmap of constant actions needs: no argument is loaded on the way to the verdict.
+        for number in 0..500 {
+            let loads_an_argument = |call: Call| {
+                let program = program(&options());
+                let poisoned = Call { arguments: [u64::MAX; 6], ..call };
+                run(&program, &call) != run(&program, &poisoned)
+            };
+            let aimed = AIMED.iter().any(|&(aimed, _)| aimed == number) || number == libc::SYS_sendto;
+            let call = Call { number: number as u32, architecture: abi::NATIVE, arguments: [0; 6] };
+            assert!(aimed || !loads_an_argument(call), "call {number}");
+        }
+    }
+
+    #[test]
+    fn the_program_fits_the_kernels_limits() {
+        let many = Options { protected: (1..=12).collect(), refuse_broadcast: true };
+        let program = program(&many);
+        assert!(program.len() < 4096);
+        let largest = program.iter().map(|instruction| instruction.jump_false).max().unwrap_or_default();
+        assert!(largest < u8::MAX);
+    }
+}

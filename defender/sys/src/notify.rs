@@ -1,0 +1,103 @@
+//! The listener's end of seccomp notifications (`seccomp_unotify(2)`).
+use std::os::fd::{AsRawFd, BorrowedFd, AsFd, OwnedFd};
+
+use crate::{Errno, Result};
+
+const RECEIVE: u64 = 0xc050_2100;
+const SEND: u64 = 0xc018_2101;
+const ID_VALID: u64 = 0x4008_2102;
+const SET_FLAGS: u64 = 0x4008_2104;
+const SYNC_WAKE_UP: u64 = 1;
+const CONTINUE: u32 = 1;
+
+/// A system call that waits for our answer. Layout of `struct seccomp_notif`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Notification {
+    /// Cookie of this call; valid while the caller waits.
+    pub id: u64,
+    /// Thread id of the caller, as we see it.
+    pub thread: u32,
+    flags: u32,
+    /// Number of the system call.
+    pub number: i32,
+    architecture: u32,
+    instruction_pointer: u64,
+    /// Its arguments; pointers are the caller's.
+    pub arguments: [u64; 6],
+}
+
+#[repr(C)]
+struct Response {
+    id: u64,
+    value: i64,
+    error: i32,
+    flags: u32,
+}
+
+/// What the caller gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// The kernel runs the call as it is now in the caller's memory.
+    Continue,
+    /// The call returns this value.
+    Value(i64),
+    /// The call fails with this error.
+    Fail(Errno),
+}
+
+/// The descriptor on which notifications arrive.
+#[derive(Debug)]
+pub struct Listener(OwnedFd);
+
+impl Listener {
+    pub(crate) fn new(descriptor: OwnedFd) -> Self {
+        let listener = Self(descriptor);
+        let mut flags = SYNC_WAKE_UP;
+        // Since 6.6: the waker gives its processor to the woken. Older kernels refuse, and nothing is lost.
+        let _ = listener.control(SET_FLAGS, &mut flags);
+        listener
+    }
+
+    fn control<T>(&self, request: u64, argument: &mut T) -> Result<()> {
+        // SAFETY: each request is used with the structure that it is made for (see the callers in this file), and the
+        // reference is valid and exclusive for the call.
+        Errno::check(unsafe { libc::ioctl(self.0.as_raw_fd(), request as _, std::ptr::from_mut(argument)) }).map(drop)
+    }
+
+    /// Takes one notification. Call it when poll says that there is one, or it blocks.
+    ///
+    /// # Errors
+    /// `ENOENT` when the caller was killed or interrupted meanwhile, `EINTR` for a signal: both are normal.
+    pub fn receive(&self) -> Result<Notification> {
+        let mut notification = Notification::default();
+        self.control(RECEIVE, &mut notification)?;
+        Ok(notification)
+    }
+
+    /// True while the caller of `id` still waits: what was read of its memory before this was its own.
+    #[must_use]
+    pub fn is_valid(&self, id: u64) -> bool {
+        let mut id = id;
+        self.control(ID_VALID, &mut id).is_ok()
+    }
+
+    /// Answers.
+    ///
+    /// # Errors
+    /// `ENOENT` when nobody waits any more: normal.
+    pub fn reply(&self, id: u64, reply: Reply) -> Result<()> {
+        let (value, error, flags) = match reply {
+            Reply::Continue => (0, 0, CONTINUE),
+            Reply::Value(value) => (value, 0, 0),
+            Reply::Fail(errno) => (0, -errno.0, 0),
+        };
+        self.control(SEND, &mut Response { id, value, error, flags })
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,224 @@
+//! Socket calls on a copied descriptor, with addresses as the caller gave them.
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
+    os::fd::{AsRawFd, BorrowedFd},
+};
+
+use crate::{Errno, Result};
+
+/// Largest address that the kernel takes (`struct sockaddr_storage`).
+pub const LARGEST_ADDRESS: usize = 128;
+
+/// An address as it stands in memory: checked by us, then used by us, so nobody can change it in between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(Vec<u8>);
+
+impl Address {
+    /// Takes the bytes of a `sockaddr`.
+    ///
+    /// # Errors
+    /// `EINVAL` when there are more than the kernel takes.
+    pub fn new(bytes: Vec<u8>) -> Result<Self> {
+        if bytes.len() > LARGEST_ADDRESS { Err(Errno(libc::EINVAL)) } else { Ok(Self(bytes)) }
+    }
+
+    /// Its family (`AF_*`); `AF_UNSPEC` when too short to have one.
+    #[must_use]
+    pub fn family(&self) -> i32 {
+        self.0.first_chunk().map_or(libc::AF_UNSPEC, |family| i32::from(u16::from_ne_bytes(*family)))
+    }
+
+    /// The address and port, when it is a whole IPv4 or IPv6 address.
+    #[must_use]
+    pub fn inet(&self) -> Option<SocketAddr> {
+        let port = u16::from_be_bytes(self.0.get(2..4)?.try_into().ok()?);
+        match self.family() {
+            libc::AF_INET if self.0.len() >= 16 => {
+                let octets: [u8; 4] = self.0.get(4..8)?.try_into().ok()?;
+                Some(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::from(octets), port)))
+            }
+            libc::AF_INET6 if self.0.len() >= 24 => {
+                let octets: [u8; 16] = self.0.get(8..24)?.try_into().ok()?;
+                let scope = self.0.get(24..28).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes);
+                Some(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(octets), port, 0, scope)))
+            }
+            _ => None,
+        }
+    }
+
+    fn parts(&self) -> (*const libc::sockaddr, libc::socklen_t) {
+        (self.0.as_ptr().cast(), self.0.len() as libc::socklen_t)
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        let mut bytes = Vec::with_capacity(28);
+        let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        bytes.extend((family as u16).to_ne_bytes());
+        bytes.extend(address.port().to_be_bytes());
+        match address {
+            SocketAddr::V4(v4) => {
+                bytes.extend(v4.ip().octets());
+                bytes.extend([0; 8]);
+            }
+            SocketAddr::V6(v6) => {
+                bytes.extend(v6.flowinfo().to_ne_bytes());
+                bytes.extend(v6.ip().octets());
+                bytes.extend(v6.scope_id().to_ne_bytes());
+            }
+        }
+        Self(bytes)
+    }
+}
+
+/// What kind of socket a descriptor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// `AF_*`.
+    pub domain: i32,
+    /// `SOCK_STREAM` and so on.
+    pub kind: i32,
+}
+
+impl Kind {
+    /// True for IPv4 and IPv6 sockets.
+    #[must_use]
+    pub fn is_inet(self) -> bool {
+        self.domain == libc::AF_INET || self.domain == libc::AF_INET6
+    }
+
+    /// True for sockets whose every message may go elsewhere.
+    #[must_use]
+    pub fn is_datagram(self) -> bool {
+        self.kind != libc::SOCK_STREAM && self.kind != libc::SOCK_SEQPACKET
+    }
+}
+
+/// Asks the kernel what a descriptor is.
+///
+/// # Errors
+/// `ENOTSOCK` for other files.
+pub fn kind(socket: BorrowedFd<'_>) -> Result<Kind> {
+    Ok(Kind { domain: option(socket, libc::SO_DOMAIN)?, kind: option(socket, libc::SO_TYPE)? })
+}
+
+fn option(socket: BorrowedFd<'_>, name: i32) -> Result<i32> {
+    let (mut value, mut length) = (0_i32, size_of::<i32>() as libc::socklen_t);
+    let pointer = (&raw mut value).cast();
+    // SAFETY: the options asked for are one int, which the pointers describe.
+    Errno::check(unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, pointer, &raw mut length) })?;
+    Ok(value)
+}
+
+/// connect(2) with our own copy of the address.
+///
+/// # Errors
+/// The kernel's answer; `EINPROGRESS` on a non-blocking socket is not a failure.
+pub fn connect(socket: BorrowedFd<'_>, address: &Address) -> Result<()> {
+    let (pointer, length) = address.parts();
+    // SAFETY: the pointer and length describe the bytes of `address`, alive for the call.
+    Errno::check(unsafe { libc::connect(socket.as_raw_fd(), pointer, length) }).map(drop)
+}
+
+/// The local address of an inet socket.
+///
+/// # Errors
+/// The kernel's answer; `EAFNOSUPPORT` for other sockets.
+pub fn local_address(socket: BorrowedFd<'_>) -> Result<SocketAddr> {
+    let mut bytes = vec![0_u8; LARGEST_ADDRESS];
+    let mut length = LARGEST_ADDRESS as libc::socklen_t;
+    // SAFETY: the buffer and its length describe each other.
+    Errno::check(unsafe { libc::getsockname(socket.as_raw_fd(), bytes.as_mut_ptr().cast(), &raw mut length) })?;
+    bytes.truncate(length as usize);
+    Address(bytes).inet().ok_or(Errno(libc::EAFNOSUPPORT))
+}
+
+/// Status flags of the open file description (`O_NONBLOCK` and others).
+///
+/// # Errors
+/// The kernel's answer.
+pub fn status_flags(socket: BorrowedFd<'_>) -> Result<i32> {
+    // SAFETY: integers only.
+    Errno::check(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFL) })
+}
+
+/// Sets the status flags.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn set_status_flags(socket: BorrowedFd<'_>, flags: i32) -> Result<()> {
+    // SAFETY: integers only.
+    Errno::check(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, flags) }).map(drop)
+}
+
+/// One message to send: our own copies of everything that the caller pointed to.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Destination; none on a connected socket.
+    pub address: Option<Address>,
+    /// The bytes.
+    pub payload: Vec<u8>,
+    /// Ancillary data, as it stood in the caller's memory.
+    pub control: Vec<u8>,
+}
+
+/// sendmsg(2); never raises SIGPIPE in this process.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn send(socket: BorrowedFd<'_>, message: &Message, flags: i32) -> Result<usize> {
+    let mut vector = libc::iovec { iov_base: message.payload.as_ptr().cast_mut().cast(), iov_len: message.payload.len() };
+    // SAFETY: an all-zero msghdr is a valid, empty one.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    if let Some(address) = &message.address {
+        let (pointer, length) = address.parts();
+        header.msg_name = pointer.cast_mut().cast();
+        header.msg_namelen = length;
+    }
+    header.msg_iov = &raw mut vector;
+    header.msg_iovlen = 1;
+    if !message.control.is_empty() {
+        header.msg_control = message.control.as_ptr().cast_mut().cast();
+        header.msg_controllen = message.control.len() as _;
+    }
+    // SAFETY: every pointer in the header describes memory of `message`, which the kernel only reads.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, flags | libc::MSG_NOSIGNAL) };
+    Errno::check(sent).map(|length| length as usize)
+}
+
+/// The inode of the descriptor's file: the identity of a socket.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn inode(socket: BorrowedFd<'_>) -> Result<u64> {
+    // SAFETY: an all-zero stat is a valid buffer.
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the buffer is valid for one stat.
+    Errno::check(unsafe { libc::fstat(socket.as_raw_fd(), &raw mut status) })?;
+    Ok(status.st_ino)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_keep_their_meaning_as_bytes() {
+        for text in ["127.0.0.1:53", "203.0.113.9:65535", "[::1]:443", "[2001:db8::7]:1"] {
+            let address: SocketAddr = text.parse().unwrap();
+
+            assert_eq!(Some(address), Address::from(address).inet());
+        }
+    }
+
+    #[test]
+    fn short_and_foreign_addresses_are_no_inet_addresses() {
+        let whole = Address::from("127.0.0.1:53".parse::<SocketAddr>().unwrap());
+        for length in 0..16 {
+            assert_eq!(None, Address::new(whole.0[..length].to_vec()).unwrap().inet());
+        }
+        assert_eq!(None, Address::new(vec![1, 0, b'/', b'x']).unwrap().inet());
+        assert_eq!(Err(Errno(libc::EINVAL)), Address::new(vec![0; 129]));
+    }
+}
