@@ -1,6 +1,4 @@
 //! The Defender: `defender app-embedded | fargate sidecar | fargate entrypoint | fargate healthcheck`.
 #![forbid(unsafe_code)]
 
-mod enforcement;
-
 fn main() {}

@@ -6,6 +6,7 @@
 
 mod audit;
 mod decide;
+pub mod dns;
 mod event;
 mod glob;
 mod policy;

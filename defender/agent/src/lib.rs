@@ -1,0 +1,6 @@
+//! The Defender's parts; `main.rs` puts them together for each mode.
+#![forbid(unsafe_code)]
+
+pub mod dns_proxy;
+pub mod enforcement;
+pub mod supervisor;
