@@ -7,7 +7,7 @@
 //! 3. If it stops with an exec event, the new image is there and nothing of it has run. What was really loaded is judged by
 //!    what cannot be changed any more: `/proc/PID/exe` and the new stack. If it must not run, it is killed.
 //! 4. If it stops in any other way the call failed, and it is let go.
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use defender_core::{Decision, Effect, Event, Notice, ProcessEvent, Reason};
 use defender_sys::{
@@ -26,7 +26,7 @@ pub struct ExecWatch {
     judge: Judge,
     /// The workload's first process, until its program runs.
     main: Option<u32>,
-    seized: HashMap<u32, ()>,
+    seized: HashSet<u32>,
     blind: bool,
 }
 
@@ -34,7 +34,7 @@ impl ExecWatch {
     /// Watches the workload whose first process is `main`.
     #[must_use]
     pub fn new(judge: Judge, main: u32) -> Self {
-        Self { judge, main: Some(main), seized: HashMap::new(), blind: false }
+        Self { judge, main: Some(main), seized: HashSet::new(), blind: false }
     }
 
     /// Answers a notified execve or execveat.
@@ -47,12 +47,9 @@ impl ExecWatch {
                 Err(reply) => reply,
             },
         };
-        // Nobody waits any more: the caller was killed or interrupted, and there is nothing to answer.
-        let gone = listener.reply(call.id, reply).is_err();
-        if reply == Reply::Continue && self.seized.contains_key(&call.thread) {
-            let _ = trace::interrupt(call.thread);
-        }
-        if gone {
+        // When nobody waits any more (the caller was killed or interrupted), the interruption lets the thread go.
+        let _ = listener.reply(call.id, reply);
+        if self.seized.contains(&call.thread) {
             let _ = trace::interrupt(call.thread);
         }
     }
@@ -75,7 +72,7 @@ impl ExecWatch {
             Err(Errno::EPERM) => return Answer::AtTheStop,
             Err(errno) => return Answer::Now(Reply::Fail(errno)),
         };
-        let found = process::find(call.thread, directory, &path, true);
+        let found = process::find(call.thread, directory, &path);
         if !listener.is_valid(call.id) {
             return Answer::Nothing;
         }
@@ -103,7 +100,7 @@ impl ExecWatch {
         };
         let Decision::Prevent(violation) = self.judge.opinion(&Event::Process(event.clone())) else { return Answer::AtTheStop };
         // A script not on an allow list may have an interpreter that is: only the stop knows.
-        if found.script && violation.reason == Reason::ProcessNotAllowed {
+        if violation.reason == Reason::ProcessNotAllowed && process::is_script(thread, &event.path) {
             return Answer::AtTheStop;
         }
         event.arguments = process::arguments_at(thread, vector_at, 64);
@@ -115,12 +112,12 @@ impl ExecWatch {
 
     /// Makes the next stop of a thread ours. Who is traced already cannot be watched; then the policy's effect decides.
     fn seize(&mut self, thread: u32) -> Result<(), Reply> {
-        if self.seized.contains_key(&thread) {
+        if self.seized.contains(&thread) {
             return Ok(());
         }
         match trace::seize(thread) {
             Ok(()) => {
-                self.seized.insert(thread, ());
+                self.seized.insert(thread);
                 Ok(())
             }
             Err(Errno::ESRCH) => Err(Reply::Fail(Errno::ESRCH)),
@@ -155,7 +152,7 @@ impl ExecWatch {
         };
         let invoked = process::invoked_path(process).filter(|invoked| !invoked.starts_with("/dev/fd/"));
         let led_to = invoked.as_deref().and_then(|invoked| process::identity_of(process, invoked));
-        let event = ProcessEvent {
+        let mut event = ProcessEvent {
             invoked: invoked.unwrap_or_else(|| path.clone()),
             path,
             arguments: process::arguments(process),
@@ -164,9 +161,10 @@ impl ExecWatch {
             parent_path: String::new(),
             user: 0,
             main,
-            interpreted: led_to.is_some_and(|(file, script)| script && file != identity),
-            invoked_is_exe: led_to.is_none_or(|(file, _)| file == identity),
+            interpreted: false,
+            invoked_is_exe: led_to.is_none_or(|file| file == identity),
         };
+        event.interpreted = !event.invoked_is_exe && process::is_script(process, &event.invoked);
         self.judge.judge(Event::Process(event), complete)
     }
 

@@ -19,7 +19,7 @@ use std::{
 use defender_core::Notice;
 use defender_sys::{
     Errno, constants, hardening,
-    notify::{Listener, Notification},
+    notify::Notification,
     poll::{self, Interest},
     signals::{self, Signals},
     spawn::{self, Launched},
@@ -99,7 +99,6 @@ fn unfiltered(
 struct Supervisor<'a> {
     launched: Launched,
     signals: &'a Signals,
-    judge: Judge,
     report: &'a dyn TierReport,
     execs: ExecWatch,
     connects: ConnectWatch,
@@ -118,22 +117,23 @@ impl<'a> Supervisor<'a> {
         Self {
             execs: ExecWatch::new(judge.clone(), launched.child),
             connects: ConnectWatch::new(judge.clone(), dns),
-            datagrams: DatagramWatch::new(judge.clone()),
+            datagrams: DatagramWatch::new(judge),
             tier_known: launched.listener.is_none(),
             launched,
             signals,
-            judge,
             report,
         }
     }
 
     fn run(mut self) -> i32 {
         loop {
-            if let Some(code) = self.reap() {
+            let ready = self.wait();
+            if ready.first() == Some(&true)
+                && self.take_signals()
+                && let Some(code) = self.reap()
+            {
                 return code;
             }
-            let ready = self.wait();
-            self.forward_signals();
             let Some(listener) = &self.launched.listener else { continue };
             self.connects.advance(listener, ready.get(2..).unwrap_or_default());
             // ENOENT and EINTR are normal: the caller was killed or interrupted before we looked.
@@ -215,19 +215,16 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    fn forward_signals(&self) {
+    /// Passes signals on to the application; true when one of them was about our children.
+    fn take_signals(&self) -> bool {
+        let mut children = false;
         while let Some(signal) = self.signals.take() {
+            children |= signal == constants::SIGCHLD;
             if !KEPT.contains(&signal) {
                 // It may have ended just now; then the signal has no more meaning.
                 let _ = signals::send(self.launched.child as i32, signal);
             }
         }
-    }
-}
-
-impl Drop for Supervisor<'_> {
-    /// Listening ends with the application. What is left of the workload fails closed.
-    fn drop(&mut self) {
-        let _: (&Judge, Option<Listener>) = (&self.judge, self.launched.listener.take());
+        children
     }
 }

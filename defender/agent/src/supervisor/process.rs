@@ -23,21 +23,19 @@ pub struct Found {
     pub path: String,
     /// Which file it is.
     pub identity: Identity,
-    /// True when it starts with `#!`.
-    pub script: bool,
 }
 
 /// Looks up what execve would load, as the thread `thread` sees it: its root, its working directory, its descriptors.
 ///
 /// # Errors
 /// What the kernel says; `ENOENT` and `ENOTDIR` are final.
-pub fn find(thread: u32, directory: i32, path: &[u8], peek: bool) -> Result<Found> {
+pub fn find(thread: u32, directory: i32, path: &[u8]) -> Result<Found> {
     let seen = as_seen_by(thread, directory, path);
     let handle = fs::OpenOptions::new().read(true).custom_flags(constants::O_PATH).open(&seen)?;
     let status = handle.metadata()?;
     let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle));
     let path = text(fs::read_link(&link)?.into_os_string().into_vec());
-    Ok(Found { path, identity: (status.dev(), status.ino()), script: peek && status.is_file() && is_script(&link) })
+    Ok(Found { path, identity: (status.dev(), status.ino()) })
 }
 
 fn as_seen_by(thread: u32, directory: i32, path: &[u8]) -> std::path::PathBuf {
@@ -56,7 +54,10 @@ fn as_seen_by(thread: u32, directory: i32, path: &[u8]) -> std::path::PathBuf {
     seen.into()
 }
 
-fn is_script(path: &str) -> bool {
+/// True when the file, as `process` sees it, starts with `#!`.
+#[must_use]
+pub fn is_script(process: u32, path: &str) -> bool {
+    let path = format!("/proc/{process}/root{path}");
     let mut start = [0; 2];
     File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
 }
@@ -108,12 +109,11 @@ pub fn absolute(thread: u32, path: &[u8]) -> String {
     normal(&format!("{}/{path}", directory.display()))
 }
 
-/// Which file a path leads to, as `process` sees it; none when there is none. Says too whether it is a script.
+/// Which file a path leads to, as `process` sees it; none when there is none.
 #[must_use]
-pub fn identity_of(process: u32, path: &str) -> Option<(Identity, bool)> {
-    let seen = format!("/proc/{process}/root{path}");
-    let status = fs::metadata(&seen).ok()?;
-    Some(((status.dev(), status.ino()), status.is_file() && is_script(&seen)))
+pub fn identity_of(process: u32, path: &str) -> Option<Identity> {
+    let status = fs::metadata(format!("/proc/{process}/root{path}")).ok()?;
+    Some((status.dev(), status.ino()))
 }
 
 /// The argument vector of a process, capped.
@@ -221,18 +221,18 @@ mod tests {
     #[test]
     fn links_are_followed_and_scripts_recognised() {
         let own = std::process::id();
-        let found = find(own, constants::AT_FDCWD, b"/proc/self/exe", true).unwrap();
+        let found = find(own, constants::AT_FDCWD, b"/proc/self/exe").unwrap();
 
         assert_eq!(executable(own), Some((found.path, found.identity)));
-        assert!(!found.script);
-        assert_eq!(Err(Errno::ENOENT), find(own, constants::AT_FDCWD, b"/nothing/here", false));
+        assert!(!is_script(own, &executable_path(own)));
+        assert_eq!(Err(Errno::ENOENT), find(own, constants::AT_FDCWD, b"/nothing/here"));
     }
 
     #[test]
     fn own_invocation_is_known() {
         let own = std::process::id();
 
-        let (identity, _) = identity_of(own, &invoked_path(own).unwrap()).unwrap();
+        let identity = identity_of(own, &invoked_path(own).unwrap()).unwrap();
 
         assert_eq!(executable(own).unwrap().1, identity);
         assert_eq!(std::env::args().collect::<Vec<_>>(), arguments(own));
