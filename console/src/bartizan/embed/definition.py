@@ -188,7 +188,7 @@ def registrable(definition: TaskDefinition) -> tuple[dict[str, Value], tuple[str
     """Return the definition without what RegisterTaskDefinition does not take, and the names of what was left out.
 
     Tags that describe-task-definition prints beside the definition move into it, less those beginning with `aws:`,
-    which AWS keeps for itself (ECS developer guide, "Tag restrictions"). When nothing is left out it is the same object.
+    which AWS keeps for itself (ECS developer guide, "Tag restrictions"). The same object when nothing is left out.
     """
     value = definition.value
     removed = [key for key in value if key in READ_ONLY]

@@ -2,9 +2,9 @@
 
 `json.loads` forgets the text it read. To change a task definition without touching a byte that is none of our business
 we keep both: the plain value (`node.value`) and the span of every element (`node.start`, `node.end`), as offsets into
-the text. Accepted is exactly what `json.loads` accepts, less NaN and Infinity (not JSON), less duplicate keys (RFC 8259,
-section 4: their meaning is unpredictable), less nesting beyond `DEPTH_LIMIT`; a byte order mark in front is let pass
-and kept.
+the text. Accepted is exactly what `json.loads` accepts, less NaN and Infinity (not JSON), less duplicate keys (their
+meaning is unpredictable: RFC 8259, section 4), less nesting beyond `DEPTH_LIMIT`; a byte order mark in front is let
+pass and kept.
 """
 
 import json
@@ -86,7 +86,7 @@ def pointer(path: tuple[str | int, ...]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
-_WS = r"[ \t\n\r]*"
+_WS = r"[ \t\n\r]*+"
 _SPACE = re.compile(_WS).match
 # Groups: 1 a string without escapes, 2 an opening bracket, 3 a number (4 and 5: what makes it a float), 6 a word; a
 # string with escapes matches none of them and is left to the standard library's scanner.
@@ -94,6 +94,8 @@ _VALUE = re.compile(
     _WS + r'(?:"([^"\\\x00-\x1f]*)"|([{\[])|(-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?)|(true|false|null)|(?="))'
 ).match
 _STRING, _OPEN, _NUMBER, _FRACTION, _EXPONENT, _WORD = 1, 2, 3, 4, 5, 6
+# A whole member whose value is a string without escapes, the separator behind it included: most members are such.
+_PLAIN_MEMBER = re.compile(rf'{_WS}"([^"\\\x00-\x1f]*+)"{_WS}:{_WS}"([^"\\\x00-\x1f]*+)"{_WS}([,}}])').match
 _KEY = re.compile(_WS + r'"([^"\\\x00-\x1f]*)"' + _WS + ":").match
 _QUOTE = re.compile(_WS + '"').match
 _COLON = re.compile(_WS + ":").match
@@ -172,6 +174,17 @@ def _object(text: str, start: int, depth: int) -> Object:
         return Object(start, match.end(), values, members)
     at = start + 1
     while True:
+        match = _PLAIN_MEMBER(text, at)
+        if match is not None:
+            (_, at), (key_start, key_end), (value_start, value_end), _ = match.regs
+            key, plain, after = match.groups()
+            if key in members:
+                raise _duplicate(text, members[key], key_start - 1)
+            members[key] = Member(key_start - 1, key_end + 1, Scalar(value_start - 1, value_end + 1, plain))
+            values[key] = plain
+            if after == "}":
+                return Object(start, at, values, members)
+            continue
         match = _KEY(text, at)
         if match is not None:
             key, key_start, at = match[1], match.start(1) - 1, match.end()
@@ -179,8 +192,7 @@ def _object(text: str, start: int, depth: int) -> Object:
         else:
             key, key_start, key_end, at = _slow_key(text, at)
         if key in members:
-            first = place(text, members[key].key_start)
-            raise EmbedError(f"the key `{key}` is given twice (first in {first})", place(text, key_start))
+            raise _duplicate(text, members[key], key_start)
         node = _value(text, at, depth)
         members[key] = Member(key_start, key_end, node)
         values[key] = node.value
@@ -190,6 +202,12 @@ def _object(text: str, start: int, depth: int) -> Object:
         at = match.end()
         if match[1] == "}":
             return Object(start, at, values, members)
+
+
+def _duplicate(text: str, first: Member, again: int) -> EmbedError:
+    key = json.loads(text[first.key_start : first.key_end])
+    before = place(text, first.key_start)
+    return EmbedError(f"the key `{key}` is given twice (first in {before})", place(text, again))
 
 
 def _slow_key(text: str, at: int) -> tuple[str, int, int, int]:
@@ -213,7 +231,7 @@ _HINTS = (
     ("Infinity", "Infinity is no JSON"),
     ("-Infinity", "Infinity is no JSON"),
     ("{{", "fill in the template first"),
-    ("${", "fill in the template first"),
+    ("$", "fill in the template first"),
     ("<", "fill in the template first"),
 )
 
@@ -228,6 +246,9 @@ def _unexpected(text: str, at: int, wanted: str, *, opened: int | None = None) -
         return EmbedError(f"the text ends where {wanted} should stand{unclosed}", where)
     if text[here] in "]}" and text[:here].rstrip(" \t\n\r").endswith(","):
         return EmbedError(f"a comma stands before `{text[here]}`: remove it", where)
-    hint = next((f": {hint}" for mark, hint in _HINTS if text.startswith(mark, here)), "")
+    from_here = (text[here - 1 : here + 20], text[here : here + 20])
+    hint = next((f": {hint}" for mark, hint in _HINTS if any(part.startswith(mark) for part in from_here)), "")
+    if text.startswith('"', here) and wanted.startswith("`,`"):
+        return EmbedError("a comma is missing before this", where)
     found = text[here] if text[here].isprintable() else f"U+{ord(text[here]):04X}"
     return EmbedError(f"found `{found}` where {wanted} should stand{hint}", where)

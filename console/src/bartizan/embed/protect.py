@@ -128,7 +128,9 @@ def _explained(edits: Sequence[Edit], removed: Sequence[str]) -> tuple[Edit, ...
 
 def _why(made: Edit, removed: Sequence[str]) -> str:
     steps = made.pointer.split("/")
-    if made.pointer == "" or steps[1] in removed:
+    if made.pointer == "":
+        return "what describe-task-definition puts around the definition"
+    if steps[1] in removed:
         return "AWS fills this in and takes it from nobody"
     if len(steps) == 3 and made.replacement:  # noqa: PLR2004 - /containerDefinitions/<index>
         return "the sidecar: brings the Defender and speaks to the Console"

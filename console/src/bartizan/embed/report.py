@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from bartizan.embed.json_text import Value
 
 SIZE_LIMIT = 65_536
@@ -70,7 +72,10 @@ def render_report(report: Report) -> str:
 
 def size(value: Value) -> int:
     """Return the bytes of a value as clients send it: JSON without blanks, UTF-8."""
-    return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    try:
+        return len(msgspec.json.encode(value))
+    except UnicodeEncodeError:  # half a surrogate pair, which clients send as an escape
+        return len(json.dumps(value, separators=(",", ":")))
 
 
 def _headline(report: Report) -> str:

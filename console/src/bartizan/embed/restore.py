@@ -60,15 +60,16 @@ def record(old: Value, new: Value, path: tuple[Key, ...] = ()) -> Iterator[Step]
 def _record_items(old: list[Value], new: list[Value], path: tuple[Key, ...]) -> Iterator[Step]:
     matches = align(old, new)
     for item, match in zip(new, matches, strict=True):
-        known = identity(item)
-        if known is None:
+        if match is not None and old[match] is item:
             continue
+        known = identity(item) or ""
         if match is None:
             yield Step("drop", [*path, known])
         elif not same(old[match], item):
             yield from record(old[match], item, (*path, known))
+    stayed = set(matches)
     for index, item in enumerate(old):
-        if index not in matches:
+        if index not in stayed:
             yield Step("insert", list(path), index=index, old=item)
 
 

@@ -59,10 +59,12 @@ def align(old: list[Value], new: list[Value]) -> list[int | None]:
     both sides have as many.
     """
     front = 0
-    while front < min(len(old), len(new)) and same(old[front], new[front]):
+    while front < min(len(old), len(new)) and (old[front] is new[front] or same(old[front], new[front])):
         front += 1
     back = 0
-    while back < min(len(old), len(new)) - front and same(old[-1 - back], new[-1 - back]):
+    while back < min(len(old), len(new)) - front and (
+        old[-1 - back] is new[-1 - back] or same(old[-1 - back], new[-1 - back])
+    ):
         back += 1
     matches: list[int | None] = list(range(front))
     at, end = front, len(old) - back
@@ -85,6 +87,10 @@ def _sorted(edits: list[Edit]) -> list[Edit]:
     return sorted(edits, key=lambda edit: (edit.start, edit.end))
 
 
+# An element that stays, by its index, or the text and the path of a new one.
+_Slot = int | tuple[str, Path]
+
+
 class _Rewriter:
     """Walks a tree and a value side by side."""
 
@@ -100,7 +106,7 @@ class _Rewriter:
         if isinstance(node, Array) and isinstance(desired, list):
             return self._array(node, desired, path)
         indent = self._indent(node.start)
-        rendered = self._style.render(desired, indent, inline="\n" not in self._text)
+        rendered = self._style.render(desired, indent, inline="\n" not in self._text or None)
         return [Edit(node.start, node.end, rendered, pointer(path))]
 
     def _object(self, node: Object, desired: dict[str, Value], path: Path) -> list[Edit]:
@@ -112,19 +118,19 @@ class _Rewriter:
                 inside += self.edits(member.node, desired[key], (*path, key))
         inline, indent = self._layout(node, spans)
         new = [
-            (self._style.member(key, value, indent, inline=inline), (*path, key))
+            (self._style.member(key, value, indent, inline=inline or None), (*path, key))
             for key, value in desired.items()
             if key not in node.members
         ]
         gone = [(*path, key) for key in node.members if key not in desired]
-        slots: list[int | tuple[str, Path]] = [*kept, *new]
+        slots: list[_Slot] = [*kept, *new]
         return _sorted([*inside, *self._fill(node, spans, slots, gone, path)])
 
     def _array(self, node: Array, desired: list[Value], path: Path) -> list[Edit]:
         spans = [(item.start, item.end) for item in node.items]
         inline, indent = self._layout(node, spans)
         inside: list[Edit] = []
-        slots: list[int | tuple[str, Path]] = []
+        slots: list[_Slot] = []
         matched = set()
         for index, (item, old) in enumerate(zip(desired, align(node.value, desired), strict=True)):
             if old is None:
@@ -134,7 +140,8 @@ class _Rewriter:
             else:
                 slots.append(old)
                 matched.add(old)
-                inside += self.edits(node.items[old], item, (*path, index))
+                if node.items[old].value is not item:
+                    inside += self.edits(node.items[old], item, (*path, index))
         gone: list[Path] = [(*path, index) for index in range(len(spans)) if index not in matched]
         return _sorted([*inside, *self._fill(node, spans, slots, gone, path)])
 
@@ -142,12 +149,15 @@ class _Rewriter:
         self,
         node: Object | Array,
         spans: list[tuple[int, int]],
-        slots: list[int | tuple[str, Path]],
+        slots: list[_Slot],
         gone: list[Path],
         path: Path,
     ) -> list[Edit]:
-        """Return the edits between the elements that stay: removals and insertions of one gap are one edit."""
-        joint = self._joint(node, spans)
+        """Return the edits between the elements that stay.
+
+        Each member of an object gets an edit of its own, so that each can be explained; items of a list that come and
+        go at one place share one.
+        """
         missing = iter(gone)
         edits: list[Edit] = []
         before, news = -1, list[tuple[str, Path]]()
@@ -155,25 +165,56 @@ class _Rewriter:
             if not isinstance(slot, int):
                 news.append(slot)
                 continue
-            removed = slot - before - 1
-            paths = [where for _, where in news] + [next(missing) for _ in range(removed)]
-            if paths:
-                start, end, replacement = self._gap(node, spans, (before, slot), [new for new, _ in news], joint)
-                edits.append(Edit(start, end, replacement, pointer(paths[0] if len(paths) == 1 or news else path)))
+            if slot == before + 1 and not news and slot < len(spans):
+                before = slot
+                continue
+            old = [(spans[index], next(missing)) for index in range(before + 1, slot)]
+            if before < 0 and slot == len(spans):
+                edits += self._refill(node, spans, [*news, *(("", where) for _, where in old)], path)
+            elif isinstance(node, Object):
+                edits += self._members(node, spans, (before, slot), old, news)
+            elif old or news:
+                edits.append(self._items(node, spans, (before, slot), news, path))
             before, news = slot, []
         return edits
 
-    def _gap(
-        self, node: Object | Array, spans: list[tuple[int, int]], gap: tuple[int, int], new: list[str], joint: str
-    ) -> tuple[int, int, str]:
-        before, after = gap
-        if before >= 0:
-            return spans[before][1], spans[after - 1][1], "".join(joint + item for item in new)
-        if after < len(spans):
-            return spans[0][0], spans[after][0], "".join(item + joint for item in new)
+    def _refill(
+        self, node: Object | Array, spans: list[tuple[int, int]], changes: list[tuple[str, Path]], path: Path
+    ) -> list[Edit]:
+        """Fill an element none of whose elements stays."""
+        where = pointer(changes[0][1] if len(changes) == 1 else path)
+        new = [rendered for rendered, _ in changes if rendered]
         if spans and new:
-            return spans[0][0], spans[-1][1], joint.join(new)
-        return node.start + 1, node.end - 1, self._interior(node, new)
+            return [Edit(spans[0][0], spans[-1][1], self._joint(node, spans).join(new), where)]
+        return [Edit(node.start + 1, node.end - 1, self._interior(node, new), where)] if changes else []
+
+    def _members(
+        self,
+        node: Object,
+        spans: list[tuple[int, int]],
+        gap: tuple[int, int],
+        old: list[tuple[tuple[int, int], Path]],
+        new: list[tuple[str, Path]],
+    ) -> list[Edit]:
+        before, after = gap
+        joint = self._joint(node, spans)
+        if before >= 0:
+            ends = [spans[index][1] for index in range(before, after)]
+            edits = [Edit(ends[i], ends[i + 1], "", pointer(where)) for i, (_, where) in enumerate(old)]
+            return edits + [Edit(ends[-1], ends[-1], joint + text, pointer(where)) for text, where in new]
+        starts = [spans[index][0] for index in range(after + 1)]
+        edits = [Edit(starts[i], starts[i + 1], "", pointer(where)) for i, (_, where) in enumerate(old)]
+        return edits + [Edit(starts[-1], starts[-1], text + joint, pointer(where)) for text, where in new]
+
+    def _items(
+        self, node: Array, spans: list[tuple[int, int]], gap: tuple[int, int], new: list[tuple[str, Path]], path: Path
+    ) -> Edit:
+        before, after = gap
+        joint = self._joint(node, spans)
+        where = pointer(new[0][1] if len(new) == 1 else path)
+        if before >= 0:
+            return Edit(spans[before][1], spans[after - 1][1], "".join(joint + text for text, _ in new), where)
+        return Edit(spans[0][0], spans[after][0], "".join(text + joint for text, _ in new), where)
 
     def _interior(self, node: Object | Array, new: list[str]) -> str:
         """Return what stands between the brackets of an element that was, or is to be, empty."""
@@ -205,12 +246,12 @@ class _Rewriter:
             return False, self._indent(node.start) + self._style.unit
         return True, self._indent(node.start)
 
-    def _beside(self, node: Array, item: Value) -> bool:
-        """Return whether `item` goes on one line because its last neighbour of the kind does."""
+    def _beside(self, node: Array, item: Value) -> bool | None:
+        """Return whether the last neighbour of the kind of `item` stands on one line, None when there is none."""
         for other in reversed(node.items):
             if not isinstance(other, Scalar) and other.value and isinstance(other.value, type(item)):
                 return "\n" not in self._text[other.start : other.end]
-        return False
+        return None
 
     def _on_one_line(self, node: Node) -> bool:
         """Return whether an empty element stands inside an object that is written on one line."""
