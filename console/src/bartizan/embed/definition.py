@@ -195,10 +195,11 @@ def registrable(definition: TaskDefinition) -> tuple[dict[str, Value], tuple[str
     kept: dict[str, Value] = {key: item for key, item in value.items() if key not in READ_ONLY} if removed else value
     if definition.wrapper is not None:
         removed += [key for key in definition.wrapper.members if key not in ("taskDefinition", "tags")]
-        tags = _own_tags(definition.wrapper.value.get("tags"))
-        if tags and "tags" not in kept:
-            kept = {**kept, "tags": tags}
-        elif "tags" in definition.wrapper.members and not same(tags, kept.get("tags")):
+        tags = definition.wrapper.value.get("tags")
+        own = _own_tags(tags)
+        if own and "tags" not in kept:
+            kept = {**kept, "tags": own}
+        if "tags" in definition.wrapper.members and not same(tags, kept.get("tags")):
             removed.append("tags")
     return kept, tuple(removed)
 
