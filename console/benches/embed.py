@@ -5,6 +5,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 from bartizan.embed import ImageConfig, ProtectSettings, protect
 
@@ -30,7 +31,7 @@ def settings() -> ProtectSettings:
 
 def definition() -> str:
     """Return a definition of ten containers, the most that AWS takes, in 64 KiB of indented JSON."""
-    containers = [
+    containers: list[dict[str, Any]] = [
         {
             "name": f"service-{index}",
             "image": f"registry.example.com/shop/service-{index}:1.0",

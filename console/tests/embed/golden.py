@@ -8,8 +8,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from bartizan.embed import ImageConfig, Protection, ProtectSettings, protect, render_report
 from tests.embed.samples import VECTORS
+
+from bartizan.embed import ImageConfig, Protection, ProtectSettings, protect, render_report
 
 
 @dataclass(frozen=True, slots=True)

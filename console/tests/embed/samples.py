@@ -134,7 +134,7 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
     names = draw(st.lists(_names, min_size=1, max_size=4, unique=True))
     containers = [{"name": name, **draw(_containers)} for name in names]
     unknown = draw(st.dictionaries(st.sampled_from(["volumes", "zUnknown", "taskRoleArn"]), _others, max_size=2))
-    read_only = draw(st.sampled_from([{}, {"revision": 3}, {"status": "ACTIVE", "registeredAt": 1.5}]))
+    read_only: dict[str, Any] = draw(st.sampled_from([{}, {"revision": 3}, {"status": "ACTIVE", "registeredAt": 1.5}]))
     value = {**unknown, **read_only, "family": draw(_names), "containerDefinitions": containers}
     if draw(st.booleans()):
         value["memory"] = "512"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.embed.samples import layouts, texts
 
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.json_text import DEPTH_LIMIT, Array, Node, Object, parse, pointer
 from bartizan.embed.rewrite import same
-from tests.embed.samples import layouts, texts
 
 _values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -68,7 +68,7 @@ def _nodes(node: Node) -> Iterator[Node]:
 @example("1e400")
 @example("\u00a01")
 def test_accepts_what_the_standard_library_accepts(text: str) -> None:
-    """Any text is accepted exactly when strict `json.loads` without NaN and repeated keys accepts it, as the same value."""
+    """A text is accepted exactly when `json.loads`, without NaN and repeated keys, accepts it, as the same value."""
     expected, actual = _standard(text), _ours(text)
     assert expected[0] == actual[0]
     assert same(expected[1], actual[1])

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
+from tests.embed.samples import NGINX, layouts, task
 
 from bartizan.embed.definition import read
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.launch import ImageConfig, resolve
-from tests.embed.samples import NGINX, layouts, task
 
 
 def _resolve(members: dict[str, Any], image: ImageConfig | None) -> tuple[Any, Any] | None:

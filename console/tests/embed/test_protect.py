@@ -8,11 +8,12 @@ from hmac import new as hmac
 from typing import Any
 
 import pytest
+from tests.embed.samples import BUNDLE, NGINX, by_secret, layouts, settings, task, web
 
 from bartizan.embed import (
     ImageConfig,
-    ProtectSettings,
     Protection,
+    ProtectSettings,
     explain,
     needed_images,
     protect,
@@ -22,7 +23,6 @@ from bartizan.embed import (
 )
 from bartizan.embed.edit import apply
 from bartizan.embed.wrap import UNDO_LABEL, VERSION_LABEL
-from tests.embed.samples import BUNDLE, NGINX, by_secret, layouts, settings, task, web
 
 
 def _protect(value: dict[str, Any], made_with: ProtectSettings | None = None, **images: ImageConfig) -> Protection:
@@ -62,7 +62,7 @@ def test_a_wrapped_container() -> None:
 
 
 def test_the_sidecar() -> None:
-    """The sidecar comes last, with its environment in the order that tools index by, read-only and without capabilities."""
+    """The sidecar comes last: environment in the order that tools index by, read-only, without capabilities."""
     protection = _protect(task(web()))
     sidecar = json.loads(protection.text)["containerDefinitions"][-1]
     undo = sidecar["dockerLabels"].pop(UNDO_LABEL)
@@ -132,7 +132,8 @@ def test_the_image_says_what_is_started() -> None:
 
 def test_bytes_outside_the_edits_stay() -> None:
     """Unknown keys, odd blanks and odd numbers are as they were: what is not under an edit is the same text."""
-    text = '{"family" :"shop",  "zUnknown": 1.50e+3, "containerDefinitions":[\n{"image":"nginx" ,"name":"web","entryPoint":["/a"]}]}'
+    container = '{"image":"nginx" ,"name":"web","entryPoint":["/a"]}'
+    text = '{"family" :"shop",  "zUnknown": 1.50e+3, "containerDefinitions":[\n' + container + "]}"
     protection = protect(text, images={}, settings=settings())
     assert protection.text == apply(text, protection.edits)
     assert all(made.start == made.end for made in protection.edits)
@@ -162,7 +163,7 @@ def test_the_bundle_by_reference() -> None:
 
 
 def test_settings_reach_the_task() -> None:
-    """Fail mode, time limit, file monitoring, essential and the sidecar's name are written where the Defender reads them."""
+    """Fail mode, time limit, file monitoring, essential and the sidecar's name reach the containers."""
     made_with = settings(
         fail_mode="closed", policy_timeout=7, filesystem_monitoring=True, essential=False, sidecar_name="Watch"
     )
@@ -185,7 +186,7 @@ def test_app_id_is_stable() -> None:
 
 
 def test_logs_and_memory() -> None:
-    """The sidecar logs where the first wrapped container does, if it may; memory is reserved only where ECS demands it."""
+    """The sidecar logs where the first wrapped container does; memory is reserved only where ECS demands it."""
     logs = {"logDriver": "awslogs", "options": {"awslogs-group": "shop"}}
     secret = {**logs, "secretOptions": [{"name": "a", "valueFrom": "arn:b"}]}
     assert _containers(_protect(task(web(logConfiguration=logs))))["BartizanDefender"]["logConfiguration"] == logs

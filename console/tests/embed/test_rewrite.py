@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.embed.samples import definitions, layouts
 
 from bartizan.embed.edit import apply
 from bartizan.embed.json_text import parse
 from bartizan.embed.rewrite import align, rewrite, same
-from tests.embed.samples import definitions, layouts
 
 _values = st.recursive(
     st.none()

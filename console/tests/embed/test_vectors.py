@@ -1,16 +1,16 @@
 """The golden cases: whole outputs, reviewed as code."""
 
 import pytest
+from tests.embed.golden import Case, cases
 
 from bartizan.embed import protect, render_report, unprotect, verify
-from tests.embed.golden import Case, cases
 
 _CASES = cases()
 
 
 @pytest.mark.parametrize("case", _CASES, ids=[case.folder.name for case in _CASES])
 def test_golden_case(case: Case) -> None:
-    """The input gives the golden output and report, which is up to date, passes the gate and leads back to the input."""
+    """The input gives the golden output and report; the output is up to date, passes the gate and leads back."""
     protected = (case.folder / "protected.json").read_bytes().decode()
     protection = case.run()
     assert protected == protection.text

@@ -108,7 +108,8 @@ def _against(text: str, found: Embedding, settings: ProtectSettings) -> Iterator
     try:
         protection = protect(text, images={}, settings=settings)
     except EmbedError as error:
-        yield Finding("stale", f"it cannot be protected with these settings: {error.message}", error.where or where)
+        message = f"it cannot be protected with these settings: {error.message}"
+        yield Finding("stale", message, error.where or where, found.sidecar.name)
         return
     if protection.edits:
         places = sorted({made.pointer for made in protection.edits})
