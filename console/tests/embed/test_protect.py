@@ -300,6 +300,15 @@ def test_warnings() -> None:
     assert "all who may read" in _protect(task(web())).report.warnings[0]
 
 
+@pytest.mark.parametrize(("ports", "warned"), [(None, True), ("22, 8084", False), ("18084", True)])
+def test_a_proxy_in_front_of_the_channel(ports: str | None, warned: bool) -> None:  # noqa: FBT001
+    """Where the task's proxy would take the sidecar's connections to the Console, people are told."""
+    properties = [] if ports is None else [{"name": "EgressIgnoredPorts", "value": ports}]
+    proxy = {"containerName": "envoy", "properties": properties}
+    warnings = _protect(task(web(), web(name="envoy"), proxyConfiguration=proxy)).report.warnings
+    assert warned == any("EgressIgnoredPorts" in warning for warning in warnings)
+
+
 def test_the_explanation_names_every_change() -> None:
     """Each changed value is explained by its place and its reason, once."""
     assert explain(_protect(task(web())).edits).splitlines() == [

@@ -153,6 +153,13 @@ def test_a_bomb_is_refused() -> None:
         decode(bomb)
 
 
+def test_a_way_back_too_long_to_read_is_not_written() -> None:
+    """What `unprotect` would refuse to unpack, `protect` refuses to pack."""
+    described = {**task(web()), "requiresAttributes": [{"name": "x" * (SIZE_LIMIT + 1)}]}
+    with pytest.raises(EmbedError, match="too much"):
+        protect(json.dumps(described), images={}, settings=settings())
+
+
 @pytest.mark.parametrize(
     ("label", "words"),
     [
@@ -226,6 +233,22 @@ def test_two_sidecars_are_refused() -> None:
     value = json.loads(protect(json.dumps(task(web())), images={}, settings=settings()).text)
     value["containerDefinitions"].append({**value["containerDefinitions"][-1], "name": "Second"})
     with pytest.raises(EmbedError, match="both `BartizanDefender` and `Second`"):
+        unprotect(json.dumps(value))
+
+
+def test_a_renamed_sidecar_is_said() -> None:
+    """A sidecar that was renamed since cannot be told from the user's containers, and is not silently left in."""
+    text = protect(json.dumps(task(web())), images={}, settings=settings()).text
+    renamed = text.replace('"BartizanDefender"', '"Renamed"')
+    with pytest.raises(EmbedError, match="was the sidecar renamed"):
+        unprotect(renamed)
+
+
+def test_nothing_left_is_said() -> None:
+    """A definition that is nothing but protection is refused with what is wrong with the rest."""
+    value = json.loads(protect(json.dumps(task(web())), images={}, settings=settings()).text)
+    value["containerDefinitions"] = value["containerDefinitions"][1:]
+    with pytest.raises(EmbedError, match="without its protection this is no task definition"):
         unprotect(json.dumps(value))
 
 

@@ -69,6 +69,17 @@ def _set(index: int, key: str, new: Any) -> Callable[[dict[str, Any]], None]:
         (_set(3, "command", ["--help"]), ("tampered", "BartizanDefender")),
         (_set(3, "healthCheck", {"command": ["CMD", "true"]}), ("tampered", "BartizanDefender")),
         (lambda value: value["containerDefinitions"].append(web(name="new")), ("unprotected", "new")),
+        (_remove(0, "linuxParameters"), ("tampered", "web")),
+        (
+            lambda value: value["containerDefinitions"][0]["environment"].append(
+                {"name": "DEFENDER_FAIL_MODE", "value": "open"}
+            ),
+            ("tampered", "web"),
+        ),
+        (
+            lambda value: value["containerDefinitions"][0]["environment"][3].update(value="other"),
+            ("tampered", "web"),
+        ),
         (lambda value: value["containerDefinitions"][0]["environment"].pop(3), ("tampered", "web")),
         (lambda value: value["containerDefinitions"][0]["environment"].pop(5), ("tampered", "web")),
     ],

@@ -1,5 +1,6 @@
 """What people are told about a protected definition: the report, its warnings, the permissions it needs."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from bartizan.embed import twistlock
@@ -54,17 +55,35 @@ def _warnings(plan: Plan, settings: ProtectSettings, containers: Sequence[Contai
         yield "the install bundle can be read by all who may read this definition: give the ARN of a secret instead"
     if not settings.essential:
         yield "the sidecar is not essential: when it stops, the task runs on without policies and audits"
+    if _captures_channel(value.get("proxyConfiguration"), settings.ws_address):
+        yield "the App Mesh proxy also takes the sidecar's connections: put the Console's port in `EgressIgnoredPorts`"
     for container, start in plan.selected:
-        if any("" in (container.value.get(key) or ()) for key in ("entryPoint", "command")):  # type: ignore[operator]
-            yield f"container `{container.name}` has an empty argument: it is kept as it is"
-        if start.arguments[0] == "/init":
-            yield f"container `{container.name}` starts `/init`: if that is s6-overlay, it insists on being PID 1"
+        yield from _launch_warnings(container, start)
     names = {container.name for container in containers}
     for container in containers:
         for dependency in container.objects("dependsOn"):
             name = dependency.get("containerName")
             if name not in names and name != twistlock.SIDECAR:
                 yield f"container `{container.name}` depends on `{name}`, which is not there"
+
+
+def _launch_warnings(container: Container, start: Launch) -> Iterator[str]:
+    if "" in (*(container.entry_point or ()), *(container.command or ())):
+        yield f"container `{container.name}` has an empty argument: Docker passes it on, or resets the entrypoint by it"
+    if start.arguments[0] == "/init":
+        yield f"container `{container.name}` starts `/init`: if that is s6-overlay, it insists on being PID 1"
+
+
+def _captures_channel(proxy: Value, address: str) -> bool:
+    """Return whether the task's proxy takes connections to the Console's port."""
+    if not isinstance(proxy, dict):
+        return False
+    port = re.search(r":(\d+)", address.partition("//")[2])
+    properties = proxy.get("properties")
+    for item in properties if isinstance(properties, list) else []:
+        if isinstance(item, dict) and item.get("name") == "EgressIgnoredPorts":
+            return (port[1] if port else "443") not in str(item.get("value")).replace(" ", "").split(",")
+    return True
 
 
 def _iam_statement(settings: ProtectSettings) -> dict[str, Value] | None:

@@ -4,8 +4,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -14,6 +15,8 @@ from bartizan.embed.errors import EmbedError
 FailMode = Literal["open", "closed"]
 
 SIDECAR = "BartizanDefender"
+# ECS API reference, ContainerDefinition, `name`.
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}").fullmatch
 # RFC 4122, appendix C: the name space of URLs.
 _NAMESPACE_URL = bytes.fromhex("6ba7b8119dad11d180b400c04fd430c8")
 
@@ -78,7 +81,13 @@ class ProtectSettings:
             raise EmbedError("give either an install bundle or the ARN of a secret that holds it")
         if self.install_bundle_secret is not None and not self.install_bundle_secret.startswith("arn:"):
             raise EmbedError(f"`{self.install_bundle_secret}` is not the ARN of a secret")
-        for name in ("defender_image", "version", "bundle_id", "bundle_secret", "ws_address", "sidecar_name"):
+        if self.fail_mode not in get_args(FailMode):
+            raise EmbedError(f"the fail mode `{self.fail_mode}` is neither `open` nor `closed`")
+        if self.policy_timeout is not None and self.policy_timeout < 1:
+            raise EmbedError(f"`{self.policy_timeout}` seconds is no time to wait for a policy")
+        if not _NAME(self.sidecar_name):
+            raise EmbedError(f"`{self.sidecar_name}` is no container name: use letters, digits, `-` and `_`")
+        for name in ("defender_image", "version", "bundle_id", "bundle_secret", "ws_address"):
             if not getattr(self, name):
                 raise EmbedError(f"the setting `{name}` is empty")
 

@@ -1,5 +1,6 @@
 """What is to be done to a definition, decided on plain values before anything is written down."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -47,11 +48,10 @@ def make(definition: TaskDefinition, images: Mapping[str, ImageConfig], settings
 
 
 def _refuse_platform(definition: TaskDefinition, settings: ProtectSettings) -> None:
-    platform = definition.value.get("runtimePlatform")
-    system = platform.get("operatingSystemFamily") if isinstance(platform, dict) else None
-    if isinstance(system, str) and system.upper().startswith("WINDOWS"):
+    key, system = _windows(definition)
+    if system is not None:
         message = f"the task runs on `{system}`: the Defender protects Linux tasks only"
-        raise EmbedError(message, definition.where_of("runtimePlatform"))
+        raise EmbedError(message, definition.where_of(key))
     clash = definition.container(settings.sidecar_name)
     if clash is not None and not twistlock.is_sidecar(clash):
         message = f"a container is already called `{clash.name}` and is not our sidecar (it has no `{wrap.UNDO_LABEL}`)"
@@ -59,6 +59,22 @@ def _refuse_platform(definition: TaskDefinition, settings: ProtectSettings) -> N
     if settings.install_bundle_secret is not None and not definition.value.get("executionRoleArn"):
         message = "the install bundle is a secret but the task has no `executionRoleArn` to read it with: add one"
         raise EmbedError(message, definition.where_of("executionRoleArn"))
+
+
+def _windows(definition: TaskDefinition) -> tuple[str, str | None]:
+    """Return what binds the task to Windows and where it says so; None when nothing does."""
+    platform = definition.value.get("runtimePlatform")
+    system = platform.get("operatingSystemFamily") if isinstance(platform, dict) else None
+    if isinstance(system, str) and system.upper().startswith("WINDOWS"):
+        return "runtimePlatform", system
+    constraints = definition.value.get("placementConstraints")
+    for constraint in constraints if isinstance(constraints, list) else []:
+        expression = constraint.get("expression") if isinstance(constraint, dict) else None
+        if isinstance(expression, str) and re.search(
+            r"ecs\.os-(type|family)\s*==\s*windows", expression, re.IGNORECASE
+        ):
+            return "placementConstraints", expression
+    return "", None
 
 
 def own_containers(definition: TaskDefinition) -> tuple[list[Container], bool]:

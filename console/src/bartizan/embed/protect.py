@@ -37,8 +37,8 @@ def protect(text: str, *, images: Mapping[str, ImageConfig], settings: ProtectSe
     earlier = undo.find(given)
     if earlier is None:
         return _write(plan.make(given, images, settings), settings)
-    back = _back(given, earlier)
-    fresh = plan.make(read(edit.apply(text, back)), {**earlier.images(), **images}, settings)
+    back, original = _original(given, earlier)
+    fresh = plan.make(original, {**earlier.images(), **images}, settings)
     result = _write(fresh, settings)
     now = size(given.value)
     if given.wrapper is None and undo.same_but_label(fresh.desired, given.value, settings.sidecar_name):
@@ -58,21 +58,36 @@ def unprotect(text: str) -> str:
     earlier = undo.find(given)
     if earlier is None:
         raise EmbedError(f"this definition carries no protection: no container has the label `{wrap.UNDO_LABEL}`")
-    return edit.apply(text, _back(given, earlier))
+    return _original(given, earlier)[1].document.text
 
 
 def needed_images(text: str, *, settings: ProtectSettings) -> tuple[str, ...]:
     """Return the images that `protect` must know of, in the order of the definition and without repetition.
 
-    Those that an earlier protection recorded are among them: a tag may have moved since. Raises as `protect` does.
+    Those that an earlier protection recorded are among them, for a tag may have moved since; when they are not given,
+    `protect` goes by the record. Raises as `protect` does.
     """
     definition = read(text)
     earlier = undo.find(definition)
     if earlier is not None:
-        definition = read(edit.apply(text, _back(definition, earlier)))
+        definition = _original(definition, earlier)[1]
     containers = plan.own_containers(definition)[0]
     selected, _ = plan.select(definition, containers, settings)
     return tuple(dict.fromkeys(container.image for container in selected if launch.needs_image(container)))
+
+
+def _original(given: TaskDefinition, earlier: Embedding) -> tuple[tuple[Edit, ...], TaskDefinition]:
+    """Return the edits that take the protection out, and the definition without it; trust the label in nothing."""
+    back = _back(given, earlier)
+    try:
+        original = read(edit.apply(given.document.text, back))
+    except EmbedError as error:
+        message = f"without its protection this is no task definition: {error.message}"
+        raise EmbedError(message, earlier.sidecar.where_of("dockerLabels")) from None
+    if undo.is_labelled(original):
+        message = f"the label `{wrap.UNDO_LABEL}` does not take out `{earlier.sidecar.name}`: was the sidecar renamed?"
+        raise EmbedError(message, earlier.sidecar.where)
+    return back, original
 
 
 def _back(given: TaskDefinition, earlier: Embedding) -> tuple[Edit, ...]:

@@ -91,6 +91,11 @@ def find(definition: TaskDefinition) -> Embedding | None:
     return Embedding(found[0], str(version.value) if version else "", record, label)
 
 
+def is_labelled(definition: TaskDefinition) -> bool:
+    """Return whether a container of the definition has our label."""
+    return any(_label(container, UNDO_LABEL) is not None for container in definition.containers)
+
+
 def _label(container: Container, name: str) -> Scalar | None:
     member = container.node.members.get("dockerLabels")
     labels = member.node if member else None
@@ -118,9 +123,11 @@ def digest(text: str) -> str:
 
 
 def encode(record: Record) -> str:
-    """Return the label's value: base64 of zlib of JSON."""
-    packed = json.dumps(msgspec.to_builtins(record), separators=(",", ":"))
-    return base64.b64encode(zlib.compress(packed.encode(), 9)).decode()
+    """Return the label's value: base64 of zlib of JSON; raise `EmbedError` when `decode` would refuse its size."""
+    packed = json.dumps(msgspec.to_builtins(record), separators=(",", ":")).encode()
+    if len(packed) > SIZE_LIMIT or len(record.steps) > STEPS_LIMIT:
+        raise EmbedError("the definition changes too much for the way back to be kept: remove its read-only fields")
+    return base64.b64encode(zlib.compress(packed, 9)).decode()
 
 
 def decode(label: str) -> Record:

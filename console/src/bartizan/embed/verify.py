@@ -86,11 +86,19 @@ def _wrap(container: Container, sidecar: str, settings: ProtectSettings | None) 
         yield _tampered(container, "volumesFrom", "does not mount the Defender's volume read-only")
     if not _has(container, "dependsOn", {"containerName": sidecar, "condition": "HEALTHY"}):
         yield _tampered(container, "dependsOn", "does not wait for the sidecar")
-    if not _has(container, "environment", {"name": "DEFENDER_CONTAINER_NAME", "value": container.name}):
-        yield _tampered(container, "environment", "does not tell the Defender its name")
-    tokens = [item.get("value") for item in container.objects("environment") if item.get("name") == "DEFENDER_TOKEN"]
-    if len(tokens) != 1 or (settings is not None and tokens != [settings.container_token(container.name)]):
+    if not wrap.has_capability(container):
+        yield _tampered(container, "linuxParameters", f"lacks the capability {wrap.CAPABILITY}")
+    names = [item.get("name") for item in container.objects("environment")]
+    if any(names.count(name) != 1 for name in wrap.OWN_ENVIRONMENT):
+        yield _tampered(container, "environment", "lacks or repeats a variable of the Defender")
+    elif not _has(container, "environment", {"name": "DEFENDER_CONTAINER_NAME", "value": container.name}):
+        yield _tampered(container, "environment", "tells the Defender another name")
+    elif settings is not None and not _has(container, "environment", _token(container, settings)):
         yield _tampered(container, "environment", "has not the token the sidecar knows it by")
+
+
+def _token(container: Container, settings: ProtectSettings) -> dict[str, Value]:
+    return {"name": "DEFENDER_TOKEN", "value": settings.container_token(container.name)}
 
 
 def _has(container: Container, key: str, wanted: dict[str, Value]) -> bool:

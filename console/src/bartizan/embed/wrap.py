@@ -81,16 +81,28 @@ def _switch(*, on: bool) -> str:
 def _with_capability(container: Container) -> dict[str, Value]:
     """Return `linuxParameters` with SYS_PTRACE among the added capabilities and all else as it was."""
     parameters = container.object("linuxParameters")
-    capabilities = parameters.get("capabilities")
+    if has_capability(container):
+        return parameters
+    capabilities, added = _capabilities(container)
+    return {**parameters, "capabilities": {**capabilities, "add": [*added, CAPABILITY]}}
+
+
+def has_capability(container: Container) -> bool:
+    """Return whether the container is given SYS_PTRACE."""
+    _, added = _capabilities(container)
+    return CAPABILITY in added or "ALL" in added
+
+
+def _capabilities(container: Container) -> tuple[dict[str, Value], list[Value]]:
+    """Return the container's capabilities, and those added."""
+    capabilities = container.object("linuxParameters").get("capabilities")
     capabilities = {} if capabilities is None else capabilities
     added = capabilities.get("add") if isinstance(capabilities, dict) else None
     added = [] if added is None else added
     if not isinstance(capabilities, dict) or not isinstance(added, list):
         message = f"`linuxParameters.capabilities` of container `{container.name}` must hold lists of capabilities"
         raise EmbedError(message, container.where_of("linuxParameters"))
-    if CAPABILITY in added or "ALL" in added:
-        return parameters
-    return {**parameters, "capabilities": {**capabilities, "add": [*added, CAPABILITY]}}
+    return capabilities, added
 
 
 def _refuse_clashes(container: Container, settings: ProtectSettings) -> None:
