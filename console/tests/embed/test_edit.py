@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bartizan.embed.edit import Edit, apply, compose, explain, reverse, unified_diff
+from bartizan.embed.edit import Edit, apply, compose, explain, offset_before, reverse, unified_diff
 
 _texts = st.text("abcd\n", max_size=20)
 
@@ -37,6 +37,16 @@ def test_there_and_back_is_no_edit(text: str, data: st.DataObject) -> None:
     """Edits composed with their reverse change nothing."""
     first = data.draw(_edits(text))
     assert text == apply(text, compose(text, first, reverse(text, first)))
+
+
+@given(_texts, st.data())
+def test_offsets_are_found_again(text: str, data: st.DataObject) -> None:
+    """What an edit left alone is found at its place in the text before."""
+    letters = "".join(chr(0x4E00 + index) for index in range(len(text)))
+    edits = data.draw(_edits(letters))
+    for offset, letter in enumerate(apply(letters, edits)):
+        if letter in letters:
+            assert letters.index(letter) == offset_before(edits, offset)
 
 
 def test_compose_shows_the_difference_only() -> None:

@@ -82,6 +82,18 @@ def test_every_unknown_entrypoint_is_named() -> None:
         assert words in caught.value.message
 
 
+def test_places_are_those_of_the_text_given() -> None:
+    """When a protected definition is protected again, a refusal gives the place in the text that people have."""
+    value = json.loads(protect(layouts(task(web()))[0], images={}, settings=settings()).text)
+    value["containerDefinitions"].insert(1, {"name": "new", "image": "x"})
+    text = layouts(value)[0]
+    line = text[: text.index('"name": "new"')].count("\n") + 1
+    with pytest.raises(EmbedError, match=rf"`new` \(line {line}, column 7\)") as caught:
+        protect(text, images={}, settings=settings())
+    assert caught.value.where is not None
+    assert line == caught.value.where.line
+
+
 def test_a_secret_needs_a_role() -> None:
     """A bundle by reference is refused when the task has no role to read it with."""
     with pytest.raises(EmbedError, match="executionRoleArn"):

@@ -4,7 +4,7 @@ Read is what `aws ecs register-task-definition --cli-input-json` takes, and what
 prints: the same, wrapped in `{"taskDefinition": …, "tags": …}` and with fields that AWS fills in and takes from nobody.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bartizan.embed import json_text
@@ -114,9 +114,12 @@ class TaskDefinition:
         return next((container for container in self.containers if container.name == name), None)
 
 
-def read(text: str) -> TaskDefinition:
-    """Read a task definition; raise `EmbedError` for malformed JSON and for anything that is no task definition."""
-    document = json_text.parse(text)
+def read(text: str, locate: Callable[[int], Where] | None = None) -> TaskDefinition:
+    """Read a task definition; raise `EmbedError` for malformed JSON and for anything that is no task definition.
+
+    `locate` is given when people know another text than this: it finds places there.
+    """
+    document = json_text.parse(text, locate)
     root = document.root
     if not isinstance(root, Object):
         what = (

@@ -49,6 +49,19 @@ def reverse(text: str, edits: Sequence[Edit]) -> tuple[Edit, ...]:
     return tuple(back)
 
 
+def offset_before(edits: Iterable[Edit], offset: int) -> int:
+    """Return where, in a text, that stands which stands at `offset` after `edits`; what is new stands at its edit."""
+    shift = 0
+    for edit in edits:
+        start = edit.start + shift
+        if offset < start:
+            break
+        if offset < start + len(edit.replacement):
+            return edit.start
+        shift += len(edit.replacement) - (edit.end - edit.start)
+    return offset - shift
+
+
 def compose(text: str, first: Sequence[Edit], second: Sequence[Edit]) -> tuple[Edit, ...]:
     """Return the edits that do to `text` what `first` does and then, to its result, `second`.
 

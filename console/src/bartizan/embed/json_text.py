@@ -9,6 +9,7 @@ pass and kept.
 
 import json
 import re
+from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
@@ -57,23 +58,24 @@ class Object(msgspec.Struct, frozen=True, gc=False):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A text and its tree."""
+    """A text and its tree; `locate` finds the places of offsets for a text that was made from the one people know."""
 
     text: str
     root: "Scalar | Array | Object"
+    locate: Callable[[int], Where] | None = None
 
     def where(self, offset: int) -> Where:
         """Return line and column of an offset."""
-        return place(self.text, offset)
+        return place(self.text, offset) if self.locate is None else self.locate(offset)
 
 
-def parse(text: str) -> Document:
+def parse(text: str, locate: Callable[[int], Where] | None = None) -> Document:
     """Parse `text`; raise `EmbedError` with line and column for anything that is not one strict JSON value."""
     root = _value(text, 1 if text.startswith("\ufeff") else 0, 0)
     end = _SPACE(text, root.end)
     if end is None or end.end() != len(text):
         raise _unexpected(text, root.end, "the end of the text")
-    return Document(text, root)
+    return Document(text, root, locate)
 
 
 def place(text: str, offset: int) -> Where:

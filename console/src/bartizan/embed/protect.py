@@ -7,7 +7,7 @@ from bartizan.embed import advice, edit, launch, plan, undo, wrap
 from bartizan.embed.definition import TaskDefinition, read
 from bartizan.embed.edit import Edit
 from bartizan.embed.errors import EmbedError
-from bartizan.embed.json_text import Value
+from bartizan.embed.json_text import Value, place
 from bartizan.embed.launch import ImageConfig
 from bartizan.embed.options import ProtectSettings
 from bartizan.embed.plan import Plan
@@ -79,8 +79,9 @@ def needed_images(text: str, *, settings: ProtectSettings) -> tuple[str, ...]:
 def _original(given: TaskDefinition, earlier: Embedding) -> tuple[tuple[Edit, ...], TaskDefinition]:
     """Return the edits that take the protection out, and the definition without it; trust the label in nothing."""
     back = _back(given, earlier)
+    text = given.document.text
     try:
-        original = read(edit.apply(given.document.text, back))
+        original = read(edit.apply(text, back), lambda offset: place(text, edit.offset_before(back, offset)))
     except EmbedError as error:
         message = f"without its protection this is no task definition: {error.message}"
         raise EmbedError(message, earlier.sidecar.where_of("dockerLabels")) from None
