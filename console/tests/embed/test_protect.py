@@ -248,6 +248,17 @@ def test_describe_output() -> None:
         assert text == unprotect(protection.text)
 
 
+def test_a_protected_definition_in_the_wrapper_of_describe() -> None:
+    """An up-to-date definition that only has the wrapper around it is not called unchanged: AWS would not take it."""
+    protected = json.loads(_protect(task(web())).text)
+    text = json.dumps({"taskDefinition": protected}, indent=2)
+    again = protect(text, images={}, settings=settings())
+    value = json.loads(again.text)
+    assert "taskDefinition" not in value
+    assert value["containerDefinitions"][0] == protected["containerDefinitions"][0]
+    assert again.text == apply(text, again.edits)
+
+
 def test_upgrade_in_place() -> None:
     """Protecting a protected definition with other settings gives what protecting the original gives."""
     text = layouts(task({"name": "web", "image": "nginx"}))[0]
