@@ -4,8 +4,10 @@
 //! every effect goes out as one: an [`Event`] and a [`CompiledPolicy`] make a [`Decision`].
 #![forbid(unsafe_code)]
 
+mod address;
 mod audit;
 mod decide;
+pub mod dns;
 mod event;
 mod glob;
 mod policy;
@@ -13,4 +15,6 @@ mod policy;
 pub use audit::{Audit, AuditDraft, Reason};
 pub use decide::{Decision, Violation, decide};
 pub use event::{ConnectionEvent, DefenderEvent, Event, LookupEvent, Notice, ProcessEvent, Protocol};
-pub use policy::{CompiledPolicy, DefenderPolicy, DnsPolicy, Effect, NetworkPolicy, PolicyError, PortRange, ProcessPolicy};
+pub use policy::{
+    CompiledPolicy, DefenderPolicy, DnsPolicy, Effect, NetworkPolicy, PolicyError, PortRange, ProcessPolicy,
+};

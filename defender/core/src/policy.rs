@@ -2,6 +2,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::address::AddressBlock;
+
 /// What happens to a violation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -92,12 +94,59 @@ pub enum PolicyError {
     /// An address entry that is no address and no CIDR block.
     #[error("`{0}` is not an IP address or a CIDR block")]
     Address(String),
+    /// A port range whose end comes before its start.
+    #[error("port range `{0}` to `{1}` ends before it starts")]
+    Ports(u16, u16),
 }
 
 /// A policy made ready for quick decisions. The last good one is swapped in whole; nobody sees half of one.
 #[derive(Debug, Clone, Default)]
 pub struct CompiledPolicy {
-    pub(crate) policy: DefenderPolicy,
+    policy: DefenderPolicy,
+    pub(crate) rule: Option<String>,
+    pub(crate) processes: ProcessRules,
+    pub(crate) dns: NameRules,
+    pub(crate) network: NetworkRules,
+}
+
+/// Lists for program starts, by what they are matched with.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ProcessRules {
+    pub(crate) effect: Effect,
+    pub(crate) allow: ProgramList,
+    pub(crate) deny: ProgramList,
+}
+
+/// Entries without `/` name programs, the others are globs on absolute paths.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ProgramList {
+    pub(crate) names: Vec<String>,
+    pub(crate) paths: Vec<String>,
+}
+
+/// Lists for look-ups: each entry as it came, and as it is matched.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NameRules {
+    pub(crate) effect: Effect,
+    pub(crate) allow: Vec<NameEntry>,
+    pub(crate) deny: Vec<NameEntry>,
+}
+
+/// One glob on names.
+#[derive(Debug, Clone)]
+pub(crate) struct NameEntry {
+    pub(crate) text: String,
+    pub(crate) glob: String,
+}
+
+/// Lists for connections.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NetworkRules {
+    pub(crate) effect: Effect,
+    pub(crate) allow_addresses: Vec<AddressBlock>,
+    pub(crate) deny_addresses: Vec<(String, AddressBlock)>,
+    pub(crate) allow_ports: Vec<PortRange>,
+    pub(crate) deny_ports: Vec<PortRange>,
 }
 
 impl CompiledPolicy {
@@ -109,7 +158,13 @@ impl CompiledPolicy {
         if policy.version != 1 {
             return Err(PolicyError::Version(policy.version));
         }
-        Ok(Self { policy })
+        Ok(Self {
+            rule: policy.rule.clone(),
+            processes: ProcessRules::new(&policy.processes),
+            dns: NameRules::new(&policy.dns),
+            network: NetworkRules::new(&policy.network)?,
+            policy,
+        })
     }
 
     /// The policy as it came.
@@ -117,4 +172,57 @@ impl CompiledPolicy {
     pub fn source(&self) -> &DefenderPolicy {
         &self.policy
     }
+}
+
+impl ProcessRules {
+    fn new(policy: &ProcessPolicy) -> Self {
+        Self { effect: policy.effect, allow: ProgramList::new(&policy.allow), deny: ProgramList::new(&policy.deny) }
+    }
+}
+
+impl ProgramList {
+    fn new(entries: &[String]) -> Self {
+        let (paths, names) = entries.iter().cloned().partition(|entry| entry.contains('/'));
+        Self { names, paths }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.paths.is_empty()
+    }
+}
+
+impl NameRules {
+    fn new(policy: &DnsPolicy) -> Self {
+        let entries = |texts: &[String]| {
+            texts.iter().map(|text| NameEntry { text: text.clone(), glob: normal_name(text) }).collect()
+        };
+        Self { effect: policy.effect, allow: entries(&policy.allow), deny: entries(&policy.deny) }
+    }
+}
+
+impl NetworkRules {
+    fn new(policy: &NetworkPolicy) -> Result<Self, PolicyError> {
+        let blocks = |texts: &[String]| {
+            let block = |text: &String| {
+                let block = AddressBlock::parse(text).ok_or_else(|| PolicyError::Address(text.clone()))?;
+                Ok((text.clone(), block))
+            };
+            texts.iter().map(block).collect::<Result<Vec<_>, _>>()
+        };
+        if let Some(range) = policy.allow_ports.iter().chain(&policy.deny_ports).find(|range| range.end < range.start) {
+            return Err(PolicyError::Ports(range.start, range.end));
+        }
+        Ok(Self {
+            effect: policy.effect,
+            allow_addresses: blocks(&policy.allow_addresses)?.into_iter().map(|(_, block)| block).collect(),
+            deny_addresses: blocks(&policy.deny_addresses)?,
+            allow_ports: policy.allow_ports.clone(),
+            deny_ports: policy.deny_ports.clone(),
+        })
+    }
+}
+
+/// Names are compared in lower case and without the root's dot (RFC 4343).
+pub(crate) fn normal_name(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
