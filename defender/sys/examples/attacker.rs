@@ -20,7 +20,8 @@ const EVIL_RAN: i32 = 77;
 
 fn main() {
     let words: Vec<String> = env::args().collect();
-    if words[0].ends_with("evil") {
+    let image = env::current_exe().unwrap_or_default();
+    if words[0].ends_with("evil") || image.ends_with("evil") {
         exit(EVIL_RAN);
     }
     let word = |index: usize| words.get(index).map_or("", String::as_str);
