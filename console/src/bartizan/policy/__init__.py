@@ -15,7 +15,7 @@ from bartizan.policy.defender_policy import (
     encode_policy,
 )
 from bartizan.policy.model import Collection, Rule, RuntimePolicy, Workload
-from bartizan.policy.parse import PolicyError, parse_policy, parse_rule
+from bartizan.policy.parse import PolicyError, parse_policy, parse_rule, parse_stored
 from bartizan.policy.render import policy_document, rule_document
 from bartizan.policy.resolve import resolve
 
@@ -35,6 +35,7 @@ __all__ = [
     "encode_policy",
     "parse_policy",
     "parse_rule",
+    "parse_stored",
     "policy_document",
     "resolve",
     "rule_document",

@@ -5,6 +5,7 @@ What we cannot enforce is refused by name instead of being dropped in silence; t
 nothing (`false`, empty, `disable`) are accepted, so that exported policies come in unchanged.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -69,6 +70,18 @@ def parse_rule(data: bytes | str) -> Rule:
     if problems:
         raise PolicyError(problems)
     return rule
+
+
+def parse_stored(data: bytes | str) -> RuntimePolicy:
+    """Return a policy that this Console rendered itself, with the owners and times that it had set."""
+    policy = parse_policy(data)
+    documents = json.loads(data)["rules"]
+    return RuntimePolicy(
+        rules=tuple(
+            dataclasses.replace(rule, owner=document["owner"], modified=document["modified"])
+            for rule, document in zip(policy.rules, documents, strict=True)
+        )
+    )
 
 
 def _load(data: bytes | str) -> Any:
