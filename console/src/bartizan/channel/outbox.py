@@ -23,6 +23,7 @@ class Outbox:
         self._replies: list[Message] = []
         self._due = asyncio.Event()
         self.ending: Error | None = None
+        self.finished = False
 
     def reply(self, message: Message) -> None:
         """Queue an answer to a question of the Defender."""
@@ -46,6 +47,11 @@ class Outbox:
         """Let an error be the last message; the first reason to end stays."""
         if self.ending is None:
             self.ending = Error(code=code, message=message, retry_after_seconds=retry_after)
+        self._due.set()
+
+    def finish(self) -> None:
+        """Let the writer end when everything due is sent."""
+        self.finished = True
         self._due.set()
 
     async def wait(self) -> None:

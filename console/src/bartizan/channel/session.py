@@ -53,7 +53,6 @@ _log = logging.getLogger(__name__)
 _MOST_IN_FLIGHT = 8
 _MOST_SOURCES = 256
 _CLOSE_POLICY = 1008  # RFC 6455, section 7.4.1
-_CLOSE_NORMAL = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +127,10 @@ class Session:
         reader = asyncio.create_task(self._read())
         try:
             await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
-            if reader.done() and self._outbox.ending is not None:
+            if reader.done():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(writer), self._limits.send_seconds)
+                    async with asyncio.timeout(self._limits.send_seconds):
+                        await self._settle(writer)
         finally:
             if self._expiry is not None:
                 self._expiry.cancel()
@@ -138,6 +138,15 @@ class Session:
             for task in (reader, writer):
                 task.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
+
+    async def _settle(self, writer: asyncio.Task[None]) -> None:
+        """Commit and acknowledge what is under way, so that a Defender that leaves need not send it again."""
+        if self._goodbye is not None:
+            for _ in range(_MOST_IN_FLIGHT):
+                await self._in_flight.acquire()
+            self._outbox.finish()
+        if self._goodbye is not None or self._outbox.ending is not None:
+            await asyncio.shield(writer)
 
     async def _read(self) -> None:
         try:
@@ -306,6 +315,9 @@ class Session:
                 if self._outbox.ending is not None:
                     await self._send(self._outbox.ending)
                     await self._connection.close(_CLOSE_POLICY, self._outbox.ending.code.value)
+                    return
+                if self._outbox.finished:
+                    await self._connection.close()
                     return
         except (ConnectionClosed, TimeoutError):
             return

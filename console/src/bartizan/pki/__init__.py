@@ -2,7 +2,7 @@
 
 from bartizan.pki.authority import Authority, CertificateRequestError, Identity, identity_of
 from bartizan.pki.bundle_key import BundleKey
-from bartizan.pki.files import LooseModeError, write_atomically
+from bartizan.pki.files import LooseModeError, read_private, write_atomically
 from bartizan.pki.server_names import machine_names
 from bartizan.pki.tls import api_context, channel_context, swap_certificate
 
@@ -16,6 +16,7 @@ __all__ = [
     "channel_context",
     "identity_of",
     "machine_names",
+    "read_private",
     "swap_certificate",
     "write_atomically",
 ]

@@ -68,6 +68,11 @@ class Authority:
         """Lower-case hex SHA-256 of the authority's certificate in DER: what install bundles carry."""
         return hashlib.sha256(self._certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
 
+    @property
+    def ca_expiration(self) -> int:
+        """The end of the authority's certificate, unix milliseconds."""
+        return int(self._certificate.not_valid_after_utc.timestamp() * 1000)
+
     def server_certificate(self, names: Sequence[str], *, now: datetime.datetime) -> Path:
         """
         Return the file with the server's key and certificate chain (PEM, 0600) for these DNS names and addresses.

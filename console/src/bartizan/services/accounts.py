@@ -39,11 +39,14 @@ class Session:
 
 
 class Accounts:
-    """Users of one Console. `setup_token` opens the one-time set-up; None when it is done."""
+    """Users of one Console. `setup_token` opens the one-time set-up; None when it is done. `on_set_up` is called after it."""
 
-    def __init__(self, store: AccountStore, *, setup_token: str | None, clock: Clock) -> None:
+    def __init__(
+        self, store: AccountStore, *, setup_token: str | None, on_set_up: Callable[[], None], clock: Clock
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._on_set_up = on_set_up
         self._setup = hashlib.sha256(setup_token.encode()).digest() if setup_token else None
         self._limit = FailureLimit(clock=clock)
         self._hasher = argon2.PasswordHasher()
@@ -77,6 +80,7 @@ class Accounts:
         if not await asyncio.to_thread(self._store.add_first_user, user, encoded):
             raise ConflictError("the administrator has been set up already")
         self._setup = None
+        self._on_set_up()
 
     async def log_in(self, *, name: str, password: str, address: str) -> Session:
         """Return a new session. Raises UnauthorizedError, or TooManyAttemptsError for an address that guesses."""

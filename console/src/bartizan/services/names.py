@@ -50,7 +50,11 @@ class Names:
         listed = tuple(dict.fromkeys(normal_name(name) for name in names))
         await asyncio.to_thread(self._settings.put, _SETTING, json.dumps(listed))
         self._listed = listed
-        await asyncio.to_thread(self._reissue, self.all())
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Let the certificate be issued anew if it has to be: other names, or soon at its end."""
+        self._reissue(self.all())
 
     def channel_address(self, console: str) -> str:
         """

@@ -9,11 +9,12 @@ from bartizan.services.bundles import Bundles
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtectRequest:
-    """What the transform is told beside the definition."""
+    """What the transform is told beside the definition; `version` is that of Console and Defender."""
 
     install_bundle: str
     ws_address: str
     defender_image: str
+    version: str
     image_pull_secret: str | None
     filesystem_monitoring: bool
 
@@ -29,10 +30,11 @@ class Embedder(Protocol):
 class ProtectTask:
     """Protects task definitions with this Console's install bundle."""
 
-    def __init__(self, bundles: Bundles, embedder: Embedder, *, defender_image: str) -> None:
+    def __init__(self, bundles: Bundles, embedder: Embedder, *, defender_image: str, version: str) -> None:
         self._bundles = bundles
         self._embedder = embedder
         self.defender_image = defender_image
+        self._version = version
 
     async def protect(
         self,
@@ -49,6 +51,7 @@ class ProtectTask:
             install_bundle=bundle.text,
             ws_address=bundle.ws_address,
             defender_image=defender_image or self.defender_image,
+            version=self._version,
             image_pull_secret=image_pull_secret,
             filesystem_monitoring=filesystem_monitoring,
         )

@@ -24,6 +24,8 @@ class Database:
     """One database file, brought to the newest schema when it is opened."""
 
     def __init__(self, path: Path) -> None:
+        # SQLite gives its other files the mode of this one.
+        path.touch(mode=0o600)
         self.engine = sqlalchemy.create_engine(f"sqlite:///{path}", pool_size=4, max_overflow=4)
         event.listen(self.engine, "connect", _prepare)
         event.listen(self.engine, "begin", _begin)
