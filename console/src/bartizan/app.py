@@ -254,7 +254,7 @@ class _Parts:
             binaries=_binaries(self._settings),
         )
         return uvicorn.Config(
-            create_api(services, version=self._settings.version),
+            create_api(services),
             ssl_context_factory=lambda _config, _default: context,
             http="h11",
             ws="none",

@@ -9,13 +9,15 @@ from bartizan.api.context import ApiServices
 from bartizan.api.limits import Limits
 from bartizan.api.routes import audits, defenders, images, policies, session, settings
 
+# Of the API, not of the product.
+_VERSION = "1"
 _ABOUT = "The API of the Bartizan Console. Paths and names are those that existing pipelines use."
 
 
-def create_api(services: ApiServices | None, *, version: str) -> FastAPI:
+def create_api(services: ApiServices | None) -> FastAPI:
     """Return the application; without services it can only be described (for `make gen`)."""
     app = FastAPI(
-        title="Bartizan Console", version=version, description=_ABOUT, openapi_url=None, docs_url=None, redoc_url=None
+        title="Bartizan Console", version=_VERSION, description=_ABOUT, openapi_url=None, docs_url=None, redoc_url=None
     )
     app.state.services = services
     for routes in (session, policies, audits, defenders, images, settings):

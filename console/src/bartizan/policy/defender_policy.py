@@ -31,27 +31,32 @@ class PortRange(msgspec.Struct, frozen=True):
 class ProcessPolicy(msgspec.Struct, frozen=True):
     """Lists for program starts: entries without `/` are globs on names, with `/` globs on paths."""
 
-    effect: Effect = Effect.DISABLE
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
+    effect: Effect
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
 
 
 class DnsPolicy(msgspec.Struct, frozen=True):
     """Lists for look-ups: globs on lower-case names."""
 
-    effect: Effect = Effect.DISABLE
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
+    effect: Effect
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
 
 
 class NetworkPolicy(msgspec.Struct, frozen=True, rename="camel"):
     """Lists for connections: CIDR blocks and port ranges."""
 
-    effect: Effect = Effect.DISABLE
-    allow_addresses: tuple[str, ...] = ()
-    deny_addresses: tuple[str, ...] = ()
-    allow_ports: tuple[PortRange, ...] = ()
-    deny_ports: tuple[PortRange, ...] = ()
+    effect: Effect
+    allow_addresses: tuple[str, ...]
+    deny_addresses: tuple[str, ...]
+    allow_ports: tuple[PortRange, ...]
+    deny_ports: tuple[PortRange, ...]
+
+
+NO_PROCESSES = ProcessPolicy(effect=Effect.DISABLE, allow=(), deny=())
+NO_DNS = DnsPolicy(effect=Effect.DISABLE, allow=(), deny=())
+NO_NETWORK = NetworkPolicy(effect=Effect.DISABLE, allow_addresses=(), deny_addresses=(), allow_ports=(), deny_ports=())
 
 
 class DefenderPolicy(msgspec.Struct, frozen=True):

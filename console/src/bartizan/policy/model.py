@@ -1,8 +1,8 @@
 """The policy as users write it, made of values that cannot be wrong: only `parse` makes them from outside data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from bartizan.policy.defender_policy import DnsPolicy, NetworkPolicy, ProcessPolicy
+from bartizan.policy.defender_policy import NO_DNS, NO_NETWORK, NO_PROCESSES, DnsPolicy, NetworkPolicy, ProcessPolicy
 
 ANY = ("*",)
 
@@ -37,9 +37,9 @@ class Rule:
 
     name: str
     collections: tuple[Collection, ...] = (EVERYTHING,)
-    processes: ProcessPolicy = field(default_factory=ProcessPolicy)
-    dns: DnsPolicy = field(default_factory=DnsPolicy)
-    network: NetworkPolicy = field(default_factory=NetworkPolicy)
+    processes: ProcessPolicy = NO_PROCESSES
+    dns: DnsPolicy = NO_DNS
+    network: NetworkPolicy = NO_NETWORK
     disabled: bool = False
     notes: str = ""
     owner: str = ""

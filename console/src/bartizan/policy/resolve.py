@@ -1,6 +1,6 @@
 """From all rules to the one that applies to a workload."""
 
-from bartizan.policy.defender_policy import DefenderPolicy, DnsPolicy, NetworkPolicy, ProcessPolicy
+from bartizan.policy.defender_policy import NO_DNS, NO_NETWORK, NO_PROCESSES, DefenderPolicy
 from bartizan.policy.match import covers
 from bartizan.policy.model import RuntimePolicy, Workload
 
@@ -28,7 +28,7 @@ def resolve(policy: RuntimePolicy, workload: Workload, *, revision: int) -> Defe
         version=VERSION,
         revision=revision,
         rule=None,
-        processes=ProcessPolicy(),
-        dns=DnsPolicy(),
-        network=NetworkPolicy(),
+        processes=NO_PROCESSES,
+        dns=NO_DNS,
+        network=NO_NETWORK,
     )
