@@ -13,10 +13,10 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from bartizan.api import create_api  # noqa: E402 - after the path
-from bartizan.audit import Audit  # noqa: E402 - after the path
-from bartizan.channel.messages import DIRECTIONS  # noqa: E402 - after the path
-from bartizan.policy import DefenderPolicy  # noqa: E402 - after the path
+from bartizan.api import create_api
+from bartizan.audit import Audit
+from bartizan.channel.messages import DIRECTIONS
+from bartizan.policy import DefenderPolicy
 
 CONTRACT = Path(__file__).resolve().parents[1] / "contract"
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"

@@ -14,7 +14,7 @@ The composition root: it builds everything, and decides nothing.
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import fcntl
 import logging
 import os
@@ -155,7 +155,7 @@ class _Parts:
             accounts, setup_token=self.setup_token, on_set_up=self._forget_setup_token, clock=_milliseconds
         )
         self.names = Names(stored, defaults=pki.machine_names(), added=settings.names, reissue=self._reissue)
-        self.policies = Policies(SqlPolicies(self.database), clock=_milliseconds)
+        self.policies = Policies(SqlPolicies(self.database), on_change=self._push_policies, clock=_milliseconds)
         self.defenders = Defenders(SqlDefenders(self.database), stored, clock=_milliseconds)
         self.bundles = Bundles(
             SqlBundles(self.database),
@@ -177,7 +177,6 @@ class _Parts:
         self.housekeeping = Housekeeping(
             self.defenders, audits, self.feed, self.names, retention=settings.retention, clock=_milliseconds
         )
-        self.policies.on_change = self._push_policies
 
     @asynccontextmanager
     async def running(self, api: socket.socket, channel: socket.socket) -> AsyncIterator[RunningConsole]:
@@ -227,9 +226,7 @@ class _Parts:
         )
 
     def _channel_limits(self) -> Limits:
-        return Limits(
-            hello_seconds=self._settings.hello_seconds, heartbeat_seconds=self._settings.heartbeat_seconds
-        )
+        return Limits(hello_seconds=self._settings.hello_seconds, heartbeat_seconds=self._settings.heartbeat_seconds)
 
     def _channel_context(self) -> ssl.SSLContext:
         server = self._directory / "server.pem"
@@ -268,7 +265,7 @@ class _Parts:
         )
 
     def _reissue(self, names: Sequence[str]) -> None:
-        server = self.authority.server_certificate(names, now=datetime.datetime.now(datetime.UTC))
+        server = self.authority.server_certificate(names, now=dt.datetime.now(dt.UTC))
         for context in self._contexts:
             pki.swap_certificate(context, server)
 

@@ -1,6 +1,7 @@
 """
-The settings of the Console. This file alone reads the environment; what it finds is frozen and checked before any port
-is opened.
+The settings of the Console.
+
+This file alone reads the environment; what it finds is frozen, and checked before any port is opened.
 """
 
 import dataclasses
@@ -71,7 +72,7 @@ class Settings:
                 raise SettingsError(f"`{name}` is {number}, it has to be at least 1")
 
 
-def read_settings(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+def read_settings(environment: Mapping[str, str] | None = None, **given: object) -> Settings:
     """
     Return the settings: `given` ones (None means not given) before those of the environment before the defaults.
 

@@ -18,8 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from websockets.typing import Subprotocol
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from bartizan.app import RunningConsole, open_console
 from bartizan.channel.messages import SUBPROTOCOL
@@ -38,7 +38,11 @@ def marking_embedder(definition: bytes, request: ProtectRequest) -> bytes:
         document = json.loads(definition)
     except ValueError:
         raise InvalidError("line 1, column 1: not JSON") from None
-    document["told"] = {"image": request.defender_image, "address": request.ws_address, "bundle": request.install_bundle}
+    document["told"] = {
+        "image": request.defender_image,
+        "address": request.ws_address,
+        "bundle": request.install_bundle,
+    }
     document["told"]["monitoring"] = request.filesystem_monitoring
     document["told"]["pullSecret"] = request.image_pull_secret
     return json.dumps(document).encode()

@@ -17,7 +17,13 @@ _ABOUT = "The API of the Bartizan Console. Paths and names are those that existi
 def create_api(services: ApiServices | None) -> FastAPI:
     """Return the application; without services it can only be described (for `make gen`)."""
     app = FastAPI(
-        title="Bartizan Console", version=_VERSION, description=_ABOUT, openapi_url=None, docs_url=None, redoc_url=None
+        redirect_slashes=False,
+        title="Bartizan Console",
+        version=_VERSION,
+        description=_ABOUT,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.services = services
     for routes in (session, policies, audits, defenders, images, settings):

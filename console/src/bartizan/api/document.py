@@ -17,7 +17,9 @@ def takes(shape: type, *, media: str = "application/json") -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {media: {"schema": reference(shape)}}}}
 
 
-def gives(schema: dict[str, Any] | None, *, media: str = "application/json", text: str = "Done") -> dict[int | str, Any]:
+def gives(
+    schema: dict[str, Any] | None, *, media: str = "application/json", text: str = "Done"
+) -> dict[int | str, Any]:
     """Return a route's `responses` for an answer with this schema; None is an empty body."""
     content = {"content": {media: {"schema": schema}}} if schema is not None else {}
     return {200: {"description": text, **content}}

@@ -1,7 +1,5 @@
 """Every refusal of the API is `{"err": "…"}`."""
 
-import logging
-
 import msgspec
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -21,7 +19,6 @@ from bartizan.services.errors import (
     UnavailableError,
 )
 
-_log = logging.getLogger(__name__)
 _STATUS: dict[type[ServiceError], int] = {
     InvalidError: 400,
     UnauthorizedError: 401,
@@ -65,9 +62,3 @@ def install(app: FastAPI) -> None:
     async def http_problem(_request: Request, error: HTTPException) -> Response:
         message = _SENTENCES.get(error.status_code, str(error.detail).lower())
         return problem(error.status_code, message, dict(error.headers) if error.headers else None)
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, _error: Exception) -> Response:
-        # The server logs the exception itself.
-        _log.error("%s %s failed", request.method, request.url.path)
-        return problem(500, "the Console failed to answer this, its log says why")

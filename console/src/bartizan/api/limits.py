@@ -1,13 +1,16 @@
 """What holds for every request: bounded body, bounded time, no cross-site writes, security headers."""
 
 import asyncio
+import logging
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bartizan.api.errors import problem
 
+_log = logging.getLogger(__name__)
 LARGEST_BODY = 1 << 20
 _BODY_SECONDS = 20.0
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -47,12 +50,30 @@ class Limits:
         if not length.isascii() or not length.isdigit() or int(length) > LARGEST_BODY:
             await problem(413, f"a body has at most {LARGEST_BODY} bytes")(scope, receive, _hardened(send))
             return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         try:
-            await self._app(scope, _bounded(receive), _hardened(send))
-        except BodyTooLargeError:
-            await problem(413, f"a body has at most {LARGEST_BODY} bytes")(scope, receive, _hardened(send))
-        except BodyTooSlowError:
-            await problem(408, "the body did not come in time")(scope, receive, _hardened(send))
+            await self._app(scope, _bounded(receive), _hardened(watched))
+        except Exception as error:
+            if started:
+                raise
+            await _explained(error, scope)(scope, receive, _hardened(send))
+
+
+def _explained(error: Exception, scope: Scope) -> Response:
+    match error:
+        case BodyTooLargeError():
+            return problem(413, f"a body has at most {LARGEST_BODY} bytes")
+        case BodyTooSlowError():
+            return problem(408, "the body did not come in time")
+        case _:
+            _log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+            return problem(500, "the Console failed to answer this, its log says why")
 
 
 def _foreign(headers: Headers) -> bool:

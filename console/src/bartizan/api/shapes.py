@@ -151,8 +151,11 @@ class NetworkShape(msgspec.Struct):
 
 
 class RuntimeRule(msgspec.Struct, rename="camel"):
-    """One rule; the first that is not disabled and covers a workload wins. Other fields of the vendor are accepted
-    while they ask for nothing, and refused by name otherwise."""
+    """
+    One rule; the first that is not disabled and covers a workload wins.
+
+    Other fields of the vendor are accepted while they ask for nothing, and refused by name otherwise.
+    """
 
     name: str
     collections: list[CollectionShape] = msgspec.field(default_factory=list)

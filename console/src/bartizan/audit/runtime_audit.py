@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from bartizan.audit.wire import Audit, AuditEffect, ConnectionEvent, DefenderEvent, LookupEvent, Notice, ProcessEvent, Reason
+from bartizan.audit.wire import (
+    Audit,
+    AuditEffect,
+    ConnectionEvent,
+    DefenderEvent,
+    LookupEvent,
+    Notice,
+    ProcessEvent,
+    Reason,
+)
 
 _LONGEST = 4096
 _ATTACKS = {
@@ -106,9 +115,7 @@ def describe(audit: Audit, reporter: Reporter) -> RuntimeAudit:
                 user=str(event.user),
             )
         case LookupEvent():
-            return msgspec.structs.replace(
-                found, domain=_cut(event.name), process_path=_cut(event.path), pid=event.pid
-            )
+            return msgspec.structs.replace(found, domain=_cut(event.name), process_path=_cut(event.path), pid=event.pid)
         case ConnectionEvent():
             return msgspec.structs.replace(
                 found,

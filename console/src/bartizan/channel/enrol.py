@@ -49,9 +49,7 @@ async def _answer(frame: str | bytes, enrolment: Enrolment, address: str) -> Mes
     except ServiceError as error:
         _log.warning("enrolment from %s refused: %s", address, error)
         retry = error.retry_after if isinstance(error, TooManyAttemptsError) else None
-        return Error(
-            code=_CODES.get(type(error), ErrorCode.UNAVAILABLE), message=str(error), retry_after_seconds=retry
-        )
+        return Error(code=_CODES.get(type(error), ErrorCode.UNAVAILABLE), message=str(error), retry_after_seconds=retry)
     _log.info("defender %s enrolled from %s with bundle %s", request.instance, address, request.bundle)
     return Enrolled(certificate=certificate.pem, ca=certificate.ca, not_after=certificate.not_after)
 

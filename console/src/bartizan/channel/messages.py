@@ -42,7 +42,9 @@ class Kind(enum.Enum):
     APP_EMBEDDED = "appEmbedded"
 
 
-class Message(msgspec.Struct, frozen=True, rename="camel", tag_field="type", tag=lambda name: name[:1].lower() + name[1:]):
+class Message(
+    msgspec.Struct, frozen=True, rename="camel", tag_field="type", tag=lambda name: name[:1].lower() + name[1:]
+):
     """Every message; its `type` is the class's name."""
 
 
@@ -72,7 +74,7 @@ class WorkloadPolicy(msgspec.Struct, frozen=True):
     policy: DefenderPolicy
 
 
-class Enrol(Message):
+class Enrol(Message, frozen=True):
     """Defender to Console, on `/enrol`: a certificate is wanted. Everything in the CSR but its key is ignored."""
 
     bundle: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -83,7 +85,7 @@ class Enrol(Message):
     app_id: Name
 
 
-class Enrolled(Message):
+class Enrolled(Message, frozen=True):
     """Console to Defender: the certificate, the authority's certificate, and the time at which the first one ends."""
 
     certificate: Pem
@@ -91,7 +93,7 @@ class Enrolled(Message):
     not_after: Milliseconds
 
 
-class Hello(Message):
+class Hello(Message, frozen=True):
     """Defender to Console, the first message of `/channel`."""
 
     protocol: ProtocolVersion
@@ -105,7 +107,7 @@ class Hello(Message):
     workloads: Annotated[tuple[Workload, ...], msgspec.Meta(max_length=MOST_WORKLOADS)]
 
 
-class Welcome(Message):
+class Welcome(Message, frozen=True):
     """Console to Defender: what holds for this session."""
 
     server_time: Milliseconds
@@ -113,20 +115,20 @@ class Welcome(Message):
     max_batch: Annotated[int, msgspec.Meta(ge=1, le=MOST_AUDITS)]
 
 
-class Policies(Message):
+class Policies(Message, frozen=True):
     """Console to Defender: the policies of all workloads of the hello, after it and at every change."""
 
     revision: Count
     policies: Annotated[tuple[WorkloadPolicy, ...], msgspec.Meta(max_length=MOST_WORKLOADS)]
 
 
-class ChannelStatus(Message, tag="status"):
+class ChannelStatus(Message, frozen=True, tag="status"):
     """Defender to Console: the state of all workloads; only the latest counts."""
 
     workloads: Annotated[tuple[WorkloadStatus, ...], msgspec.Meta(max_length=MOST_WORKLOADS)]
 
 
-class ChannelAudits(Message, tag="audits"):
+class ChannelAudits(Message, frozen=True, tag="audits"):
     """Defender to Console: audits of one source, in order of `seq`."""
 
     source: Instance
@@ -134,27 +136,27 @@ class ChannelAudits(Message, tag="audits"):
     audits: Audits
 
 
-class ChannelAck(Message, tag="ack"):
+class ChannelAck(Message, frozen=True, tag="ack"):
     """Console to Defender: everything of this source up to `committed` is in the database."""
 
     source: Instance
     committed: Committed
 
 
-class Renew(Message):
+class Renew(Message, frozen=True):
     """Defender to Console: a new certificate is wanted before the present one ends."""
 
     csr: Pem
 
 
-class Renewed(Message):
+class Renewed(Message, frozen=True):
     """Console to Defender: the new certificate."""
 
     certificate: Pem
     not_after: Milliseconds
 
 
-class Goodbye(Message):
+class Goodbye(Message, frozen=True):
     """Defender to Console: a clean end."""
 
     reason: Short
@@ -173,7 +175,7 @@ class ErrorCode(enum.Enum):
     UNAVAILABLE = "unavailable"
 
 
-class Error(Message, omit_defaults=True):
+class Error(Message, frozen=True, omit_defaults=True):
     """Console to Defender: why something was refused; the connection is closed after it."""
 
     code: ErrorCode
@@ -181,7 +183,7 @@ class Error(Message, omit_defaults=True):
     retry_after_seconds: Seconds | None = None
 
 
-class Attach(Message):
+class Attach(Message, frozen=True):
     """Entrypoint to sidecar, first on the relay: which container this is, proved by its token."""
 
     protocol: ProtocolVersion
@@ -191,7 +193,7 @@ class Attach(Message):
     version: Annotated[str, msgspec.Meta(max_length=64)]
 
 
-class RelayStatus(Message, tag="status"):
+class RelayStatus(Message, frozen=True, tag="status"):
     """Entrypoint to sidecar: what is in force in this container."""
 
     policy_hash: Hash | None
@@ -200,27 +202,27 @@ class RelayStatus(Message, tag="status"):
     dropped: Count
 
 
-class RelayAudits(Message, tag="audits"):
+class RelayAudits(Message, frozen=True, tag="audits"):
     """Entrypoint to sidecar: audits, in order of `seq`."""
 
     audits: Audits
 
 
-class Policy(Message):
+class Policy(Message, frozen=True):
     """Sidecar to entrypoint: the container's policy; both None while there is none yet."""
 
     hash: Hash | None
     policy: DefenderPolicy | None
 
 
-class RelayAck(Message, tag="ack"):
+class RelayAck(Message, frozen=True, tag="ack"):
     """Sidecar to entrypoint: held by the sidecar up to `received`, in the Console's database up to `committed`."""
 
     received: Committed
     committed: Committed
 
 
-class Refused(Message):
+class Refused(Message, frozen=True):
     """Sidecar to entrypoint: the attachment is refused."""
 
     message: Annotated[str, msgspec.Meta(max_length=1024)]

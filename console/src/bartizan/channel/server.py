@@ -87,5 +87,5 @@ class ChannelServer:
                 await Session(connection, self._identify(connection), self._services, self._limits).run()
         except ConnectionClosed:
             return
-        except Exception:
+        except Exception:  # noqa: BLE001 - one connection must not end the server
             _log.exception("a connection from %s failed", peer_address(connection))

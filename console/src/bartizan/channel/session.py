@@ -158,7 +158,7 @@ class Session:
             self._outbox.end(error.code, error.message, retry_after=error.retry_after)
         except ConnectionClosed:
             return
-        except Exception:
+        except Exception:  # noqa: BLE001 - one session must not end the server
             _log.exception("the session of %s failed", self._identity.instance)
             self._outbox.end(ErrorCode.UNAVAILABLE, "the Console failed, try again", retry_after=5)
 
@@ -289,7 +289,7 @@ class Session:
         self._outbox.reply(Renewed(certificate=certificate.pem, not_after=certificate.not_after))
 
     def _expire_at(self, when: int) -> None:
-        """A certificate is only checked at the handshake, so a session must not outlive it."""
+        """End the session with its certificate, which is only checked at the handshake."""
         if self._expiry is not None:
             self._expiry.cancel()
         seconds = max(0.0, (when - self._services.clock()) / 1000)

@@ -5,7 +5,7 @@ Keys are ECDSA P-256. What a Defender's CSR asks for is ignored but its public k
 life are ours to say (RFC 5280, section 4.2.1.12 for the purposes).
 """
 
-import datetime
+import datetime as dt
 import hashlib
 import ipaddress
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ from bartizan.pki.files import PUBLIC, read_private, write_atomically
 
 _CA_DAYS = 3650
 _SERVER_DAYS = 397
-_RENEW_SERVER_BEFORE = datetime.timedelta(days=30)
-_SKEW = datetime.timedelta(minutes=5)
+_RENEW_SERVER_BEFORE = dt.timedelta(days=30)
+_SKEW = dt.timedelta(minutes=5)
 _NAME_BOUND = 64  # RFC 5280, upper bound of a common name
 
 
@@ -50,7 +50,9 @@ class Authority:
         key = read_private(directory / "ca-key.pem")
         if key is None or not self.ca_path.exists():
             if self.ca_path.exists():
-                raise ValueError(f"`{directory / 'ca-key.pem'}` is missing, but `{self.ca_path}` is there: restore both")
+                raise ValueError(
+                    f"`{directory / 'ca-key.pem'}` is missing, but `{self.ca_path}` is there: restore both"
+                )
             self._create()
             key = read_private(directory / "ca-key.pem") or b""
         self._key = _load_key(key, directory / "ca-key.pem")
@@ -73,7 +75,7 @@ class Authority:
         """The end of the authority's certificate, unix milliseconds."""
         return int(self._certificate.not_valid_after_utc.timestamp() * 1000)
 
-    def server_certificate(self, names: Sequence[str], *, now: datetime.datetime) -> Path:
+    def server_certificate(self, names: Sequence[str], *, now: dt.datetime) -> Path:
         """
         Return the file with the server's key and certificate chain (PEM, 0600) for these DNS names and addresses.
 
@@ -93,8 +95,8 @@ class Authority:
         ECDSA P-256.
         """
         key = _requested_key(csr)
-        start = datetime.datetime.fromtimestamp(now // 1000, tz=datetime.UTC)
-        end = start + datetime.timedelta(milliseconds=life)
+        start = dt.datetime.fromtimestamp(now // 1000, tz=dt.UTC)
+        end = start + dt.timedelta(milliseconds=life)
         name = x509.Name(
             [
                 x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, bundle),
@@ -107,8 +109,10 @@ class Authority:
 
     def _create(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        now = datetime.datetime.now(datetime.UTC)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Bartizan CA {x509.random_serial_number():040x}"[:32])])
+        now = dt.datetime.now(dt.UTC)
+        name = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, f"Bartizan CA {x509.random_serial_number():040x}"[:32])]
+        )
         usage = x509.KeyUsage(
             digital_signature=False,
             content_commitment=False,
@@ -127,7 +131,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - _SKEW)
-            .not_valid_after(now + datetime.timedelta(days=_CA_DAYS))
+            .not_valid_after(now + dt.timedelta(days=_CA_DAYS))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -136,14 +140,14 @@ class Authority:
         write_atomically(self._directory / "ca-key.pem", _key_pem(key))
         write_atomically(self.ca_path, certificate.public_bytes(serialization.Encoding.PEM), mode=PUBLIC)
 
-    def _issue_server(self, names: Sequence[str], now: datetime.datetime) -> bytes:
+    def _issue_server(self, names: Sequence[str], now: dt.datetime) -> bytes:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:_NAME_BOUND])])
-        period = (now - _SKEW, now + datetime.timedelta(days=_SERVER_DAYS))
+        period = (now - _SKEW, now + dt.timedelta(days=_SERVER_DAYS))
         certificate = self._sign(subject, key.public_key(), period, ExtendedKeyUsageOID.SERVER_AUTH, names)
         return _key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM) + self.ca_pem.encode()
 
-    def _still_good(self, pem: bytes, names: Sequence[str], now: datetime.datetime) -> bool:
+    def _still_good(self, pem: bytes, names: Sequence[str], now: dt.datetime) -> bool:
         certificate = x509.load_pem_x509_certificate(pem)
         try:
             certificate.verify_directly_issued_by(self._certificate)
@@ -157,7 +161,7 @@ class Authority:
         self,
         subject: x509.Name,
         key: ec.EllipticCurvePublicKey,
-        period: tuple[datetime.datetime, datetime.datetime],
+        period: tuple[dt.datetime, dt.datetime],
         purpose: x509.ObjectIdentifier,
         names: Sequence[str] | None,
     ) -> x509.Certificate:

@@ -16,7 +16,7 @@ class LooseModeError(Exception):
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = PRIVATE) -> None:
-    """Write a file so that after a crash either the old or the new one is there, on disk, with `mode` from the start."""
+    """Write a file with `mode` from the start, so that after a crash either the old or the new one is there."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -1,4 +1,4 @@
-"""The entries of a rule's lists: each function returns the normal form of one entry or raises ValueError with why not."""
+"""The entries of a rule's lists: each function returns the normal form of one, or raises ValueError with why not."""
 
 import ipaddress
 import re

@@ -1,5 +1,5 @@
 """
-Does a workload lie in a collection?
+Whether a workload lies in a collection.
 
 Patterns are case-insensitive, `*` matches any run of characters, a leading `-` excludes and is looked at first.
 Source: the vendor's rule order and pattern matching page (`docs/reference` names the differences).

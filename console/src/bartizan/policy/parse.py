@@ -84,7 +84,7 @@ def parse_stored(data: bytes | str) -> RuntimePolicy:
     )
 
 
-def _load(data: bytes | str) -> Any:
+def _load(data: bytes | str) -> object:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
@@ -107,7 +107,7 @@ def _load(data: bytes | str) -> Any:
         raise PolicyError(["a number is too long"]) from None
 
 
-def _rule(value: Any, place: str, problems: list[str]) -> Rule:
+def _rule(value: object, place: str, problems: list[str]) -> Rule:
     document = _object(value, place, problems)
     name = _entry(document.get("name", ""), f"{place}.name", entries.label, problems) or ""
     place = f"rule `{name}`" if name else place
@@ -138,15 +138,17 @@ def _collections(document: dict[str, Any], place: str, problems: list[str]) -> t
     return tuple(_collection(item, f"{place}: collections[{index}]", problems) for index, item in enumerate(items))
 
 
-def _collection(value: Any, place: str, problems: list[str]) -> Collection:
+def _collection(value: object, place: str, problems: list[str]) -> Collection:
     document = _object(value, place, problems)
     name = _entry(document.get("name", ""), f"{place}.name", entries.label, problems) or ""
     scope = ("images", "containers", "appIDs")
     if name != "All" and name and not any(key in document for key in (*scope, *_FOREIGN_SCOPE)):
         problems.append(f"{place}: collection `{name}` is not stored here, give its images, containers or appIDs")
-    for key in _FOREIGN_SCOPE:
-        if document.get(key) not in (None, [], list(ANY)):
-            problems.append(f"{place}.{key}: scope by {key} is not supported, only by {', '.join(scope)}")
+    problems.extend(
+        f"{place}.{key}: scope by {key} is not supported, only by {', '.join(scope)}"
+        for key in _FOREIGN_SCOPE
+        if document.get(key) not in (None, [], list(ANY))
+    )
     known = ("name", "description", "color", *scope, *_FOREIGN_SCOPE, *_COLLECTION_NOTES)
     _only(document, known, f"{place}.", problems)
     return Collection(
@@ -166,7 +168,7 @@ def _patterns(document: dict[str, Any], key: str, place: str, problems: list[str
     return patterns or ANY
 
 
-def _processes(value: Any, place: str, problems: list[str]) -> ProcessPolicy:
+def _processes(value: object, place: str, problems: list[str]) -> ProcessPolicy:
     document = _object(value or {}, place, problems)
     # `skipModified` asks for fewer audits of a check that we do not have: nothing to refuse.
     _only(document, ("effect", "whitelist", "blacklist", "skipModified"), f"{place}.", problems)
@@ -177,7 +179,7 @@ def _processes(value: Any, place: str, problems: list[str]) -> ProcessPolicy:
     )
 
 
-def _dns(value: Any, place: str, problems: list[str]) -> DnsPolicy:
+def _dns(value: object, place: str, problems: list[str]) -> DnsPolicy:
     document = _object(value or {}, place, problems)
     _only(document, ("effect", "whitelist", "blacklist"), f"{place}.", problems)
     return DnsPolicy(
@@ -187,7 +189,7 @@ def _dns(value: Any, place: str, problems: list[str]) -> DnsPolicy:
     )
 
 
-def _network(value: Any, place: str, problems: list[str]) -> NetworkPolicy:
+def _network(value: object, place: str, problems: list[str]) -> NetworkPolicy:
     document = _object(value or {}, place, problems)
     lists = ("whitelistIPs", "blacklistIPs", "whitelistOutboundPorts", "blacklistOutboundPorts")
     _only(document, ("effect", *lists), f"{place}.", problems)
@@ -200,21 +202,23 @@ def _network(value: Any, place: str, problems: list[str]) -> NetworkPolicy:
     )
 
 
-def _ports(value: Any, place: str, problems: list[str]) -> tuple[PortRange, ...]:
+def _ports(value: object, place: str, problems: list[str]) -> tuple[PortRange, ...]:
     found = []
     for index, item in enumerate(_list(value, place, problems)):
         document = _object(item, f"{place}[{index}]", problems)
         _only(document, ("start", "end", "deny"), f"{place}[{index}].", problems)
-        start, end = document.get("start"), document.get("end", document.get("start"))
-        if not _is_port(start) or not _is_port(end) or start > end:
+        start, end = _port(document.get("start")), _port(document.get("end", document.get("start")))
+        if start is None or end is None or start > end:
             problems.append(f"{place}[{index}]: `start` and `end` have to be ports from 1 to {_HIGHEST_PORT}, in order")
             continue
         found.append(PortRange(start=start, end=end))
     return tuple(found)
 
 
-def _is_port(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _HIGHEST_PORT
+def _port(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _HIGHEST_PORT:
+        return value
+    return None
 
 
 def _effect(document: dict[str, Any], place: str, problems: list[str]) -> Effect:
@@ -232,17 +236,17 @@ def _only(document: dict[str, Any], known: tuple[str, ...], prefix: str, problem
             problems.append(f"{prefix}{key}: this is not supported yet, leave it out, empty or disabled")
 
 
-def _asks_for_nothing(value: Any) -> bool:
+def _asks_for_nothing(value: object) -> bool:
     return value is None or value is False or value in ("", "disable") or value in ([], {})
 
 
-def _entries(value: Any, place: str, read: Callable[[str], str], problems: list[str]) -> tuple[str, ...]:
+def _entries(value: object, place: str, read: Callable[[str], str], problems: list[str]) -> tuple[str, ...]:
     items = _list(value, place, problems)
     found = (_entry(item, f"{place}[{index}]", read, problems) for index, item in enumerate(items))
     return tuple(dict.fromkeys(item for item in found if item is not None))
 
 
-def _entry(value: Any, place: str, read: Callable[[str], str], problems: list[str]) -> str | None:
+def _entry(value: object, place: str, read: Callable[[str], str], problems: list[str]) -> str | None:
     if not isinstance(value, str):
         problems.append(f"{place}: it has to be a string")
         return None
@@ -253,28 +257,28 @@ def _entry(value: Any, place: str, read: Callable[[str], str], problems: list[st
         return None
 
 
-def _object(value: Any, place: str, problems: list[str]) -> dict[str, Any]:
+def _object(value: object, place: str, problems: list[str]) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     problems.append(f"{place}: it has to be an object")
     return {}
 
 
-def _list(value: Any, place: str, problems: list[str]) -> list[Any]:
+def _list(value: object, place: str, problems: list[str]) -> list[Any]:
     if value is None or isinstance(value, list):
         return value or []
     problems.append(f"{place}: it has to be a list")
     return []
 
 
-def _flag(value: Any, place: str, problems: list[str]) -> bool:
+def _flag(value: object, place: str, problems: list[str]) -> bool:
     if value is None or isinstance(value, bool):
         return bool(value)
     problems.append(f"{place}: it has to be true or false")
     return False
 
 
-def _text(value: Any, place: str, problems: list[str]) -> str:
+def _text(value: object, place: str, problems: list[str]) -> str:
     if value is None or (isinstance(value, str) and len(value) <= 10_000):  # noqa: PLR2004 - notes are for people
         return value or ""
     problems.append(f"{place}: it has to be a string of at most 10000 characters")

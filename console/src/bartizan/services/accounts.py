@@ -39,7 +39,11 @@ class Session:
 
 
 class Accounts:
-    """Users of one Console. `setup_token` opens the one-time set-up; None when it is done. `on_set_up` is called after it."""
+    """
+    Users of one Console.
+
+    `setup_token` opens the one-time set-up, None when it is done; `on_set_up` is called after it.
+    """
 
     def __init__(
         self, store: AccountStore, *, setup_token: str | None, on_set_up: Callable[[], None], clock: Clock
@@ -100,11 +104,11 @@ class Accounts:
 
     async def by_password(self, *, name: str, password: str, address: str) -> User:
         """Return the user with this password. Raises UnauthorizedError or TooManyAttemptsError."""
-        self._limit.check(address)
         key = hmac.digest(self._cache_key, f"{name}\0{password}".encode(), "sha256")
         cached = self._cache.get(key)
         if cached is not None and cached[1] > self._clock():
             return cached[0]
+        self._limit.check(address)
         user = await self._verified(name, password) if len(password) <= _LONGEST_PASSWORD else None
         if user is None:
             self._limit.failed(address)

@@ -33,7 +33,14 @@ class Bundles:
     """The generations of install bundles; at least one of them is always live."""
 
     def __init__(
-        self, store: BundleStore, secret_source: BundleSecrets, names: Names, defenders: Defenders, *, pin: str, clock: Clock
+        self,
+        store: BundleStore,
+        secret_source: BundleSecrets,
+        names: Names,
+        defenders: Defenders,
+        *,
+        pin: str,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._secrets = secret_source

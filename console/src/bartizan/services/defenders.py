@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bartizan.services.errors import InvalidError
-from bartizan.services.interfaces import ClientIdentity, Clock, DefenderRecord, DefenderStore, LiveSession, SettingStore, WorkloadRecord
+from bartizan.services.interfaces import (
+    ClientIdentity,
+    Clock,
+    DefenderRecord,
+    DefenderStore,
+    LiveSession,
+    SettingStore,
+    WorkloadRecord,
+)
 
 _MINUTES_SETTING = "appEmbeddedDisconnectedMinutes"
 DEFAULT_MINUTES = 60
@@ -61,9 +69,12 @@ class Defenders:
         now = self._clock()
         known = self._records.get(record.instance)
         first = known.first_seen if known is not None else now
-        keys = tuple(dict.fromkeys((*record.keys, *(known.keys if known is not None else ()))))[:2]
+        if known is not None and known.bundle == record.bundle and set(record.keys) <= set(known.keys):
+            # A renewed certificate waits for its first use; until then both keys may come.
+            end = max(known.certificate_end, record.certificate_end)
+            record = dataclasses.replace(record, keys=known.keys, certificate_end=end)
         self._live[record.instance] = session
-        self._set(dataclasses.replace(record, connected=True, first_seen=first, last_seen=now, keys=keys))
+        self._set(dataclasses.replace(record, connected=True, first_seen=first, last_seen=now))
 
     def renewed(self, identity: ClientIdentity) -> None:
         """Let an instance use the key of its new certificate, beside the present one."""

@@ -1,5 +1,4 @@
-"""What has to be done now and then: old audits go, Defenders that left go, the registry is written, the certificate
-of the Console is renewed."""
+"""What has to be done now and then: old audits and Defenders go, the registry is written, the certificate renewed."""
 
 import asyncio
 import logging
@@ -18,7 +17,14 @@ class Housekeeping:
     """The periodic tasks of one Console; a failure is logged and tried again at the next turn."""
 
     def __init__(
-        self, defenders: Defenders, audits: AuditStore, feed: AuditFeed, names: Names, *, retention: Retention, clock: Clock
+        self,
+        defenders: Defenders,
+        audits: AuditStore,
+        feed: AuditFeed,
+        names: Names,
+        *,
+        retention: Retention,
+        clock: Clock,
     ) -> None:
         self._defenders = defenders
         self._audits = audits
@@ -39,7 +45,7 @@ class Housekeeping:
                     await self._defenders.sweep()
                     await self.prune()
                     self._names.refresh()
-            except Exception:
+            except Exception:  # noqa: BLE001 - the next turn tries again
                 _log.exception("housekeeping failed")
             await asyncio.sleep(flush_seconds)
 

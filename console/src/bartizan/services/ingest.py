@@ -102,7 +102,8 @@ class Ingest:
         self._work.set()
 
     def _next_batch(self) -> list[tuple[Sequence[NewAudit], asyncio.Future[None]]]:
-        batch, size = [], 0
+        batch: list[tuple[Sequence[NewAudit], asyncio.Future[None]]] = []
+        size = 0
         while self._waiting and (not batch or size + len(self._waiting[0][0]) <= _LARGEST_BATCH):
             item = self._waiting.popleft()
             batch.append(item)
@@ -115,7 +116,7 @@ class Ingest:
     async def _write(self, batch: list[tuple[Sequence[NewAudit], asyncio.Future[None]]]) -> None:
         try:
             newest = await asyncio.to_thread(self._store.add, [audit for audits, _ in batch for audit in audits])
-        except Exception:
+        except Exception:  # noqa: BLE001 - the writer has to outlive a full disk
             _log.exception("audits could not be written; Defenders will send them again")
             for _, done in batch:
                 with contextlib.suppress(asyncio.InvalidStateError):

@@ -123,9 +123,7 @@ class CertificateIssuer(Protocol):
         """The authority's certificate."""
         ...
 
-    def issue_client(
-        self, csr: str, *, instance: str, bundle: str, now: int, life: int
-    ) -> tuple[str, ClientIdentity]:
+    def issue_client(self, csr: str, *, instance: str, bundle: str, now: int, life: int) -> tuple[str, ClientIdentity]:
         """Return the certificate (PEM) and what it says; raise ValueError for a CSR that is refused."""
         ...
 

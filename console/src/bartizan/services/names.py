@@ -25,7 +25,12 @@ class Names:
     """
 
     def __init__(
-        self, settings: SettingStore, *, defaults: Sequence[str], added: Sequence[str], reissue: Callable[[Sequence[str]], None]
+        self,
+        settings: SettingStore,
+        *,
+        defaults: Sequence[str],
+        added: Sequence[str],
+        reissue: Callable[[Sequence[str]], None],
     ) -> None:
         self._settings = settings
         self._added = tuple(normal_name(name) for name in added)

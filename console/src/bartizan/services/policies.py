@@ -9,7 +9,6 @@ import msgspec
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.policy import (
     EncodedPolicy,
-    PolicyError,
     Rule,
     RuntimePolicy,
     Workload,
@@ -28,12 +27,12 @@ _MOST_CACHED = 10_000
 class Policies:
     """The policy in force; every change is a new revision, and `on_change` is called after it is on disk."""
 
-    def __init__(self, store: PolicyStore, *, clock: Clock) -> None:
+    def __init__(self, store: PolicyStore, *, on_change: Callable[[], None], clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._on_change = on_change
         self._lock = asyncio.Lock()
         self._resolved: dict[Workload, EncodedPolicy] = {}
-        self.on_change: Callable[[], None] = lambda: None
         latest = store.latest()
         self.revision, self.current = (latest[0], parse_stored(latest[1])) if latest else (0, RuntimePolicy())
 
@@ -70,7 +69,7 @@ class Policies:
         self.revision = await asyncio.to_thread(self._store.add, document, author=author, now=now)
         self.current = stamped
         self._resolved.clear()
-        self.on_change()
+        self._on_change()
         return self.revision
 
     def _stamp(self, policy: RuntimePolicy, author: str, now: str) -> RuntimePolicy:
@@ -84,6 +83,3 @@ class Policies:
             return dataclasses.replace(rule, owner=author, modified=now)
 
         return RuntimePolicy(rules=tuple(stamp(rule) for rule in policy.rules))
-
-
-__all__ = ["Policies", "PolicyError"]

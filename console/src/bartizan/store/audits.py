@@ -75,15 +75,17 @@ class SqlAudits:
     def set_source_owner(self, bundle: str, source: str, instance: str) -> None:
         """Bind a source to the instance that reports it."""
         statement = insert(sources).values(bundle=bundle, source=source, instance=instance)
-        statement = statement.on_conflict_do_update(
-            index_elements=["bundle", "source"], set_={"instance": instance}
-        )
+        statement = statement.on_conflict_do_update(index_elements=["bundle", "source"], set_={"instance": instance})
         with self._database.write() as connection:
             connection.execute(statement)
 
     def prune(self, *, received_before: int, below_id: int, most: int) -> int:
         """Remove at most `most` audits that are too old, and return how many went."""
-        old = sa.select(audits.c.id).where(sa.or_(audits.c.received < received_before, audits.c.id < below_id)).limit(most)
+        old = (
+            sa.select(audits.c.id)
+            .where(sa.or_(audits.c.received < received_before, audits.c.id < below_id))
+            .limit(most)
+        )
         with self._database.write() as connection:
             return connection.execute(audits.delete().where(audits.c.id.in_(old))).rowcount
 

@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
-from typing import Any
 
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import event
 
 _CACHE_KIB = 64 * 1024
+NEWEST_SCHEMA = "0001"
 
 
 class Database:
@@ -56,6 +54,15 @@ class Database:
         self.engine.dispose()
 
     def _migrate(self) -> None:
+        with self.read() as connection:
+            known = sqlalchemy.inspect(connection).has_table("alembic_version")
+            query = "SELECT version_num FROM alembic_version"
+            if known and connection.exec_driver_sql(query).scalar() == NEWEST_SCHEMA:
+                return
+        # Half a second of imports that only a first start, or the first one of a new version, has to pay.
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.set_main_option("path_separator", "os")
@@ -65,7 +72,7 @@ class Database:
             connection.commit()
 
 
-def _prepare(connection: SqliteConnection, _record: Any) -> None:
+def _prepare(connection: SqliteConnection, _record: object) -> None:
     # The driver's own transaction control begins too late and commits by surprise; `_begin` does it instead.
     connection.isolation_level = None
     for pragma in (

@@ -11,7 +11,7 @@ from bartizan.api.context import services_of
 from bartizan.api.document import gives, list_of
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters, values
-from bartizan.api.shapes import RuntimeAudit
+from bartizan.audit import RuntimeAudit
 from bartizan.services.audits import Audits
 from bartizan.services.errors import InvalidError
 from bartizan.services.interfaces import AuditQuery, User
@@ -74,8 +74,10 @@ def audit_filter(  # noqa: PLR0913, PLR0917 - these are the vendor's parameters
 _Filter = Annotated[AuditQuery, Depends(audit_filter)]
 
 
-@router.get("/app-embedded", responses=gives(list_of(RuntimeAudit), text="One page; `Total-Count` tells how many match"))
-async def list_audits(  # noqa: PLR0913, PLR0917 - these are the vendor's parameters
+@router.get(
+    "/app-embedded", responses=gives(list_of(RuntimeAudit), text="One page; `Total-Count` tells how many match")
+)
+async def list_audits(
     request: Request,
     query: _Filter,
     _user: _reader,

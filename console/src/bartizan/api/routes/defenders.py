@@ -28,7 +28,10 @@ _TASK = {"requestBody": {"required": True, "content": {"application/json": {"sch
 
 @router.get("/install-bundle", responses=gives(reference(InstallBundleAnswer), text="The bundle"))
 async def install_bundle(
-    request: Request, _user: _keeper, consoleaddr: str = "", defenderType: str = ""  # noqa: N803
+    request: Request,
+    _user: _keeper,
+    consoleaddr: str = "",
+    defenderType: str = "",  # noqa: N803
 ) -> Response:
     """Return the install bundle for one address of the Console, by default the one that this request went to."""
     only_known_parameters(request, _FARGATE)
@@ -72,10 +75,10 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
     _user: _keeper,
     consoleaddr: str = "",
     defenderType: str = "",  # noqa: N803
-    interpreter: str = "",
+    interpreter: str = "",  # noqa: ARG001 - accepted, see below
     cloudFormation: bool = False,  # noqa: FBT001, FBT002, N803 - a query parameter
     filesystemMonitoring: bool = False,  # noqa: FBT001, FBT002, N803
-    filestemMonitoring: bool = False,  # noqa: FBT001, FBT002, N803 - the vendor's samples misspell it
+    filestemMonitoring: bool = False,  # noqa: FBT001, FBT002, N803 - the vendor misspells it
     extractEntrypoint: bool = False,  # noqa: FBT001, FBT002, N803
     registryType: str = "",  # noqa: N803
     registryCredentialID: str = "",  # noqa: N803
@@ -93,7 +96,7 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
         raise InvalidError("`cloudFormation`: CloudFormation templates are not supported yet, send the task definition")
     if extractEntrypoint or registryType or registryCredentialID:
         raise InvalidError(
-            "`extractEntrypoint`: this Console cannot ask registries yet; give entryPoint or command in the definition, "
+            "`extractEntrypoint`: this Console asks no registries yet; give entryPoint or command in the definition, "
             "or use `bartizan app-embedded generate-fargate-task`, which reads images itself"
         )
     protected = await services_of(request).protect_task.protect(
@@ -107,7 +110,7 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
 
 
 @router.get("", responses=gives(list_of(Defender), text="One page; `Total-Count` tells how many match"))
-async def list_defenders(  # noqa: PLR0913, PLR0917 - these are the vendor's parameters
+async def list_defenders(
     request: Request,
     _user: _reader,
     type: Annotated[list[str] | None, Query()] = None,  # noqa: A002
