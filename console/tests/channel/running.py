@@ -142,7 +142,7 @@ def running_console(directory: Path, **given: Any) -> Iterator[ConsoleUnderTest]
             raise failed[0]
         yield ConsoleUnderTest(directory=directory, running=started[0])
     finally:
-        if stop:
+        if started:
             stop[0]()
         thread.join(DEADLINE)
         assert not thread.is_alive()

@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 from starlette.requests import Request
 
-from bartizan.services.errors import InvalidError
+from bartizan.services.errors import InvalidError, misfit
 
 _T = TypeVar("_T")
 
@@ -15,7 +15,7 @@ async def read_body(request: Request, shape: type[_T]) -> _T:
     try:
         return msgspec.json.decode(await request.body(), type=shape)
     except msgspec.ValidationError as error:
-        raise InvalidError(f"the body does not fit: {error}") from None
+        raise InvalidError(f"the body does not fit: {misfit(error)}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidError("the body is not JSON") from None
 

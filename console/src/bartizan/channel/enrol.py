@@ -16,6 +16,7 @@ from bartizan.services.errors import (
     ServiceError,
     TooManyAttemptsError,
     UnauthorizedError,
+    misfit,
 )
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,6 @@ def _decode(frame: str | bytes) -> Enrol:
     try:
         return enrol_decoder.decode(frame)
     except msgspec.ValidationError as error:
-        raise InvalidError(f"the message does not fit the contract: {error}"[:500]) from None
+        raise InvalidError(f"the message does not fit the contract: {misfit(error)}") from None
     except (msgspec.DecodeError, RecursionError):
         raise InvalidError("the message is not JSON") from None

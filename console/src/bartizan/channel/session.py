@@ -44,7 +44,7 @@ from bartizan.services.audit_sources import AuditSources
 from bartizan.services.bundles import Bundles
 from bartizan.services.defenders import Defenders
 from bartizan.services.enrolment import Enrolment
-from bartizan.services.errors import InvalidError, ServiceError, UnavailableError
+from bartizan.services.errors import InvalidError, ServiceError, UnavailableError, misfit
 from bartizan.services.ingest import Ingest
 from bartizan.services.interfaces import ClientIdentity, Clock, DefenderRecord, NewAudit, WorkloadRecord
 from bartizan.services.policies import Policies as PolicyService
@@ -355,7 +355,6 @@ def _decode(frame: str | bytes) -> DefenderMessage:
     try:
         return defender_decoder.decode(frame)
     except msgspec.ValidationError as error:
-        # msgspec names the field and what it should be, never the value.
-        raise EndError(ErrorCode.BAD_MESSAGE, f"the message does not fit the contract: {error}"[:500]) from None
+        raise EndError(ErrorCode.BAD_MESSAGE, f"the message does not fit the contract: {misfit(error)}") from None
     except (msgspec.DecodeError, RecursionError):
         raise EndError(ErrorCode.BAD_MESSAGE, "the message is not JSON") from None

@@ -109,10 +109,12 @@ class Accounts:
         if cached is not None and cached[1] > self._clock():
             return cached[0]
         self._limit.check(address)
+        # Counted before it is known, or many guesses at once would all pass the check.
+        self._limit.failed(address)
         user = await self._verified(name, password) if len(password) <= _LONGEST_PASSWORD else None
         if user is None:
-            self._limit.failed(address)
             raise UnauthorizedError("user name or password is wrong")
+        self._limit.forgive(address)
         self._cache[key] = (user, self._clock() + _CACHE_LIFE)
         while len(self._cache) > _MOST_CACHED:
             self._cache.popitem(last=False)

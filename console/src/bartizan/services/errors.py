@@ -1,5 +1,11 @@
 """Why a use-case refuses. The message is one sentence for the person who asked; it never holds a secret."""
 
+import re
+
+import msgspec
+
+_PLACE = re.compile(r" - at `(\$[A-Za-z0-9_.\[\]]*)`$")
+
 
 class ServiceError(Exception):
     """Base of all refusals."""
@@ -35,3 +41,12 @@ class TooManyAttemptsError(ServiceError):
 
 class UnavailableError(ServiceError):
     """It could not be done now, and may succeed later."""
+
+
+def misfit(error: msgspec.ValidationError) -> str:
+    """Return what is wrong with a JSON value and where, without the value: it may be a secret in the wrong place."""
+    text = str(error)
+    if not text.startswith("Invalid"):
+        return text[:1].lower() + text[1:]
+    place = _PLACE.search(text)
+    return f"invalid value at `{place.group(1)}`" if place else "invalid value"

@@ -34,6 +34,11 @@ class FailureLimit:
         while len(self._failures) > _MOST_ADDRESSES:
             self._failures.popitem(last=False)
 
+    def forgive(self, address: str) -> None:
+        """Take one failure back: it was counted before its outcome was known."""
+        site = _site(address)
+        self._failures[site] = (max(0.0, self._level(site) - 1), self._clock())
+
     def _level(self, site: str) -> float:
         failures, when = self._failures.get(site, (0.0, 0))
         return max(0.0, failures - (self._clock() - when) / self._refill)
