@@ -1,0 +1,1 @@
+"""Run an ECS task definition on this machine, the way Fargate would."""
