@@ -1,6 +1,9 @@
 """Images from a registry (stub for now)."""
+
 from __future__ import annotations
+
 from dataclasses import dataclass
+
 from bartizan.registry.errors import ImageError
 from bartizan.registry.image import Image
 

@@ -53,7 +53,7 @@ def open_archive(path: Path, tag: str | None, reference: str) -> Image:
         except KeyError:
             tar.close()
             raise ImageError(f"`{path}` holds no `{name}`") from None
-        return cast(BinaryIO, found)
+        return cast("BinaryIO", found)
 
     try:
         with tarfile.open(path) as tar:
@@ -147,7 +147,9 @@ def _from_docker(content: bytes, tag: str | None, reference: str, member: Callab
     listed = parse_json(b'{"images":' + content + b"}", what).get("images")
     entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
     if tag is not None:
-        entries = [entry for entry in entries if any(str(name).endswith(f":{tag}") for name in entry.get("RepoTags") or [])]
+        entries = [
+            entry for entry in entries if any(str(name).endswith(f":{tag}") for name in entry.get("RepoTags") or [])
+        ]
     if len(entries) != 1:
         raise ImageError(f"`{reference}` holds {len(entries)} images that fit: name one with `:TAG`")
     config = _read(member(str(entries[0].get("Config"))), what)

@@ -43,9 +43,7 @@ class File:
     content: bytes | Path | Link
 
 
-def write_image(
-    out: Path, *, files: Iterable[File], config: ImageConfig, reference: str, architecture: str
-) -> str:
+def write_image(out: Path, *, files: Iterable[File], config: ImageConfig, reference: str, architecture: str) -> str:
     """Write an image of one layer to `out` and return its manifest's digest.
 
     `out` becomes a tar when its name ends in `.tar` or `.tar.gz`, a layout directory otherwise (an old layout there is
@@ -63,9 +61,7 @@ def write_image(
     return digest
 
 
-def defender_image(
-    out: Path, *, binary: Path, architecture: str, reference: str, ca_bundle: Path | None = None
-) -> str:
+def defender_image(out: Path, *, binary: Path, architecture: str, reference: str, ca_bundle: Path | None = None) -> str:
     """Write the sidecar's image: the Defender, its volume, and a CA bundle if one is given. Raises `ImageError`."""
     files = [File("/usr/local/bin/defender", 0o755, binary)]
     if ca_bundle is not None:
@@ -78,9 +74,7 @@ def defender_image(
     return write_image(out, files=files, config=config, reference=reference, architecture=architecture)
 
 
-def _layout(
-    files: list[File], config: ImageConfig, reference: str, architecture: str
-) -> tuple[dict[str, bytes], str]:
+def _layout(files: list[File], config: ImageConfig, reference: str, architecture: str) -> tuple[dict[str, bytes], str]:
     layer_tar = _layer(files)
     layer = gzip.compress(layer_tar, compresslevel=6, mtime=0)
     about = _json(_configuration(config, architecture, "sha256:" + hashlib.sha256(layer_tar).hexdigest()))

@@ -133,15 +133,17 @@ def parse_definition(document: object) -> TaskDefinition:
     if isinstance(inner, dict):
         top = inner
     if "Resources" in top:
-        raise TaskError("the file is a CloudFormation template: give a native task definition with `containerDefinitions`")
+        raise TaskError(
+            "the file is a CloudFormation template: give a native task definition with `containerDefinitions`"
+        )
     raw = _list(top, "containerDefinitions", "")
     if not 0 < len(raw) <= _MOST_CONTAINERS:
-        raise TaskError(f"`containerDefinitions` has {len(raw)} containers: between 1 and {_MOST_CONTAINERS} are possible")
+        raise TaskError(
+            f"`containerDefinitions` has {len(raw)} containers: between 1 and {_MOST_CONTAINERS} are possible"
+        )
     containers = tuple(_container(item, f"containerDefinitions[{index}]") for index, item in enumerate(raw))
     volumes = tuple(_volume(item, f"volumes[{index}]") for index, item in enumerate(_list(top, "volumes", "")))
-    definition = TaskDefinition(
-        family=_text(top, "family", "") or "task", containers=containers, volumes=volumes
-    )
+    definition = TaskDefinition(family=_text(top, "family", "") or "task", containers=containers, volumes=volumes)
     _check_names(definition)
     return definition
 
@@ -248,7 +250,9 @@ def _volume(document: object, at: str) -> Volume:
     raw = _object(document, at)
     for foreign in ("efsVolumeConfiguration", "fsxWindowsFileServerVolumeConfiguration"):
         if raw.get(foreign):
-            raise TaskError(f"`{at}.{foreign}` cannot be mounted here: use a volume without it, or with host.sourcePath")
+            raise TaskError(
+                f"`{at}.{foreign}` cannot be mounted here: use a volume without it, or with host.sourcePath"
+            )
     host = _object(raw.get("host") or {}, f"{at}.host")
     path = _absolute(host, "sourcePath", f"{at}.host") if host.get("sourcePath") else None
     return Volume(name=_required(raw, "name", at), host_path=path)

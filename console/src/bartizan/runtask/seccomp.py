@@ -56,9 +56,7 @@ def _architectures(arch_map: object, native: str) -> list[str]:
     return [native]
 
 
-def _applies(
-    rule: Mapping[str, object], arch: str, capabilities: Collection[str], kernel: tuple[int, int]
-) -> bool:
+def _applies(rule: Mapping[str, object], arch: str, capabilities: Collection[str], kernel: tuple[int, int]) -> bool:
     includes, excludes = _condition(rule.get("includes")), _condition(rule.get("excludes"))
     caps = _names(includes, "caps")
     arches = _names(includes, "arches")
