@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bartizan.registry.errors import ImageError
-from bartizan.registry.image import Image
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bartizan.registry.image import Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

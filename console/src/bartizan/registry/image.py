@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TYPE_CHECKING
 
 from bartizan.registry.errors import ImageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 

@@ -2,7 +2,8 @@
 
 A layer is hostile input: nothing in it may write outside its directory, and its size is bounded before it is written.
 A whiteout becomes a character device 0/0 and an opaque directory gets `trusted.overlay.opaque`, so that the directories
-can be stacked as they are (kernel `Documentation/filesystems/overlayfs.rst`; OCI image spec, "Layer Filesystem Changeset").
+can be stacked as they are (kernel `Documentation/filesystems/overlayfs.rst`; OCI image spec, "Layer
+Filesystem Changeset").
 Device nodes of an image are left out: containers get their own `/dev`.
 """
 
@@ -19,10 +20,12 @@ import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Self, cast, TYPE_CHECKING
 
 from bartizan.registry.errors import ImageError
-from bartizan.registry.image import Layer
+
+if TYPE_CHECKING:
+    from bartizan.registry.image import Layer
 
 _CHUNK = 1 << 20
 _LONGEST_HEADER = 1 << 20
@@ -106,7 +109,7 @@ class _Entry(tarfile.TarInfo):
     """A tar header that refuses to have more than a sane amount of header data read into memory."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         entry = super().frombuf(buf, encoding, errors)
         if entry.type in _HEADERS and not 0 <= entry.size <= _LONGEST_HEADER:
             raise ImageError(f"a tar header of {entry.size} bytes is too long")
@@ -131,7 +134,7 @@ class _Unpacking:
             if self._size > self._limits.size:
                 raise ImageError(f"more than {self._limits.size} bytes unpacked")
             self._entry(tar, entry)
-            tar.members.clear()  # else a layer of a million files costs a gigabyte of memory
+            tar.members.clear()  # type: ignore[attr-defined]  # else a layer of a million files costs a gigabyte of memory
 
     def _entry(self, tar: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
         parts = _parts(entry.name)
@@ -143,18 +146,21 @@ class _Unpacking:
         name = parts[-1]
         if name == _OPAQUE:
             os.setxattr(parent, "trusted.overlay.opaque", b"y")
-            return
-        if name.startswith(_WHITEOUT):
+        elif name.startswith(_WHITEOUT):
             self._whiteout(parent, name.removeprefix(_WHITEOUT))
-            return
-        target = parent / name
-        if entry.isdir():
-            if _kind(target) != stat.S_IFDIR:
-                _remove(target)
-                target.mkdir()
-            self._attributes(target, entry)
-            return
-        _remove(target)
+        elif entry.isdir():
+            self._directory(entry, parent / name)
+        else:
+            _remove(parent / name)
+            self._leaf(tar, entry, parent / name)
+
+    def _directory(self, entry: tarfile.TarInfo, target: Path) -> None:
+        if _kind(target) != stat.S_IFDIR:
+            _remove(target)
+            target.mkdir()
+        self._attributes(target, entry)
+
+    def _leaf(self, tar: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) -> None:
         if entry.isreg():
             self._file(tar, entry, target)
         elif entry.issym():
@@ -185,7 +191,7 @@ class _Unpacking:
         os.link(origin, target, follow_symlinks=False)
 
     def _parent(self, parts: tuple[str, ...], *, create: bool = True) -> Path:
-        """The directory `parts` under the root; a link on the way is refused, as it may point anywhere."""
+        """Return the directory `parts` under the root; a link on the way is refused, as it may point anywhere."""
         path = self._root
         for part in parts:
             path = path / part

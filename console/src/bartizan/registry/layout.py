@@ -6,12 +6,14 @@ import hashlib
 import platform
 import tarfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, cast, TYPE_CHECKING
 
 from bartizan.registry.errors import ImageError
 from bartizan.registry.image import Image, Layer, checked_digest, diff_ids, parse_config, parse_json
 from bartizan.registry.layers import open_compressed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LARGEST_DOCUMENT = 8 << 20
 """The most bytes that a manifest, index or configuration may have."""

@@ -1,7 +1,7 @@
 """Images of our own, written without a base and without a daemon; the same input always gives the same bytes.
 
-One directory (or tar) is an OCI layout and what `docker load` takes, at once. Formats: OCI image spec 1.0, "Image Layout";
-moby `image/tarexport`.
+One directory (or tar) is an OCI layout and what `docker load` takes, at once.
+Formats: OCI image spec 1.0, "Image Layout"; moby `image/tarexport`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bartizan.registry.errors import ImageError
 from bartizan.registry.image import ImageConfig
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"

@@ -8,12 +8,15 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from bartizan.runtask.definition import HealthCheck
 from bartizan.runtask.errors import TaskError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bartizan.runtask.definition import HealthCheck
+    from pathlib import Path
+    from collections.abc import Callable, Coroutine, Sequence
 
 _LONGEST_LINE = 64 << 10
 _POLL = 0.005
@@ -91,8 +94,8 @@ class RunningContainer:
         """Begin to ask for the container's health; `scale` is what the check's times are multiplied with."""
         self._keep(self._health(check, scale), "health")
 
-    async def execute(self, argv: Sequence[str], *, timeout: float | None = None) -> Executed:
-        """Run a program inside the container, as its user; after `timeout` seconds it is killed. Raises `TaskError`."""
+    async def execute(self, argv: Sequence[str], *, seconds: float | None = None) -> Executed:
+        """Run a program inside the container, as its user; after `seconds` it is killed. Raises `TaskError`."""
         if self.exited.is_set() or not self.started.is_set():
             raise TaskError(f"container `{self.name}` does not run: nothing can be executed in it")
         pid_file = self._home / f"exec-{time.monotonic_ns()}"
@@ -105,7 +108,7 @@ class RunningContainer:
             start_new_session=True,
         )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), timeout)
+            output, _ = await asyncio.wait_for(process.communicate(), seconds)
         except BaseException as cause:
             _kill_from(pid_file)
             with contextlib.suppress(ProcessLookupError):
@@ -118,15 +121,15 @@ class RunningContainer:
             pid_file.unlink(missing_ok=True)
         return Executed(process.returncode or 0, output)
 
-    async def stop(self, *, stop_signal: str, timeout: float) -> None:
-        """Ask the container to end, and end it after `timeout` seconds; returns when it has."""
+    async def stop(self, *, stop_signal: str, seconds: float) -> None:
+        """Ask the container to end, and end it after `seconds`; returns when it has."""
         if not self.started.is_set():
             return
         if not self.exited.is_set():
             self._event("stopping", stop_signal)
             await self.send_signal(stop_signal)
             try:
-                await asyncio.wait_for(self.exited.wait(), timeout)
+                await asyncio.wait_for(self.exited.wait(), seconds)
             except TimeoutError:
                 await self.send_signal("SIGKILL")
         await self.exited.wait()
@@ -175,7 +178,7 @@ class RunningContainer:
                 await asyncio.wait_for(self.exited.wait(), check.interval * scale)
                 return
             try:
-                done = await self.execute(argv, timeout=max(check.timeout * scale, 1.0))
+                done = await self.execute(argv, seconds=max(check.timeout * scale, 1.0))
             except TaskError:
                 return
             if done.exit_code == 0:

@@ -7,12 +7,14 @@ Names and rules: Amazon ECS API reference, "RegisterTaskDefinition" and "Contain
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import TypeVar, TYPE_CHECKING
 
 from bartizan.runtask.errors import TaskError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _T = TypeVar("_T")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -305,7 +307,7 @@ def _each(raw: Mapping[str, object], key: str, at: str, parse: Callable[[object,
 
 
 def _words(raw: Mapping[str, object], key: str, at: str) -> tuple[str, ...] | None:
-    """A list of strings; absent, null and empty are the same to ECS: not set."""
+    """Read a list of strings; absent, null and empty are the same to ECS: not set."""
     words = _list(raw, key, at)
     for index, word in enumerate(words):
         if not isinstance(word, str) or "\0" in word:

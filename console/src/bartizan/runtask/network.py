@@ -19,7 +19,7 @@ _POOL = ipaddress.ip_network("169.254.172.0/22")
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """`namespace` is a path for `nsenter --net`; the addresses are the task's own and the host's as the task sees it."""
+    """`namespace` is a path for `nsenter --net`; `host_address` is the host as the task sees it."""
 
     kind: Kind
     namespace: str
@@ -28,7 +28,7 @@ class Network:
 
 
 async def make_network(kind: Kind, task: str) -> Network:
-    """Make the network of task `task` (a short random id): `task` has a cable, `none` loopback only, `host` is the host.
+    """Make the network of task `task` (a short random id): `none` has loopback only, `host` is the host's.
 
     Raises `TaskError`; then nothing is left behind.
     """
@@ -57,7 +57,7 @@ async def remove_network(task: str) -> None:
 
 
 def namespace_name(task: str) -> str:
-    """The name of a task's namespace in `/run/netns`."""
+    """Return the name of a task's namespace in `/run/netns`."""
     return f"bartizan-{task}"
 
 

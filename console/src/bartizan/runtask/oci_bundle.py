@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bartizan.runtask.definition import Tmpfs
-from bartizan.runtask.plan import ContainerPlan
-from bartizan.runtask.users import User
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bartizan.runtask.users import User
+    from bartizan.runtask.plan import ContainerPlan
+    from bartizan.runtask.definition import Tmpfs
 
 MASKED_PATHS = (
     "/proc/asound",
@@ -103,7 +106,7 @@ def _system_mounts() -> list[dict[str, object]]:
         _mount("/sys", "sysfs", "sysfs", [*quiet, "ro"]),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*quiet, "relatime", "ro"]),
         _mount("/dev/mqueue", "mqueue", "mqueue", quiet),
-        _mount("/dev/shm", "tmpfs", "shm", [*quiet, "mode=1777", "size=65536k"]),
+        _mount("/dev/shm", "tmpfs", "shm", [*quiet, "mode=1777", "size=65536k"]),  # noqa: S108 - inside the container
     ]
 
 

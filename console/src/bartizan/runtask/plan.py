@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bartizan.registry import ImageConfig
-from bartizan.runtask.definition import Container, TaskDefinition
 from bartizan.runtask.errors import TaskError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bartizan.runtask.definition import Container, TaskDefinition
+    from bartizan.registry import ImageConfig
+    from collections.abc import Iterator, Mapping
 
 DEFAULT_CAPABILITIES = (
     "CAP_AUDIT_WRITE",
@@ -73,7 +76,8 @@ def plan_task(
 ) -> tuple[ContainerPlan, ...]:
     """Plan every container, in an order in which each comes after those that it depends on.
 
-    `images` has the configuration for each container's name; `secrets` maps a secret's name or `valueFrom` to its value.
+    `images` has the configuration for each container's name; `secrets` maps a secret's name or
+    `valueFrom` to its value.
     Raises `TaskError` for a cycle, a missing secret, a container without a program.
     """
     ordered = start_order(definition)
@@ -82,7 +86,7 @@ def plan_task(
 
 
 def start_order(definition: TaskDefinition) -> tuple[Container, ...]:
-    """Containers, each after those it depends on or takes volumes from, else in the file's order. `TaskError`: a cycle."""
+    """Containers, each after those it needs, else in the file's order. Raises `TaskError` for a cycle."""
     by_name = {container.name: container for container in definition.containers}
     done: dict[str, Container] = {}
 
@@ -104,10 +108,8 @@ def start_order(definition: TaskDefinition) -> tuple[Container, ...]:
 def arguments(container: Container, image: ImageConfig) -> tuple[str, ...]:
     """Docker's rule: the image's CMD counts only when the task sets neither `entryPoint` nor `command`."""
     entry_point = image.entrypoint if container.entry_point is None else container.entry_point
-    if container.command is not None:
-        command = container.command
-    else:
-        command = image.cmd if container.entry_point is None else ()
+    image_command = image.cmd if container.entry_point is None else ()
+    command = image_command if container.command is None else container.command
     if not (*entry_point, *command):
         raise TaskError(f"container `{container.name}` has no program: set `entryPoint`, as its image has none")
     return (*entry_point, *command)
@@ -143,13 +145,13 @@ def _plan(
 
 
 def _environment(container: Container, image: ImageConfig, secrets: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    merged = {"PATH": _DEFAULT_PATH}
+    merged: dict[str, str] = {"PATH": _DEFAULT_PATH}
     for line in image.env:
         name, _, value = line.partition("=")
         merged[name] = value
     merged |= dict(container.environment)
     for secret in container.secrets:
-        value = secrets.get(secret.name, secrets.get(secret.value_from))
+        value = secrets[secret.name] if secret.name in secrets else secrets.get(secret.value_from)
         if value is None:
             raise TaskError(
                 f"container `{container.name}` wants secret `{secret.name}` from `{secret.value_from}`: "

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Sequence
 from pathlib import Path
 
 from bartizan.registry import Image, unpack_layer
 from bartizan.runtask.command import run_command
 from bartizan.runtask.errors import TaskError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LARGEST_ACCOUNT_FILE = 1 << 20
 
@@ -45,11 +48,15 @@ async def mount_root(home: Path, layers: Sequence[Path]) -> Path:
 
 async def unmount_below(home: Path) -> None:
     """Unmount everything below `home`, deepest first."""
+    for point in _mount_points(home):
+        await run_command("umount", "--lazy", "--no-canonicalize", point)
+
+
+def _mount_points(home: Path) -> list[str]:
     prefix = str(home.resolve()) + "/"
     table = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [_unescape(line.split()[4]) for line in table]
-    for point in sorted((p for p in points if p.startswith(prefix)), key=len, reverse=True):
-        await run_command("umount", "--lazy", "--no-canonicalize", point)
+    return sorted((point for point in points if point.startswith(prefix)), key=len, reverse=True)
 
 
 async def copy_up(root: Path, path: str, volume: Path) -> None:
@@ -59,12 +66,12 @@ async def copy_up(root: Path, path: str, volume: Path) -> None:
         source = source / part
         if source.is_symlink() or not source.is_dir():
             return
-    if not any(volume.iterdir()):
+    if not os.listdir(volume):  # noqa: PTH208 - one call, no generator left open
         await run_command("cp", "-a", f"{source}/.", str(volume))
 
 
 def account_files(root: Path) -> tuple[str, str]:
-    """Return the texts of the image's `/etc/passwd` and `/etc/group`, empty where they are missing or no plain files."""
+    """Return the texts of the image's `/etc/passwd` and `/etc/group`, empty where they are no files."""
     return _account_file(root, "passwd"), _account_file(root, "group")
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import platform
-from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Self, TYPE_CHECKING
 
 from bartizan.registry import Image, open_image
 from bartizan.runtask import network as networks
 from bartizan.runtask.container import Event, Executed, RunningContainer
 from bartizan.runtask.definition import Condition, Container, TaskDefinition, parse_definition
 from bartizan.runtask.errors import TaskError
-from bartizan.runtask.network import Network
 from bartizan.runtask.oci_bundle import Bind, Bundle, runtime_config
 from bartizan.runtask.plan import ContainerPlan, ImageVolume, PlannedMount, TaskVolume, plan_task
 from bartizan.runtask.rootfs import account_files, copy_up, image_directories, mount_root
 from bartizan.runtask.seccomp import Host, resolve_seccomp
 from bartizan.runtask.task_home import TaskHome, remove_stale
 from bartizan.runtask.users import resolve_user
+
+if TYPE_CHECKING:
+    from bartizan.runtask.network import Network
+    from types import TracebackType
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 
 class TaskRun:
@@ -33,7 +35,7 @@ class TaskRun:
     context stops and removes everything.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run needs, each named
         self,
         definition: Mapping[str, object],
         *,
@@ -137,19 +139,19 @@ class TaskRun:
         return self._exit_code()
 
     def pid(self, name: str) -> int:
-        """The process id, on this machine, of a container's first process. Raises `TaskError` before it is started."""
+        """Return the process id, on this machine, of a container's first process. Raises `TaskError` before it is started."""
         pid = self._container(name).pid
         if pid is None:
             raise TaskError(f"container `{name}` is not started yet")
         return pid
 
     def exit_code(self, name: str) -> int | None:
-        """A container's exit code, None while it runs."""
+        """Return a container's exit code, None while it runs."""
         return self._container(name).exit_code
 
-    async def exec(self, name: str, argv: Sequence[str], *, timeout: float | None = None) -> Executed:
+    async def exec(self, name: str, argv: Sequence[str], *, seconds: float | None = None) -> Executed:
         """Run a program inside a container and return its exit code and output. Raises `TaskError`."""
-        return await self._container(name).execute(argv, timeout=timeout)
+        return await self._container(name).execute(argv, seconds=seconds)
 
     async def signal(self, name: str, signal_name: str) -> None:
         """Send a signal such as `SIGHUP` to a container's first process."""
@@ -298,7 +300,7 @@ class TaskRun:
         await asyncio.shield(self._stopping)
 
     async def _stop_in_order(self) -> None:
-        """A container is stopped when all that depend on it have ended; independent ones at the same time."""
+        """Stop each container when all that depend on it have ended; independent ones at the same time."""
         stopped = {plan.container.name: asyncio.Event() for plan in self._plans}
 
         async def stop(plan: ContainerPlan) -> None:
@@ -306,7 +308,7 @@ class TaskRun:
             for other in self._plans:
                 if any(dependency.container == name for dependency in other.container.depends_on):
                     await stopped[other.container.name].wait()
-            await self._containers[name].stop(stop_signal=plan.stop_signal, timeout=plan.container.stop_timeout)
+            await self._containers[name].stop(stop_signal=plan.stop_signal, seconds=plan.container.stop_timeout)
             stopped[name].set()
 
         if self._containers:

@@ -46,17 +46,17 @@ class TaskHome:
         return self.path / "runc"
 
     def identity(self, name: str) -> str:
-        """The name that runc knows a container by."""
+        """Return the name that runc knows a container by."""
         return f"bartizan-{self.task}-{name}"
 
     def container(self, name: str) -> Path:
-        """The directory of a container, made when missing."""
+        """Return the directory of a container, made when missing."""
         path = self.path / "containers" / name
         path.mkdir(exist_ok=True)
         return path
 
     def volume(self, key: str) -> Path:
-        """The directory of a volume with a key of any characters."""
+        """Return the directory of a volume with a key of any characters."""
         return self.path / "volumes" / hashlib.sha256(key.encode()).hexdigest()[:16]
 
     async def remove(self) -> None:
