@@ -14,7 +14,7 @@ import ssl
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import httpx
 
@@ -24,8 +24,8 @@ from bartizan.registry.layout import INDEX_TYPES, LARGEST_DOCUMENT, choose_manif
 from bartizan.registry.reference import Reference, parse_reference
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -100,7 +100,7 @@ class _Session:
                     seen.update(chunk)
                     store.write(chunk)
             if f"sha256:{seen.hexdigest()}" != digest:
-                raise ImageError(f"the registry `{self._reference.host}` sent other bytes than `{digest}`")
+                raise ImageError(f"the registry `{self._reference.host}` sent other bytes than `{digest}`")  # noqa: TRY301
             store.seek(0, os.SEEK_SET)
         except BaseException:
             store.close()
@@ -125,7 +125,7 @@ class _Session:
                 raise ImageError(f"registry `{self._reference.host}` cannot be reached: {cause}") from None
 
     def _address(self, client: httpx.Client) -> httpx.URL:
-        """Return the registry's address; plain HTTP is tried only where that is allowed, and before credentials go out."""
+        """Return the registry's address; plain HTTP is tried only where that is allowed."""
         if self._base is not None:
             return self._base
         failure: httpx.HTTPError | None = None
@@ -195,9 +195,8 @@ class _Session:
         meaning = {401: "the credentials are refused", 403: "access is denied", 404: "it has no such image"}
         why = meaning.get(response.status_code, f"it answers {response.status_code}")
         response.close()
-        raise ImageError(
-            f"registry `{self._reference.host}` did not give `{self._reference.repository}:{self._reference.selector}`: {why}"
-        )
+        wanted = f"{self._reference.repository}:{self._reference.selector}"
+        raise ImageError(f"registry `{self._reference.host}` did not give `{wanted}`: {why}")
 
 
 def _bounded(response: httpx.Response, most: int, what: str) -> Iterator[bytes]:

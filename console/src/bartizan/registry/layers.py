@@ -20,7 +20,7 @@ import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self, cast, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from bartizan.registry.errors import ImageError
 

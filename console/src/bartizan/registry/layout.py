@@ -6,7 +6,7 @@ import hashlib
 import platform
 import tarfile
 from collections.abc import Callable, Mapping
-from typing import BinaryIO, cast, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from bartizan.registry.errors import ImageError
 from bartizan.registry.image import Image, Layer, checked_digest, diff_ids, parse_config, parse_json
@@ -51,7 +51,7 @@ def open_archive(path: Path, tag: str | None, reference: str) -> Image:
         try:
             found = tar.extractfile(name)
             if found is None:
-                raise KeyError(name)
+                raise KeyError(name)  # noqa: TRY301
         except KeyError:
             tar.close()
             raise ImageError(f"`{path}` holds no `{name}`") from None

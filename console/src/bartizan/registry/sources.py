@@ -33,7 +33,7 @@ def open_image(source: str, *, access: Access | None = None) -> Image:
 
 
 def _split(rest: str) -> tuple[Path, str | None]:
-    """Split off a tag. A path may hold colons itself: only what follows the last one, when the whole does not exist, is a tag."""
+    """Split off a tag; a path that exists as it stands has none, though it may hold colons."""
     whole = Path(rest)
     if whole.exists() or ":" not in rest:
         return whole, None

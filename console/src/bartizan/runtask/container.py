@@ -9,14 +9,15 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-
-from bartizan.runtask.errors import TaskError
 from typing import TYPE_CHECKING
 
+from bartizan.runtask.errors import TaskError
+
 if TYPE_CHECKING:
-    from bartizan.runtask.definition import HealthCheck
-    from pathlib import Path
     from collections.abc import Callable, Coroutine, Sequence
+    from pathlib import Path
+
+    from bartizan.runtask.definition import HealthCheck
 
 _LONGEST_LINE = 64 << 10
 _POLL = 0.005

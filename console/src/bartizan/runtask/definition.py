@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar, TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bartizan.runtask.errors import TaskError
 
@@ -275,6 +275,12 @@ def _check_names(definition: TaskDefinition) -> None:
                 raise TaskError(f"container `{container.name}` refers to container `{other}`, which does not exist")
             if other == container.name:
                 raise TaskError(f"container `{container.name}` refers to itself: remove that entry")
+    _check_health(definition)
+    if not any(container.essential for container in definition.containers):
+        raise TaskError("no container is `essential`: at least one must be")
+
+
+def _check_health(definition: TaskDefinition) -> None:
     checked = {container.name for container in definition.containers if container.health_check}
     for container in definition.containers:
         for wanted in container.depends_on:
@@ -283,8 +289,6 @@ def _check_names(definition: TaskDefinition) -> None:
                     f"container `{container.name}` waits for `{wanted.container}` to be HEALTHY, "
                     "but that has no `healthCheck`: add one"
                 )
-    if not any(container.essential for container in definition.containers):
-        raise TaskError("no container is `essential`: at least one must be")
 
 
 def _object(document: object, at: str) -> Mapping[str, object]:

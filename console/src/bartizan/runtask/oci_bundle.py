@@ -6,13 +6,12 @@ Sources: OCI runtime spec 1.0; moby `oci/defaults.go` for mounts, masked and rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bartizan.runtask.users import User
-    from bartizan.runtask.plan import ContainerPlan
     from bartizan.runtask.definition import Tmpfs
+    from bartizan.runtask.plan import ContainerPlan
+    from bartizan.runtask.users import User
 
 MASKED_PATHS = (
     "/proc/asound",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from bartizan.runtask.errors import TaskError
 from typing import TYPE_CHECKING
 
+from bartizan.runtask.errors import TaskError
+
 if TYPE_CHECKING:
-    from bartizan.runtask.definition import Container, TaskDefinition
-    from bartizan.registry import ImageConfig
     from collections.abc import Iterator, Mapping
+
+    from bartizan.registry import ImageConfig
+    from bartizan.runtask.definition import Container, TaskDefinition
 
 DEFAULT_CAPABILITIES = (
     "CAP_AUDIT_WRITE",
@@ -147,8 +148,7 @@ def _plan(
 def _environment(container: Container, image: ImageConfig, secrets: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     merged: dict[str, str] = {"PATH": _DEFAULT_PATH}
     for line in image.env:
-        name, _, value = line.partition("=")
-        merged[name] = value
+        name, _, merged[name] = line.partition("=")
     merged |= dict(container.environment)
     for secret in container.secrets:
         value = secrets[secret.name] if secret.name in secrets else secrets.get(secret.value_from)

@@ -6,11 +6,11 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bartizan.registry import Image, unpack_layer
 from bartizan.runtask.command import run_command
 from bartizan.runtask.errors import TaskError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import asyncio
 import json
 import platform
 from pathlib import Path
-from typing import Self, TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from bartizan.registry import Image, open_image
 from bartizan.runtask import network as networks
@@ -21,9 +21,10 @@ from bartizan.runtask.task_home import TaskHome, remove_stale
 from bartizan.runtask.users import resolve_user
 
 if TYPE_CHECKING:
-    from bartizan.runtask.network import Network
-    from types import TracebackType
     from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from types import TracebackType
+
+    from bartizan.runtask.network import Network
 
 
 class TaskRun:
@@ -139,7 +140,7 @@ class TaskRun:
         return self._exit_code()
 
     def pid(self, name: str) -> int:
-        """Return the process id, on this machine, of a container's first process. Raises `TaskError` before it is started."""
+        """Return the id, on this machine, of a container's first process. Raises `TaskError` before the start."""
         pid = self._container(name).pid
         if pid is None:
             raise TaskError(f"container `{name}` is not started yet")

@@ -7,9 +7,9 @@ moby `profiles/seccomp/seccomp_linux.go`, `setupSeccomp`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bartizan.runtask.errors import TaskError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

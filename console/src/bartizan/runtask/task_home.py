@@ -68,7 +68,7 @@ class TaskHome:
 async def remove_stale(cache: Path) -> None:
     """Remove all runs under `cache` whose runner is dead."""
     home = cache.absolute() / "tasks"
-    for path in sorted(home.glob("[!.]*")) if home.is_dir() else []:
+    for path in _children(home):
         try:
             lock = _open_lock(path)
         except OSError:
@@ -84,16 +84,20 @@ async def remove_stale(cache: Path) -> None:
 
 async def _remove(path: Path) -> None:
     runc = path / "runc"
-    for container in sorted(runc.iterdir()) if runc.is_dir() else []:
+    for container in _children(runc):
         await delete_container(("runc", "--root", str(runc)), container.name)
     await unmount_below(path)
     await remove_network(path.name)
     _remove_cgroups(f"bartizan-{path.name}")
     # The lock goes last: until then a run that was cut short here is found again.
-    for part in path.iterdir():
+    for part in _children(path):
         if part.name != "lock":
             await asyncio.to_thread(shutil.rmtree, part)
     await asyncio.to_thread(shutil.rmtree, path)
+
+
+def _children(path: Path) -> list[Path]:
+    return sorted(path.glob("[!.]*")) if path.is_dir() else []
 
 
 def _remove_cgroups(name: str) -> None:
