@@ -363,11 +363,10 @@ def _greeting(console: RunningConsole) -> list[str]:
     ]
     if console.setup_token is None:
         return lines
-    body = f'{{"username":"admin","password":"…","token":"{console.setup_token}"}}'
     return [
         *lines,
-        "Set the administrator's password (at least 12 characters), once:",
-        f"  curl --cacert {console.ca_file} {api}/api/v1/signup -H 'Content-Type: application/json' -d '{body}'",
+        "There is no administrator yet. Set the password (at least 12 characters), once:",
+        f"  bartizan signup --address {api} --ca-file {console.ca_file} --username admin --token {console.setup_token}",
     ]
 
 

@@ -72,7 +72,7 @@ class Settings:
                 raise SettingsError(f"`{name}` is {number}, it has to be at least 1")
 
 
-def read_settings(environment: Mapping[str, str] | None = None, **given: object) -> Settings:
+def read_settings(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:  # noqa: ANN401 - checked by name below
     """
     Return the settings: `given` ones (None means not given) before those of the environment before the defaults.
 
@@ -94,7 +94,7 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: object)
     for part in ("api", "channel"):
         address = environment.get(f"BARTIZAN_{part.upper()}_ADDRESS")
         if address:
-            found[f"{part}_host"], found[f"{part}_port"] = _address(address)
+            found[f"{part}_host"], found[f"{part}_port"] = parse_address(address)
     if names := environment.get("BARTIZAN_NAMES"):
         found["names"] = tuple(name.strip() for name in names.split(",") if name.strip())
     if image := environment.get("BARTIZAN_DEFENDER_IMAGE"):
@@ -114,6 +114,44 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: object)
     return Settings(**found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """
+    How the command line reaches a Console, and where it keeps what it fetched.
+
+    | variable | setting |
+    |---|---|
+    | `BARTIZAN_ADDRESS` | address of the API |
+    | `BARTIZAN_USER`, `BARTIZAN_PASSWORD`, or `BARTIZAN_TOKEN` | credentials |
+    | `BARTIZAN_CA_FILE` | the Console's certificate authority |
+    | `BARTIZAN_SECCOMP_PROFILE` | the seccomp profile of `run-task` |
+    | `XDG_CACHE_HOME` | unpacked images lie in `bartizan/` there |
+    """
+
+    address: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    ca_file: Path | None = None
+    insecure: bool = False
+    seccomp_profile: Path | None = None
+    cache_directory: Path = Path("/var/cache/bartizan")
+
+
+def read_client_settings(environment: Mapping[str, str] | None = None, **given: Any) -> ClientSettings:  # noqa: ANN401 - options of commands
+    """Return the settings of the command line: `given` ones (None and empty: not given) before the environment."""
+    environment = os.environ if environment is None else environment
+    cache = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME") or "/root") / ".cache")
+    found: dict[str, Any] = {"cache_directory": Path(cache) / "bartizan"}
+    for name in ("address", "user", "password", "token"):
+        found[name] = environment.get(f"BARTIZAN_{name.upper()}", "")
+    for variable, name in (("BARTIZAN_CA_FILE", "ca_file"), ("BARTIZAN_SECCOMP_PROFILE", "seccomp_profile")):
+        if path := environment.get(variable):
+            found[name] = Path(path)
+    found.update({name: value for name, value in given.items() if value})
+    return ClientSettings(**found)
+
+
 def _retention(environment: Mapping[str, str]) -> Retention:
     plain = Retention()
     return Retention(
@@ -131,7 +169,8 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _address(text: str) -> tuple[str, int]:
+def parse_address(text: str) -> tuple[str, int]:
+    """Return host and port of `[host]:port`; an empty host means every address. Raises SettingsError."""
     host, colon, port = text.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()):
         raise SettingsError(f"`{text}` is not an address `[host]:port`")
