@@ -103,6 +103,8 @@ def _load(data: bytes | str) -> object:
         raise PolicyError([f"not UTF-8: byte {error.start}"]) from None
     except RecursionError:
         raise PolicyError(["nested too deeply"]) from None
+    except PolicyError:
+        raise
     except ValueError:
         raise PolicyError(["a number is too long"]) from None
 
