@@ -68,10 +68,18 @@ class RunningContainer:
         self._runc = ("runc", "--root", str(runc_root))
         self._on_log = on_log
         self._on_event = on_event
+        self._starting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Start the container; returns when its program has been executed. Raises `TaskError` when it cannot be."""
+        """Start the container; returns when its program has been executed. Raises `TaskError` when it cannot be.
+
+        A start that has begun goes on when the caller is cancelled: half a container could not be removed.
+        """
+        self._starting = asyncio.create_task(self._start())
+        await asyncio.shield(self._starting)
+
+    async def _start(self) -> None:
         pid_file, log = self._home / "pid", self._home / "runc.log"
         process = await asyncio.create_subprocess_exec(
             *self._runc,
@@ -124,6 +132,7 @@ class RunningContainer:
 
     async def stop(self, *, stop_signal: str, seconds: float) -> None:
         """Ask the container to end, and end it after `seconds`; returns when it has."""
+        await self._settle()
         if not self.started.is_set():
             return
         if not self.exited.is_set():
@@ -137,11 +146,17 @@ class RunningContainer:
 
     async def remove(self) -> None:
         """Kill what still runs and make runc forget the container."""
+        await self._settle()
         await delete_container(self._runc, self._identity)
         for task in self._tasks:
             if task.get_name() == "health":
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _settle(self) -> None:
+        """Wait until a start that has begun has come to its end, good or bad."""
+        if self._starting is not None:
+            await asyncio.wait({self._starting})
 
     async def send_signal(self, name: str) -> None:
         """Send a signal, such as `SIGHUP`, to the container's first process; one that has ended gets none."""
