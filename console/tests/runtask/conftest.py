@@ -35,11 +35,10 @@ class Bench:
     def task(self, *containers: dict[str, Any], volumes: list[dict[str, Any]] | None = None, **options: Any) -> TaskRun:
         """A task that is not entered yet."""
         definition = {"family": "test", "containerDefinitions": list(containers), "volumes": volumes or []}
-        defaults: dict[str, Any] = {"network": "none", "health_scale": 0.01}
+        defaults: dict[str, Any] = {"network": "none", "health_scale": 0.01, "seccomp_profile": SECCOMP_PROFILE}
         return TaskRun(
             definition,
             images={"busybox": f"oci:{self._image}"},
-            seccomp_profile=SECCOMP_PROFILE,
             cache_dir=self.cache,
             on_log=lambda name, line: self._note(self.lines, (name, line)),
             on_event=lambda event: self._note(self.events, event),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -83,9 +84,16 @@ def test_containers_have_dockers_capabilities(bench: Bench) -> None:
     assert bench.written("changed") == [f"CapBnd:\t{expected:016x}"]
 
 
-def test_the_seccomp_profile_is_active(bench: Bench) -> None:
-    """A new user namespace, which the kernel would grant to anyone, is refused."""
-    code = bench.run(container("a", "unshare -U true; grep Seccomp: /proc/self/status"))
+def test_the_seccomp_profile_is_active(bench: Bench, tmp_path: Path) -> None:
+    """A new user namespace, which the kernel would grant to anyone, is refused when the profile does not allow it."""
+    profile = json.loads(SECCOMP_PROFILE.read_bytes())
+    for rule in profile["syscalls"]:
+        if not rule.get("includes"):
+            rule["names"] = [name for name in rule["names"] if name != "unshare"]
+    strict = tmp_path / "profile.json"
+    strict.write_text(json.dumps(profile))
+
+    code = bench.run(container("a", "unshare -U true; grep Seccomp: /proc/self/status"), seccomp_profile=strict)
 
     assert code == 0
     assert bench.written("a") == ["unshare: unshare(0x10000000): Operation not permitted", "Seccomp:\t2"]
@@ -248,14 +256,15 @@ def test_the_task_and_the_host_reach_each_other_by_cable(bench: Bench) -> None:
             writer.close()
 
         script = "wget -q -O - http://$PLACE/; cat /etc/resolv.conf"
-        definition = container("a", script, environment=[{"name": "PLACE", "value": ""}])
-        async with bench.task(definition, network="task", name_server="127.0.0.1") as task:
+        secrets = {"PLACE": ""}
+        definition = container("a", script, secrets=[{"name": "PLACE", "valueFrom": "arn"}])
+        async with bench.task(definition, network="task", name_server="192.0.2.1", secrets=secrets) as task:
             server = await asyncio.start_server(answer, task.host_address, 0)
             host, port = server.sockets[0].getsockname()
-            definition["environment"][0]["value"] = f"{host}:{port}"
-            async with server, bench.task(definition, network="host", name_server="192.0.2.1") as other:
-                await other.start()
-                return await other.wait()
+            secrets["PLACE"] = f"{host}:{port}"
+            async with server:
+                await task.start()
+                return await task.wait()
 
     assert bench.drive(work) == 0
     assert bench.written("a") == ["from the host", "nameserver 192.0.2.1"]
@@ -330,7 +339,7 @@ def test_what_a_dead_runner_left_is_removed_by_the_next(bench: Bench) -> None:
 def leftovers(identity: str, cache: Path) -> list[str]:
     """What is still there of a run."""
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if identity in line]
-    cgroups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/bartizan-{identity}*")]
+    cgroups = [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if identity in folder]
     links = [str(path) for path in Path("/sys/class/net").glob(f"btz{identity}")]
     names = [str(path) for path in Path("/run/netns").glob(f"*{identity}*")]
     return [*mounts, *cgroups, *links, *names, *map(str, (cache / "tasks").glob(f"*{identity}*"))]

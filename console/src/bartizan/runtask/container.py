@@ -91,13 +91,19 @@ class RunningContainer:
             start_new_session=True,
         )
         self._keep(self._watch(process), "watch")
-        while not pid_file.exists():
+        while not self._has_started():
             if self.exited.is_set():
                 raise TaskError(f"container `{self.name}` cannot be started: {_last_error(log)}")
             await asyncio.sleep(_POLL)
-        self.pid = int(pid_file.read_text())
-        self.started.set()
-        self._event("started", f"pid {self.pid}")
+
+    def _has_started(self) -> bool:
+        """Look for the file that runc puts there once the program has been executed, and note the start."""
+        pid_file = self._home / "pid"
+        if not self.started.is_set() and pid_file.exists():
+            self.pid = int(pid_file.read_text())
+            self.started.set()
+            self._event("started", f"pid {self.pid}")
+        return self.started.is_set()
 
     def watch_health(self, check: HealthCheck, *, scale: float) -> None:
         """Begin to ask for the container's health; `scale` is what the check's times are multiplied with."""
@@ -170,8 +176,9 @@ class RunningContainer:
             await self._read_log(process.stdout)
         code = await process.wait()
         self.exit_code = code if code >= 0 else 128 - code
+        started = self._has_started()  # a program may have ended before anyone looked
         self.exited.set()
-        if self.started.is_set():
+        if started:
             self._event("exited", f"exit code {self.exit_code}")
 
     async def _read_log(self, stream: asyncio.StreamReader) -> None:
