@@ -238,7 +238,8 @@ def test_the_namespace_is_there_before_the_start_and_apart_from_the_host(bench: 
             server.stdin.close()
             await task.start()
             code = await task.wait()
-            server.kill() if server.returncode is None else None
+            if server.returncode is None:
+                server.kill()
             await server.wait()
             return code
 
@@ -250,7 +251,8 @@ def test_the_task_and_the_host_reach_each_other_by_cable(bench: Bench) -> None:
     """With network `task` the addresses are known before the start, and the host's server answers the task."""
 
     async def work() -> int:
-        async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
             writer.write(b"HTTP/1.0 200 OK\r\n\r\nfrom the host\n")
             await writer.drain()
             writer.close()

@@ -111,6 +111,7 @@ class RunningContainer:
 
     async def execute(self, argv: Sequence[str], *, seconds: float | None = None) -> Executed:
         """Run a program inside the container, as its user; after `seconds` it is killed. Raises `TaskError`."""
+        await self._settle()
         if self.exited.is_set() or not self.started.is_set():
             raise TaskError(f"container `{self.name}` does not run: nothing can be executed in it")
         pid_file = self._home / f"exec-{time.monotonic_ns()}"
