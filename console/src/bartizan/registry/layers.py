@@ -90,7 +90,7 @@ def open_compressed(raw: BinaryIO) -> BinaryIO:
     magic = raw.read(4)
     raw.seek(0)
     if magic[:2] == b"\x1f\x8b":
-        return cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb"))
+        return cast("BinaryIO", _Gunzip(raw))
     if magic == b"\x28\xb5\x2f\xfd":
         raise ImageError("the layer is compressed with zstd: push the image with gzip compression")
     return raw
@@ -103,6 +103,18 @@ def _verify(layer: Layer) -> None:
             digest.update(chunk)
     if f"sha256:{digest.hexdigest()}" != layer.digest:
         raise ImageError(f"a layer does not have the digest `{layer.digest}` it is listed with: fetch the image again")
+
+
+class _Gunzip(gzip.GzipFile):
+    """A gzip reader that closes what it reads from."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__(fileobj=raw, mode="rb")
+        self._raw = raw
+
+    def close(self) -> None:
+        super().close()
+        self._raw.close()
 
 
 class _Entry(tarfile.TarInfo):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import platform
 import tarfile
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from bartizan.registry.errors import ImageError
 from bartizan.registry.image import Image, Layer, checked_digest, diff_ids, parse_config, parse_json
 from bartizan.registry.layers import open_compressed
 
 if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
     from pathlib import Path
 
 LARGEST_DOCUMENT = 8 << 20
@@ -46,7 +48,6 @@ def open_archive(path: Path, tag: str | None, reference: str) -> Image:
     """Open the image in a tar archive: an OCI layout in a tar, or what `docker save` wrote. Raises `ImageError`."""
 
     def member(name: str) -> BinaryIO:
-        # Each reader has its own file, so that layers may be read in any order and closed apart.
         tar = tarfile.open(path)  # noqa: SIM115 - closed with the reader, see _Member
         try:
             found = tar.extractfile(name)
@@ -55,7 +56,7 @@ def open_archive(path: Path, tag: str | None, reference: str) -> Image:
         except KeyError:
             tar.close()
             raise ImageError(f"`{path}` holds no `{name}`") from None
-        return cast("BinaryIO", found)
+        return cast("BinaryIO", io.BufferedReader(_Member(tar, found)))
 
     try:
         with tarfile.open(path) as tar:
@@ -165,6 +166,37 @@ def _from_docker(content: bytes, tag: str | None, reference: str, member: Callab
     )
     digest = "sha256:" + hashlib.sha256(config).hexdigest()
     return Image(reference=reference, config=parse_config(config, what), layers=layers, digest=digest)
+
+
+class _Member(io.RawIOBase):
+    """One file of a tar; each has the archive open for itself, so that layers may be read in any order."""
+
+    def __init__(self, tar: tarfile.TarFile, content: IO[bytes]) -> None:
+        self._tar = tar
+        self._content = content
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer)
+        chunk = self._content.read(len(view))
+        view[: len(chunk)] = chunk
+        return len(chunk)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._content.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._content.tell()
+
+    def close(self) -> None:
+        self._content.close()
+        self._tar.close()
+        super().close()
 
 
 def _read(stream: BinaryIO, what: str) -> bytes:

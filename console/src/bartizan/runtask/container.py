@@ -68,10 +68,18 @@ class RunningContainer:
         self._runc = ("runc", "--root", str(runc_root))
         self._on_log = on_log
         self._on_event = on_event
+        self._starting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Start the container; returns when its program has been executed. Raises `TaskError` when it cannot be."""
+        """Start the container; returns when its program has been executed. Raises `TaskError` when it cannot be.
+
+        A start that has begun goes on when the caller is cancelled: half a container could not be removed.
+        """
+        self._starting = asyncio.create_task(self._start())
+        await asyncio.shield(self._starting)
+
+    async def _start(self) -> None:
         pid_file, log = self._home / "pid", self._home / "runc.log"
         process = await asyncio.create_subprocess_exec(
             *self._runc,
@@ -83,13 +91,19 @@ class RunningContainer:
             start_new_session=True,
         )
         self._keep(self._watch(process), "watch")
-        while not pid_file.exists():
+        while not self._has_started():
             if self.exited.is_set():
                 raise TaskError(f"container `{self.name}` cannot be started: {_last_error(log)}")
             await asyncio.sleep(_POLL)
-        self.pid = int(pid_file.read_text())
-        self.started.set()
-        self._event("started", f"pid {self.pid}")
+
+    def _has_started(self) -> bool:
+        """Look for the file that runc puts there once the program has been executed, and note the start."""
+        pid_file = self._home / "pid"
+        if not self.started.is_set() and pid_file.exists():
+            self.pid = int(pid_file.read_text())
+            self.started.set()
+            self._event("started", f"pid {self.pid}")
+        return self.started.is_set()
 
     def watch_health(self, check: HealthCheck, *, scale: float) -> None:
         """Begin to ask for the container's health; `scale` is what the check's times are multiplied with."""
@@ -97,6 +111,7 @@ class RunningContainer:
 
     async def execute(self, argv: Sequence[str], *, seconds: float | None = None) -> Executed:
         """Run a program inside the container, as its user; after `seconds` it is killed. Raises `TaskError`."""
+        await self._settle()
         if self.exited.is_set() or not self.started.is_set():
             raise TaskError(f"container `{self.name}` does not run: nothing can be executed in it")
         pid_file = self._home / f"exec-{time.monotonic_ns()}"
@@ -124,6 +139,7 @@ class RunningContainer:
 
     async def stop(self, *, stop_signal: str, seconds: float) -> None:
         """Ask the container to end, and end it after `seconds`; returns when it has."""
+        await self._settle()
         if not self.started.is_set():
             return
         if not self.exited.is_set():
@@ -137,11 +153,17 @@ class RunningContainer:
 
     async def remove(self) -> None:
         """Kill what still runs and make runc forget the container."""
+        await self._settle()
         await delete_container(self._runc, self._identity)
         for task in self._tasks:
             if task.get_name() == "health":
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _settle(self) -> None:
+        """Wait until a start that has begun has come to its end, good or bad."""
+        if self._starting is not None:
+            await asyncio.wait({self._starting})
 
     async def send_signal(self, name: str) -> None:
         """Send a signal, such as `SIGHUP`, to the container's first process; one that has ended gets none."""
@@ -155,8 +177,9 @@ class RunningContainer:
             await self._read_log(process.stdout)
         code = await process.wait()
         self.exit_code = code if code >= 0 else 128 - code
+        started = self._has_started()  # a program may have ended before anyone looked
         self.exited.set()
-        if self.started.is_set():
+        if started:
             self._event("exited", f"exit code {self.exit_code}")
 
     async def _read_log(self, stream: asyncio.StreamReader) -> None:

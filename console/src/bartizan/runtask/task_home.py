@@ -29,7 +29,7 @@ class TaskHome:
     def make(cls, cache: Path) -> TaskHome:
         """Make and lock the directory of a new run under `cache`."""
         task = secrets.token_hex(4)
-        path = cache.absolute() / "tasks" / task
+        path = _runs(cache) / task
         # Only a locked directory gets a name under which others look for stale ones.
         new = path.with_name(f".{task}")
         new.mkdir(mode=0o700, parents=True)
@@ -67,8 +67,7 @@ class TaskHome:
 
 async def remove_stale(cache: Path) -> None:
     """Remove all runs under `cache` whose runner is dead."""
-    home = cache.absolute() / "tasks"
-    for path in _children(home):
+    for path in _children(_runs(cache)):
         try:
             lock = _open_lock(path)
         except OSError:
@@ -94,6 +93,10 @@ async def _remove(path: Path) -> None:
         if part.name != "lock":
             await asyncio.to_thread(shutil.rmtree, part)
     await asyncio.to_thread(shutil.rmtree, path)
+
+
+def _runs(cache: Path) -> Path:
+    return cache.absolute() / "tasks"
 
 
 def _children(path: Path) -> list[Path]:
