@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from console import BARTIZAN, Console, Json, running_console
 from images import SHOP_PORT, build_images
 from task import CONSOLE_NAME, Task
@@ -50,5 +49,3 @@ def run_task(console: Console, images: dict[str, str], tmp_path: Path) -> Iterat
     yield run
     for task in tasks:
         task.close()
-
-

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
 from waiting import eventually
 
 BARTIZAN = [sys.executable, "-m", "bartizan.cli"]
@@ -73,7 +72,9 @@ class Console:
         """The Console's authority."""
         return self.data_dir / "ca.pem"
 
-    def request(self, method: str, path: str, *, auth: tuple[str, str] | None = (USER, PASSWORD), **options: Any) -> httpx.Response:
+    def request(
+        self, method: str, path: str, *, auth: tuple[str, str] | None = (USER, PASSWORD), **options: Any
+    ) -> httpx.Response:
         """Call the API; raise on an error status."""
         import ssl
 

@@ -40,7 +40,9 @@ SCRATCH_DEFINITION: dict[str, Any] = SEED_DEFINITION | {
 def build_images(folder: Path) -> dict[str, str]:
     """Write all images below ``folder``; return image reference → source for `run-task`."""
     shop = ImageConfig(entrypoint=("/shop/shop.py",), working_dir="/shop", env=("PATH=/usr/bin:/bin",))
-    write_image(folder / "shop", files=shop_image_files(), config=shop, reference="battlement/shop:1", architecture="amd64")
+    write_image(
+        folder / "shop", files=shop_image_files(), config=shop, reference="battlement/shop:1", architecture="amd64"
+    )
     busybox = [File("/busybox", 0o755, Path("/bin/busybox").resolve())]
     scratch = ImageConfig(env=("PATH=/",))
     write_image(folder / "scratch", files=busybox, config=scratch, reference="scratch:1", architecture="amd64")

@@ -13,7 +13,6 @@ import threading
 from pathlib import Path
 
 import httpx
-
 from console import BARTIZAN, Console
 from images import ROOT, SHOP_PORT
 from waiting import eventually
@@ -113,7 +112,9 @@ class Task:
             workloads = [one for defender in console.defenders(connected=True) for one in defender["workloads"]]
             return bool(workloads) and all(one["policyHash"] == one["desiredPolicyHash"] for one in workloads)
 
-        eventually(in_force, what="the new policy in force", otherwise=lambda: json.dumps(console.defenders(), indent=1))
+        eventually(
+            in_force, what="the new policy in force", otherwise=lambda: json.dumps(console.defenders(), indent=1)
+        )
 
     def process_id(self, container: str) -> int:
         """Process id, on this machine, of a container's first process."""

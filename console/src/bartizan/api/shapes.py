@@ -75,11 +75,16 @@ class DefenderSettings(msgspec.Struct, rename="camel", forbid_unknown_fields=Tru
 
 
 class DefenderWorkload(msgspec.Struct, rename="camel"):
-    """One container of a Defender's task; `tier` is the mechanism that enforces there (0 is none)."""
+    """
+    One container of a Defender's task; `tier` is the mechanism that enforces there (0 is none).
+
+    `policyHash` is the policy in force, `desiredPolicyHash` the one that should be: equal once a change has arrived.
+    """
 
     container: str | None
     image: str | None
     policy_hash: str | None
+    desired_policy_hash: str
     tier: int | None
     tier_reasons: tuple[str, ...]
     dropped: int

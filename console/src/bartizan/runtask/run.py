@@ -244,7 +244,7 @@ class TaskRun:
 
     def _write_etc(self, directory: Path, hostname: str) -> list[Bind]:
         address = self.address
-        host = "" if self._kind == "none" else f"{self.host_address} {HOST_NAME}\n"
+        machine = "" if self._kind == "none" else f"{self.host_address} {HOST_NAME}\n"
         if self._name_server is not None:
             resolver = f"nameserver {self._name_server}\n"
         else:
@@ -252,7 +252,7 @@ class TaskRun:
             resolver = host.read_text() if host.is_file() else ""
         contents = {
             "resolv.conf": resolver,
-            "hosts": f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n{address} {hostname}\n{host}",
+            "hosts": f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n{address} {hostname}\n{machine}",
             "hostname": f"{hostname}\n",
         }
         for name, content in contents.items():

@@ -11,9 +11,11 @@ from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters, values
 from bartizan.api.shapes import BundleGenerationAnswer, Defender, DefenderWorkload, InstallBundleAnswer
 from bartizan.audit.runtime_audit import rfc3339
+from bartizan.policy import Workload
 from bartizan.services.defenders import DefenderQuery
 from bartizan.services.errors import InvalidError
 from bartizan.services.interfaces import DefenderRecord, User
+from bartizan.services.policies import Policies
 
 router = APIRouter(prefix="/api/v1/defenders", tags=["defenders"])
 _reader = Annotated[User, Depends(Requires(Permission.DEFENDERS_READ))]
@@ -129,7 +131,7 @@ async def list_defenders(
         kinds=kinds, connected=connected, hostnames=values(hostname), search=search, offset=offset, limit=limit
     )
     records, total = services_of(request).defenders.page(query)
-    body = msgspec.json.encode([_shown(record) for record in records])
+    body = msgspec.json.encode([_shown(record, services_of(request).policies) for record in records])
     return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
 
 
@@ -138,7 +140,7 @@ def _check_type(kind: str) -> None:
         raise InvalidError(f"`defenderType`: possible are {', '.join(_KINDS)}")
 
 
-def _shown(record: DefenderRecord) -> Defender:
+def _shown(record: DefenderRecord, policies: Policies) -> Defender:
     return Defender(
         id=record.instance,
         type="fargate" if record.kind == "fargate" else "appEmbedded",
@@ -159,6 +161,9 @@ def _shown(record: DefenderRecord) -> Defender:
                 container=workload.container,
                 image=workload.image,
                 policy_hash=workload.policy_hash,
+                desired_policy_hash=policies.resolve(
+                    Workload(app_id=record.app_id, container=workload.container, image=workload.image)
+                ).hash,
                 tier=workload.tier,
                 tier_reasons=workload.tier_reasons,
                 dropped=workload.dropped,
