@@ -4,6 +4,7 @@
 pub mod config;
 pub mod dns_proxy;
 pub mod enforcement;
+pub mod health;
 pub mod link;
 pub mod sidecar;
 pub mod supervisor;
