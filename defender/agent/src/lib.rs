@@ -8,3 +8,4 @@ pub mod health;
 pub mod link;
 pub mod sidecar;
 pub mod supervisor;
+pub mod workload;
