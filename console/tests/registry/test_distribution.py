@@ -17,14 +17,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from bartizan.registry import File, ImageConfig, ImageError, open_image, unpack_layer, write_image
-from bartizan.registry.distribution import Access
-from bartizan.registry.reference import parse_reference
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bartizan.registry import File, ImageConfig, ImageError, open_image, unpack_layer, write_image
+from bartizan.registry.distribution import Access
+from bartizan.registry.reference import parse_reference
 
 LOGIN = ("tester", "tr0ub4dor")
 # The bcrypt form of LOGIN's password; docker-registry takes no other.
@@ -84,7 +85,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     }
     (home / "config.yml").write_text(json.dumps(config))
     with subprocess.Popen(
-        ["docker-registry", "serve", str(home / "config.yml")], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        ["docker-registry", "serve", str(home / "config.yml")],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
     ) as process:
         assert process.stderr is not None
         found = next(filter(None, (re.search(r"listening on (127\.0\.0\.1:\d+)", line) for line in process.stderr)))

@@ -12,16 +12,21 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from bartizan.registry import ImageError, Layer, Limits, unpack_layer
-from bartizan.registry.layers import unpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from bartizan.registry import ImageError, Layer, Limits, unpack_layer
+from bartizan.registry.layers import unpack
 
 Entry = tuple[str, bytes, str, bytes]
 """name, tar type, link target, content"""
 
-NAMES = st.lists(st.sampled_from(["a", "b", "..", ".", "", "c", ".wh.a", ".wh..wh..opq", ".wh."]), min_size=1, max_size=4)
-KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+NAMES = st.lists(
+    st.sampled_from(["a", "b", "..", ".", "", "c", ".wh.a", ".wh..wh..opq", ".wh."]), min_size=1, max_size=4
+)
+KINDS = st.sampled_from(
+    [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
+)
 
 
 def tar(*entries: Entry, pax: dict[str, str] | None = None) -> bytes:

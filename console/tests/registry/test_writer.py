@@ -8,11 +8,14 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from bartizan.registry import File, ImageConfig, ImageError, Link, defender_image, open_image, unpack_layer, write_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-WORDS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8), max_size=3).map(tuple)
+from bartizan.registry import File, ImageConfig, ImageError, Link, defender_image, open_image, unpack_layer, write_image
+
+WORDS = st.lists(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8), max_size=3
+).map(tuple)
 CONFIG = ImageConfig(
     entrypoint=("/a",), cmd=("b",), env=("C=d",), user="e", working_dir="/f", volumes=("/g",), stop_signal="SIGINT"
 )
@@ -92,7 +95,11 @@ def test_the_defender_image_is_binary_volume_and_entrypoint(tmp_path: Path) -> N
     (tmp_path / "ca.pem").write_text("CA")
     out = tmp_path / "d.tar.gz"
     defender_image(
-        out, binary=tmp_path / "binary", architecture="amd64", reference="bartizan/defender:1", ca_bundle=tmp_path / "ca.pem"
+        out,
+        binary=tmp_path / "binary",
+        architecture="amd64",
+        reference="bartizan/defender:1",
+        ca_bundle=tmp_path / "ca.pem",
     )
 
     image = open_image(f"archive:{out}")

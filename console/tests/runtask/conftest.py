@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from bartizan.registry import File, ImageConfig, Link, write_image
 from bartizan.runtask import Event, TaskRun
 
