@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bartizan.registry import File, ImageConfig, ImageError, Link, defender_image, open_image, unpack_layer, write_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WORDS = st.lists(
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8), max_size=3

@@ -20,13 +20,13 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
 FIELDS = st.sampled_from(
-    ["name", "image", "entryPoint", "command", "environment", "secrets", "user", "dependsOn", "healthCheck", "stopTimeout",
-     "mountPoints", "volumesFrom", "linuxParameters", "workingDirectory", "essential", "readonlyRootFilesystem"]
+    ["name", "image", "entryPoint", "command", "environment", "secrets", "user", "dependsOn", "healthCheck",
+     "stopTimeout",      "mountPoints", "volumesFrom", "linuxParameters", "workingDirectory", "essential", "readonlyRootFilesystem"]
 )  # fmt: skip
 
 
 def one(**fields: Any) -> dict[str, Any]:
-    """A definition of one container with some fields."""
+    """Return a definition of one container with some fields."""
     return {"containerDefinitions": [{"name": "a", "image": "i", **fields}]}
 
 
@@ -36,7 +36,7 @@ def test_any_document_is_parsed_or_refused_with_one_line(fields: dict[str, Any])
     try:
         parse_definition(one(**fields))
     except TaskError as error:
-        assert "\n" not in str(error)
+        assert "\n" not in str(error)  # noqa: PT017 - no error is right as well
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ def test_a_scratch_image_runs(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_a_task(bench: Bench) -> None:
-    """After a task no mount, namespace, interface, cgroup, process or file of it is there, although it was cut short."""
+    """After a task no mount, namespace, interface, cgroup, process or file is there, although it was cut short."""
 
     async def work() -> tuple[str, int]:
         async with bench.task(container("a", "sleep 600"), network="task") as task:
@@ -343,7 +343,7 @@ def test_what_a_dead_runner_left_is_removed_by_the_next(bench: Bench) -> None:
 
 
 def leftovers(identity: str, cache: Path) -> list[str]:
-    """What is still there of a run."""
+    """Return what is still there of a run."""
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if identity in line]
     cgroups = [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if identity in folder]
     links = [str(path) for path in Path("/sys/class/net").glob(f"btz{identity}")]
