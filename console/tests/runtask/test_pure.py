@@ -21,6 +21,7 @@ JSON = st.recursive(
 )
 FIELDS = st.sampled_from(
     ["name", "image", "entryPoint", "command", "environment", "secrets", "user", "dependsOn", "healthCheck",
+    
      "stopTimeout",      "mountPoints", "volumesFrom", "linuxParameters", "workingDirectory", "essential", "readonlyRootFilesystem"]
 )  # fmt: skip
 
