@@ -20,10 +20,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
 FIELDS = st.sampled_from(
-    ["name", "image", "entryPoint", "command", "environment", "secrets", "user", "dependsOn", "healthCheck",
-    
-     "stopTimeout",      "mountPoints", "volumesFrom", "linuxParameters", "workingDirectory", "essential", "readonlyRootFilesystem"]
-)  # fmt: skip
+    ["name", "image", "entryPoint", "command", "environment", "secrets", "user", "dependsOn", "healthCheck", "stopTimeout", "mountPoints", "volumesFrom", "linuxParameters", "workingDirectory", "essential", "readonlyRootFilesystem"]
+)
 
 
 def one(**fields: Any) -> dict[str, Any]:
