@@ -20,7 +20,24 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
 FIELDS = st.sampled_from(
-    ["name", "image", "entryPoint", "command", "environment", "secrets", "user", "dependsOn", "healthCheck", "stopTimeout", "mountPoints", "volumesFrom", "linuxParameters", "workingDirectory", "essential", "readonlyRootFilesystem"]
+    [
+        "name",
+        "image",
+        "entryPoint",
+        "command",
+        "environment",
+        "secrets",
+        "user",
+        "dependsOn",
+        "healthCheck",
+        "stopTimeout",
+        "mountPoints",
+        "volumesFrom",
+        "linuxParameters",
+        "workingDirectory",
+        "essential",
+        "readonlyRootFilesystem",
+    ]
 )
 
 
