@@ -21,8 +21,8 @@ _APPLETS = ("sh", "cat", "grep", "id", "ip", "kill", "ls", "mount", "nc", "sleep
 
 
 def container(name: str, script: str, **fields: Any) -> dict[str, Any]:
-    """Return a container definition that runs a shell script in the busybox image."""
-    return {"name": name, "image": "busybox", "entryPoint": ["/bin/sh", "-c", script], **fields}
+    """Return a container definition that runs a shell script in the busybox image, both streams in one order."""
+    return {"name": name, "image": "busybox", "entryPoint": ["/bin/sh", "-c", f"exec 2>&1; {script}"], **fields}
 
 
 class Bench:
