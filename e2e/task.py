@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -96,7 +97,7 @@ class Task:
     def track(self, parcel: str) -> str:
         """Ask the shop for a parcel; through its hole, that is running a command."""
         response = httpx.get(f"http://{self.address}:{SHOP_PORT}/track", params={"parcel": parcel}, timeout=20)
-        return response.text.split("<pre>", 1)[1]
+        return html.unescape(response.text.split("<pre>", 1)[1].split("</pre>", 1)[0])
 
     def converse(self, port: int, text: str) -> str:
         """Send text to a port, return all that comes back."""
