@@ -52,6 +52,7 @@ class Settings:
     certificate_hours: int = 24
     heartbeat_seconds: int = 30
     hello_seconds: float = 5.0
+    request_seconds: float = 15.0
 
     def __post_init__(self) -> None:
         """Check what the types cannot."""
