@@ -105,7 +105,7 @@ async def open_console(settings: Settings, *, embedder: Embedder) -> AsyncIterat
     with _data_directory(settings.data_directory) as directory:
         try:
             parts = _Parts(settings, directory, embedder)
-        except (pki.LooseModeError, ValueError) as error:
+        except (pki.LooseModeError, InvalidError, OSError, ValueError) as error:
             raise ConsoleError(str(error)) from None
         try:
             with _listener(settings.api_host, settings.api_port) as api:  # noqa: SIM117 - one line each
