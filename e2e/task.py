@@ -56,7 +56,8 @@ class Task:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("ready")
         self._asked: list[str] = []
-        threading.Thread(target=self._note_names, args=(process.stdout,), daemon=True).start()
+        self._name_reader = threading.Thread(target=self._note_names, args=(process.stdout,), daemon=True)
+        self._name_reader.start()
         return process
 
     def _note_names(self, output: object) -> None:
@@ -133,6 +134,9 @@ class Task:
         code = self._process.wait(60)
         for reader in self._readers:
             reader.join(5)
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
         return code
 
     def stop(self) -> int:
@@ -144,5 +148,10 @@ class Task:
         """End everything."""
         if self._process.poll() is None:
             self.stop()
+        else:
+            self.wait()
         self._names.kill()
         self._names.wait()
+        self._name_reader.join(5)
+        if self._names.stdout is not None:
+            self._names.stdout.close()
