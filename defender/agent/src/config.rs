@@ -105,11 +105,17 @@ impl Environment {
     fn named(&self, name: &'static str) -> Result<&str, ConfigError> {
         let value = self.required(name)?;
         let shown = value.chars().count() <= LONGEST_NAME && !value.chars().any(char::is_control);
-        shown.then_some(value).ok_or_else(|| ConfigError::value(name, "it is longer than 512 characters or not printable"))
+        shown
+            .then_some(value)
+            .ok_or_else(|| ConfigError::value(name, "it is longer than 512 characters or not printable"))
     }
 
     fn without(&self, ours: &[&str]) -> Vec<(OsString, OsString)> {
-        self.0.iter().filter(|(name, _)| !ours.iter().any(|own| name == own)).map(|(n, v)| (n.clone(), v.clone())).collect()
+        self.0
+            .iter()
+            .filter(|(name, _)| !ours.iter().any(|own| name == own))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect()
     }
 
     /// What the application of a wrapped container sees.
@@ -137,9 +143,11 @@ impl Environment {
         match self.optional("DEFENDER_FAIL_MODE")? {
             None | Some("open") => Ok(FailMode::Open),
             Some("closed") => Ok(FailMode::Closed),
-            Some(other) => {
-                Err(ConfigError::Word { name: "DEFENDER_FAIL_MODE", value: other.into(), expected: "`open` or `closed`" })
-            }
+            Some(other) => Err(ConfigError::Word {
+                name: "DEFENDER_FAIL_MODE",
+                value: other.into(),
+                expected: "`open` or `closed`",
+            }),
         }
     }
 
@@ -309,11 +317,12 @@ impl EmbeddedConfig {
     /// [`ConfigError`] for the first variable that is missing or wrong.
     pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
         environment.expect_type("appEmbedded", "`appEmbedded`")?;
-        let name = if environment.optional("DEFENDER_APP_ID")?.is_none() && environment.optional("DEFENDER_ID")?.is_some() {
-            "DEFENDER_ID"
-        } else {
-            "DEFENDER_APP_ID"
-        };
+        let name =
+            if environment.optional("DEFENDER_APP_ID")?.is_none() && environment.optional("DEFENDER_ID")?.is_some() {
+                "DEFENDER_ID"
+            } else {
+                "DEFENDER_APP_ID"
+            };
         Ok(Self {
             console: ConsoleConfig::read(environment, environment.named(name)?)?,
             fail_mode: environment.fail_mode()?,

@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use super::{
-    backoff::{self, Backoff},
     background::{Stop, stopped},
+    backoff::{self, Backoff},
     desk::Desk,
     frame,
     message::{FromSidecar, PROTOCOL, ToSidecar, WorkloadStatus},

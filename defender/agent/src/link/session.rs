@@ -137,7 +137,9 @@ impl Session<'_> {
             let Some(batch) = self.speaker.protected.next_batch(progress.max_batch) else { break };
             let last = batch.audits.last().map_or(0, |audit| audit.seq);
             progress.in_flight.push_back((batch.source.clone(), last));
-            connection.send(&ToConsole::Audits { source: batch.source, container: batch.container, audits: batch.audits }).await?;
+            connection
+                .send(&ToConsole::Audits { source: batch.source, container: batch.container, audits: batch.audits })
+                .await?;
         }
         Ok(())
     }
