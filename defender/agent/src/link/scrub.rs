@@ -46,10 +46,11 @@ fn scrubbed(argument: &str) -> String {
 fn word(word: &str) -> String {
     let end = word.trim_end().len();
     let (body, space) = word.split_at(end);
-    if let Some((name, value)) = body.split_once('=') {
-        if !value.is_empty() && secret(name) {
-            return format!("{name}={HIDDEN}{space}");
-        }
+    if let Some((name, value)) = body.split_once('=')
+        && !value.is_empty()
+        && secret(name)
+    {
+        return format!("{name}={HIDDEN}{space}");
     }
     if let Some((scheme, rest)) = body.split_once("://") {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// For how long the Console is given to take the last audits, and then the goodbye.
-pub(super) const GOODBYE_PATIENCE: Duration = Duration::from_millis(1000);
+pub(super) const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
 /// Frames of audits sent and not yet committed.
 const MOST_IN_FLIGHT: usize = 8;
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(15);

@@ -61,10 +61,10 @@ impl Unattached {
     fn add(&self, number: u64, task: AbortHandle) {
         self.with(|waiting| {
             waiting.retain(|(_, task)| !task.is_finished());
-            if waiting.len() >= MOST_UNATTACHED {
-                if let Some((_, oldest)) = waiting.pop_front() {
-                    oldest.abort();
-                }
+            if waiting.len() >= MOST_UNATTACHED
+                && let Some((_, oldest)) = waiting.pop_front()
+            {
+                oldest.abort();
             }
             waiting.push_back((number, task));
         });

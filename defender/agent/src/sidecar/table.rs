@@ -27,7 +27,7 @@ const LARGEST_AUDIT: usize = 64 << 10;
 const LARGEST_NUMBER: u64 = i64::MAX as u64;
 const LARGEST_TIME: u64 = 253_402_300_799_999;
 /// One notice of refused attachments for each container in this time.
-const NOTICE_INTERVAL: Duration = Duration::from_secs(60);
+const NOTICE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Why the relay refuses; said to the other side.
 pub type Refusal = &'static str;
@@ -243,10 +243,10 @@ impl Attached {
     }
 
     fn keep(&self, audit: Audit) {
-        if let Some(source) = self.table.state().sources.get_mut(&self.instance) {
-            if audit.seq > source.spool.last() {
-                source.spool.insert(audit);
-            }
+        if let Some(source) = self.table.state().sources.get_mut(&self.instance)
+            && audit.seq > source.spool.last()
+        {
+            source.spool.insert(audit);
         }
     }
 }
