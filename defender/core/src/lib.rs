@@ -6,15 +6,24 @@
 
 mod address;
 mod audit;
+mod bounds;
+mod bundle;
+mod console_address;
 mod decide;
 pub mod dns;
 mod event;
 mod glob;
+mod hex;
+pub mod message;
 mod policy;
 
 pub use audit::{Audit, AuditDraft, Reason};
+pub use bounds::MOST_AUDITS;
+pub use bundle::{BundleError, InstallBundle, Pin};
+pub use console_address::Address;
 pub use decide::{Decision, Violation, decide};
 pub use event::{ConnectionEvent, DefenderEvent, Event, LookupEvent, Notice, ProcessEvent, Protocol};
+pub use hex::{ContainerToken, Hex, HexError, Instance, PolicyHash};
 pub use policy::{
     CompiledPolicy, DefenderPolicy, DnsPolicy, Effect, NetworkPolicy, PolicyError, PortRange, ProcessPolicy,
 };
