@@ -6,6 +6,7 @@
 
 mod address;
 mod audit;
+mod backoff;
 mod bounds;
 mod bundle;
 mod console_address;
@@ -16,8 +17,12 @@ mod glob;
 mod hex;
 pub mod message;
 mod policy;
+mod scrub;
+mod session;
+mod spool;
 
 pub use audit::{Audit, AuditDraft, Reason};
+pub use backoff::Backoff;
 pub use bounds::MOST_AUDITS;
 pub use bundle::{BundleError, InstallBundle, Pin};
 pub use console_address::Address;
@@ -27,3 +32,6 @@ pub use hex::{ContainerToken, Hex, HexError, Instance, PolicyHash};
 pub use policy::{
     CompiledPolicy, DefenderPolicy, DnsPolicy, Effect, NetworkPolicy, PolicyError, PortRange, ProcessPolicy,
 };
+pub use scrub::scrub;
+pub use session::{Session, Step};
+pub use spool::{Limits, Spools};
