@@ -30,8 +30,8 @@ build: .cache/setup.done .venv/installed ## Build everything once: virtual envir
 test: build lint test-rust test-python test-arm64 test-e2e bench-smoke ## Set up, then run every check and test
 
 lint: build ## Formatters, linters, types, import rules, dependency rules, generated files
-	.venv/bin/ruff format --check console e2e examples scripts
-	.venv/bin/ruff check console e2e examples scripts
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
 	cd console && ../.venv/bin/mypy
 	cd console && PYTHONPATH=src ../.venv/bin/lint-imports
 	cd defender && cargo fmt --check
@@ -40,8 +40,8 @@ lint: build ## Formatters, linters, types, import rules, dependency rules, gener
 	@$(MAKE) --no-print-directory gen-check
 
 format: build ## Rewrite the sources in the house's format
-	.venv/bin/ruff format console e2e examples scripts
-	.venv/bin/ruff check --fix console e2e examples scripts
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
 	cd defender && cargo fmt
 
 test-rust: build ## Tests of the Defender on this machine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
 from waiting import eventually
 
 BARTIZAN = [sys.executable, "-m", "bartizan.cli"]
@@ -44,17 +42,13 @@ class Console:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.environment or None)
         output = self.process.stdout
         assert output is not None
-        token = None
-        for line in output:
-            if found := re.search(r"--token (\S+)", line):
-                token = found[1]
-            if "ready" in line:
-                break
-        else:
+        if not output.readline().startswith("Console:"):
             raise AssertionError(f"the Console ended with {self.process.wait()} before it was ready")
         state = json.loads((self.data_dir / "console.json").read_text())
         self.api_port, self.channel_port = state["apiPort"], state["channelPort"]
-        if token:
+        setup_token = self.data_dir / "setup-token"
+        if setup_token.exists():
+            token = setup_token.read_text().strip()
             self.request("POST", "signup", json={"username": USER, "password": PASSWORD, "token": token}, auth=None)
 
     def kill(self) -> None:
@@ -78,7 +72,9 @@ class Console:
         """The Console's authority."""
         return self.data_dir / "ca.pem"
 
-    def request(self, method: str, path: str, *, auth: tuple[str, str] | None = (USER, PASSWORD), **options: Any) -> httpx.Response:
+    def request(
+        self, method: str, path: str, *, auth: tuple[str, str] | None = (USER, PASSWORD), **options: Any
+    ) -> httpx.Response:
         """Call the API; raise on an error status."""
         import ssl
 

@@ -75,7 +75,11 @@ def test_a_disconnected_defender_is_listed_as_such(console: Console, run_task: R
 
     task.stop()
 
-    eventually(lambda: not console.defenders(connected=True), what="the Defender gone", otherwise=lambda: str(console.defenders()))
+    eventually(
+        lambda: not console.defenders(connected=True),
+        what="the Defender gone",
+        otherwise=lambda: str(console.defenders()),
+    )
     assert len(console.defenders()) == 1
 
 

@@ -12,7 +12,9 @@ DEADLINE_SECONDS = 30.0
 LOOK_EVERY_SECONDS = 0.05
 
 
-def eventually(look: Callable[[], T | None], *, what: str, otherwise: Callable[[], str] = str, deadline: float = DEADLINE_SECONDS) -> T:
+def eventually(
+    look: Callable[[], T | None], *, what: str, otherwise: Callable[[], str] = str, deadline: float = DEADLINE_SECONDS
+) -> T:
     """Return the first true value of ``look``.
 
     Raises:

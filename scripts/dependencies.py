@@ -18,7 +18,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
-PYTHON_LICENCES = re.compile(r"apache|bsd|isc\b|mit\b|mit license|mpl-2|mozilla public|psf|python software|unlicense|zlib", re.IGNORECASE)
+PYTHON_LICENCES = re.compile(
+    r"apache|bsd|isc\b|mit\b|mit license|mpl-2|mozilla public|psf|python software|unlicense|zlib", re.IGNORECASE
+)
 
 
 def main() -> int:
@@ -40,8 +42,18 @@ def main() -> int:
 
 def third_party_crates() -> list[dict[str, Any]]:
     """Return cargo's metadata of every crate of the lock file that is not ours."""
-    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"]
-    packages = json.loads(subprocess.run(command, cwd=ROOT / "defender", check=True, capture_output=True).stdout)["packages"]
+    command = [
+        "cargo",
+        "metadata",
+        "--format-version",
+        "1",
+        "--locked",
+        "--filter-platform",
+        "x86_64-unknown-linux-gnu",
+    ]
+    packages = json.loads(subprocess.run(command, cwd=ROOT / "defender", check=True, capture_output=True).stdout)[
+        "packages"
+    ]
     return [package for package in packages if package["source"] is not None]
 
 
@@ -99,7 +111,9 @@ def ban_breaches(crates: list[dict[str, Any]], *, bans: dict[str, Any]) -> list[
 
 def source_breaches(crates: list[dict[str, Any]]) -> list[str]:
     """Name crates that come from anywhere but the public registry."""
-    return [f"crate `{crate['name']}` comes from `{crate['source']}`" for crate in crates if crate["source"] != CRATES_IO]
+    return [
+        f"crate `{crate['name']}` comes from `{crate['source']}`" for crate in crates if crate["source"] != CRATES_IO
+    ]
 
 
 def python_licence_breaches() -> list[str]:

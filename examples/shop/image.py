@@ -10,7 +10,18 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 APPLETS = ("chmod", "cp", "dash", "echo", "env", "find", "id", "nslookup", "sh", "sleep", "wget")
-LEFT_OUT = {"test", "idlelib", "ensurepip", "tkinter", "lib2to3", "turtledemo", "distutils", "pydoc_data", "__pycache__", "config-3.11-x86_64-linux-gnu"}
+LEFT_OUT = {
+    "test",
+    "idlelib",
+    "ensurepip",
+    "tkinter",
+    "lib2to3",
+    "turtledemo",
+    "distutils",
+    "pydoc_data",
+    "__pycache__",
+    "config-3.11-x86_64-linux-gnu",
+}
 
 
 def shop_files() -> list[tuple[str, int, bytes | Path | str]]:
@@ -18,7 +29,11 @@ def shop_files() -> list[tuple[str, int, bytes | Path | str]]:
     python = SYSTEM_PYTHON.resolve()
     files: list[tuple[str, int, bytes | Path | str]] = [
         ("/shop/shop.py", 0o755, HERE / "shop.py"),
-        ("/http_server", 0o755, b"#!/usr/bin/python3 -u\nimport runpy\nrunpy.run_path('/shop/shop.py', run_name='__main__')\n"),
+        (
+            "/http_server",
+            0o755,
+            b"#!/usr/bin/python3 -u\nimport runpy\nrunpy.run_path('/shop/shop.py', run_name='__main__')\n",
+        ),
         ("/shop/parcels/BTZ-1", 0o644, b"a bucket of pitch, out for delivery\n"),
         ("/bin/busybox", 0o755, Path("/bin/busybox").resolve()),
         ("/etc/passwd", 0o644, b"root:x:0:0:root:/:/bin/sh\nshop:x:1000:1000:shop:/shop:/bin/sh\n"),
@@ -39,7 +54,11 @@ def shared_libraries(program: Path) -> list[Path]:
 
 def standard_library() -> list[tuple[str, int, bytes | Path | str]]:
     """Python's own modules, without tests and desktop parts."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}" if SYSTEM_PYTHON.samefile(sys.executable) else system_version()
+    version = (
+        f"{sys.version_info.major}.{sys.version_info.minor}"
+        if SYSTEM_PYTHON.samefile(sys.executable)
+        else system_version()
+    )
     root = Path(f"/usr/lib/python{version}")
     modules = (path for path in sorted(root.rglob("*")) if path.is_file() and not LEFT_OUT.intersection(path.parts))
     files: list[tuple[str, int, bytes | Path | str]] = []

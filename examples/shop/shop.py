@@ -32,7 +32,9 @@ class Shop(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         if url.path == "/":
             rows = "".join(f"<tr><td>{name}<td>{price}" for name, price in GOODS)
-            self.answer(f"<table>{rows}</table><form action=/track>Parcel: <input name=parcel> <button>Track</button></form>")
+            self.answer(
+                f"<table>{rows}</table><form action=/track>Parcel: <input name=parcel> <button>Track</button></form>"
+            )
         elif url.path == "/track":
             self.answer(f"<pre>{html.escape(track(parse_qs(url.query).get('parcel', [''])[0]))}</pre>")
         else:

@@ -1,7 +1,7 @@
 //! The seam between the supervisor (which judges and enforces) and the links (which bring policies and take audits).
 //!
 //! The supervisor holds a [`PolicyHandle`] and an [`AuditSink`]; neither ever blocks it. Links own the other ends.
-use std::sync::Arc;
+use std::{ffi::OsString, sync::Arc};
 
 use arc_swap::ArcSwap;
 use defender_core::{AuditDraft, CompiledPolicy};
@@ -27,4 +27,33 @@ impl PolicyHandle {
 pub trait AuditSink: Send + Sync {
     /// Takes one audit.
     fn submit(&self, draft: AuditDraft);
+}
+
+/// What to do when protection cannot be had: an explicit setting, never an accident.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FailMode {
+    /// The application runs unjudged, and that is reported.
+    #[default]
+    Open,
+    /// The application does not run.
+    Closed,
+}
+
+/// The application to protect.
+#[derive(Debug, Clone)]
+pub struct Application {
+    /// Program, as the image or the task names it.
+    pub program: OsString,
+    /// Its arguments, without the program itself.
+    pub arguments: Vec<OsString>,
+    /// Its environment: what the container was given, less what was ours.
+    pub environment: Vec<(OsString, OsString)>,
+    /// What to do where nothing can be enforced.
+    pub fail_mode: FailMode,
+}
+
+/// Where the supervisor says how strong it is here.
+pub trait TierReport: Send + Sync {
+    /// Takes the tier (1 is the strongest, 0 is none) and the reasons why it is not 1.
+    fn report(&self, tier: u8, reasons: Vec<String>);
 }

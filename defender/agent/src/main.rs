@@ -1,6 +1,88 @@
 //! The Defender: `defender app-embedded | fargate sidecar | fargate entrypoint | fargate healthcheck`.
 #![forbid(unsafe_code)]
 
-mod enforcement;
+use std::{env, ffi::OsString, fmt::Display, path::Path, process::ExitCode};
 
-fn main() {}
+use defender_agent::{
+    config::{Environment, SidecarConfig},
+    health, sidecar,
+    workload::{self, WorkloadError},
+};
+use defender_sys::signals::Signals;
+
+/// Shared by the sidecar with the other containers of the task.
+const DIRECTORY: &str = "/var/lib/bartizan";
+const PROGRAM: &str = "/proc/self/exe";
+const BAD_USAGE: u8 = 64;
+const USAGE: &str = "usage: defender app-embedded PROGRAM [ARGUMENT…]
+       defender fargate entrypoint PROGRAM [ARGUMENT…]
+       defender fargate sidecar
+       defender fargate healthcheck";
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = env::args_os().skip(1).collect();
+    let shown: Vec<&str> = words.iter().take(2).map(|word| word.to_str().unwrap_or_default()).collect();
+    match (shown.as_slice(), words.len()) {
+        (["fargate", "healthcheck"], 2) => match health::check(Path::new(DIRECTORY)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => fail(1, reason),
+        },
+        (["fargate", "sidecar"], 2) => with_signals(sidecar),
+        (["fargate", "entrypoint"], 3..) => {
+            with_signals(|signals| protect(workload::entrypoint(&environment(), signals, Path::new(DIRECTORY), command(words, 2))))
+        }
+        (["app-embedded", ..], 2..) => {
+            with_signals(|signals| protect(workload::embedded(&environment(), signals, command(words, 1))))
+        }
+        (["--version"], 1) => {
+            println!("defender {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(BAD_USAGE)
+        }
+    }
+}
+
+/// Takes over the signals before there is a second thread.
+fn with_signals(mode: impl FnOnce(&Signals) -> ExitCode) -> ExitCode {
+    match Signals::block() {
+        Ok(signals) => mode(&signals),
+        Err(error) => fail(1, format_args!("signals cannot be received: {error}")),
+    }
+}
+
+fn sidecar(signals: &Signals) -> ExitCode {
+    let config = match SidecarConfig::read(&environment()) {
+        Ok(config) => config,
+        Err(error) => return fail(BAD_USAGE, error),
+    };
+    match sidecar::run(config, signals, Path::new(DIRECTORY), Path::new(PROGRAM)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, error),
+    }
+}
+
+fn protect(result: Result<u8, WorkloadError>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error @ WorkloadError::Config(_)) => fail(BAD_USAGE, error),
+        Err(error) => fail(1, error),
+    }
+}
+
+fn environment() -> Environment {
+    env::vars_os().collect()
+}
+
+/// The program and its arguments, after the words that name the mode.
+fn command(words: Vec<OsString>, mode: usize) -> (OsString, Vec<OsString>) {
+    let mut rest = words.into_iter().skip(mode);
+    (rest.next().unwrap_or_default(), rest.collect())
+}
+
+fn fail(code: u8, reason: impl Display) -> ExitCode {
+    eprintln!("bartizan: {reason}");
+    ExitCode::from(code)
+}

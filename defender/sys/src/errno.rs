@@ -8,7 +8,16 @@ pub struct Errno(pub i32);
 /// Result of a system call.
 pub type Result<T> = std::result::Result<T, Errno>;
 
+macro_rules! errors {
+    ($($name:ident),*) => { $(#[doc = concat!("`", stringify!($name), "` of errno(3).")] pub const $name: Self = Self(libc::$name);)* };
+}
+
 impl Errno {
+    errors!(
+        EACCES, EAGAIN, EALREADY, EBADF, ECHILD, ECONNREFUSED, ECONNRESET, EFAULT, EINPROGRESS, EINTR, EINVAL, EISCONN, EMSGSIZE,
+        ENOENT, ENOTDIR, EOPNOTSUPP, EPERM, ESRCH
+    );
+
     /// The calling thread's last error.
     #[must_use]
     pub fn last() -> Self {

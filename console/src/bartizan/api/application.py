@@ -1,0 +1,45 @@
+"""The ASGI application."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from bartizan.api import document, errors
+from bartizan.api.context import ApiServices
+from bartizan.api.limits import Limits
+from bartizan.api.routes import audits, defenders, images, policies, session, settings
+
+# Of the API, not of the product.
+_VERSION = "1"
+_ABOUT = "The API of the Bartizan Console. Paths and names are those that existing pipelines use."
+
+
+def create_api(services: ApiServices | None) -> FastAPI:
+    """Return the application; without services it can only be described (for `make gen`)."""
+    app = FastAPI(
+        redirect_slashes=False,
+        title="Bartizan Console",
+        version=_VERSION,
+        description=_ABOUT,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    for routes in (session, policies, audits, defenders, images, settings):
+        app.router.routes.extend(routes.router.routes)
+    errors.install(app)
+    app.add_middleware(Limits)
+    cached: dict[str, Any] = {}
+
+    def describe() -> dict[str, Any]:
+        if not cached:
+            cached.update(document.build(app))
+        return cached
+
+    app.openapi = describe  # type: ignore[method-assign]
+    document.permissions(app)
+    return app
+
+
+__all__ = ["ApiServices", "create_api"]

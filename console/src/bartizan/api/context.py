@@ -1,0 +1,45 @@
+"""What the routes work with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+
+from bartizan.services.accounts import Accounts
+from bartizan.services.audits import Audits
+from bartizan.services.bundles import Bundles
+from bartizan.services.defenders import Defenders
+from bartizan.services.names import Names
+from bartizan.services.policies import Policies
+from bartizan.services.protect_task import ProtectTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServices:
+    """The use-cases that the API serves; `binaries` has the Defender's file for each architecture."""
+
+    accounts: Accounts
+    audits: Audits
+    bundles: Bundles
+    defenders: Defenders
+    names: Names
+    policies: Policies
+    protect_task: ProtectTask
+    ca_pem: str
+    ca_expiration: int
+    version: str
+    binaries: Mapping[str, Path]
+
+
+def services_of(request: Request) -> ApiServices:
+    """Return the use-cases of the application that got this request."""
+    found = request.app.state.services
+    if not isinstance(found, ApiServices):
+        raise TypeError("the application was made without its services")
+    return found
+
+
+def address_of(request: Request) -> str:
+    """Return the IP address that the request came from."""
+    return request.client.host if request.client is not None else "unknown"

@@ -1,0 +1,72 @@
+"""The OpenAPI document: routes say which shapes go in and out, and the shapes' schemas are put beside them."""
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from bartizan.api.permissions import Permission, Requires
+from bartizan.api.shapes import ALL, Problem
+
+_REFERENCE = "#/components/schemas/{name}"
+
+
+def takes(shape: type, *, media: str = "application/json") -> dict[str, Any]:
+    """Return what a route adds to its operation to say that its body has this shape."""
+    return {"requestBody": {"required": True, "content": {media: {"schema": reference(shape)}}}}
+
+
+def gives(
+    schema: dict[str, Any] | None, *, media: str = "application/json", text: str = "Done"
+) -> dict[int | str, Any]:
+    """Return a route's `responses` for an answer with this schema; None is an empty body."""
+    content = {"content": {media: {"schema": schema}}} if schema is not None else {}
+    return {200: {"description": text, **content}}
+
+
+def reference(shape: type) -> dict[str, Any]:
+    """Return the schema that points at a shape."""
+    return {"$ref": _REFERENCE.format(name=shape.__name__)}
+
+
+def list_of(shape: type) -> dict[str, Any]:
+    """Return the schema of a list of a shape."""
+    return {"type": "array", "items": reference(shape)}
+
+
+def build(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of the application."""
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    _, components = msgspec.json.schema_components(ALL, ref_template=_REFERENCE)
+    document["components"] = {
+        "schemas": dict(sorted(components.items())),
+        "securitySchemes": {
+            "basic": {"type": "http", "scheme": "basic"},
+            "bearer": {"type": "http", "scheme": "bearer"},
+        },
+    }
+    refusal = {"description": "Refused", "content": {"application/json": {"schema": reference(Problem)}}}
+    needed = permissions(app)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = refusal
+            permission = needed[method.upper(), path]
+            operation["x-permission"] = permission.value
+            operation["security"] = [] if permission is Permission.PUBLIC else [{"basic": []}, {"bearer": []}]
+    return document
+
+
+def permissions(app: FastAPI) -> dict[tuple[str, str], Permission]:
+    """Return the permission of every (method, path). Raises LookupError for a route that declares none, or two."""
+    found: dict[tuple[str, str], Permission] = {}
+    for route in app.routes:
+        dependant = getattr(route, "dependant", None)
+        calls = [dependency.call for dependency in dependant.dependencies] if dependant is not None else []
+        declared = [call.permission for call in calls if isinstance(call, Requires)]
+        path, methods = getattr(route, "path", repr(route)), getattr(route, "methods", None) or {"?"}
+        if len(declared) != 1:
+            raise LookupError(f"the route `{path}` declares {len(declared)} permissions instead of one")
+        found.update({(method, path): declared[0] for method in methods})
+    return found

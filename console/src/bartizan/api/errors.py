@@ -1,0 +1,64 @@
+"""Every refusal of the API is `{"err": "…"}`."""
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bartizan.policy import PolicyError
+from bartizan.services.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    MissingError,
+    ServiceError,
+    TooManyAttemptsError,
+    UnauthorizedError,
+    UnavailableError,
+)
+
+_STATUS: dict[type[ServiceError], int] = {
+    InvalidError: 400,
+    UnauthorizedError: 401,
+    ForbiddenError: 403,
+    MissingError: 404,
+    ConflictError: 409,
+    TooManyAttemptsError: 429,
+    UnavailableError: 503,
+}
+_SENTENCES = {404: "there is nothing at this path", 405: "this path does not take this method"}
+
+
+def problem(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    """Return the response for a refusal."""
+    body = msgspec.json.encode({"err": message})
+    return Response(body, status_code=status, media_type="application/json", headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer all exceptions this way."""
+
+    @app.exception_handler(ServiceError)
+    async def refused(_request: Request, error: ServiceError) -> Response:
+        headers = {}
+        if isinstance(error, UnauthorizedError):
+            headers["WWW-Authenticate"] = 'Basic realm="Bartizan", charset="UTF-8"'
+        if isinstance(error, TooManyAttemptsError):
+            headers["Retry-After"] = str(error.retry_after)
+        return problem(_STATUS.get(type(error), 500), str(error), headers)
+
+    @app.exception_handler(PolicyError)
+    async def bad_policy(_request: Request, error: PolicyError) -> Response:
+        return problem(400, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def bad_parameters(_request: Request, error: RequestValidationError) -> Response:
+        found = [f"`{item['loc'][-1]}`: {item['msg'][:1].lower()}{item['msg'][1:]}" for item in error.errors()]
+        return problem(422, "; ".join(found))
+
+    @app.exception_handler(HTTPException)
+    async def http_problem(_request: Request, error: HTTPException) -> Response:
+        message = _SENTENCES.get(error.status_code, str(error.detail).lower())
+        return problem(error.status_code, message, dict(error.headers) if error.headers else None)

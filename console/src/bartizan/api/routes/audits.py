@@ -1,0 +1,137 @@
+"""Runtime audits: pages and the live stream."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from bartizan.api.context import services_of
+from bartizan.api.document import gives, list_of
+from bartizan.api.permissions import Permission, Requires
+from bartizan.api.reading import only_known_parameters, values
+from bartizan.audit import RuntimeAudit
+from bartizan.services.audits import Audits
+from bartizan.services.errors import InvalidError
+from bartizan.services.interfaces import AuditQuery, User
+
+router = APIRouter(prefix="/api/v1/audits/runtime", tags=["audits"])
+_reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ))]
+_Several = Annotated[list[str] | None, Query()]
+_IDLE_SECONDS = 15.0
+_FILTERS = frozenset(
+    ("id", "profileID", "from", "to", "imageName", "container", "ruleName", "type", "effect", "user", "attackType",
+     "hostname", "appID", "app", "processPath", "severity", "msg")
+)  # fmt: skip
+_SORTS = ("time", "_id", "appID", "imageName", "containerName", "ruleName", "type", "attackType", "effect", "severity")
+
+
+def audit_filter(  # noqa: PLR0913, PLR0917 - these are the vendor's parameters
+    id: _Several = None,  # noqa: A002
+    profileID: _Several = None,  # noqa: N803
+    from_: Annotated[datetime | None, Query(alias="from")] = None,
+    to: Annotated[datetime | None, Query()] = None,
+    imageName: _Several = None,  # noqa: N803
+    container: _Several = None,
+    ruleName: _Several = None,  # noqa: N803
+    type: _Several = None,  # noqa: A002
+    effect: _Several = None,
+    user: _Several = None,
+    attackType: _Several = None,  # noqa: N803
+    hostname: _Several = None,
+    appID: _Several = None,  # noqa: N803
+    app: _Several = None,
+    processPath: _Several = None,  # noqa: N803
+    severity: _Several = None,
+    msg: Annotated[str, Query(max_length=1000)] = "",
+) -> AuditQuery:
+    """Return the filter of a request: alternatives may be repeated or separated by commas, times are RFC 3339."""
+    numbers = values(id)
+    if not all(number.isascii() and number.isdigit() and len(number) < 19 for number in numbers):  # noqa: PLR2004 - 64 bits
+        raise InvalidError("`id`: an audit's id is a number")
+    return AuditQuery(
+        ids=tuple(int(number) for number in numbers),
+        start=_milliseconds(from_),
+        end=_milliseconds(to),
+        equal={
+            "profileId": values(profileID),
+            "imageName": values(imageName),
+            "containerName": values(container),
+            "ruleName": tuple(ruleName or ()),
+            "type": values(type),
+            "effect": values(effect),
+            "user": values(user),
+            "attackType": values(attackType),
+            "appID": (*values(appID), *values(hostname), *values(app)),
+            "processPath": tuple(processPath or ()),
+            "severity": values(severity),
+        },
+        message=msg,
+    )
+
+
+_Filter = Annotated[AuditQuery, Depends(audit_filter)]
+
+
+@router.get(
+    "/app-embedded", responses=gives(list_of(RuntimeAudit), text="One page; `Total-Count` tells how many match")
+)
+async def list_audits(
+    request: Request,
+    query: _Filter,
+    _user: _reader,
+    offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
+    limit: Annotated[int, Query(ge=1, le=250)] = 50,
+    sort: str = "",
+    reverse: bool | None = None,  # noqa: FBT001 - a query parameter
+) -> Response:
+    """Return audits, the newest first unless `sort` says otherwise; `reverse` turns the order round."""
+    only_known_parameters(request, _FILTERS | {"offset", "limit", "sort", "reverse"})
+    if sort and sort not in _SORTS:
+        raise InvalidError(f"`sort`: possible are {', '.join(_SORTS)}")
+    descending = reverse if reverse is not None else not sort
+    page = AuditQuery(
+        ids=query.ids,
+        start=query.start,
+        end=query.end,
+        equal=query.equal,
+        message=query.message,
+        sort=sort or "time",
+        descending=descending,
+        offset=offset,
+        limit=limit,
+    )
+    documents, total = await services_of(request).audits.page(page)
+    body = b"[" + b",".join(documents) + b"]"
+    return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
+
+
+@router.get(
+    "/app-embedded/follow",
+    responses=gives({"type": "string"}, media="text/event-stream", text="One event for each audit, as it is committed"),
+)
+async def follow_audits(request: Request, query: _Filter, _user: _reader) -> Response:
+    """Stream audits as server-sent events; with `Last-Event-ID` those since then come first."""
+    only_known_parameters(request, _FILTERS)
+    audits = services_of(request).audits
+    last = request.headers.get("last-event-id", "")
+    if last and not (last.isascii() and last.isdigit() and len(last) < 19):  # noqa: PLR2004 - 64 bits
+        raise InvalidError("`Last-Event-ID`: an audit's id is a number")
+    after = int(last) if last else audits.newest_id()
+    return StreamingResponse(_events(audits, query, after), media_type="text/event-stream")
+
+
+async def _events(audits: Audits, query: AuditQuery, after: int) -> AsyncIterator[bytes]:
+    # An id at once, so that a client that is cut off before the first audit resumes at the right place.
+    yield b"retry: 1000\nid: %d\n\n" % after
+    async for item in audits.follow(query, after=after, idle_seconds=_IDLE_SECONDS):
+        yield b": idle\n\n" if item is None else b"id: %d\ndata: %s\n\n" % item
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,173 @@
+"""Defenders: install bundles, protected task definitions, and who is there."""
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from bartizan.api.context import services_of
+from bartizan.api.document import gives, list_of, reference
+from bartizan.api.permissions import Permission, Requires
+from bartizan.api.reading import only_known_parameters, values
+from bartizan.api.shapes import BundleGenerationAnswer, Defender, DefenderWorkload, InstallBundleAnswer
+from bartizan.audit.runtime_audit import rfc3339
+from bartizan.policy import Workload
+from bartizan.services.defenders import DefenderQuery
+from bartizan.services.errors import InvalidError
+from bartizan.services.interfaces import DefenderRecord, User
+from bartizan.services.policies import Policies
+
+router = APIRouter(prefix="/api/v1/defenders", tags=["defenders"])
+_reader = Annotated[User, Depends(Requires(Permission.DEFENDERS_READ))]
+_keeper = Annotated[User, Depends(Requires(Permission.DEFENDERS_MANAGE))]
+_KINDS = ("fargate", "appEmbedded")
+_FARGATE = frozenset(
+    ("consoleaddr", "defenderType", "interpreter", "cloudFormation", "filesystemMonitoring", "filestemMonitoring",
+     "extractEntrypoint", "registryType", "registryCredentialID", "defenderImage", "defenderImagePullSecret", "project")
+)  # fmt: skip
+_TASK = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+
+
+@router.get("/install-bundle", responses=gives(reference(InstallBundleAnswer), text="The bundle"))
+async def install_bundle(
+    request: Request,
+    _user: _keeper,
+    consoleaddr: str = "",
+    defenderType: str = "",  # noqa: N803
+) -> Response:
+    """Return the install bundle for one address of the Console, by default the one that this request went to."""
+    only_known_parameters(request, _FARGATE)
+    _check_type(defenderType)
+    services = services_of(request)
+    bundle = services.bundles.install_bundle(consoleaddr or request.url.netloc)
+    answer = InstallBundleAnswer(
+        bundle=bundle.text,
+        install_bundle=bundle.text,
+        ws_address=bundle.ws_address,
+        defender_image=services.protect_task.defender_image,
+        version=services.version,
+    )
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+@router.get("/install-bundles", responses=gives(list_of(BundleGenerationAnswer), text="All generations"))
+async def install_bundles(request: Request, _user: _keeper) -> Response:
+    """Return the generations of install bundles, without their secrets."""
+    answer = [
+        BundleGenerationAnswer(
+            id=item.id, created=rfc3339(item.created), revoked=rfc3339(item.revoked) if item.revoked else None
+        )
+        for item in services_of(request).bundles.all()
+    ]
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+@router.delete("/install-bundles/{bundle}", responses=gives(None, text="Revoked"))
+async def revoke_install_bundle(request: Request, bundle: str, _user: _keeper) -> Response:
+    """Revoke a generation of install bundles: nobody enrols with it any more, and its Defenders are cut off."""
+    await services_of(request).bundles.revoke(bundle)
+    return Response()
+
+
+@router.post(
+    "/fargate.json", openapi_extra=_TASK, responses=gives({"type": "object"}, text="The protected task definition")
+)
+async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's parameters
+    request: Request,
+    _user: _keeper,
+    consoleaddr: str = "",
+    defenderType: str = "",  # noqa: N803
+    interpreter: str = "",  # noqa: ARG001 - accepted, see below
+    cloudFormation: bool = False,  # noqa: FBT001, FBT002, N803 - a query parameter
+    filesystemMonitoring: bool = False,  # noqa: FBT001, FBT002, N803
+    filestemMonitoring: bool = False,  # noqa: FBT001, FBT002, N803 - the vendor misspells it
+    extractEntrypoint: bool = False,  # noqa: FBT001, FBT002, N803
+    registryType: str = "",  # noqa: N803
+    registryCredentialID: str = "",  # noqa: N803
+    defenderImage: str = "",  # noqa: N803
+    defenderImagePullSecret: str = "",  # noqa: N803
+) -> Response:
+    """
+    Protect an ECS task definition.
+
+    `interpreter` is accepted and without effect: our Defender needs no shell in the image.
+    """
+    only_known_parameters(request, _FARGATE)
+    _check_type(defenderType)
+    if cloudFormation:
+        raise InvalidError("`cloudFormation`: CloudFormation templates are not supported yet, send the task definition")
+    if extractEntrypoint or registryType or registryCredentialID:
+        raise InvalidError(
+            "`extractEntrypoint`: this Console asks no registries yet; give entryPoint or command in the definition, "
+            "or use `bartizan app-embedded generate-fargate-task`, which reads images itself"
+        )
+    protected = await services_of(request).protect_task.protect(
+        await request.body(),
+        console=consoleaddr or request.url.netloc,
+        defender_image=defenderImage or None,
+        image_pull_secret=defenderImagePullSecret or None,
+        filesystem_monitoring=filesystemMonitoring or filestemMonitoring,
+    )
+    return Response(protected, media_type="application/json")
+
+
+@router.get("", responses=gives(list_of(Defender), text="One page; `Total-Count` tells how many match"))
+async def list_defenders(
+    request: Request,
+    _user: _reader,
+    type: Annotated[list[str] | None, Query()] = None,  # noqa: A002
+    connected: bool | None = None,  # noqa: FBT001 - a query parameter
+    hostname: Annotated[list[str] | None, Query()] = None,
+    search: Annotated[str, Query(max_length=1000)] = "",
+    offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
+    limit: Annotated[int, Query(ge=1, le=250)] = 50,
+) -> Response:
+    """Return Defenders: connected ones first, then by their last contact."""
+    only_known_parameters(request, frozenset(("type", "connected", "hostname", "search", "offset", "limit")))
+    kinds = values(type)
+    if not set(kinds) <= set(_KINDS):
+        raise InvalidError(f"`type`: possible are {', '.join(_KINDS)}")
+    query = DefenderQuery(
+        kinds=kinds, connected=connected, hostnames=values(hostname), search=search, offset=offset, limit=limit
+    )
+    records, total = services_of(request).defenders.page(query)
+    body = msgspec.json.encode([_shown(record, services_of(request).policies) for record in records])
+    return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
+
+
+def _check_type(kind: str) -> None:
+    if kind not in ("", *_KINDS):
+        raise InvalidError(f"`defenderType`: possible are {', '.join(_KINDS)}")
+
+
+def _shown(record: DefenderRecord, policies: Policies) -> Defender:
+    return Defender(
+        id=record.instance,
+        type="fargate" if record.kind == "fargate" else "appEmbedded",
+        hostname=record.app_id,
+        app_id=record.app_id,
+        host=record.hostname,
+        task=record.task,
+        connected=record.connected,
+        version=record.version,
+        architecture=record.architecture,
+        is_arm64=record.architecture in ("arm64", "aarch64"),
+        first_seen=rfc3339(record.first_seen),
+        last_modified=rfc3339(record.last_seen),
+        certificate_expiration=rfc3339(record.certificate_end),
+        goodbye=record.goodbye,
+        workloads=[
+            DefenderWorkload(
+                container=workload.container,
+                image=workload.image,
+                policy_hash=workload.policy_hash,
+                desired_policy_hash=policies.resolve(
+                    Workload(app_id=record.app_id, container=workload.container, image=workload.image)
+                ).hash,
+                tier=workload.tier,
+                tier_reasons=workload.tier_reasons,
+                dropped=workload.dropped,
+            )
+            for workload in record.workloads
+        ],
+    )

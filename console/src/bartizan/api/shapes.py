@@ -1,0 +1,198 @@
+"""The JSON that goes in and out, for parsing and for the OpenAPI document. Names are the vendor's where it has them."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from bartizan.audit import RuntimeAudit
+
+EffectName = Literal["disable", "alert", "prevent"]
+Strings = list[str]
+
+
+class Problem(msgspec.Struct):
+    """Why a request was refused."""
+
+    err: str
+
+
+class SignUp(msgspec.Struct, forbid_unknown_fields=True):
+    """The one-time set-up of the administrator, with the token that the Console printed at its start."""
+
+    username: str
+    password: str
+    token: str
+
+
+class Credentials(msgspec.Struct, forbid_unknown_fields=True):
+    """A log-in."""
+
+    username: str
+    password: str
+
+
+class Token(msgspec.Struct):
+    """A bearer token, good for 30 minutes."""
+
+    token: str
+
+
+class InstallBundleAnswer(msgspec.Struct, rename="camel"):
+    """What a Defender is installed with; `bundle` and `installBundle` are the same."""
+
+    bundle: str
+    install_bundle: str
+    ws_address: str
+    defender_image: str
+    version: str
+
+
+class BundleGenerationAnswer(msgspec.Struct):
+    """One generation of install bundles."""
+
+    id: str
+    created: str
+    revoked: str | None
+
+
+class CertSettings(msgspec.Struct, rename="camel"):
+    """The names of the Console's certificate, and the end of its authority's."""
+
+    console_san: Strings = msgspec.field(name="consoleSAN")
+    ca_expiration: str
+
+
+class CertSettingsChange(msgspec.Struct):
+    """The new list of names; it replaces the old one."""
+
+    console_san: Strings = msgspec.field(name="consoleSAN")
+
+
+class DefenderSettings(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """For how many minutes a disconnected Defender stays listed."""
+
+    app_embedded_disconnected_minutes: int
+
+
+class DefenderWorkload(msgspec.Struct, rename="camel"):
+    """
+    One container of a Defender's task; `tier` is the mechanism that enforces there (0 is none).
+
+    `policyHash` is the policy in force, `desiredPolicyHash` the one that should be: equal once a change has arrived.
+    """
+
+    container: str | None
+    image: str | None
+    policy_hash: str | None
+    desired_policy_hash: str
+    tier: int | None
+    tier_reasons: tuple[str, ...]
+    dropped: int
+
+
+class Defender(msgspec.Struct, rename="camel"):
+    """One Defender. `hostname` is the App ID, as everywhere in this API; `host` is the machine's name."""
+
+    id: str
+    type: Literal["fargate", "appEmbedded"]
+    hostname: str
+    app_id: str = msgspec.field(name="appID")
+    host: str
+    task: str | None
+    connected: bool
+    version: str
+    architecture: str
+    is_arm64: bool = msgspec.field(name="isARM64")
+    first_seen: str
+    last_modified: str
+    certificate_expiration: str
+    goodbye: str | None
+    workloads: list[DefenderWorkload]
+
+
+class PortRangeShape(msgspec.Struct):
+    """An inclusive range of ports."""
+
+    start: Annotated[int, msgspec.Meta(ge=1, le=65535)]
+    end: Annotated[int, msgspec.Meta(ge=1, le=65535)]
+    deny: bool = False
+
+
+class CollectionShape(msgspec.Struct, rename="camel"):
+    """A scope; fields are ANDed, patterns ORed, `*` is any run of characters, a leading `-` excludes."""
+
+    name: str
+    images: Strings = msgspec.field(default_factory=list)
+    containers: Strings = msgspec.field(default_factory=list)
+    app_ids: Strings = msgspec.field(name="appIDs", default_factory=list)
+    description: str = ""
+    color: str = ""
+
+
+class ProcessesShape(msgspec.Struct):
+    """Program starts: names, or globs on absolute paths."""
+
+    effect: EffectName = "disable"
+    whitelist: Strings = msgspec.field(default_factory=list)
+    blacklist: Strings = msgspec.field(default_factory=list)
+
+
+class DnsShape(msgspec.Struct):
+    """Look-ups: globs on domain names."""
+
+    effect: EffectName = "disable"
+    whitelist: Strings = msgspec.field(default_factory=list)
+    blacklist: Strings = msgspec.field(default_factory=list)
+
+
+class NetworkShape(msgspec.Struct):
+    """Outgoing connections: addresses or CIDR blocks (IPv4 and IPv6), and ports."""
+
+    effect: EffectName = "disable"
+    whitelist_ips: Strings = msgspec.field(name="whitelistIPs", default_factory=list)
+    blacklist_ips: Strings = msgspec.field(name="blacklistIPs", default_factory=list)
+    whitelist_outbound_ports: list[PortRangeShape] = msgspec.field(name="whitelistOutboundPorts", default_factory=list)
+    blacklist_outbound_ports: list[PortRangeShape] = msgspec.field(name="blacklistOutboundPorts", default_factory=list)
+
+
+class RuntimeRule(msgspec.Struct, rename="camel"):
+    """
+    One rule; the first that is not disabled and covers a workload wins.
+
+    Other fields of the vendor are accepted while they ask for nothing, and refused by name otherwise.
+    """
+
+    name: str
+    collections: list[CollectionShape] = msgspec.field(default_factory=list)
+    processes: ProcessesShape = msgspec.field(default_factory=ProcessesShape)
+    network: NetworkShape = msgspec.field(default_factory=NetworkShape)
+    dns: DnsShape = msgspec.field(default_factory=DnsShape)
+    disabled: bool = False
+    notes: str = ""
+    previous_name: str = ""
+    owner: str = ""
+    modified: str = ""
+
+
+class RuntimePolicyShape(msgspec.Struct):
+    """The whole runtime policy."""
+
+    rules: list[RuntimeRule]
+    id: str = msgspec.field(name="_id", default="appEmbeddedRuntime")
+
+
+ALL = (
+    BundleGenerationAnswer,
+    CertSettings,
+    CertSettingsChange,
+    Credentials,
+    Defender,
+    DefenderSettings,
+    InstallBundleAnswer,
+    Problem,
+    RuntimeAudit,
+    RuntimePolicyShape,
+    RuntimeRule,
+    SignUp,
+    Token,
+)

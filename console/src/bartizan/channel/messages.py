@@ -1,0 +1,251 @@
+"""
+The messages of the channel and of the relay (`contract/channel.schema.json`).
+
+One JSON text frame is one message, told apart by `type`. Receivers ignore fields that they do not know and refuse
+messages that lack a required one. The relay's messages never reach the Console; they are here so that the one schema
+describes all that the products say to each other.
+"""
+
+import enum
+from typing import Annotated
+
+import msgspec
+
+from bartizan.audit import Audit
+from bartizan.policy import DefenderPolicy
+
+PROTOCOL = 1
+SUBPROTOCOL = "bartizan.v1"
+LARGEST_FRAME = 1 << 20
+MOST_AUDITS = 500
+MOST_WORKLOADS = 16
+
+Instance = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+Short = Annotated[str, msgspec.Meta(max_length=512)]
+Pem = Annotated[str, msgspec.Meta(max_length=16384)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Committed = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=86400)]
+ProtocolVersion = Annotated[int, msgspec.Meta(ge=1, le=1)]
+Audits = Annotated[tuple[Audit, ...], msgspec.Meta(max_length=MOST_AUDITS)]
+Tier = Annotated[int, msgspec.Meta(ge=0, le=9)]
+Reasons = Annotated[tuple[Annotated[str, msgspec.Meta(max_length=1024)], ...], msgspec.Meta(max_length=32)]
+
+
+class Kind(enum.Enum):
+    """How a Defender came to its workload."""
+
+    FARGATE = "fargate"
+    APP_EMBEDDED = "appEmbedded"
+
+
+class Message(
+    msgspec.Struct, frozen=True, rename="camel", tag_field="type", tag=lambda name: name[:1].lower() + name[1:]
+):
+    """Every message; its `type` is the class's name."""
+
+
+class Workload(msgspec.Struct, frozen=True):
+    """One container of the task; both fields are None for an app-embedded Defender."""
+
+    container: Name | None
+    image: Name | None
+
+
+class WorkloadStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """What is in force for one workload: `tier` is the mechanism (0 is none), with the reasons for it."""
+
+    container: Name | None
+    instance: Instance
+    policy_hash: Hash | None
+    tier: Tier
+    tier_reasons: Reasons
+    dropped: Count
+
+
+class WorkloadPolicy(msgspec.Struct, frozen=True):
+    """The policy of one workload and the hash of its encoded bytes."""
+
+    container: Name | None
+    hash: Hash
+    policy: DefenderPolicy
+
+
+class Enrol(Message, frozen=True):
+    """Defender to Console, on `/enrol`: a certificate is wanted. Everything in the CSR but its key is ignored."""
+
+    bundle: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    secret: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    csr: Pem
+    instance: Instance
+    kind: Kind
+    app_id: Name
+
+
+class Enrolled(Message, frozen=True):
+    """Console to Defender: the certificate, the authority's certificate, and the time at which the first one ends."""
+
+    certificate: Pem
+    ca: Pem
+    not_after: Milliseconds
+
+
+class Hello(Message, frozen=True):
+    """Defender to Console, the first message of `/channel`."""
+
+    protocol: ProtocolVersion
+    instance: Instance
+    kind: Kind
+    app_id: Name
+    version: Annotated[str, msgspec.Meta(max_length=64)]
+    architecture: Annotated[str, msgspec.Meta(max_length=32)]
+    hostname: Short
+    task: Short | None
+    workloads: Annotated[tuple[Workload, ...], msgspec.Meta(max_length=MOST_WORKLOADS)]
+
+
+class Welcome(Message, frozen=True):
+    """Console to Defender: what holds for this session."""
+
+    server_time: Milliseconds
+    heartbeat_seconds: Seconds
+    max_batch: Annotated[int, msgspec.Meta(ge=1, le=MOST_AUDITS)]
+
+
+class Policies(Message, frozen=True):
+    """Console to Defender: the policies of all workloads of the hello, after it and at every change."""
+
+    revision: Count
+    policies: Annotated[tuple[WorkloadPolicy, ...], msgspec.Meta(max_length=MOST_WORKLOADS)]
+
+
+class ChannelStatus(Message, frozen=True, tag="status"):
+    """Defender to Console: the state of all workloads; only the latest counts."""
+
+    workloads: Annotated[tuple[WorkloadStatus, ...], msgspec.Meta(max_length=MOST_WORKLOADS)]
+
+
+class ChannelAudits(Message, frozen=True, tag="audits"):
+    """Defender to Console: audits of one source, in order of `seq`."""
+
+    source: Instance
+    container: Name | None
+    audits: Audits
+
+
+class ChannelAck(Message, frozen=True, tag="ack"):
+    """Console to Defender: everything of this source up to `committed` is in the database."""
+
+    source: Instance
+    committed: Committed
+
+
+class Renew(Message, frozen=True):
+    """Defender to Console: a new certificate is wanted before the present one ends."""
+
+    csr: Pem
+
+
+class Renewed(Message, frozen=True):
+    """Console to Defender: the new certificate."""
+
+    certificate: Pem
+    not_after: Milliseconds
+
+
+class Goodbye(Message, frozen=True):
+    """Defender to Console: a clean end."""
+
+    reason: Short
+
+
+class ErrorCode(enum.Enum):
+    """Why the Console refuses or closes."""
+
+    BAD_MESSAGE = "badMessage"
+    UNAUTHORIZED = "unauthorized"
+    RATE_LIMITED = "rateLimited"
+    REVOKED = "revoked"
+    CONFLICT = "conflict"
+    REPLACED = "replaced"
+    EXPIRED = "expired"
+    UNAVAILABLE = "unavailable"
+
+
+class Error(Message, frozen=True, omit_defaults=True):
+    """Console to Defender: why something was refused; the connection is closed after it."""
+
+    code: ErrorCode
+    message: Annotated[str, msgspec.Meta(max_length=1024)]
+    retry_after_seconds: Seconds | None = None
+
+
+class Attach(Message, frozen=True):
+    """Entrypoint to sidecar, first on the relay: which container this is, proved by its token."""
+
+    protocol: ProtocolVersion
+    container: Name
+    token: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+    instance: Instance
+    version: Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class RelayStatus(Message, frozen=True, tag="status"):
+    """Entrypoint to sidecar: what is in force in this container."""
+
+    policy_hash: Hash | None
+    tier: Tier
+    tier_reasons: Reasons
+    dropped: Count
+
+
+class RelayAudits(Message, frozen=True, tag="audits"):
+    """Entrypoint to sidecar: audits, in order of `seq`."""
+
+    audits: Audits
+
+
+class Policy(Message, frozen=True):
+    """Sidecar to entrypoint: the container's policy; both None while there is none yet."""
+
+    hash: Hash | None
+    policy: DefenderPolicy | None
+
+
+class RelayAck(Message, frozen=True, tag="ack"):
+    """Sidecar to entrypoint: held by the sidecar up to `received`, in the Console's database up to `committed`."""
+
+    received: Committed
+    committed: Committed
+
+
+class Refused(Message, frozen=True):
+    """Sidecar to entrypoint: the attachment is refused."""
+
+    message: Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+DefenderMessage = Hello | ChannelStatus | ChannelAudits | Renew | Goodbye
+ConsoleMessage = Enrolled | Welcome | Policies | ChannelAck | Renewed | Error
+EntrypointMessage = Attach | RelayStatus | RelayAudits
+SidecarMessage = Policy | RelayAck | Refused
+
+DIRECTIONS: dict[str, object] = {
+    "enrol": Enrol,
+    "defender": DefenderMessage,
+    "console": ConsoleMessage,
+    "entrypoint": EntrypointMessage,
+    "sidecar": SidecarMessage,
+}
+
+enrol_decoder = msgspec.json.Decoder(Enrol)
+defender_decoder: msgspec.json.Decoder[DefenderMessage] = msgspec.json.Decoder(DefenderMessage)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(message: Message) -> str:
+    """Return the text frame of a message."""
+    return _encoder.encode(message).decode()

@@ -1,0 +1,360 @@
+"""
+One Defender's session on `/channel`.
+
+    hello → welcome, policies → (status | audits | renew)* → goodbye
+
+Everything that comes in is treated as hostile: typed, bounded, and no field is taken for identity that the certificate
+does not carry. A bad frame ends this session and nothing else.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from bartizan.audit import Reporter, describe
+from bartizan.channel.messages import (
+    MOST_AUDITS,
+    ChannelAudits,
+    ChannelStatus,
+    DefenderMessage,
+    ErrorCode,
+    Goodbye,
+    Hello,
+    Kind,
+    Message,
+    Policies,
+    Renew,
+    Renewed,
+    Welcome,
+    Workload,
+    WorkloadPolicy,
+    defender_decoder,
+    encode,
+)
+from bartizan.channel.outbox import Outbox
+from bartizan.channel.pace import Pace
+from bartizan.policy import Workload as Scope
+from bartizan.services.audit_sources import AuditSources
+from bartizan.services.bundles import Bundles
+from bartizan.services.defenders import Defenders
+from bartizan.services.enrolment import Enrolment
+from bartizan.services.errors import InvalidError, ServiceError, UnavailableError, misfit
+from bartizan.services.ingest import Ingest
+from bartizan.services.interfaces import ClientIdentity, Clock, DefenderRecord, NewAudit, WorkloadRecord
+from bartizan.services.policies import Policies as PolicyService
+
+_log = logging.getLogger(__name__)
+_MOST_IN_FLIGHT = 8
+_MOST_SOURCES = 256
+_CLOSE_POLICY = 1008  # RFC 6455, section 7.4.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Times of the channel in seconds, and how much one Defender may send."""
+
+    hello_seconds: float = 5.0
+    heartbeat_seconds: int = 30
+    send_seconds: float = 30.0
+    audits_per_second: float = 5_000.0
+    audits_at_once: float = 20_000.0
+    messages_per_second: float = 20.0
+    messages_at_once: float = 200.0
+    connections: int = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The use-cases that the channel serves."""
+
+    bundles: Bundles
+    defenders: Defenders
+    enrolment: Enrolment
+    ingest: Ingest
+    policies: PolicyService
+    sources: AuditSources
+    clock: Clock
+
+
+class EndError(Exception):
+    """The session has to end, for this reason."""
+
+    def __init__(self, code: ErrorCode, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+
+class Session:
+    """One connection whose certificate was verified; implements `LiveSession`."""
+
+    def __init__(
+        self, connection: ServerConnection, identity: ClientIdentity, services: Services, limits: Limits
+    ) -> None:
+        self._connection = connection
+        self._identity = identity
+        self._services = services
+        self._limits = limits
+        self._hello: Hello | None = None
+        self._images: dict[str | None, str | None] = {}
+        self._sources: set[str] = set()
+        self._goodbye: str | None = None
+        self._outbox = Outbox(self._policies)
+        self._in_flight = asyncio.Semaphore(_MOST_IN_FLIGHT)
+        now = asyncio.get_running_loop().time()
+        self._audit_pace = Pace(rate=limits.audits_per_second, burst=limits.audits_at_once, now=now)
+        self._message_pace = Pace(rate=limits.messages_per_second, burst=limits.messages_at_once, now=now)
+        self._expiry: asyncio.TimerHandle | None = None
+
+    def policy_changed(self) -> None:
+        """Send the policies again, soon."""
+        self._outbox.policies()
+
+    def close(self, code: str, message: str) -> None:
+        """Tell why, and close, soon."""
+        self._outbox.end(ErrorCode(code), message)
+
+    async def run(self) -> None:
+        """Serve the connection until it ends."""
+        writer = asyncio.create_task(self._write())
+        reader = asyncio.create_task(self._read())
+        try:
+            await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
+            if reader.done():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._limits.send_seconds):
+                        await self._settle(writer)
+        finally:
+            if self._expiry is not None:
+                self._expiry.cancel()
+            self._services.defenders.disconnected(self._identity.instance, self, goodbye=self._goodbye)
+            for task in (reader, writer):
+                task.cancel()
+            await asyncio.gather(reader, writer, return_exceptions=True)
+
+    async def _settle(self, writer: asyncio.Task[None]) -> None:
+        """Commit and acknowledge what is under way, so that a Defender that leaves need not send it again."""
+        if self._goodbye is not None:
+            for _ in range(_MOST_IN_FLIGHT):
+                await self._in_flight.acquire()
+            self._outbox.finish()
+        if self._goodbye is not None or self._outbox.ending is not None:
+            await asyncio.shield(writer)
+
+    async def _read(self) -> None:
+        try:
+            await self._greet()
+            async for frame in self._connection:
+                if not await self._take(_decode(frame)):
+                    return
+        except EndError as error:
+            self._outbox.end(error.code, error.message, retry_after=error.retry_after)
+        except ConnectionClosed:
+            return
+        except Exception:  # noqa: BLE001 - one session must not end the server
+            _log.exception("the session of %s failed", self._identity.instance)
+            self._outbox.end(ErrorCode.UNAVAILABLE, "the Console failed, try again", retry_after=5)
+
+    async def _greet(self) -> None:
+        try:
+            async with asyncio.timeout(self._limits.hello_seconds):
+                message = _decode(await self._connection.recv())
+        except TimeoutError:
+            raise EndError(ErrorCode.BAD_MESSAGE, "no hello came in time") from None
+        if not isinstance(message, Hello):
+            raise EndError(ErrorCode.BAD_MESSAGE, "the first message has to be a hello")
+        self._check(message)
+        self._hello = message
+        self._images = {workload.container: workload.image for workload in message.workloads}
+        self._services.defenders.connected(self._record(message), self)
+        self._expire_at(self._identity.not_after)
+        _log.info("defender %s connected: app %r, %s", message.instance, message.app_id, message.kind.value)
+        self._outbox.reply(
+            Welcome(
+                server_time=self._services.clock(),
+                heartbeat_seconds=self._limits.heartbeat_seconds,
+                max_batch=MOST_AUDITS,
+            )
+        )
+        self._outbox.policies()
+
+    def _check(self, hello: Hello) -> None:
+        if hello.instance != self._identity.instance:
+            raise EndError(ErrorCode.UNAUTHORIZED, "the hello names another instance than the certificate")
+        if not self._services.bundles.is_live(self._identity.bundle):
+            raise EndError(ErrorCode.REVOKED, "the install bundle was revoked")
+        if not self._services.defenders.admits(self._identity):
+            raise EndError(ErrorCode.CONFLICT, "this instance is bound to another key")
+        containers = [workload.container for workload in hello.workloads]
+        if len(set(containers)) != len(containers):
+            raise EndError(ErrorCode.BAD_MESSAGE, "a container is named twice")
+        whole = hello.kind is Kind.APP_EMBEDDED
+        if whole and hello.workloads != (Workload(container=None, image=None),):
+            raise EndError(ErrorCode.BAD_MESSAGE, "an app-embedded Defender has one workload, without container")
+        if not whole and None in containers:
+            raise EndError(ErrorCode.BAD_MESSAGE, "a workload of a task needs its container")
+
+    async def _take(self, message: DefenderMessage) -> bool:
+        """Handle one message; False ends the session."""
+        if isinstance(message, ChannelAudits):
+            await self._ingest(message)
+            return True
+        if self._message_pace.take(1, now=asyncio.get_running_loop().time()) > 0:
+            raise EndError(ErrorCode.RATE_LIMITED, "too many messages", retry_after=10)
+        match message:
+            case ChannelStatus(workloads=workloads):
+                news = [WorkloadRecord(**msgspec.structs.asdict(status)) for status in workloads]
+                self._services.defenders.reported(self._identity.instance, news)
+            case Renew(csr=csr):
+                await self._renew(csr)
+            case Goodbye(reason=reason):
+                self._goodbye = reason
+                return False
+            case Hello():
+                raise EndError(ErrorCode.BAD_MESSAGE, "there was a hello already")
+        return True
+
+    async def _ingest(self, message: ChannelAudits) -> None:
+        if message.container not in self._images:
+            raise EndError(ErrorCode.BAD_MESSAGE, "the audits are of a container that the hello did not name")
+        if not message.audits:
+            return
+        await self._claim(message.source)
+        wait = self._audit_pace.take(len(message.audits), now=asyncio.get_running_loop().time())
+        if wait > 0:
+            await asyncio.sleep(wait)
+        await self._in_flight.acquire()
+        try:
+            done = await self._services.ingest.submit(self._new_audits(message))
+        except UnavailableError as error:
+            raise EndError(ErrorCode.UNAVAILABLE, str(error), retry_after=1) from None
+        committed = max(audit.seq for audit in message.audits)
+        done.add_done_callback(lambda future: self._committed(message.source, committed, future))
+
+    async def _claim(self, source: str) -> None:
+        if source in self._sources:
+            return
+        hello = self._greeted()
+        if len(self._sources) >= _MOST_SOURCES:
+            raise EndError(ErrorCode.RATE_LIMITED, "too many sources")
+        if not await self._services.sources.claim(self._identity, hello.app_id, source):
+            raise EndError(ErrorCode.UNAUTHORIZED, "this source belongs to another Defender")
+        self._sources.add(source)
+
+    def _new_audits(self, message: ChannelAudits) -> Sequence[NewAudit]:
+        hello = self._greeted()
+        received = self._services.clock()
+        reporter = Reporter(
+            app_id=hello.app_id,
+            instance=hello.instance,
+            task=hello.task,
+            container=message.container,
+            image=self._images[message.container],
+            version=hello.version,
+        )
+        return [
+            NewAudit(
+                bundle=self._identity.bundle,
+                source=message.source,
+                seq=audit.seq,
+                time=audit.time,
+                received=received,
+                audit=describe(audit, reporter),
+            )
+            for audit in message.audits
+        ]
+
+    def _committed(self, source: str, committed: int, done: asyncio.Future[None]) -> None:
+        self._in_flight.release()
+        if done.cancelled() or done.exception() is not None:
+            self._outbox.end(ErrorCode.UNAVAILABLE, "audits cannot be written now", retry_after=5)
+        else:
+            self._outbox.acknowledge(source, committed)
+
+    async def _renew(self, csr: str) -> None:
+        try:
+            certificate, identity = await self._services.enrolment.renew(self._identity, csr)
+        except InvalidError as error:
+            raise EndError(ErrorCode.BAD_MESSAGE, str(error)) from None
+        except ServiceError as error:
+            raise EndError(ErrorCode.REVOKED, str(error)) from None
+        self._expire_at(identity.not_after)
+        self._outbox.reply(Renewed(certificate=certificate.pem, not_after=certificate.not_after))
+
+    def _expire_at(self, when: int) -> None:
+        """End the session with its certificate, which is only checked at the handshake."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        seconds = max(0.0, (when - self._services.clock()) / 1000)
+        self._expiry = asyncio.get_running_loop().call_later(
+            seconds, self._outbox.end, ErrorCode.EXPIRED, "the certificate has expired, renew or enrol again"
+        )
+
+    def _policies(self) -> Message:
+        hello = self._greeted()
+        policies = []
+        for workload in hello.workloads:
+            scope = Scope(app_id=hello.app_id, image=workload.image, container=workload.container)
+            found = self._services.policies.resolve(scope)
+            policies.append(WorkloadPolicy(container=workload.container, hash=found.hash, policy=found.policy))
+        return Policies(revision=self._services.policies.revision, policies=tuple(policies))
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._outbox.wait()
+                for message in self._outbox.take():
+                    await self._send(message)
+                if self._outbox.ending is not None:
+                    await self._send(self._outbox.ending)
+                    await self._connection.close(_CLOSE_POLICY, self._outbox.ending.code.value)
+                    return
+                if self._outbox.finished:
+                    await self._connection.close()
+                    return
+        except (ConnectionClosed, TimeoutError):
+            return
+
+    async def _send(self, message: Message) -> None:
+        async with asyncio.timeout(self._limits.send_seconds):
+            await self._connection.send(encode(message))
+
+    def _greeted(self) -> Hello:
+        if self._hello is None:
+            raise RuntimeError("nothing is done before the hello")
+        return self._hello
+
+    def _record(self, hello: Hello) -> DefenderRecord:
+        return DefenderRecord(
+            instance=hello.instance,
+            bundle=self._identity.bundle,
+            keys=(self._identity.key,),
+            certificate_end=self._identity.not_after,
+            kind=hello.kind.value,
+            app_id=hello.app_id,
+            version=hello.version,
+            architecture=hello.architecture,
+            hostname=hello.hostname,
+            task=hello.task,
+            workloads=tuple(
+                WorkloadRecord(container=workload.container, image=workload.image) for workload in hello.workloads
+            ),
+        )
+
+
+def _decode(frame: str | bytes) -> DefenderMessage:
+    if isinstance(frame, bytes):
+        raise EndError(ErrorCode.BAD_MESSAGE, "messages are text frames")
+    try:
+        return defender_decoder.decode(frame)
+    except msgspec.ValidationError as error:
+        raise EndError(ErrorCode.BAD_MESSAGE, f"the message does not fit the contract: {misfit(error)}") from None
+    except (msgspec.DecodeError, RecursionError):
+        raise EndError(ErrorCode.BAD_MESSAGE, "the message is not JSON") from None

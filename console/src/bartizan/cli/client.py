@@ -1,0 +1,79 @@
+"""A client of the Console's API."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from bartizan.cli.failure import Failure
+from bartizan.settings import ClientSettings
+
+_SECONDS = 20.0
+
+
+class Client:
+    """Calls the API; every failure becomes one sentence."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        if urlsplit(settings.address).scheme != "https":
+            hint = "give --address https://HOST:8083, or set BARTIZAN_ADDRESS"
+            raise Failure(f"`{settings.address}` is not the address of a Console: {hint}")
+        self._address = settings.address.rstrip("/")
+        headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
+        auth = (settings.user, settings.password) if settings.user and not settings.token else None
+        self._http = httpx.Client(verify=_trust(settings), auth=auth, headers=headers, timeout=_SECONDS)
+
+    def call(self, method: str, path: str, *, body: object = None, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Return the answer's JSON, None for an empty one. Raises Failure with the Console's own reason."""
+        try:
+            response = self._http.request(method, self._url(path), json=body, params=query)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+        _check(response)
+        return response.json() if response.content else None
+
+    @contextmanager
+    def lines(self, path: str, *, query: Mapping[str, str]) -> Iterator[Iterator[str]]:
+        """Give the lines of an endless answer as they come."""
+        try:
+            with self._http.stream(
+                "GET", self._url(path), params=query, timeout=httpx.Timeout(_SECONDS, read=None)
+            ) as answer:
+                if answer.is_error:
+                    answer.read()
+                _check(answer)
+                yield answer.iter_lines()
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+
+    def _url(self, path: str) -> str:
+        return f"{self._address}/api/v1/{path}"
+
+    def _unreachable(self, error: httpx.TransportError) -> Failure:
+        reason = str(error) or type(error).__name__
+        hint = "; trust it with --ca-file (ca.pem in its data directory)" if "CERTIFICATE_VERIFY" in reason else ""
+        return Failure(f"the Console at `{self._address}` cannot be reached: {reason}{hint}")
+
+
+def _trust(settings: ClientSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise Failure(f"`{settings.ca_file}` is no certificate authority: {error}") from None
+    if settings.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _check(response: httpx.Response) -> None:
+    if not response.is_error:
+        return
+    try:
+        reason = response.json()["err"]
+    except (ValueError, KeyError, TypeError):
+        reason = f"status {response.status_code}"
+    raise Failure(f"the Console refused: {reason}")

@@ -1,0 +1,33 @@
+"""The commands put together. Modules of commands are imported by name only, so that `--help` is quick."""
+
+import sys
+
+import typer
+
+from bartizan.cli import app_embedded, console, events, tasks
+from bartizan.cli.failure import Failure
+
+_HELP = "Bartizan: an open App-Embedded Defender."
+
+app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command("console")(console.run)
+app.command("signup")(console.sign_up)
+app.add_typer(app_embedded.app, name="app-embedded")
+app.add_typer(events.policy, name="policy")
+app.command("audits")(events.audits)
+app.command("defenders")(events.defenders)
+app.command("run-task")(tasks.run_task)
+app.command("defender-image")(tasks.defender_image)
+
+
+def main() -> None:
+    """Run the command line; a failure is one line on standard error and exit code 1."""
+    try:
+        app()
+    except Failure as failure:
+        sys.stderr.write(f"bartizan: {failure}\n")
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader (`head`, `less`) has seen enough; there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,23 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Address = Annotated[
+    str, typer.Option("--address", help="Address of the Console's API, https://HOST:8083.", metavar="URL")
+]
+User = Annotated[str, typer.Option("--user", "-u", help="User name.")]
+Password = Annotated[
+    str, typer.Option("--password", "-p", help="Password; rather set BARTIZAN_PASSWORD, which no process list shows.")
+]
+Token = Annotated[str, typer.Option("--token", help="Bearer token instead of user and password.")]
+CaFile = Annotated[Path | None, typer.Option("--ca-file", help="The Console's certificate authority (ca.pem).")]
+Insecure = Annotated[bool, typer.Option("--insecure", "-k", help="Do not check the Console's certificate.")]
+Images = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image", help="Where an image is: REF=oci:DIR, REF=archive:FILE, REF=dir:ROOTFS.", metavar="REF=SOURCE"
+    ),
+]

@@ -1,0 +1,35 @@
+"""Protecting ECS task definitions: pure text in, text and edits out.
+
+`protect(text, images=…, settings=…)` returns a `Protection` (edits, text, report); `unprotect(text)` gives the input
+back; `verify(text, version=…)` finds what is not protected; `needed_images(text, settings=…)` says which images must
+be looked up first. Bad input raises `EmbedError`, nothing else.
+"""
+
+from bartizan.embed.edit import Edit, explain, unified_diff
+from bartizan.embed.errors import EmbedError, Where
+from bartizan.embed.launch import ImageConfig
+from bartizan.embed.options import InstallBundle, ProtectSettings, read_bundle
+from bartizan.embed.protect import Protection, needed_images, protect, unprotect
+from bartizan.embed.report import ContainerReport, Report, render_report
+from bartizan.embed.verify import Finding, verify
+
+__all__ = [
+    "ContainerReport",
+    "Edit",
+    "EmbedError",
+    "Finding",
+    "ImageConfig",
+    "InstallBundle",
+    "ProtectSettings",
+    "Protection",
+    "Report",
+    "Where",
+    "explain",
+    "needed_images",
+    "protect",
+    "read_bundle",
+    "render_report",
+    "unified_diff",
+    "unprotect",
+    "verify",
+]

@@ -1,0 +1,22 @@
+"""The Console's keys: the private certificate authority, the server's certificate and the install bundle's secret."""
+
+from bartizan.pki.authority import Authority, CertificateRequestError, Identity, identity_of
+from bartizan.pki.bundle_key import BundleKey
+from bartizan.pki.files import LooseModeError, read_private, write_atomically
+from bartizan.pki.server_names import machine_names
+from bartizan.pki.tls import api_context, channel_context, swap_certificate
+
+__all__ = [
+    "Authority",
+    "BundleKey",
+    "CertificateRequestError",
+    "Identity",
+    "LooseModeError",
+    "api_context",
+    "channel_context",
+    "identity_of",
+    "machine_names",
+    "read_private",
+    "swap_certificate",
+    "write_atomically",
+]

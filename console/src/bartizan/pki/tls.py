@@ -1,0 +1,34 @@
+"""TLS contexts of the two ports: TLS 1.3 alone, no session tickets (they cost more than they save here)."""
+
+import ssl
+from pathlib import Path
+
+
+def api_context(server: Path) -> ssl.SSLContext:
+    """Return the context of the API's port; `server` holds key and certificate chain."""
+    return _context(server)
+
+
+def channel_context(server: Path, authority: Path) -> ssl.SSLContext:
+    """
+    Return the context of the channel's port: a client certificate is verified when there is one.
+
+    Enrolment comes without one; who may do what is decided by path, after the handshake.
+    """
+    context = _context(server)
+    context.load_verify_locations(authority)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def swap_certificate(context: ssl.SSLContext, server: Path) -> None:
+    """Use a new server certificate for all later handshakes; open connections stay."""
+    context.load_cert_chain(server)
+
+
+def _context(server: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0
+    context.load_cert_chain(server)
+    return context

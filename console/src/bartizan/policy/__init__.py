@@ -1,0 +1,42 @@
+"""
+The runtime policy: what users write, how its scope is resolved, and what a Defender gets.
+
+Pure: values in, values out. The Console resolves scope here; the decision itself is the Defender's.
+"""
+
+from bartizan.policy.defender_policy import (
+    DefenderPolicy,
+    DnsPolicy,
+    Effect,
+    EncodedPolicy,
+    NetworkPolicy,
+    PortRange,
+    ProcessPolicy,
+    encode_policy,
+)
+from bartizan.policy.model import Collection, Rule, RuntimePolicy, Workload
+from bartizan.policy.parse import PolicyError, parse_policy, parse_rule, parse_stored
+from bartizan.policy.render import policy_document, rule_document
+from bartizan.policy.resolve import resolve
+
+__all__ = [
+    "Collection",
+    "DefenderPolicy",
+    "DnsPolicy",
+    "Effect",
+    "EncodedPolicy",
+    "NetworkPolicy",
+    "PolicyError",
+    "PortRange",
+    "ProcessPolicy",
+    "Rule",
+    "RuntimePolicy",
+    "Workload",
+    "encode_policy",
+    "parse_policy",
+    "parse_rule",
+    "parse_stored",
+    "policy_document",
+    "resolve",
+    "rule_document",
+]

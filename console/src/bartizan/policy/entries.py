@@ -1,0 +1,77 @@
+"""The entries of a rule's lists: each function returns the normal form of one, or raises ValueError with why not."""
+
+import ipaddress
+import re
+
+_LONGEST_ENTRY = 4096
+_LONGEST_NAME = 253
+_NAME = re.compile(r"[a-z0-9_*?-]+(\.[a-z0-9_*?-]+)*")
+
+
+def process_entry(text: str) -> str:
+    """Return a glob on program names (no `/`) or on absolute paths."""
+    _printable(text)
+    if "/" not in text:
+        return text
+    if not text.startswith(("/", "*")):
+        raise ValueError(f"`{text}` is neither a name nor an absolute path")
+    if "//" in text or "/../" in f"{text}/" or "/./" in f"{text}/" or (text.endswith("/") and text != "/"):
+        raise ValueError(f"`{text}` can never match: paths are compared in their normal form")
+    return text
+
+
+def domain_entry(text: str) -> str:
+    """Return a glob on domain names, in lower case, without the trailing dot."""
+    _printable(text)
+    if not text.isascii():
+        raise ValueError(f"`{text}` has to be written in its ASCII form (`xn--…`)")
+    name = text.lower().removesuffix(".")
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        raise ValueError(f"`{text}` is no domain name")
+    return name
+
+
+def address_entry(text: str) -> str:
+    """Return an IPv4 or IPv6 address, or a CIDR block, in its normal spelling."""
+    _printable(text)
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"`{text}` is not an IP address or a CIDR block") from None
+    if isinstance(network, ipaddress.IPv6Network):
+        if network.network_address.ipv4_mapped is not None and network.prefixlen >= 96:  # noqa: PLR2004 - RFC 4291, 2.5.5.2
+            raise ValueError(f"`{text}` has to be written as an IPv4 address: mapped addresses are compared as IPv4")
+        if network.network_address.scope_id is not None:
+            raise ValueError(f"`{text}` has a zone, which means nothing outside its host")
+    if "/" not in text:
+        return str(network.network_address)
+    if ipaddress.ip_interface(text).ip != network.network_address:
+        raise ValueError(f"`{text}` has bits set beyond its prefix, write `{network}`")
+    return str(network)
+
+
+def collection_pattern(text: str) -> str:
+    """Return a pattern of a collection's field; a leading `-` excludes."""
+    _printable(text)
+    if text == "-":
+        raise ValueError("`-` excludes nothing")
+    return text
+
+
+def label(text: str) -> str:
+    """Return a name that people gave: of a rule, of a collection."""
+    _printable(text)
+    if len(text) > 256:  # noqa: PLR2004 - long enough for people, short enough for one line of a log
+        raise ValueError("it is longer than 256 characters")
+    return text
+
+
+def _printable(text: str) -> None:
+    if not text:
+        raise ValueError("it is empty")
+    if len(text) > _LONGEST_ENTRY:
+        raise ValueError(f"it is longer than {_LONGEST_ENTRY} characters")
+    if text != text.strip():
+        raise ValueError(f"`{text.strip()}` has blanks around it")
+    if not text.isprintable():
+        raise ValueError("it has characters that cannot be printed")

@@ -1,0 +1,84 @@
+"""The policy as the vendor's API shows it."""
+
+from typing import Any
+
+from bartizan.policy.defender_policy import PortRange
+from bartizan.policy.model import ANY, Collection, Rule, RuntimePolicy
+
+POLICY_ID = "appEmbeddedRuntime"
+
+
+def policy_document(policy: RuntimePolicy) -> dict[str, Any]:
+    """Return the JSON document of the whole policy; `parse_policy` reads it back to an equal value."""
+    return {"_id": POLICY_ID, "rules": [rule_document(rule) for rule in policy.rules]}
+
+
+def rule_document(rule: Rule) -> dict[str, Any]:
+    """Return the JSON document of one rule, with the vendor's fields that we do not support at their inert values."""
+    return {
+        "name": rule.name,
+        "previousName": "",
+        "owner": rule.owner,
+        "modified": rule.modified,
+        "notes": rule.notes,
+        "disabled": rule.disabled,
+        "collections": [_collection_document(collection) for collection in rule.collections],
+        "processes": {
+            "effect": rule.processes.effect.value,
+            "whitelist": list(rule.processes.allow),
+            "blacklist": list(rule.processes.deny),
+            "checkNewBinaries": False,
+            "checkCryptoMiners": False,
+            "checkLateralMovement": False,
+            "skipModified": False,
+            "blockAllBinaries": False,
+        },
+        "network": {
+            "effect": rule.network.effect.value,
+            "whitelistIPs": list(rule.network.allow_addresses),
+            "blacklistIPs": list(rule.network.deny_addresses),
+            "whitelistListeningPorts": [],
+            "blacklistListeningPorts": [],
+            "whitelistOutboundPorts": _ports(rule.network.allow_ports, deny=False),
+            "blacklistOutboundPorts": _ports(rule.network.deny_ports, deny=True),
+        },
+        "dns": {
+            "effect": rule.dns.effect.value,
+            "whitelist": list(rule.dns.allow),
+            "blacklist": list(rule.dns.deny),
+        },
+        "filesystem": {
+            "effect": "disable",
+            "whitelist": [],
+            "blacklist": [],
+            "checkNewFiles": False,
+            "backdoorFiles": False,
+            "suspiciousELFHeaders": False,
+            "skipEncryptedBinaries": False,
+        },
+        "customRules": [],
+        "advancedProtection": False,
+        "wildFireAnalysis": "disable",
+    }
+
+
+def _collection_document(collection: Collection) -> dict[str, Any]:
+    everything = list(ANY)
+    return {
+        "name": collection.name,
+        "description": collection.description,
+        "color": collection.color,
+        "images": list(collection.images),
+        "containers": list(collection.containers),
+        "appIDs": list(collection.app_ids),
+        "hosts": everything,
+        "labels": everything,
+        "functions": everything,
+        "namespaces": everything,
+        "accountIDs": everything,
+        "clusters": everything,
+    }
+
+
+def _ports(ranges: tuple[PortRange, ...], *, deny: bool) -> list[dict[str, Any]]:
+    return [{"start": item.start, "end": item.end, "deny": deny} for item in ranges]

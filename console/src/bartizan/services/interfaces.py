@@ -1,0 +1,272 @@
+"""What the use-cases need of the outside, and the records that pass through."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from bartizan.audit import RuntimeAudit
+
+Clock = Callable[[], int]
+"""Returns unix milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Someone who may use the API."""
+
+    name: str
+    role: str
+
+
+class AccountStore(Protocol):
+    """Users and their sessions. Session tokens are known by their SHA-256 digest only."""
+
+    def has_users(self) -> bool:
+        """Return whether the set-up is done."""
+        ...
+
+    def add_first_user(self, user: User, password_hash: str) -> bool:
+        """Add the user if there is none at all; return whether it was added."""
+        ...
+
+    def user(self, name: str) -> tuple[User, str] | None:
+        """Return a user with the password's hash."""
+        ...
+
+    def add_session(self, digest: bytes, user: str, *, expires: int, now: int) -> None:
+        """Keep a session and drop those that ended."""
+        ...
+
+    def session_user(self, digest: bytes, *, now: int) -> User | None:
+        """Return whose live session this is."""
+        ...
+
+
+class PolicyStore(Protocol):
+    """Every revision of the runtime policy."""
+
+    def latest(self) -> tuple[int, bytes] | None:
+        """Return the newest revision and its document."""
+        ...
+
+    def add(self, document: bytes, *, author: str, now: int) -> int:
+        """Keep a document as the next revision and return its number."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleGeneration:
+    """One generation of install bundles; `revoked` is unix milliseconds."""
+
+    id: str
+    created: int
+    revoked: int | None = None
+
+
+class BundleStore(Protocol):
+    """The generations of install bundles."""
+
+    def all(self) -> list[BundleGeneration]:
+        """Return all generations, oldest first."""
+        ...
+
+    def add(self, generation: BundleGeneration) -> None:
+        """Keep a new generation."""
+        ...
+
+    def revoke(self, bundle: str, *, now: int) -> None:
+        """Mark a generation as revoked."""
+        ...
+
+
+class BundleSecrets(Protocol):
+    """Derives the enrolment secrets."""
+
+    def secret(self, bundle: str) -> str:
+        """Return the secret of a generation."""
+        ...
+
+    def matches(self, bundle: str, secret: str) -> bool:
+        """Return whether the secret is this generation's, in constant time."""
+        ...
+
+
+class ClientIdentity(Protocol):
+    """What a Defender's certificate says."""
+
+    @property
+    def instance(self) -> str:
+        """The Defender's process id, 32 hex digits."""
+        ...
+
+    @property
+    def bundle(self) -> str:
+        """The generation of install bundles it enrolled with."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Hex SHA-256 of its public key."""
+        ...
+
+    @property
+    def not_after(self) -> int:
+        """The certificate's end, unix milliseconds."""
+        ...
+
+
+class CertificateIssuer(Protocol):
+    """Signs certificates for Defenders."""
+
+    @property
+    def ca_pem(self) -> str:
+        """The authority's certificate."""
+        ...
+
+    def issue_client(self, csr: str, *, instance: str, bundle: str, now: int, life: int) -> tuple[str, ClientIdentity]:
+        """Return the certificate (PEM) and what it says; raise ValueError for a CSR that is refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadRecord:
+    """One workload of a Defender and the last that was heard of it."""
+
+    container: str | None = None
+    image: str | None = None
+    instance: str | None = None
+    policy_hash: str | None = None
+    tier: int | None = None
+    tier_reasons: tuple[str, ...] = ()
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefenderRecord:
+    """One Defender process. Times are unix milliseconds; `keys` are the hex SHA-256 of the keys it may use."""
+
+    instance: str
+    bundle: str
+    keys: tuple[str, ...]
+    certificate_end: int
+    kind: str
+    app_id: str
+    version: str
+    architecture: str
+    hostname: str
+    task: str | None
+    workloads: tuple[WorkloadRecord, ...] = ()
+    connected: bool = False
+    first_seen: int = 0
+    last_seen: int = 0
+    goodbye: str | None = None
+
+
+class DefenderStore(Protocol):
+    """The Defenders that were seen."""
+
+    def all(self) -> list[DefenderRecord]:
+        """Return all records."""
+        ...
+
+    def put(self, records: Sequence[DefenderRecord]) -> None:
+        """Add or replace records."""
+        ...
+
+    def remove(self, instances: Sequence[str]) -> None:
+        """Remove records with all that hangs on them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAudit:
+    """An audit on its way into the database; (bundle, source, seq) is what makes it arrive once."""
+
+    bundle: str
+    source: str
+    seq: int
+    time: int
+    received: int
+    audit: RuntimeAudit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditQuery:
+    """
+    Which audits, in which order. Every tuple holds alternatives, an empty one is no condition.
+
+    `start` and `end` bound the time in unix milliseconds, both inclusive; `after_id` is for followers.
+    """
+
+    ids: tuple[int, ...] = ()
+    start: int | None = None
+    end: int | None = None
+    after_id: int | None = None
+    equal: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    message: str = ""
+    sort: str = "time"
+    descending: bool = True
+    offset: int = 0
+    limit: int = 50
+
+
+EqualField = Literal[
+    "appID", "attackType", "containerName", "effect", "imageName", "processPath", "profileId", "ruleName", "severity",
+    "type", "user",
+]  # fmt: skip
+
+
+class AuditStore(Protocol):
+    """The audits."""
+
+    def add(self, audits: Sequence[NewAudit]) -> int:
+        """Keep those that are new, durably, and return the highest id there is."""
+        ...
+
+    def newest_id(self) -> int:
+        """Return the highest id ever given, 0 when there is none."""
+        ...
+
+    def page(self, query: AuditQuery) -> list[tuple[int, bytes]]:
+        """Return (id, JSON document) of one page."""
+        ...
+
+    def count(self, query: AuditQuery) -> int:
+        """Return how many audits match, whatever the page."""
+        ...
+
+    def source_owner(self, bundle: str, source: str) -> str | None:
+        """Return the instance whose certificate reports this source."""
+        ...
+
+    def set_source_owner(self, bundle: str, source: str, instance: str) -> None:
+        """Bind a source to the instance that reports it."""
+        ...
+
+    def prune(self, *, received_before: int, below_id: int, most: int) -> int:
+        """Remove at most `most` audits that are too old, and return how many went."""
+        ...
+
+
+class SettingStore(Protocol):
+    """Settings that are changed over the API."""
+
+    def get(self, key: str) -> str | None:
+        """Return a setting's text."""
+        ...
+
+    def put(self, key: str, value: str) -> None:
+        """Set a setting's text."""
+        ...
+
+
+class LiveSession(Protocol):
+    """The open channel of one Defender."""
+
+    def policy_changed(self) -> None:
+        """Send the policies again, soon; never blocks."""
+        ...
+
+    def close(self, code: str, message: str) -> None:
+        """Tell why, and close, soon; never blocks."""
+        ...

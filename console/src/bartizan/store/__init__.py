@@ -1,0 +1,11 @@
+"""The Console's database: SQLite in the data directory, behind the Protocols of `services.interfaces`."""
+
+from bartizan.store.accounts import SqlAccounts
+from bartizan.store.audits import SqlAudits
+from bartizan.store.bundles import SqlBundles
+from bartizan.store.database import Database
+from bartizan.store.defenders import SqlDefenders
+from bartizan.store.policies import SqlPolicies
+from bartizan.store.settings import SqlSettings
+
+__all__ = ["Database", "SqlAccounts", "SqlAudits", "SqlBundles", "SqlDefenders", "SqlPolicies", "SqlSettings"]

@@ -1,0 +1,136 @@
+"""The audits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from bartizan.services.interfaces import AuditQuery, NewAudit
+from bartizan.store.database import Database
+from bartizan.store.tables import audits, sources
+
+_COLUMNS: dict[str, sa.Column[Any]] = {
+    "appID": audits.c.app_id,
+    "attackType": audits.c.attack_type,
+    "containerName": audits.c.container_name,
+    "effect": audits.c.effect,
+    "imageName": audits.c.image_name,
+    "processPath": audits.c.process_path,
+    "profileId": audits.c.profile_id,
+    "ruleName": audits.c.rule_name,
+    "severity": audits.c.severity,
+    "type": audits.c.type,
+    "user": audits.c.user,
+}
+_SORTS: dict[str, sa.Column[Any]] = {"time": audits.c.time, "_id": audits.c.id, **_COLUMNS}
+
+
+class SqlAudits:
+    """Implements `AuditStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, new: Sequence[NewAudit]) -> int:
+        """Keep those that are new, durably, and return the highest id there is."""
+        statement = insert(audits).on_conflict_do_nothing(index_elements=["bundle", "source", "seq"])
+        rows = [_row(audit) for audit in new]
+        with self._database.write() as connection:
+            connection.execute(statement, rows)
+            return _newest(connection)
+
+    def newest_id(self) -> int:
+        """Return the highest id ever given, 0 when there is none."""
+        with self._database.read() as connection:
+            return _newest(connection)
+
+    def page(self, query: AuditQuery) -> list[tuple[int, bytes]]:
+        """Return (id, JSON document) of one page; the id breaks ties, so that pages never overlap."""
+        column = _SORTS[query.sort]
+        order = (column.desc(), audits.c.id.desc()) if query.descending else (column.asc(), audits.c.id.asc())
+        statement = (
+            sa.select(audits.c.id, audits.c.document)
+            .where(*_conditions(query))
+            .order_by(*order)
+            .offset(query.offset)
+            .limit(query.limit)
+        )
+        with self._database.read() as connection:
+            return [(row.id, row.document) for row in connection.execute(statement)]
+
+    def count(self, query: AuditQuery) -> int:
+        """Return how many audits match, whatever the page."""
+        statement = sa.select(sa.func.count()).select_from(audits).where(*_conditions(query))
+        with self._database.read() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    def source_owner(self, bundle: str, source: str) -> str | None:
+        """Return the instance whose certificate reports this source."""
+        statement = sa.select(sources.c.instance).where(sources.c.bundle == bundle, sources.c.source == source)
+        with self._database.read() as connection:
+            return connection.execute(statement).scalar()
+
+    def set_source_owner(self, bundle: str, source: str, instance: str) -> None:
+        """Bind a source to the instance that reports it."""
+        statement = insert(sources).values(bundle=bundle, source=source, instance=instance)
+        statement = statement.on_conflict_do_update(index_elements=["bundle", "source"], set_={"instance": instance})
+        with self._database.write() as connection:
+            connection.execute(statement)
+
+    def prune(self, *, received_before: int, below_id: int, most: int) -> int:
+        """Remove at most `most` audits that are too old, and return how many went."""
+        old = (
+            sa.select(audits.c.id)
+            .where(sa.or_(audits.c.received < received_before, audits.c.id < below_id))
+            .limit(most)
+        )
+        with self._database.write() as connection:
+            return connection.execute(audits.delete().where(audits.c.id.in_(old))).rowcount
+
+
+def _newest(connection: sa.Connection) -> int:
+    # AUTOINCREMENT keeps the highest id ever given here, also when its row was pruned (SQLite, "Autoincrement").
+    found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'audits'").scalar()
+    return int(found or 0)
+
+
+def _row(new: NewAudit) -> dict[str, Any]:
+    audit = new.audit
+    return {
+        "bundle": new.bundle,
+        "source": new.source,
+        "seq": new.seq,
+        "time": new.time,
+        "received": new.received,
+        "app_id": audit.app_id,
+        "profile_id": audit.profile_id,
+        "image_name": audit.image_name,
+        "container_name": audit.container_name,
+        "rule_name": audit.rule_name,
+        "type": audit.type,
+        "attack_type": audit.attack_type,
+        "effect": audit.effect,
+        "severity": audit.severity,
+        "process_path": audit.process_path,
+        "user": audit.user,
+        "msg": audit.msg,
+        "document": msgspec.json.encode(audit),
+    }
+
+
+def _conditions(query: AuditQuery) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if query.ids:
+        found.append(audits.c.id.in_(query.ids))
+    if query.start is not None:
+        found.append(audits.c.time >= query.start)
+    if query.end is not None:
+        found.append(audits.c.time <= query.end)
+    if query.after_id is not None:
+        found.append(audits.c.id > query.after_id)
+    found.extend(_COLUMNS[name].in_(values) for name, values in query.equal.items() if values)
+    if query.message:
+        found.append(audits.c.msg.icontains(query.message, autoescape=True))
+    return found

@@ -1,0 +1,103 @@
+"""The tables, as the newest migration leaves them (a test holds the two against each other)."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("user", Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Index("sessions_expires", "expires"),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("revision", Integer, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+bundles = Table(
+    "bundles",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("created", BigInteger, nullable=False),
+    Column("revoked", BigInteger),
+)
+
+defenders = Table(
+    "defenders",
+    metadata,
+    Column("instance", Text, primary_key=True),
+    Column("record", LargeBinary, nullable=False),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("bundle", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("instance", Text, nullable=False),
+)
+
+audits = Table(
+    "audits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("bundle", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("app_id", Text, nullable=False),
+    Column("profile_id", Text, nullable=False),
+    Column("image_name", Text, nullable=False),
+    Column("container_name", Text, nullable=False),
+    Column("rule_name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("attack_type", Text, nullable=False),
+    Column("effect", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("process_path", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("msg", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    UniqueConstraint("bundle", "source", "seq", name="audits_once"),
+    Index("audits_time", "time", "id"),
+    Index("audits_app", "app_id", "time"),
+    Index("audits_received", "received"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,184 @@
+"""Policies from outside: what is taken, what is refused, and that nothing else ever happens."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bartizan.policy import PolicyError, parse_policy, parse_rule, parse_stored, policy_document
+
+
+def policy(**rule: Any) -> str:
+    """Return a policy document with one rule."""
+    return json.dumps({"rules": [{"name": "r", **rule}]})
+
+
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        ({"processes": {"effect": "block"}}, "use `prevent`"),
+        ({"processes": {"effect": "ban"}}, "`ban`"),
+        ({"processes": {"checkNewBinaries": True}}, "processes.checkNewBinaries"),
+        ({"processes": {"checkCryptoMiners": True}}, "processes.checkCryptoMiners"),
+        ({"processes": {"checkLateralMovement": True}}, "processes.checkLateralMovement"),
+        ({"processes": {"blockAllBinaries": True}}, "processes.blockAllBinaries"),
+        ({"processes": {"blacklist": ["bin/sh"]}}, "neither a name nor an absolute path"),
+        ({"processes": {"blacklist": ["/bin/../sh"]}}, "never match"),
+        ({"processes": {"blacklist": ["/bin//sh"]}}, "never match"),
+        ({"processes": {"blacklist": ["/bin/"]}}, "never match"),
+        ({"processes": {"blacklist": [""]}}, "processes.blacklist[0]: it is empty"),
+        ({"processes": {"blacklist": [" sh"]}}, "blanks"),
+        ({"processes": {"blacklist": ["a\nb"]}}, "printed"),
+        ({"processes": {"blacklist": [5]}}, "processes.blacklist[0]: it has to be a string"),
+        ({"processes": {"blacklist": "sh"}}, "processes.blacklist: it has to be a list"),
+        ({"processes": [1]}, "processes: it has to be an object"),
+        ({"network": {"blacklistIPs": ["300.0.0.1"]}}, "`300.0.0.1`"),
+        ({"network": {"blacklistIPs": ["10.0.0.1/8"]}}, "write `10.0.0.0/8`"),
+        ({"network": {"blacklistIPs": ["10.0.0.0/33"]}}, "`10.0.0.0/33`"),
+        ({"network": {"blacklistIPs": ["::ffff:10.0.0.1"]}}, "IPv4"),
+        ({"network": {"blacklistIPs": ["fe80::1%eth0"]}}, "zone"),
+        ({"network": {"blacklistIPs": ["10.0.0.1-10.0.0.9"]}}, "not an IP address"),
+        ({"network": {"whitelistListeningPorts": [{"start": 1, "end": 1}]}}, "network.whitelistListeningPorts"),
+        ({"network": {"blacklistOutboundPorts": [{"start": 0, "end": 5}]}}, "blacklistOutboundPorts[0]"),
+        ({"network": {"blacklistOutboundPorts": [{"start": 9, "end": 5}]}}, "in order"),
+        ({"network": {"blacklistOutboundPorts": [{"start": 1, "end": 65536}]}}, "65535"),
+        ({"network": {"blacklistOutboundPorts": [{"start": True, "end": 2}]}}, "ports"),
+        ({"network": {"blacklistOutboundPorts": [22]}}, "it has to be an object"),
+        ({"dns": {"blacklist": ["exa mple.com"]}}, "no domain name"),
+        ({"dns": {"blacklist": ["a..b"]}}, "no domain name"),
+        ({"dns": {"blacklist": ["münchen.test"]}}, "xn--"),
+        ({"filesystem": {"effect": "alert"}}, "filesystem.effect"),
+        ({"filesystem": {"blacklist": ["/etc"]}}, "filesystem.blacklist"),
+        ({"filesystem": {"backdoorFiles": True}}, "filesystem.backdoorFiles"),
+        ({"customRules": [{"_id": 1}]}, "customRules"),
+        ({"advancedProtection": True}, "advancedProtection"),
+        ({"wildFireAnalysis": "alert"}, "wildFireAnalysis"),
+        ({"surprise": 1}, "surprise"),
+        ({"disabled": "no"}, "disabled"),
+        ({"notes": 5}, "notes"),
+        ({"collections": []}, "could never match"),
+        ({"collections": [{"name": "stored"}]}, "not stored here"),
+        ({"collections": [{"name": "c", "images": ["-a"]}]}, "only excludes"),
+        ({"collections": [{"name": "c", "images": ["*"], "hosts": ["a"]}]}, "hosts"),
+        ({"collections": [{"images": ["*"]}]}, "collections[0].name"),
+        ({"processes": {"blacklist": ["x" * 4000 + str(number) for number in range(16)]}}, "at most 60000"),
+    ],
+)
+def test_refused_by_name(rule: dict[str, Any], named: str) -> None:
+    """What cannot be right, or cannot be enforced, is named in the refusal."""
+    with pytest.raises(PolicyError) as refused:
+        parse_policy(policy(**rule))
+    assert named in str(refused.value)
+    assert "`r`" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "line 1, column 1"),
+        ('{\n "rules": [}', "line 2, column 12"),
+        ("[]", "object"),
+        ('{"rules": {}}', "rules: it has to be a list"),
+        ('{"rules": [], "rules": []}', "`rules` is given twice"),
+        ('{"rules": [NaN]}', "NaN"),
+        ('{"rules": [1]}', "rules[0]"),
+        ('{"rules": [{}]}', "rules[0].name"),
+        ('{"rules": [{"name": "a"}, {"name": "a"}]}', "`a` is used twice"),
+        ('{"rule": [{}]}', "rule: this is not supported"),
+        ("[" * 100_000, "deep"),
+        ("9" * 10_000, "too long"),
+        (b"\xff", "UTF-8"),
+    ],
+)
+def test_refused_documents(text: str | bytes, named: str) -> None:
+    """A document that is no policy gets one clear error."""
+    with pytest.raises(PolicyError) as refused:
+        parse_policy(text)
+    assert named in str(refused.value)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    """Nobody has to fix a policy one error at a time; a long list is cut."""
+    with pytest.raises(PolicyError) as refused:
+        parse_policy(policy(processes={"blacklist": [""] * 15}, surprise=1))
+    assert len(refused.value.problems) == 16
+    assert str(refused.value).endswith("and 6 more")
+
+
+def test_too_many_rules_are_refused() -> None:
+    """The number of rules is bounded."""
+    with pytest.raises(PolicyError, match="at most 1000"):
+        parse_policy(json.dumps({"rules": [{"name": str(number)} for number in range(1001)]}))
+
+
+def test_stored_policies_keep_owner_and_time() -> None:
+    """What the Console wrote itself comes back whole; from a client those two are not taken."""
+    given_document = json.dumps({"rules": [{"name": "r", "owner": "ann", "modified": "2026-01-01T00:00:00.000Z"}]})
+    assert parse_policy(given_document).rules[0].owner == ""
+    assert parse_stored(given_document).rules[0].owner == "ann"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    max_leaves=12,
+)
+names = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)
+effects = st.sampled_from(["disable", "alert", "prevent"])
+processes = names | names.map("/usr/bin/{}".format) | st.just("*")
+domains = names.map(str.lower) | names.map(lambda name: f"*.{name}.TEST.")
+addresses = st.ip_addresses(v=4).map(str) | st.sampled_from(["10.0.0.0/8", "2001:db8::/32", "::1", "0.0.0.0/0"])
+ports = st.tuples(st.integers(1, 65535), st.integers(1, 65535)).map(
+    lambda pair: {"start": min(pair), "end": max(pair), "deny": False}
+)
+patterns = st.lists(names | names.map("*{}*".format), min_size=1, max_size=3)
+good_rules = st.fixed_dictionaries(
+    {"name": names},
+    optional={
+        "disabled": st.booleans(),
+        "notes": st.text(max_size=20),
+        "collections": st.lists(
+            st.fixed_dictionaries(
+                {"name": names, "images": patterns}, optional={"containers": patterns, "appIDs": patterns}
+            ),
+            min_size=1,
+            max_size=2,
+        ),
+        "processes": st.fixed_dictionaries(
+            {"effect": effects, "whitelist": st.lists(processes), "blacklist": st.lists(processes)}
+        ),
+        "dns": st.fixed_dictionaries({"effect": effects, "blacklist": st.lists(domains)}),
+        "network": st.fixed_dictionaries(
+            {"effect": effects, "blacklistIPs": st.lists(addresses), "whitelistOutboundPorts": st.lists(ports)}
+        ),
+    },
+)
+
+
+@given(rules=st.lists(good_rules, max_size=4, unique_by=lambda rule: rule["name"]))
+def test_what_is_rendered_reads_back_equal(rules: list[dict[str, Any]]) -> None:
+    """parse(render(parse(document))) = parse(document) for every acceptable document."""
+    parsed = parse_policy(json.dumps({"rules": rules}))
+    assert parse_policy(json.dumps(policy_document(parsed))) == parsed
+
+
+@given(value=json_values)
+def test_any_json_is_a_policy_or_one_error(value: Any) -> None:
+    """Whatever JSON comes, as policy or as rule, the result is a value or a PolicyError."""
+    for parse in (parse_policy, parse_rule):
+        for document in (value, {"rules": [value]}, {"name": "r", "processes": value, "collections": value}):
+            try:
+                parse(json.dumps(document))
+            except PolicyError as error:
+                assert error.problems  # noqa: PT017 - the error is one of two right outcomes
+
+
+@given(data=st.binary(max_size=200) | st.text(max_size=200))
+def test_any_bytes_are_a_policy_or_one_error(data: bytes | str) -> None:
+    """Whatever bytes come, the result is a value or a PolicyError."""
+    try:
+        parse_policy(data)
+    except PolicyError as error:
+        assert error.problems  # noqa: PT017 - as above

@@ -1,0 +1,149 @@
+"""The database: migrations, audits that arrive once, pages, and what is forgotten."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from bartizan.audit import RuntimeAudit
+from bartizan.services.interfaces import AuditQuery, BundleGeneration, DefenderRecord, NewAudit, User, WorkloadRecord
+from bartizan.store import Database, SqlAccounts, SqlAudits, SqlBundles, SqlDefenders, SqlPolicies, SqlSettings
+from bartizan.store.database import NEWEST_SCHEMA
+from bartizan.store.tables import metadata
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Open a new database."""
+    opened = Database(tmp_path / "bartizan.db")
+    yield opened
+    opened.close()
+
+
+def new_audit(seq: int, *, source: str = "s", time: int = 1000, received: int = 1000) -> NewAudit:
+    """Return an audit."""
+    audit = RuntimeAudit(
+        time="", type="processes", attack_type="a", effect="alert", severity="high", msg=f"audit {seq}", app_id="app",
+        hostname="app", profile_id="app",
+    )  # fmt: skip
+    return NewAudit(bundle="b", source=source, seq=seq, time=time, received=received, audit=audit)
+
+
+def test_migrations_lead_to_the_tables(database: Database) -> None:
+    """The schema that the migrations make is the one that the code declares, and it is the newest."""
+    with database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    config = Config()
+    config.set_main_option("script_location", "src/bartizan/store/migrations")
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [NEWEST_SCHEMA]
+
+
+def test_commits_survive_a_power_cut(database: Database) -> None:
+    """The journal is a write-ahead log, synchronised at every commit."""
+    with database.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_the_file_is_private(database: Database, tmp_path: Path) -> None:
+    """The database and its log are for their owner only."""
+    SqlSettings(database).put("a", "b")
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_an_audit_is_stored_once(database: Database) -> None:
+    """The same (bundle, source, seq) again is left out; the rest of its batch is kept."""
+    audits = SqlAudits(database)
+    audits.add([new_audit(1), new_audit(2)])
+    audits.add([new_audit(2), new_audit(3), new_audit(2, source="other")])
+    assert audits.count(AuditQuery()) == 4
+
+
+def test_a_failed_batch_leaves_nothing(database: Database) -> None:
+    """A batch is written whole or not at all."""
+    audits = SqlAudits(database)
+    with pytest.raises(Exception, match="too large"):
+        audits.add([new_audit(1), new_audit(2**70)])
+    assert audits.count(AuditQuery()) == 0
+
+
+def test_pages_do_not_overlap(database: Database) -> None:
+    """Audits of the same millisecond have one order, in every page."""
+    audits = SqlAudits(database)
+    audits.add([new_audit(number) for number in range(1, 101)])
+    found = [row for offset in range(0, 100, 7) for row in audits.page(AuditQuery(offset=offset, limit=7))]
+    assert [number for number, _ in found] == list(range(100, 0, -1))
+
+
+def test_ids_are_never_given_twice(database: Database) -> None:
+    """After pruning, new audits have higher ids than any before: followers rely on it."""
+    audits = SqlAudits(database)
+    newest = audits.add([new_audit(1), new_audit(2)])
+    assert audits.prune(received_before=0, below_id=newest + 1, most=10) == 2
+    assert audits.newest_id() == newest
+    audits.add([new_audit(3)])
+    assert audits.page(AuditQuery())[0][0] > newest
+
+
+def test_pruning_takes_the_old_ones_in_steps(database: Database) -> None:
+    """By time of arrival, at most so many at once."""
+    audits = SqlAudits(database)
+    audits.add([new_audit(number, received=number) for number in range(1, 11)])
+    assert audits.prune(received_before=8, below_id=0, most=5) == 5
+    assert audits.prune(received_before=8, below_id=0, most=5) == 2
+    assert audits.count(AuditQuery()) == 3
+
+
+def test_the_first_user_is_the_only_first(database: Database) -> None:
+    """The set-up cannot be raced into two administrators."""
+    accounts = SqlAccounts(database)
+    assert accounts.add_first_user(User(name="a", role="Administrator"), "h")
+    assert not accounts.add_first_user(User(name="b", role="Administrator"), "h")
+    assert accounts.user("b") is None
+
+
+def test_sessions_end(database: Database) -> None:
+    """A session is good until its time, and then swept away by the next one."""
+    accounts = SqlAccounts(database)
+    accounts.add_first_user(User(name="a", role="x"), "h")
+    accounts.add_session(b"one", "a", expires=10, now=0)
+    assert accounts.session_user(b"one", now=9) == User(name="a", role="x")
+    assert accounts.session_user(b"one", now=10) is None
+    accounts.add_session(b"two", "a", expires=100, now=10)
+    assert accounts.session_user(b"one", now=0) is None
+
+
+def test_history_settings_bundles_and_defenders_are_kept(tmp_path: Path) -> None:
+    """What was put is there after the database was closed and opened."""
+    record = DefenderRecord(
+        instance="i", bundle="b", keys=("k",), certificate_end=5, kind="fargate", app_id="a", version="1",
+        architecture="amd64", hostname="h", task=None, workloads=(WorkloadRecord(container="c", tier_reasons=("r",)),),
+    )  # fmt: skip
+    generations = [BundleGeneration(id="one", created=1), BundleGeneration(id="two", created=2)]
+    first = Database(tmp_path / "bartizan.db")
+    assert [SqlPolicies(first).add(text, author="a", now=1) for text in (b"{}", b"[]")] == [1, 2]
+    for generation in generations:
+        SqlBundles(first).add(generation)
+    SqlBundles(first).revoke("one", now=9)
+    SqlDefenders(first).put([record])
+    SqlSettings(first).put("key", "old")
+    SqlSettings(first).put("key", "new")
+    SqlAudits(first).set_source_owner("b", "s", "i")
+    first.close()
+    second = Database(tmp_path / "bartizan.db")
+    assert SqlPolicies(second).latest() == (2, b"[]")
+    assert SqlBundles(second).all() == [BundleGeneration(id="one", created=1, revoked=9), generations[1]]
+    assert SqlDefenders(second).all() == [record]
+    assert SqlSettings(second).get("key") == "new"
+    SqlDefenders(second).remove(["i"])
+    assert SqlDefenders(second).all() == []
+    assert SqlAudits(second).source_owner("b", "s") is None
+    second.close()
+    with sqlite3.connect(tmp_path / "bartizan.db") as plain:
+        assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -1,0 +1,82 @@
+//! Runs a program under a policy, without any Console: `supervise POLICY.json PROGRAM [ARG…]`.
+//!
+//! Audits go to the file named by `SUPERVISE_AUDITS` as JSON lines, or to standard error. Whenever the pipe named by
+//! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. For tests, benchmarks and trying things out.
+use std::{
+    env,
+    fs::{self, File, OpenOptions},
+    io::Write,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use defender_agent::{
+    enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport},
+    supervisor,
+};
+use defender_core::{AuditDraft, CompiledPolicy};
+use defender_sys::signals::Signals;
+
+struct Lines(Mutex<File>);
+
+impl AuditSink for Lines {
+    fn submit(&self, draft: AuditDraft) {
+        let line = serde_json::json!({
+            "rule": draft.rule, "effect": draft.effect, "reason": draft.reason, "matched": draft.matched, "event": draft.event,
+        });
+        // A reader that is gone is no reason to stop the application.
+        let _ = writeln!(self.0.lock().unwrap_or_else(PoisonError::into_inner), "{line}");
+    }
+}
+
+struct Say;
+
+impl TierReport for Say {
+    fn report(&self, tier: u8, reasons: Vec<String>) {
+        if tier != 1 {
+            eprintln!("supervise: tier {tier}: {}", reasons.join("; "));
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let Ok(signals) = Signals::block() else { return ExitCode::from(64) };
+    let mut words = env::args_os().skip(1);
+    let (Some(path), Some(program)) = (words.next(), words.next()) else {
+        eprintln!("usage: supervise POLICY.json PROGRAM [ARG…]");
+        return ExitCode::from(64);
+    };
+    let policy = PolicyHandle::default();
+    match load(&path) {
+        Ok(loaded) => policy.replace(loaded),
+        Err(error) => {
+            eprintln!("supervise: `{}`: {error}", path.display());
+            return ExitCode::from(64);
+        }
+    }
+    follow(path, policy.clone());
+    let target = env::var_os("SUPERVISE_AUDITS").unwrap_or_else(|| "/dev/stderr".into());
+    let Ok(file) = OpenOptions::new().create(true).append(true).open(target) else { return ExitCode::from(64) };
+    let application =
+        Application { program, arguments: words.collect(), environment: env::vars_os().collect(), fail_mode: FailMode::Closed };
+    let audits = Arc::new(Lines(Mutex::new(file)));
+    ExitCode::from(supervisor::run(&application, &signals, policy, audits, &Say))
+}
+
+fn load(path: &std::ffi::OsStr) -> Result<CompiledPolicy, Box<dyn std::error::Error>> {
+    Ok(CompiledPolicy::new(serde_json::from_slice(&fs::read(path)?)?)?)
+}
+
+/// Reads the policy again whenever a line can be read from the pipe named by `SUPERVISE_RELOAD`.
+fn follow(path: std::ffi::OsString, policy: PolicyHandle) {
+    let Some(pipe) = env::var_os("SUPERVISE_RELOAD") else { return };
+    thread::spawn(move || {
+        while fs::read(&pipe).is_ok() {
+            match load(&path) {
+                Ok(loaded) => policy.replace(loaded),
+                Err(error) => eprintln!("supervise: `{}`: {error}", path.display()),
+            }
+        }
+    });
+}

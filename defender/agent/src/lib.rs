@@ -1,0 +1,11 @@
+//! The Defender's parts; `main.rs` puts them together for each mode.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod dns_proxy;
+pub mod enforcement;
+pub mod health;
+pub mod link;
+pub mod sidecar;
+pub mod supervisor;
+pub mod workload;

@@ -1,0 +1,183 @@
+//! The desk of one workload: here the supervisor leaves audits and its tier, and the link leaves policies.
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use defender_core::{AuditDraft, CompiledPolicy, DefenderEvent, DefenderPolicy, Event, Notice, PolicyError};
+use tokio::sync::Notify;
+
+use super::{
+    message::WorkloadStatus,
+    scrub,
+    spool::{self, Spool},
+};
+use crate::enforcement::{AuditSink, PolicyHandle, TierReport};
+
+/// Bytes of audits kept while nobody takes them.
+const SPOOL_BYTES: usize = 4 << 20;
+
+struct State {
+    spool: Spool,
+    /// Highest number that is safe elsewhere, so that this process may end.
+    received: u64,
+    policy_hash: Option<String>,
+    tier: u8,
+    tier_reasons: Vec<String>,
+}
+
+/// What supervisor and link share. Locks are held for moments only and never across input or output.
+pub struct Desk {
+    instance: String,
+    policy: PolicyHandle,
+    state: Mutex<State>,
+    changed: Condvar,
+    due: Notify,
+}
+
+impl Desk {
+    /// An empty desk of this Defender process.
+    #[must_use]
+    pub fn new(instance: String) -> Arc<Self> {
+        let state = State {
+            spool: Spool::new(SPOOL_BYTES),
+            received: 0,
+            policy_hash: None,
+            tier: 0,
+            tier_reasons: vec!["the application is not started yet".into()],
+        };
+        Arc::new(Self {
+            instance,
+            policy: PolicyHandle::default(),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            due: Notify::new(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing below can leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id of this Defender process.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// The policy in force, to be shared with the supervisor.
+    #[must_use]
+    pub fn policy(&self) -> PolicyHandle {
+        self.policy.clone()
+    }
+
+    /// Puts a policy in force.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when it cannot be understood whole; the last good one stays.
+    pub fn apply(&self, hash: String, policy: DefenderPolicy) -> Result<(), PolicyError> {
+        self.policy.replace(CompiledPolicy::new(policy)?);
+        self.state().policy_hash = Some(hash);
+        self.changed.notify_all();
+        self.due.notify_one();
+        Ok(())
+    }
+
+    /// Waits until a policy is in force; false when `timeout` passed first.
+    #[must_use]
+    pub fn wait_for_policy(&self, timeout: Duration) -> bool {
+        self.wait(timeout, |state| state.policy_hash.is_some())
+    }
+
+    /// Waits until all audits are safe elsewhere; false when `timeout` passed first.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.wait(timeout, |state| state.received >= state.spool.last())
+    }
+
+    fn wait(&self, timeout: Duration, done: impl Fn(&State) -> bool) -> bool {
+        let end = Instant::now() + timeout;
+        let mut state = self.state();
+        while !done(&state) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Keeps a notice of the Defender about itself.
+    pub fn notice(&self, notice: Notice, detail: &str) {
+        self.submit(spool::notice(now(), DefenderEvent { notice, detail: detail.into(), count: 0 }));
+    }
+
+    /// Resolves when something may have to be sent. Of one waiter, which sends all that there is.
+    pub async fn due(&self) {
+        self.due.notified().await;
+    }
+
+    pub(crate) fn wake(&self) -> &Notify {
+        &self.due
+    }
+
+    /// The next audits to send.
+    pub fn next_batch(&self, most: usize) -> Vec<defender_core::Audit> {
+        self.state().spool.next_batch(most)
+    }
+
+    /// The connection was lost.
+    pub fn rewind(&self) {
+        self.state().spool.rewind();
+    }
+
+    /// The other side holds audits up to `received`; those up to `committed` need not be kept here any more.
+    pub fn acknowledge(&self, received: u64, committed: u64) {
+        let mut state = self.state();
+        state.spool.commit(committed);
+        state.received = state.received.max(received).max(committed);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// What is in force here.
+    #[must_use]
+    pub fn status(&self) -> WorkloadStatus {
+        let state = self.state();
+        WorkloadStatus {
+            container: None,
+            instance: self.instance.clone(),
+            policy_hash: state.policy_hash.clone(),
+            tier: state.tier,
+            tier_reasons: state.tier_reasons.clone(),
+            dropped: state.spool.dropped(),
+        }
+    }
+}
+
+impl AuditSink for Desk {
+    fn submit(&self, mut draft: AuditDraft) {
+        if let Event::Process(process) = &mut draft.event {
+            process.arguments = scrub::arguments(std::mem::take(&mut process.arguments));
+        }
+        self.state().spool.push(draft);
+        self.due.notify_one();
+    }
+}
+
+impl TierReport for Desk {
+    fn report(&self, tier: u8, reasons: Vec<String>) {
+        let mut state = self.state();
+        state.tier = tier;
+        state.tier_reasons = reasons.into_iter().take(32).map(|reason| reason.chars().take(1024).collect()).collect();
+        drop(state);
+        self.due.notify_one();
+    }
+}
+
+/// Unix milliseconds.
+#[must_use]
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+}

@@ -1,0 +1,79 @@
+//! What the link to the Console speaks for: one workload, or all containers of a task.
+use std::sync::Arc;
+
+use defender_core::Audit;
+use tokio::sync::Notify;
+
+use super::{
+    desk::Desk,
+    message::{Workload, WorkloadPolicy, WorkloadStatus},
+};
+
+/// Audits of one source for one frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The Defender process that made them.
+    pub source: String,
+    /// Its container.
+    pub container: Option<String>,
+    /// In order of `seq`, never empty.
+    pub audits: Vec<Audit>,
+}
+
+/// The workloads behind one link. No method blocks.
+pub trait Protected: Send + Sync {
+    /// The workloads of the hello.
+    fn workloads(&self) -> Vec<Workload>;
+    /// The present state of those that are live.
+    fn statuses(&self) -> Vec<WorkloadStatus>;
+    /// Takes the policies that the Console sent; one that cannot be understood leaves the last good one in force.
+    fn take_policies(&self, policies: Vec<WorkloadPolicy>);
+    /// The next audits to send, at most `most`.
+    fn next_batch(&self, most: usize) -> Option<Batch>;
+    /// The Console holds everything of `source` up to `committed`.
+    fn committed(&self, source: &str, committed: u64);
+    /// The connection was lost: what is not committed has to be sent again.
+    fn rewind(&self);
+    /// Told whenever something may have to be sent.
+    fn due(&self) -> &Notify;
+}
+
+/// The one workload of an app-embedded Defender.
+pub struct Embedded(pub Arc<Desk>);
+
+impl Protected for Embedded {
+    fn workloads(&self) -> Vec<Workload> {
+        vec![Workload { container: None, image: None }]
+    }
+
+    fn statuses(&self) -> Vec<WorkloadStatus> {
+        vec![self.0.status()]
+    }
+
+    fn take_policies(&self, policies: Vec<WorkloadPolicy>) {
+        for policy in policies.into_iter().filter(|policy| policy.container.is_none()) {
+            if let Err(error) = self.0.apply(policy.hash, policy.policy) {
+                eprintln!("bartizan: the policy was refused, the last one stays: {error}");
+            }
+        }
+    }
+
+    fn next_batch(&self, most: usize) -> Option<Batch> {
+        let audits = self.0.next_batch(most);
+        (!audits.is_empty()).then(|| Batch { source: self.0.instance().to_owned(), container: None, audits })
+    }
+
+    fn committed(&self, source: &str, committed: u64) {
+        if source == self.0.instance() {
+            self.0.acknowledge(committed, committed);
+        }
+    }
+
+    fn rewind(&self) {
+        self.0.rewind();
+    }
+
+    fn due(&self) -> &Notify {
+        self.0.wake()
+    }
+}

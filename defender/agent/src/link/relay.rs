@@ -1,0 +1,144 @@
+//! The link of a wrapped container: a client of the sidecar's socket.
+use std::{
+    future::pending,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::UnixStream,
+    time::{sleep, timeout},
+};
+
+use super::{
+    backoff::{self, Backoff},
+    background::{Stop, stopped},
+    desk::Desk,
+    frame,
+    message::{FromSidecar, PROTOCOL, ToSidecar, WorkloadStatus},
+};
+
+const MOST_AUDITS: usize = 500;
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The sidecar is on this very host: it is asked again soon.
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
+
+/// Where the sidecar's socket is, below the directory that it shares.
+#[must_use]
+pub fn socket(directory: &Path) -> PathBuf {
+    directory.join("run/defender.sock")
+}
+
+/// Which container this is, and the proof.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// Container name.
+    pub container: String,
+    /// Its token.
+    pub token: String,
+}
+
+/// Keeps the desk attached to the sidecar until told to stop; resends after every break what the sidecar did not commit.
+pub async fn run(socket: PathBuf, attachment: Attachment, desk: Arc<Desk>, mut stop: Stop) {
+    let mut backoff = Backoff::default();
+    let mut said = String::new();
+    loop {
+        let result = tokio::select! {
+            result = attach(&socket, &attachment, &desk, &mut backoff) => result,
+            () = stopped(&mut stop) => return,
+        };
+        desk.rewind();
+        let reason = result.map_or_else(|error| error.to_string(), |()| "the sidecar closed the connection".into());
+        if reason != said {
+            eprintln!("bartizan: not attached to the sidecar: {reason}; trying again");
+            said = reason;
+        }
+        tokio::select! {
+            () = sleep(backoff.next(backoff::random()).min(LONGEST_DELAY)) => {}
+            () = stopped(&mut stop) => return,
+        }
+    }
+}
+
+async fn attach(socket: &Path, attachment: &Attachment, desk: &Desk, backoff: &mut Backoff) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket).await?;
+    let hello = ToSidecar::Attach {
+        protocol: PROTOCOL,
+        container: attachment.container.clone(),
+        token: attachment.token.clone(),
+        instance: desk.instance().to_owned(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    send(&mut stream, &hello).await?;
+    let (mut reader, mut writer) = stream.split();
+    // Reading and writing are each one future to the end: half a frame is never lost to the other's progress.
+    tokio::select! {
+        result = receive(&mut reader, desk, backoff) => result,
+        error = report(&mut writer, desk) => Err(error),
+    }
+}
+
+async fn receive(reader: &mut (impl AsyncRead + Unpin), desk: &Desk, backoff: &mut Backoff) -> io::Result<()> {
+    while let Some(message) = frame::read(reader).await? {
+        match message {
+            FromSidecar::Policy { hash, policy } => {
+                backoff.worked();
+                if let Some((hash, policy)) = hash.zip(policy) {
+                    if let Err(error) = desk.apply(hash, policy) {
+                        eprintln!("bartizan: the policy was refused, the last one stays: {error}");
+                    }
+                }
+            }
+            FromSidecar::Ack { received, committed } => desk.acknowledge(received, committed),
+            FromSidecar::Refused { message } => return Err(io::Error::other(message)),
+            FromSidecar::Other => {}
+        }
+    }
+    Ok(())
+}
+
+async fn report(writer: &mut (impl AsyncWrite + Unpin), desk: &Desk) -> io::Error {
+    match report_while_it_works(writer, desk).await {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => pending().await, // The reader knows why.
+        Err(error) => error,
+        Ok(never) => match never {},
+    }
+}
+
+async fn report_while_it_works(
+    writer: &mut (impl AsyncWrite + Unpin),
+    desk: &Desk,
+) -> io::Result<std::convert::Infallible> {
+    let mut reported = None;
+    loop {
+        let status = desk.status();
+        if reported.as_ref() != Some(&status) {
+            send(writer, &message(&status)).await?;
+            reported = Some(status);
+        }
+        loop {
+            let audits = desk.next_batch(MOST_AUDITS);
+            if audits.is_empty() {
+                break;
+            }
+            send(writer, &ToSidecar::Audits { audits }).await?;
+        }
+        desk.due().await;
+    }
+}
+
+fn message(status: &WorkloadStatus) -> ToSidecar {
+    ToSidecar::Status {
+        policy_hash: status.policy_hash.clone(),
+        tier: status.tier,
+        tier_reasons: status.tier_reasons.clone(),
+        dropped: status.dropped,
+    }
+}
+
+async fn send(writer: &mut (impl AsyncWrite + Unpin), message: &ToSidecar) -> io::Result<()> {
+    timeout(WRITE_TIMEOUT, frame::write(writer, message)).await.map_err(io::Error::from)?
+}

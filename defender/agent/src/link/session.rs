@@ -1,0 +1,151 @@
+//! One session on `/channel`: hello, then policies in, status and audits out, until the connection or the Defender ends.
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{
+    background::{Stop, stopped},
+    console::{Certificate, End, Speaker, refusal},
+    dial::{Broken, Connection, Incoming},
+    identity::Key,
+    message::{FromConsole, ToConsole, WorkloadStatus},
+};
+
+/// For how long the Console is given to take the last audits, and then the goodbye.
+pub(super) const GOODBYE_PATIENCE: Duration = Duration::from_millis(1000);
+/// Frames of audits sent and not yet committed.
+const MOST_IN_FLIGHT: usize = 8;
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(15);
+/// Before the Console tells otherwise.
+const MOST_AUDITS: usize = 500;
+
+pub(super) struct Session<'a> {
+    pub(super) speaker: &'a Speaker,
+    pub(super) key: &'a Key,
+    pub(super) certificate: &'a mut Certificate,
+    pub(super) address: &'a str,
+    /// Set once the Console has welcomed us.
+    pub(super) worked: &'a mut bool,
+}
+
+/// What is known of a session under way.
+struct Progress {
+    max_batch: usize,
+    heartbeat: Duration,
+    heard: Instant,
+    ping_at: Instant,
+    renewing: bool,
+    reported: Vec<WorkloadStatus>,
+    in_flight: VecDeque<(String, u64)>,
+}
+
+impl Session<'_> {
+    pub(super) async fn run(mut self, mut connection: Connection, mut stop: Stop) -> End {
+        match self.serve(&mut connection, &mut stop).await {
+            Ok(()) => {
+                connection.close(GOODBYE_PATIENCE / 2).await;
+                End::Stopped
+            }
+            Err(end) => end,
+        }
+    }
+
+    async fn serve(&mut self, connection: &mut Connection, stop: &mut Stop) -> Result<(), End> {
+        connection.send(&self.speaker.hello()).await?;
+        let mut progress = Progress {
+            max_batch: MOST_AUDITS,
+            heartbeat: WELCOME_TIMEOUT,
+            heard: Instant::now(),
+            ping_at: Instant::now() + WELCOME_TIMEOUT,
+            renewing: false,
+            reported: Vec::new(),
+            in_flight: VecDeque::new(),
+        };
+        let mut goodbye_at: Option<Instant> = None;
+        loop {
+            if *self.worked {
+                self.report(connection, &mut progress).await?;
+            }
+            if goodbye_at.is_some_and(|end| Instant::now() >= end || progress.in_flight.is_empty()) {
+                connection.send(&ToConsole::Goodbye { reason: "stopped".into() }).await?;
+                return Ok(());
+            }
+            tokio::select! {
+                incoming = connection.next() => {
+                    progress.heard = Instant::now();
+                    if let Incoming::Message(message) = incoming? {
+                        self.take(message, &mut progress)?;
+                    }
+                }
+                () = self.speaker.protected.due().notified(), if *self.worked => {}
+                () = sleep_until(progress.ping_at) => self.ping(connection, &mut progress).await?,
+                () = sleep_until(self.certificate.renew_at), if *self.worked && !progress.renewing => {
+                    progress.renewing = true;
+                    connection.send(&ToConsole::Renew { csr: self.key.request()? }).await?;
+                }
+                () = stopped(stop), if goodbye_at.is_none() => goodbye_at = Some(Instant::now() + GOODBYE_PATIENCE),
+                () = wait_until(goodbye_at) => {}
+            }
+        }
+    }
+
+    async fn ping(&self, connection: &mut Connection, progress: &mut Progress) -> Result<(), End> {
+        if !*self.worked {
+            return Err(Broken::Lost("the console did not welcome us".into()).into());
+        }
+        if progress.heard.elapsed() > 3 * progress.heartbeat {
+            return Err(Broken::Lost("the console is silent".into()).into());
+        }
+        progress.ping_at = Instant::now() + progress.heartbeat;
+        Ok(connection.ping().await?)
+    }
+
+    fn take(&mut self, message: FromConsole, progress: &mut Progress) -> Result<(), End> {
+        match message {
+            FromConsole::Welcome { heartbeat_seconds, max_batch } => {
+                eprintln!("bartizan: connected to the console at {}", self.address);
+                *self.worked = true;
+                progress.max_batch = max_batch.clamp(1, MOST_AUDITS);
+                progress.heartbeat = Duration::from_secs(heartbeat_seconds.clamp(1, 3600));
+                progress.ping_at = Instant::now() + progress.heartbeat;
+            }
+            FromConsole::Policies { policies } => self.speaker.protected.take_policies(policies),
+            FromConsole::Ack { source, committed } => {
+                progress.in_flight.retain(|(sent, last)| *sent != source || *last > committed);
+                self.speaker.protected.committed(&source, committed);
+            }
+            FromConsole::Renewed { certificate, not_after } => {
+                *self.certificate = Certificate::new(&certificate, not_after)?;
+                progress.renewing = false;
+            }
+            FromConsole::Error { code, message, retry_after_seconds } => {
+                return Err(refusal(code, message, retry_after_seconds));
+            }
+            FromConsole::Enrolled { .. } | FromConsole::Other => {}
+        }
+        Ok(())
+    }
+
+    /// Sends the status if it changed, and audits while the Console keeps up.
+    async fn report(&self, connection: &mut Connection, progress: &mut Progress) -> Result<(), End> {
+        let workloads = self.speaker.protected.statuses();
+        if workloads != progress.reported {
+            progress.reported.clone_from(&workloads);
+            connection.send(&ToConsole::Status { workloads }).await?;
+        }
+        while progress.in_flight.len() < MOST_IN_FLIGHT {
+            let Some(batch) = self.speaker.protected.next_batch(progress.max_batch) else { break };
+            let last = batch.audits.last().map_or(0, |audit| audit.seq);
+            progress.in_flight.push_back((batch.source.clone(), last));
+            connection.send(&ToConsole::Audits { source: batch.source, container: batch.container, audits: batch.audits }).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn wait_until(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => sleep(Duration::from_secs(u64::from(u32::MAX))).await,
+    }
+}

@@ -1,0 +1,352 @@
+//! What the sidecar knows of the containers of its task: policies for them, audits of them, who is attached.
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use defender_core::{Audit, CompiledPolicy, DefenderEvent, DefenderPolicy, Event, Notice};
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    config::Container,
+    link::{
+        desk,
+        message::{FromSidecar, Workload, WorkloadPolicy, WorkloadStatus},
+        protected::{Batch, Protected},
+        spool::{self, Spool},
+    },
+};
+
+/// Bytes of audits held for one container. When they are used up its Defender has to wait, and later to give up audits.
+const CONTAINER_BYTES: usize = 4 << 20;
+/// Largest audit taken; an honest one is far smaller.
+const LARGEST_AUDIT: usize = 64 << 10;
+/// The largest numbers and times that the Console takes.
+const LARGEST_NUMBER: u64 = i64::MAX as u64;
+const LARGEST_TIME: u64 = 253_402_300_799_999;
+/// One notice of refused attachments for each container in this time.
+const NOTICE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Why the relay refuses; said to the other side.
+pub type Refusal = &'static str;
+
+struct Slot {
+    image: Option<String>,
+    policy: Option<(String, DefenderPolicy)>,
+    /// Number and instance of the live attachment.
+    live: Option<(u64, String)>,
+    status: Option<WorkloadStatus>,
+    /// Source of the sidecar's own notices about this container.
+    notices: String,
+    refused: u64,
+    noticed: Option<Instant>,
+}
+
+struct Source {
+    container: String,
+    spool: Spool,
+    live: bool,
+}
+
+struct State {
+    slots: BTreeMap<String, Slot>,
+    sources: BTreeMap<String, Source>,
+    attachments: u64,
+    /// The source that was served last: the next batch is of the one after it.
+    served: String,
+}
+
+impl State {
+    fn bytes(&self, container: &str) -> usize {
+        self.sources.values().filter(|source| source.container == container).map(|source| source.spool.bytes()).sum()
+    }
+
+    fn notice(&mut self, container: &str) {
+        let Some(slot) = self.slots.get_mut(container) else { return };
+        slot.refused += 1;
+        if slot.noticed.is_some_and(|last| last.elapsed() < NOTICE_INTERVAL) {
+            return;
+        }
+        slot.noticed = Some(Instant::now());
+        let count = std::mem::take(&mut slot.refused);
+        let detail = "somebody tried to attach to the sidecar without being this container".to_owned();
+        let event = DefenderEvent { notice: Notice::AttachRefused, detail, count };
+        if let Some(source) = self.sources.get_mut(&slot.notices) {
+            source.spool.push(spool::notice(desk::now(), event));
+        }
+    }
+}
+
+/// The table. Locks are held for moments only and never across input or output.
+pub struct Table {
+    state: Mutex<State>,
+    due: Notify,
+    changed: watch::Sender<u64>,
+}
+
+impl Table {
+    /// A table of these containers; `instance` makes the ids of the sidecar's own audit sources.
+    ///
+    /// # Errors
+    /// Those of `instance`.
+    pub fn new<E>(containers: &[Container], instance: impl Fn() -> Result<String, E>) -> Result<Arc<Self>, E> {
+        let (mut slots, mut sources) = (BTreeMap::new(), BTreeMap::new());
+        for container in containers {
+            let notices = instance()?;
+            let spool = Spool::new(CONTAINER_BYTES / 16);
+            sources.insert(notices.clone(), Source { container: container.name.clone(), spool, live: true });
+            let image = container.image.clone();
+            let slot = Slot { image, policy: None, live: None, status: None, notices, refused: 0, noticed: None };
+            slots.insert(container.name.clone(), slot);
+        }
+        let state = State { slots, sources, attachments: 0, served: String::new() };
+        Ok(Arc::new(Self { state: Mutex::new(state), due: Notify::new(), changed: watch::channel(0).0 }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing below can leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        self.changed.send_modify(|version| *version = version.wrapping_add(1));
+    }
+
+    /// Changes with every policy, every acknowledgement and every attachment.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// True when every container has a policy.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.state().slots.values().all(|slot| slot.policy.is_some())
+    }
+
+    /// True when the Console holds every audit.
+    #[must_use]
+    pub fn flushed(&self) -> bool {
+        self.state().sources.values().all(|source| source.spool.bytes() == 0)
+    }
+
+    /// Notes that somebody failed to prove to be `container`.
+    pub fn refused(&self, container: &str) {
+        let mut state = self.state();
+        let known = state.slots.contains_key(container);
+        let first = state.slots.keys().next().cloned().unwrap_or_default();
+        state.notice(if known { container } else { &first });
+        drop(state);
+        self.due.notify_one();
+    }
+
+    /// Attaches a proven container. Its end detaches.
+    ///
+    /// # Errors
+    /// A [`Refusal`] while another attachment of the container lives, or for an instance that is not the container's own.
+    pub fn attach(self: &Arc<Self>, container: &str, instance: &str) -> Result<Attached, Refusal> {
+        let mut state = self.state();
+        if state.sources.get(instance).is_some_and(|source| source.container != container) {
+            return Err("this instance is of another container");
+        }
+        state.attachments += 1;
+        let number = state.attachments;
+        let slot = state.slots.get_mut(container).ok_or("this container is not of this task")?;
+        if slot.live.is_some() {
+            return Err("this container is attached already");
+        }
+        if slot.notices == instance {
+            return Err("this instance is of the sidecar");
+        }
+        slot.live = Some((number, instance.to_owned()));
+        let fresh = || Source { container: container.to_owned(), spool: Spool::new(usize::MAX), live: true };
+        state.sources.entry(instance.to_owned()).or_insert_with(fresh).live = true;
+        drop(state);
+        Ok(Attached { table: self.clone(), container: container.to_owned(), instance: instance.to_owned(), number })
+    }
+}
+
+/// The live attachment of one container.
+pub struct Attached {
+    table: Arc<Table>,
+    container: String,
+    instance: String,
+    number: u64,
+}
+
+impl Attached {
+    /// The policy as it has to be sent now.
+    #[must_use]
+    pub fn policy(&self) -> FromSidecar {
+        let (hash, policy) =
+            self.table.state().slots.get(&self.container).and_then(|slot| slot.policy.clone()).unzip();
+        FromSidecar::Policy { hash, policy }
+    }
+
+    /// How far the audits of this instance have come.
+    #[must_use]
+    pub fn progress(&self) -> FromSidecar {
+        let state = self.table.state();
+        let (received, committed) = state
+            .sources
+            .get(&self.instance)
+            .map_or((0, 0), |source| (source.spool.last(), source.spool.committed()));
+        FromSidecar::Ack { received, committed }
+    }
+
+    /// Takes over a status report.
+    pub fn report(&self, mut status: WorkloadStatus) {
+        status.container = Some(self.container.clone());
+        status.instance.clone_from(&self.instance);
+        status.tier = status.tier.min(9);
+        status.tier_reasons.truncate(32);
+        for reason in &mut status.tier_reasons {
+            *reason = reason.chars().take(1024).collect();
+        }
+        status.dropped = status.dropped.min(LARGEST_NUMBER);
+        status.policy_hash = status.policy_hash.filter(|hash| is_hash(hash));
+        if let Some(slot) = self.table.state().slots.get_mut(&self.container) {
+            slot.status = Some(status);
+        }
+        self.table.due.notify_one();
+    }
+
+    /// Takes audits over, waiting for room; those that are here already are left out.
+    ///
+    /// # Errors
+    /// A [`Refusal`] for audits that the Console would not take: one bad container must not end the link of all.
+    pub async fn receive(&self, audits: Vec<Audit>) -> Result<(), Refusal> {
+        for audit in audits {
+            acceptable(&audit)?;
+            let size = spool::encoded_size(&audit);
+            if size > LARGEST_AUDIT {
+                return Err("an audit is larger than 64 KiB");
+            }
+            let mut changes = self.table.changes();
+            while !self.room(size) {
+                self.announce();
+                // The table outlives its attachments, and so does the sender.
+                let _ = changes.changed().await;
+            }
+            self.keep(audit);
+        }
+        self.announce();
+        Ok(())
+    }
+
+    fn announce(&self) {
+        self.table.due.notify_one();
+        self.table.tell();
+    }
+
+    fn room(&self, size: usize) -> bool {
+        self.table.state().bytes(&self.container) + size <= CONTAINER_BYTES
+    }
+
+    fn keep(&self, audit: Audit) {
+        if let Some(source) = self.table.state().sources.get_mut(&self.instance) {
+            if audit.seq > source.spool.last() {
+                source.spool.insert(audit);
+            }
+        }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let mut state = self.table.state();
+        if let Some(slot) = state.slots.get_mut(&self.container) {
+            slot.live.take_if(|(number, _)| *number == self.number);
+            if let Some(status) = &mut slot.status {
+                status.tier = 0;
+                status.tier_reasons = vec!["its Defender is not attached to the sidecar".into()];
+            }
+        }
+        if let Some(source) = state.sources.get_mut(&self.instance) {
+            source.live = false;
+            if source.spool.bytes() == 0 {
+                state.sources.remove(&self.instance);
+            }
+        }
+        drop(state);
+        self.announce();
+    }
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn acceptable(audit: &Audit) -> Result<(), Refusal> {
+    let counted = match &audit.event {
+        Event::Defender(event) => event.count <= LARGEST_NUMBER,
+        _ => true,
+    };
+    if audit.seq == 0 || audit.seq > LARGEST_NUMBER || audit.time > LARGEST_TIME || !counted {
+        return Err("a number in an audit is out of range");
+    }
+    Ok(())
+}
+
+impl Protected for Table {
+    fn workloads(&self) -> Vec<Workload> {
+        let state = self.state();
+        let workload = |(name, slot): (&String, &Slot)| Workload { container: Some(name.clone()), image: slot.image.clone() };
+        state.slots.iter().map(workload).collect()
+    }
+
+    fn statuses(&self) -> Vec<WorkloadStatus> {
+        self.state().slots.values().filter_map(|slot| slot.status.clone()).collect()
+    }
+
+    fn take_policies(&self, policies: Vec<WorkloadPolicy>) {
+        let mut state = self.state();
+        for WorkloadPolicy { container, hash, policy } in policies {
+            let Some(slot) = container.as_ref().and_then(|name| state.slots.get_mut(name)) else { continue };
+            match CompiledPolicy::new(policy.clone()) {
+                Ok(_) => slot.policy = Some((hash, policy)),
+                Err(error) => eprintln!("bartizan: a policy was refused, the last one stays: {error}"),
+            }
+        }
+        drop(state);
+        self.tell();
+    }
+
+    fn next_batch(&self, most: usize) -> Option<Batch> {
+        let mut state = self.state();
+        let State { sources, served, .. } = &mut *state;
+        let after: Vec<String> = sources.range::<String, _>((Bound::Excluded(&*served), Bound::Unbounded)).map(|(id, _)| id.clone()).collect();
+        let until: Vec<String> = sources.range::<String, _>(..=&*served).map(|(id, _)| id.clone()).collect();
+        for id in after.into_iter().chain(until) {
+            let Some(source) = sources.get_mut(&id) else { continue };
+            let audits = source.spool.next_batch(most);
+            if !audits.is_empty() {
+                served.clone_from(&id);
+                return Some(Batch { source: id, container: Some(source.container.clone()), audits });
+            }
+        }
+        None
+    }
+
+    fn committed(&self, source: &str, committed: u64) {
+        let mut state = self.state();
+        if let Some(found) = state.sources.get_mut(source) {
+            found.spool.commit(committed);
+            if !found.live && found.spool.bytes() == 0 {
+                state.sources.remove(source);
+            }
+        }
+        drop(state);
+        self.tell();
+    }
+
+    fn rewind(&self) {
+        self.state().sources.values_mut().for_each(|source| source.spool.rewind());
+    }
+
+    fn due(&self) -> &Notify {
+        &self.due
+    }
+}

@@ -1,0 +1,60 @@
+//! The proof that an entrypoint gives of its container: derived from the install bundle's secret, which only the sidecar has.
+use ring::{
+    hmac,
+    rand::{SystemRandom, SecureRandom},
+};
+
+use crate::link::tls::hex;
+
+/// Length of a token in hex digits.
+const DIGITS: usize = 32;
+
+/// Checks tokens.
+pub struct Tokens {
+    key: hmac::Key,
+    blind: hmac::Key,
+}
+
+impl Tokens {
+    /// Tokens below this secret; none when the kernel gives no random numbers.
+    #[must_use]
+    pub fn new(secret: &str) -> Option<Self> {
+        let mut blind = [0; 32];
+        SystemRandom::new().fill(&mut blind).ok()?;
+        let blind = hmac::Key::new(hmac::HMAC_SHA256, &blind);
+        Some(Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), blind })
+    }
+
+    /// The token of a container: the first 32 hex digits of HMAC-SHA256 over `container`, a zero byte and its name.
+    #[must_use]
+    pub fn of(&self, container: &str) -> String {
+        let mut token = hex(hmac::sign(&self.key, &[b"container\0", container.as_bytes()].concat()).as_ref());
+        token.truncate(DIGITS);
+        token
+    }
+
+    /// True for the right token. Both sides are hashed under a random key first, so that time tells nothing.
+    #[must_use]
+    pub fn proves(&self, container: &str, token: &str) -> bool {
+        let expected = hmac::sign(&self.blind, self.of(container).as_bytes());
+        hmac::verify(&self.blind, token.as_bytes(), expected.as_ref()).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_proves_its_own_container_and_no_other() {
+        let tokens = Tokens::new("secret").expect("random");
+        let token = tokens.of("shop");
+        // printf 'container\0shop' | openssl dgst -sha256 -hmac secret
+        assert_eq!(token, "6083af0b0b4e2fa36c0843582462f293");
+        assert!(tokens.proves("shop", &token));
+        assert!(!tokens.proves("cart", &token));
+        assert!(!tokens.proves("shop", &token[..31]));
+        assert!(!tokens.proves("shop", ""));
+        assert!(!Tokens::new("other").expect("random").proves("shop", &token));
+    }
+}

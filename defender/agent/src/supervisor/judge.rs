@@ -1,0 +1,95 @@
+//! Decision and report in one place: whatever is judged is judged here.
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use defender_core::{
+    AuditDraft, CompiledPolicy, Decision, DefenderEvent, Effect, Event, LookupEvent, Notice, Reason, Violation, decide, dns,
+};
+
+use crate::enforcement::{AuditSink, PolicyHandle};
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Let it happen.
+    Go,
+    /// Stop it.
+    Stop,
+}
+
+/// Judges events by the policy in force and reports violations.
+#[derive(Clone)]
+pub struct Judge {
+    policy: PolicyHandle,
+    audits: Arc<dyn AuditSink>,
+}
+
+impl Judge {
+    /// Makes a judge over the policy in force.
+    #[must_use]
+    pub fn new(policy: PolicyHandle, audits: Arc<dyn AuditSink>) -> Self {
+        Self { policy, audits }
+    }
+
+    /// The policy in force now.
+    #[must_use]
+    pub fn policy(&self) -> Arc<CompiledPolicy> {
+        self.policy.current()
+    }
+
+    /// What the policy says, without reporting anything.
+    #[must_use]
+    pub fn opinion(&self, event: &Event) -> Decision {
+        decide(&self.policy.current(), event)
+    }
+
+    /// Judges, and reports a violation. `complete` adds to the event what only a reader of the audit needs to know.
+    pub fn judge(&self, mut event: Event, complete: impl FnOnce(&mut Event)) -> Verdict {
+        let (violation, effect) = match self.opinion(&event) {
+            Decision::Allow => return Verdict::Go,
+            Decision::Alert(violation) => (violation, Effect::Alert),
+            Decision::Prevent(violation) => (violation, Effect::Prevent),
+        };
+        complete(&mut event);
+        self.report(violation, effect, event)
+    }
+
+    /// Judges the question in a DNS query; what is no query is not judged.
+    #[must_use]
+    pub fn judge_query(&self, query: &[u8], pid: u32, path: &str) -> Verdict {
+        let Some(question) = dns::parse_query(query) else { return Verdict::Go };
+        let event = LookupEvent { name: question.name, record_type: question.record_type, pid, path: path.to_owned() };
+        self.judge(Event::Lookup(event), |_| ())
+    }
+
+    /// Reports a violation that was found by [`Judge::opinion`].
+    pub fn report(&self, violation: Violation, effect: Effect, event: Event) -> Verdict {
+        self.audits.submit(AuditDraft {
+            time: now(),
+            rule: Some(violation.rule),
+            effect,
+            reason: violation.reason,
+            matched: violation.matched,
+            event,
+        });
+        if effect == Effect::Prevent { Verdict::Stop } else { Verdict::Go }
+    }
+
+    /// Reports something about the Defender itself.
+    pub fn notice(&self, notice: Notice, detail: &str) {
+        self.audits.submit(AuditDraft {
+            time: now(),
+            rule: None,
+            effect: Effect::Alert,
+            reason: Reason::Defender,
+            matched: None,
+            event: Event::Defender(DefenderEvent { notice, detail: detail.to_owned(), count: 1 }),
+        });
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}

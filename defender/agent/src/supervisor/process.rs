@@ -1,0 +1,240 @@
+//! Facts about processes, from `/proc` (proc(5)). All best effort: a process may end at any time.
+use std::{
+    fs::{self, File},
+    io::Read,
+    os::unix::{ffi::OsStringExt, fs::MetadataExt, fs::OpenOptionsExt},
+    path::Path,
+};
+
+use defender_sys::{Errno, Result, constants, memory};
+
+const AT_EXECFN: u64 = 31;
+const LONGEST_PATH: usize = 4096;
+/// More than a policy or a reader needs, and far less than the kernel's two megabytes.
+const LARGEST_COMMAND_LINE: u64 = 16 << 10;
+
+/// Device and inode: which file it is, whatever it is called.
+pub type Identity = (u64, u64);
+
+/// A file that a path led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its absolute path after all links.
+    pub path: String,
+    /// Which file it is.
+    pub identity: Identity,
+}
+
+/// Looks up what execve would load, as the thread `thread` sees it: its root, its working directory, its descriptors.
+///
+/// # Errors
+/// What the kernel says; `ENOENT` and `ENOTDIR` are final.
+pub fn find(thread: u32, directory: i32, path: &[u8]) -> Result<Found> {
+    let seen = as_seen_by(thread, directory, path);
+    let handle = fs::OpenOptions::new().read(true).custom_flags(constants::O_PATH).open(&seen)?;
+    let status = handle.metadata()?;
+    let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle));
+    let path = text(fs::read_link(&link)?.into_os_string().into_vec());
+    Ok(Found { path, identity: (status.dev(), status.ino()) })
+}
+
+fn as_seen_by(thread: u32, directory: i32, path: &[u8]) -> std::path::PathBuf {
+    let path = String::from_utf8_lossy(path);
+    let seen = if let Some(rest) = path.strip_prefix("/proc/self/").or_else(|| path.strip_prefix("/proc/thread-self/")) {
+        format!("/proc/{thread}/{rest}")
+    } else if path.starts_with('/') {
+        format!("/proc/{thread}/root{path}")
+    } else if directory == constants::AT_FDCWD {
+        format!("/proc/{thread}/cwd/{path}")
+    } else if path.is_empty() {
+        format!("/proc/{thread}/fd/{directory}")
+    } else {
+        format!("/proc/{thread}/fd/{directory}/{path}")
+    };
+    seen.into()
+}
+
+/// True when the file, as `process` sees it, starts with `#!`.
+#[must_use]
+pub fn is_script(process: u32, path: &str) -> bool {
+    let path = format!("/proc/{process}/root{path}");
+    let mut start = [0; 2];
+    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
+}
+
+/// The image that a process runs: path after all links, and which file it is.
+#[must_use]
+pub fn executable(process: u32) -> Option<(String, Identity)> {
+    let link = format!("/proc/{process}/exe");
+    let status = fs::metadata(&link).ok()?;
+    Some((executable_path(process), (status.dev(), status.ino())))
+}
+
+/// Path of the image that a process runs; empty when unknown.
+#[must_use]
+pub fn executable_path(process: u32) -> String {
+    fs::read_link(format!("/proc/{process}/exe")).map(|path| text(path.into_os_string().into_vec())).unwrap_or_default()
+}
+
+/// The path that a freshly loaded image was started by (`AT_EXECFN`), made absolute.
+///
+/// The kernel copied it to the new image's stack before anything ran there, so nobody can have changed it.
+#[must_use]
+pub fn invoked_path(process: u32) -> Option<String> {
+    let vector = fs::read(format!("/proc/{process}/auxv")).ok()?;
+    let words: Vec<u64> = vector.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?))).collect();
+    let address = words.chunks_exact(2).find(|pair| pair[0] == AT_EXECFN)?[1];
+    let path = text(memory::read_text(process, address, LONGEST_PATH).ok()?);
+    if path.starts_with('/') {
+        return Some(path);
+    }
+    let directory = fs::read_link(format!("/proc/{process}/cwd")).ok()?;
+    Some(normal(&format!("{}/{path}", directory.display())))
+}
+
+/// Removes `.` and empty components; `..` is kept, since a link may stand before it.
+fn normal(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    format!("/{}", parts.join("/"))
+}
+
+/// A path that execve was given, made absolute for people.
+#[must_use]
+pub fn absolute(thread: u32, path: &[u8]) -> String {
+    let path = String::from_utf8_lossy(path);
+    if path.starts_with('/') {
+        return path.into_owned();
+    }
+    let directory = fs::read_link(format!("/proc/{thread}/cwd")).unwrap_or_default();
+    normal(&format!("{}/{path}", directory.display()))
+}
+
+/// Which file a path leads to, as `process` sees it; none when there is none.
+#[must_use]
+pub fn identity_of(process: u32, path: &str) -> Option<Identity> {
+    let status = fs::metadata(format!("/proc/{process}/root{path}")).ok()?;
+    Some((status.dev(), status.ino()))
+}
+
+/// The argument vector of a process, capped.
+#[must_use]
+pub fn arguments(process: u32) -> Vec<String> {
+    let mut bytes = Vec::new();
+    let Ok(file) = File::open(format!("/proc/{process}/cmdline")) else { return Vec::new() };
+    // What cannot be read is not reported; the decision does not hang on it.
+    let _ = file.take(LARGEST_COMMAND_LINE).read_to_end(&mut bytes);
+    if bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    bytes.split(|&byte| byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
+}
+
+/// The first strings of an argument vector in a process's memory, before its execve.
+#[must_use]
+pub fn arguments_at(thread: u32, address: u64, most: usize) -> Vec<String> {
+    let mut arguments = Vec::new();
+    for index in 0..most as u64 {
+        let mut pointer = [0; 8];
+        if address == 0 || memory::read(thread, address + 8 * index, &mut pointer).is_err() {
+            break;
+        }
+        let pointer = u64::from_ne_bytes(pointer);
+        if pointer == 0 {
+            break;
+        }
+        match memory::read_text(thread, pointer, LONGEST_PATH) {
+            Ok(argument) => arguments.push(text(argument)),
+            Err(_) => break,
+        }
+    }
+    arguments
+}
+
+/// What `/proc/ID/status` says that matters here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Process id (thread group).
+    pub process: u32,
+    /// Parent process id.
+    pub parent: u32,
+    /// Effective user id.
+    pub user: u32,
+    /// True when a signal waits that the process handles and does not block.
+    pub signal_waits: bool,
+}
+
+/// Reads a thread's status.
+#[must_use]
+pub fn status(thread: u32) -> Option<Status> {
+    fs::read_to_string(format!("/proc/{thread}/status")).ok().map(|text| parse_status(&text))
+}
+
+fn parse_status(text: &str) -> Status {
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let number = |name: &str, index: usize| field(name)?.split_whitespace().nth(index)?.parse().ok();
+    let mask = |name: &str| field(name).and_then(|value| u64::from_str_radix(value.trim(), 16).ok()).unwrap_or_default();
+    Status {
+        process: number("Tgid", 0).unwrap_or_default(),
+        parent: number("PPid", 0).unwrap_or_default(),
+        user: number("Uid", 1).unwrap_or_default(),
+        signal_waits: (mask("SigPnd") | mask("ShdPnd")) & mask("SigCgt") & !mask("SigBlk") != 0,
+    }
+}
+
+/// Reads the path that a system call names.
+///
+/// # Errors
+/// `EFAULT`, `ENAMETOOLONG`, or `EPERM` when the process's memory is closed to us.
+pub fn path_at(thread: u32, address: u64) -> Result<Vec<u8>> {
+    memory::read_text(thread, address, LONGEST_PATH)
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// True when there is a file at `path` that this process may execute (access(2) is close enough: the kernel has the last word).
+#[must_use]
+pub fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|status| status.is_file() && status.mode() & 0o111 != 0)
+}
+
+/// Errors after which there is nothing to race: the kernel would find nothing either.
+#[must_use]
+pub fn is_final(errno: Errno) -> bool {
+    errno == Errno::ENOENT || errno == Errno::ENOTDIR
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_is_read_by_field() {
+        let text = "Name:\tx\nTgid:\t12\nPPid:\t3\nUid:\t0\t33\t0\t0\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000004000\n\
+                    SigBlk:\t0000000000000000\nSigIgn:\t0\nSigCgt:\t0000000000004000\n";
+
+        assert_eq!(Status { process: 12, parent: 3, user: 33, signal_waits: true }, parse_status(text));
+        assert_eq!(Status::default(), parse_status("nonsense"));
+    }
+
+    #[test]
+    fn links_are_followed_and_scripts_recognised() {
+        let own = std::process::id();
+        let found = find(own, constants::AT_FDCWD, b"/proc/self/exe").unwrap();
+
+        assert_eq!(executable(own), Some((found.path, found.identity)));
+        assert!(!is_script(own, &executable_path(own)));
+        assert_eq!(Err(Errno::ENOENT), find(own, constants::AT_FDCWD, b"/nothing/here"));
+    }
+
+    #[test]
+    fn own_invocation_is_known() {
+        let own = std::process::id();
+
+        let identity = identity_of(own, &invoked_path(own).unwrap()).unwrap();
+
+        assert_eq!(executable(own).unwrap().1, identity);
+        assert_eq!(std::env::args().collect::<Vec<_>>(), arguments(own));
+    }
+}

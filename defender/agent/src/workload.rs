@@ -1,0 +1,110 @@
+//! The two modes that protect a workload: link first, then policy, then the application.
+use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
+
+use defender_core::Notice;
+use defender_sys::signals::Signals;
+use thiserror::Error;
+
+use crate::{
+    config::{ConfigError, EmbeddedConfig, EntrypointConfig, Environment},
+    enforcement::{Application, FailMode},
+    link::{
+        background::Background,
+        console::{self, Speaker},
+        desk::Desk,
+        identity::{self, IdentityError},
+        message::Kind,
+        protected::Embedded,
+        relay::{self, Attachment},
+    },
+    supervisor,
+};
+
+const FAIL_CLOSED: u8 = 78;
+/// For how long the last audits may hold up the end of the application's container.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Why nothing was started.
+#[derive(Debug, Error)]
+pub enum WorkloadError {
+    /// The environment cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// No thread for the link.
+    #[error("the link cannot be started: {0}")]
+    Link(#[from] std::io::Error),
+}
+
+/// `defender fargate entrypoint PROGRAM [ARGUMENT…]`: runs the application of a wrapped container, gives its exit code.
+///
+/// `directory` is the one that the sidecar shares.
+///
+/// # Errors
+/// [`WorkloadError`] when nothing was started.
+pub fn entrypoint(
+    environment: &Environment,
+    signals: &Signals,
+    directory: &Path,
+    command: (OsString, Vec<OsString>),
+) -> Result<u8, WorkloadError> {
+    let config = EntrypointConfig::read(environment)?;
+    let desk = Desk::new(identity::instance()?);
+    let attachment = Attachment { container: config.container, token: config.token };
+    let (socket, shared) = (relay::socket(directory), desk.clone());
+    let link = Background::start(move |stop| relay::run(socket, attachment, shared, stop))?;
+    let application = application(command, environment.of_wrapped_application(), config.fail_mode);
+    let code = run(&application, signals, &desk, config.policy_timeout);
+    desk.flush(FLUSH);
+    link.stop();
+    Ok(code)
+}
+
+/// `defender app-embedded PROGRAM [ARGUMENT…]`: runs the application of an image with the Defender in it, gives its exit code.
+///
+/// # Errors
+/// [`WorkloadError`] when nothing was started.
+pub fn embedded(
+    environment: &Environment,
+    signals: &Signals,
+    command: (OsString, Vec<OsString>),
+) -> Result<u8, WorkloadError> {
+    let config = EmbeddedConfig::read(environment)?;
+    let desk = Desk::new(identity::instance()?);
+    let speaker = Speaker {
+        config: config.console,
+        kind: Kind::AppEmbedded,
+        task: None,
+        instance: desk.instance().to_owned(),
+        protected: Arc::new(Embedded(desk.clone())),
+    };
+    let link = Background::start(move |stop| console::run(speaker, stop))?;
+    let application = application(command, environment.of_embedded_application(), config.fail_mode);
+    let code = run(&application, signals, &desk, config.policy_timeout);
+    // The link itself sends what is left before it says goodbye.
+    link.stop();
+    Ok(code)
+}
+
+fn application(
+    (program, arguments): (OsString, Vec<OsString>),
+    environment: Vec<(OsString, OsString)>,
+    fail_mode: FailMode,
+) -> Application {
+    Application { program, arguments, environment, fail_mode }
+}
+
+fn run(application: &Application, signals: &Signals, desk: &Arc<Desk>, patience: Duration) -> u8 {
+    if !desk.wait_for_policy(patience) {
+        let reason = format!("no policy came within {} seconds", patience.as_secs());
+        if application.fail_mode == FailMode::Closed {
+            eprintln!("bartizan: the application is not started: {reason}, and the fail mode is `closed`");
+            return FAIL_CLOSED;
+        }
+        eprintln!("bartizan: the application is started without policy: {reason}");
+        desk.notice(Notice::StartedWithoutPolicy, &reason);
+    }
+    supervisor::run(application, signals, desk.policy(), desk.clone(), desk.as_ref())
+}
