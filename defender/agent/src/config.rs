@@ -76,7 +76,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    fn value(name: &'static str, reason: impl ToString) -> Self {
+    fn value(name: &'static str, reason: &impl ToString) -> Self {
         Self::Value { name, reason: reason.to_string() }
     }
 }
@@ -105,11 +105,17 @@ impl Environment {
     fn named(&self, name: &'static str) -> Result<&str, ConfigError> {
         let value = self.required(name)?;
         let shown = value.chars().count() <= LONGEST_NAME && !value.chars().any(char::is_control);
-        shown.then_some(value).ok_or_else(|| ConfigError::value(name, "it is longer than 512 characters or not printable"))
+        shown
+            .then_some(value)
+            .ok_or_else(|| ConfigError::value(name, &"it is longer than 512 characters or not printable"))
     }
 
     fn without(&self, ours: &[&str]) -> Vec<(OsString, OsString)> {
-        self.0.iter().filter(|(name, _)| !ours.iter().any(|own| name == own)).map(|(n, v)| (n.clone(), v.clone())).collect()
+        self.0
+            .iter()
+            .filter(|(name, _)| !ours.iter().any(|own| name == own))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect()
     }
 
     /// What the application of a wrapped container sees.
@@ -137,9 +143,11 @@ impl Environment {
         match self.optional("DEFENDER_FAIL_MODE")? {
             None | Some("open") => Ok(FailMode::Open),
             Some("closed") => Ok(FailMode::Closed),
-            Some(other) => {
-                Err(ConfigError::Word { name: "DEFENDER_FAIL_MODE", value: other.into(), expected: "`open` or `closed`" })
-            }
+            Some(other) => Err(ConfigError::Word {
+                name: "DEFENDER_FAIL_MODE",
+                value: other.into(),
+                expected: "`open` or `closed`",
+            }),
         }
     }
 
@@ -147,17 +155,17 @@ impl Environment {
         let name = "DEFENDER_POLICY_TIMEOUT";
         let seconds = match self.optional(name)? {
             None => DEFAULT_POLICY_TIMEOUT,
-            Some(text) => text.parse().map_err(|_| ConfigError::value(name, "it is not a whole number of seconds"))?,
+            Some(text) => text.parse().map_err(|_| ConfigError::value(name, &"it is not a whole number of seconds"))?,
         };
         if seconds > LONGEST_POLICY_TIMEOUT {
-            return Err(ConfigError::value(name, "it is more than 3600 seconds"));
+            return Err(ConfigError::value(name, &"it is more than 3600 seconds"));
         }
         Ok(Duration::from_secs(seconds))
     }
 
     fn bundle(&self) -> Result<InstallBundle, ConfigError> {
         let name = "INSTALL_BUNDLE";
-        InstallBundle::parse(self.required(name)?).map_err(|error| ConfigError::value(name, error))
+        InstallBundle::parse(self.required(name)?).map_err(|error| ConfigError::value(name, &error))
     }
 
     /// `WS_ADDRESS` first, then those of the bundle, each once.
@@ -165,7 +173,7 @@ impl Environment {
         let own = self.optional("WS_ADDRESS")?.into_iter().map(|text| ("WS_ADDRESS", text));
         let mut addresses = Vec::new();
         for (name, text) in own.chain(bundle.addresses.iter().map(|text| ("INSTALL_BUNDLE", text.as_str()))) {
-            let address = text.parse().map_err(|error: AddressError| ConfigError::value(name, error))?;
+            let address = text.parse().map_err(|error: AddressError| ConfigError::value(name, &error))?;
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -176,17 +184,17 @@ impl Environment {
     fn containers(&self) -> Result<Vec<Container>, ConfigError> {
         let name = "DEFENDER_CONTAINERS";
         let containers: Vec<Container> =
-            serde_json::from_str(self.required(name)?).map_err(|error| ConfigError::value(name, error))?;
+            serde_json::from_str(self.required(name)?).map_err(|error| ConfigError::value(name, &error))?;
         let mut names: Vec<&str> = containers.iter().map(|container| container.name.as_str()).collect();
         names.sort_unstable();
         if containers.is_empty() || containers.len() > MOST_CONTAINERS {
-            return Err(ConfigError::value(name, "it has to list 1 to 16 containers"));
+            return Err(ConfigError::value(name, &"it has to list 1 to 16 containers"));
         }
         if names.iter().any(|name| name.is_empty() || name.chars().count() > LONGEST_NAME) {
-            return Err(ConfigError::value(name, "a container has an empty name, or one longer than 512 characters"));
+            return Err(ConfigError::value(name, &"a container has an empty name, or one longer than 512 characters"));
         }
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(ConfigError::value(name, format_args!("the container `{}` is named twice", pair[0])));
+        if let Some((twice, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {
+            return Err(ConfigError::value(name, &format_args!("the container `{twice}` is named twice")));
         }
         Ok(containers)
     }
@@ -280,7 +288,7 @@ impl EntrypointConfig {
         environment.expect_type("fargate", "`fargate`")?;
         let token = environment.required("DEFENDER_TOKEN")?;
         if token.len() != 32 || !token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(ConfigError::value("DEFENDER_TOKEN", "it has to be 32 lower-case hexadecimal digits"));
+            return Err(ConfigError::value("DEFENDER_TOKEN", &"it has to be 32 lower-case hexadecimal digits"));
         }
         Ok(Self {
             container: environment.named("DEFENDER_CONTAINER_NAME")?.to_owned(),
@@ -309,11 +317,12 @@ impl EmbeddedConfig {
     /// [`ConfigError`] for the first variable that is missing or wrong.
     pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
         environment.expect_type("appEmbedded", "`appEmbedded`")?;
-        let name = if environment.optional("DEFENDER_APP_ID")?.is_none() && environment.optional("DEFENDER_ID")?.is_some() {
-            "DEFENDER_ID"
-        } else {
-            "DEFENDER_APP_ID"
-        };
+        let name =
+            if environment.optional("DEFENDER_APP_ID")?.is_none() && environment.optional("DEFENDER_ID")?.is_some() {
+                "DEFENDER_ID"
+            } else {
+                "DEFENDER_APP_ID"
+            };
         Ok(Self {
             console: ConsoleConfig::read(environment, environment.named(name)?)?,
             fail_mode: environment.fail_mode()?,

@@ -28,9 +28,9 @@ fn main() -> ExitCode {
             Err(reason) => fail(1, reason),
         },
         (["fargate", "sidecar"], 2) => with_signals(sidecar),
-        (["fargate", "entrypoint"], 3..) => {
-            with_signals(|signals| protect(workload::entrypoint(&environment(), signals, Path::new(DIRECTORY), command(words, 2))))
-        }
+        (["fargate", "entrypoint"], 3..) => with_signals(|signals| {
+            protect(workload::entrypoint(&environment(), signals, Path::new(DIRECTORY), command(words, 2)))
+        }),
         (["app-embedded", ..], 2..) => {
             with_signals(|signals| protect(workload::embedded(&environment(), signals, command(words, 1))))
         }

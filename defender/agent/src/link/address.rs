@@ -77,7 +77,18 @@ mod tests {
 
     #[test]
     fn other_schemes_paths_and_ports_are_refused_with_the_words_given() {
-        for text in ["ws://a:1", "https://a:1", "wss://a", "wss://a:0", "wss://a:70000", "wss://a:1/x", "wss://:1", "wss://u@a:1", "", "wss://a:+1"] {
+        for text in [
+            "ws://a:1",
+            "https://a:1",
+            "wss://a",
+            "wss://a:0",
+            "wss://a:70000",
+            "wss://a:1/x",
+            "wss://:1",
+            "wss://u@a:1",
+            "",
+            "wss://a:+1",
+        ] {
             let error = text.parse::<Address>().expect_err(text);
             assert!(error.to_string().contains(&format!("`{text}`")), "{error}");
         }

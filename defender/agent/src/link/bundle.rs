@@ -47,7 +47,8 @@ impl InstallBundle {
         if bundle.v != 1 {
             return Err(BundleError::Version);
         }
-        let digest = |pin: &String| pin.len() == 64 && pin.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let digest =
+            |pin: &String| pin.len() == 64 && pin.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if bundle.pins.is_empty() || !bundle.pins.iter().all(digest) {
             return Err(BundleError::Pins);
         }
@@ -60,6 +61,9 @@ impl InstallBundle {
 
 impl fmt::Debug for InstallBundle {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("InstallBundle").field("id", &self.id).field("addresses", &self.addresses).finish_non_exhaustive()
+        out.debug_struct("InstallBundle")
+            .field("id", &self.id)
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
     }
 }

@@ -8,8 +8,8 @@ use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    backoff::{self, Backoff},
     background::{Stop, stopped},
+    backoff::{self, Backoff},
     desk,
     dial::{Broken, Connection, Incoming},
     identity::{self, IdentityError, Key},
@@ -93,11 +93,7 @@ pub(super) enum End {
     /// The connection failed.
     Broken(Broken),
     /// The Console said why.
-    Error {
-        code: String,
-        message: String,
-        retry_after: Duration,
-    },
+    Error { code: String, message: String, retry_after: Duration },
     /// We have no identity to show.
     Identity(IdentityError),
 }
@@ -230,7 +226,9 @@ impl Link {
         let answer = timeout(ANSWER_TIMEOUT, answer(&mut connection)).await;
         match answer.map_err(|_| Broken::Lost("the console did not answer the enrolment".into()))?? {
             FromConsole::Enrolled { certificate, not_after } => Ok(Certificate::new(&certificate, not_after)?),
-            FromConsole::Error { code, message, retry_after_seconds } => Err(refusal(code, message, retry_after_seconds)),
+            FromConsole::Error { code, message, retry_after_seconds } => {
+                Err(refusal(code, message, retry_after_seconds))
+            }
             _ => Err(Broken::Lost("the console answered the enrolment with something else".into()).into()),
         }
     }

@@ -95,8 +95,9 @@ impl Connection {
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Text(text))) => {
-                    let message = serde_json::from_str(&text)
-                        .map_err(|error| Broken::Lost(format!("a message of the console does not fit the contract: {error}")))?;
+                    let message = serde_json::from_str(&text).map_err(|error| {
+                        Broken::Lost(format!("a message of the console does not fit the contract: {error}"))
+                    })?;
                     return Ok(Incoming::Message(message));
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(Incoming::Pong),

@@ -207,6 +207,7 @@ pub enum ToSidecar {
 }
 
 /// Sidecar to entrypoint.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and the large one is the usual one")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum FromSidecar {

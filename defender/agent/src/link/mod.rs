@@ -1,7 +1,7 @@
 //! The links of a Defender: to the Console, or from a wrapped container to the sidecar of its task.
 pub mod address;
-pub mod backoff;
 pub mod background;
+pub mod backoff;
 pub mod bundle;
 pub mod console;
 pub mod desk;

@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use super::{
-    backoff::{self, Backoff},
     background::{Stop, stopped},
+    backoff::{self, Backoff},
     desk::Desk,
     frame,
     message::{FromSidecar, PROTOCOL, ToSidecar, WorkloadStatus},
@@ -86,10 +86,10 @@ async fn receive(reader: &mut (impl AsyncRead + Unpin), desk: &Desk, backoff: &m
         match message {
             FromSidecar::Policy { hash, policy } => {
                 backoff.worked();
-                if let Some((hash, policy)) = hash.zip(policy) {
-                    if let Err(error) = desk.apply(hash, policy) {
-                        eprintln!("bartizan: the policy was refused, the last one stays: {error}");
-                    }
+                if let Some((hash, policy)) = hash.zip(policy)
+                    && let Err(error) = desk.apply(hash, policy)
+                {
+                    eprintln!("bartizan: the policy was refused, the last one stays: {error}");
                 }
             }
             FromSidecar::Ack { received, committed } => desk.acknowledge(received, committed),

@@ -5,7 +5,17 @@ const MOST_BYTES: usize = 4096;
 const HIDDEN: &str = "***";
 /// Words in the name of an option, a variable or a header whose value is nobody's business.
 const SECRET_WORDS: [&str; 11] = [
-    "password", "passwd", "passphrase", "pwd", "secret", "token", "apikey", "accesskey", "privatekey", "credential", "authorization",
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "credential",
+    "authorization",
 ];
 
 /// The arguments with the values of secret-looking options, variables, headers and URLs hidden, cut at 4 KiB in all.
@@ -36,10 +46,11 @@ fn scrubbed(argument: &str) -> String {
 fn word(word: &str) -> String {
     let end = word.trim_end().len();
     let (body, space) = word.split_at(end);
-    if let Some((name, value)) = body.split_once('=') {
-        if !value.is_empty() && secret(name) {
-            return format!("{name}={HIDDEN}{space}");
-        }
+    if let Some((name, value)) = body.split_once('=')
+        && !value.is_empty()
+        && secret(name)
+    {
+        return format!("{name}={HIDDEN}{space}");
     }
     if let Some((scheme, rest)) = body.split_once("://") {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -62,7 +73,8 @@ fn header(text: String) -> String {
 }
 
 fn secret(name: &str) -> bool {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
+    let plain: String =
+        name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
     SECRET_WORDS.iter().any(|word| plain.contains(word))
 }
 
@@ -85,7 +97,10 @@ mod tests {
     #[test]
     fn values_of_secret_options_variables_headers_and_urls_are_hidden() {
         assert_eq!(one("--password=hunter2"), "--password=***");
-        assert_eq!(one("DB_PASSWORD=hunter2 AWS_SECRET_ACCESS_KEY=x cmd"), "DB_PASSWORD=*** AWS_SECRET_ACCESS_KEY=*** cmd");
+        assert_eq!(
+            one("DB_PASSWORD=hunter2 AWS_SECRET_ACCESS_KEY=x cmd"),
+            "DB_PASSWORD=*** AWS_SECRET_ACCESS_KEY=*** cmd"
+        );
         assert_eq!(one("Authorization: Bearer abc"), "Authorization: ***");
         assert_eq!(one("postgres://shop:hunter2@db/x"), "postgres://shop:***@db/x");
         assert_eq!(arguments(vec!["--api-key".into(), "abc".into(), "x".into()]), ["--api-key", "***", "x"]);

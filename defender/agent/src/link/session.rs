@@ -12,7 +12,7 @@ use super::{
 };
 
 /// For how long the Console is given to take the last audits, and then the goodbye.
-pub(super) const GOODBYE_PATIENCE: Duration = Duration::from_millis(1000);
+pub(super) const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
 /// Frames of audits sent and not yet committed.
 const MOST_IN_FLIGHT: usize = 8;
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(15);
@@ -137,7 +137,9 @@ impl Session<'_> {
             let Some(batch) = self.speaker.protected.next_batch(progress.max_batch) else { break };
             let last = batch.audits.last().map_or(0, |audit| audit.seq);
             progress.in_flight.push_back((batch.source.clone(), last));
-            connection.send(&ToConsole::Audits { source: batch.source, container: batch.container, audits: batch.audits }).await?;
+            connection
+                .send(&ToConsole::Audits { source: batch.source, container: batch.container, audits: batch.audits })
+                .await?;
         }
         Ok(())
     }

@@ -23,16 +23,7 @@ impl Spool {
     /// An empty spool that holds up to `capacity` bytes of encoded audits.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self {
-            audits: VecDeque::new(),
-            bytes: 0,
-            capacity,
-            last: 0,
-            sent: 0,
-            committed: 0,
-            dropped: 0,
-            unreported: 0,
-        }
+        Self { audits: VecDeque::new(), bytes: 0, capacity, last: 0, sent: 0, committed: 0, dropped: 0, unreported: 0 }
     }
 
     /// Numbers an audit and keeps it. A full spool gives it up and counts it; the count is audited once there is room again.

@@ -61,10 +61,10 @@ impl Unattached {
     fn add(&self, number: u64, task: AbortHandle) {
         self.with(|waiting| {
             waiting.retain(|(_, task)| !task.is_finished());
-            if waiting.len() >= MOST_UNATTACHED {
-                if let Some((_, oldest)) = waiting.pop_front() {
-                    oldest.abort();
-                }
+            if waiting.len() >= MOST_UNATTACHED
+                && let Some((_, oldest)) = waiting.pop_front()
+            {
+                oldest.abort();
             }
             waiting.push_back((number, task));
         });
@@ -145,14 +145,16 @@ impl Connection {
 async fn receive(reader: &mut (impl AsyncRead + Unpin), attached: &Attached) -> Result<(), String> {
     loop {
         match frame::read(reader).await {
-            Ok(Some(ToSidecar::Status { policy_hash, tier, tier_reasons, dropped })) => attached.report(WorkloadStatus {
-                container: None,
-                instance: String::new(),
-                policy_hash,
-                tier,
-                tier_reasons,
-                dropped,
-            }),
+            Ok(Some(ToSidecar::Status { policy_hash, tier, tier_reasons, dropped })) => {
+                attached.report(WorkloadStatus {
+                    container: None,
+                    instance: String::new(),
+                    policy_hash,
+                    tier,
+                    tier_reasons,
+                    dropped,
+                })
+            }
             Ok(Some(ToSidecar::Audits { audits })) => attached.receive(audits).await?,
             Ok(Some(ToSidecar::Attach { .. })) => return Err("this connection is attached already".into()),
             Ok(None) => return Ok(()),

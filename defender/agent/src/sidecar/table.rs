@@ -27,7 +27,7 @@ const LARGEST_AUDIT: usize = 64 << 10;
 const LARGEST_NUMBER: u64 = i64::MAX as u64;
 const LARGEST_TIME: u64 = 253_402_300_799_999;
 /// One notice of refused attachments for each container in this time.
-const NOTICE_INTERVAL: Duration = Duration::from_secs(60);
+const NOTICE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Why the relay refuses; said to the other side.
 pub type Refusal = &'static str;
@@ -180,8 +180,7 @@ impl Attached {
     /// The policy as it has to be sent now.
     #[must_use]
     pub fn policy(&self) -> FromSidecar {
-        let (hash, policy) =
-            self.table.state().slots.get(&self.container).and_then(|slot| slot.policy.clone()).unzip();
+        let (hash, policy) = self.table.state().slots.get(&self.container).and_then(|slot| slot.policy.clone()).unzip();
         FromSidecar::Policy { hash, policy }
     }
 
@@ -189,10 +188,8 @@ impl Attached {
     #[must_use]
     pub fn progress(&self) -> FromSidecar {
         let state = self.table.state();
-        let (received, committed) = state
-            .sources
-            .get(&self.instance)
-            .map_or((0, 0), |source| (source.spool.last(), source.spool.committed()));
+        let (received, committed) =
+            state.sources.get(&self.instance).map_or((0, 0), |source| (source.spool.last(), source.spool.committed()));
         FromSidecar::Ack { received, committed }
     }
 
@@ -246,10 +243,10 @@ impl Attached {
     }
 
     fn keep(&self, audit: Audit) {
-        if let Some(source) = self.table.state().sources.get_mut(&self.instance) {
-            if audit.seq > source.spool.last() {
-                source.spool.insert(audit);
-            }
+        if let Some(source) = self.table.state().sources.get_mut(&self.instance)
+            && audit.seq > source.spool.last()
+        {
+            source.spool.insert(audit);
         }
     }
 }
@@ -293,7 +290,8 @@ fn acceptable(audit: &Audit) -> Result<(), Refusal> {
 impl Protected for Table {
     fn workloads(&self) -> Vec<Workload> {
         let state = self.state();
-        let workload = |(name, slot): (&String, &Slot)| Workload { container: Some(name.clone()), image: slot.image.clone() };
+        let workload =
+            |(name, slot): (&String, &Slot)| Workload { container: Some(name.clone()), image: slot.image.clone() };
         state.slots.iter().map(workload).collect()
     }
 
@@ -317,7 +315,10 @@ impl Protected for Table {
     fn next_batch(&self, most: usize) -> Option<Batch> {
         let mut state = self.state();
         let State { sources, served, .. } = &mut *state;
-        let after: Vec<String> = sources.range::<String, _>((Bound::Excluded(&*served), Bound::Unbounded)).map(|(id, _)| id.clone()).collect();
+        let after: Vec<String> = sources
+            .range::<String, _>((Bound::Excluded(&*served), Bound::Unbounded))
+            .map(|(id, _)| id.clone())
+            .collect();
         let until: Vec<String> = sources.range::<String, _>(..=&*served).map(|(id, _)| id.clone()).collect();
         for id in after.into_iter().chain(until) {
             let Some(source) = sources.get_mut(&id) else { continue };

@@ -1,7 +1,7 @@
 //! The proof that an entrypoint gives of its container: derived from the install bundle's secret, which only the sidecar has.
 use ring::{
     hmac,
-    rand::{SystemRandom, SecureRandom},
+    rand::{SecureRandom, SystemRandom},
 };
 
 use crate::link::tls::hex;
