@@ -62,6 +62,25 @@ pub(crate) fn name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Erro
     if name.is_empty() { Err(Error::custom("a name must not be empty")) } else { Ok(name) }
 }
 
+pub(crate) fn instance<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    digits(from, 32)
+}
+
+pub(crate) fn token<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    digits(from, 32)
+}
+
+pub(crate) fn hash<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    digits(from, 64)
+}
+
+pub(crate) fn nullable_hash<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    match Option::<String>::deserialize(from)? {
+        Some(text) if !is_hex(&text, 64) => Err(Error::custom("a hash is 64 lower-case hexadecimal digits")),
+        hash => Ok(hash),
+    }
+}
+
 pub(crate) fn version<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     text(from, LONGEST_VERSION)
 }
@@ -88,6 +107,21 @@ fn text<'de, D: Deserializer<'de>>(from: D, most: usize) -> Result<String, D::Er
     } else {
         Err(Error::custom(format_args!("a text has more than {most} characters")))
     }
+}
+
+fn digits<'de, D: Deserializer<'de>>(from: D, length: usize) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if is_hex(&text, length) {
+        Ok(text)
+    } else {
+        Err(Error::custom(format_args!("not {length} lower-case hexadecimal digits")))
+    }
+}
+
+/// True for exactly `length` lower-case hexadecimal digits.
+#[must_use]
+pub fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn characters(text: &str) -> usize {

@@ -8,13 +8,10 @@ mod address;
 mod audit;
 mod backoff;
 mod bounds;
-mod bundle;
-mod console_address;
 mod decide;
 pub mod dns;
 mod event;
 mod glob;
-mod hex;
 pub mod message;
 mod policy;
 mod scrub;
@@ -23,15 +20,12 @@ mod spool;
 
 pub use audit::{Audit, AuditDraft, Reason};
 pub use backoff::Backoff;
-pub use bounds::MOST_AUDITS;
-pub use bundle::{BundleError, InstallBundle, Pin};
-pub use console_address::Address;
+pub use bounds::is_hex;
 pub use decide::{Decision, Violation, decide};
 pub use event::{ConnectionEvent, DefenderEvent, Event, LookupEvent, Notice, ProcessEvent, Protocol};
-pub use hex::{ContainerToken, Hex, HexError, Instance, PolicyHash};
 pub use policy::{
     CompiledPolicy, DefenderPolicy, DnsPolicy, Effect, NetworkPolicy, PolicyError, PortRange, ProcessPolicy,
 };
 pub use scrub::scrub;
-pub use session::{Session, Step};
-pub use spool::{Limits, Spools};
+pub use session::Session;
+pub use spool::{Spool, encoded_size};

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::{Audit, DefenderPolicy, Instance, PolicyHash, bounds, hex::ContainerToken};
+use crate::{Audit, DefenderPolicy, bounds};
 
 /// Version of the messages.
 pub const PROTOCOL: u32 = 1;
@@ -14,6 +14,7 @@ pub const PROTOCOL: u32 = 1;
 pub const SUBPROTOCOL: &str = "bartizan.v1";
 /// Bytes of the largest message, on the channel and on the relay.
 pub const LARGEST_MESSAGE: usize = 1 << 20;
+pub use bounds::MOST_AUDITS;
 
 /// Why a message was refused. It never shows what the message carried.
 #[derive(Debug, Error)]
@@ -59,43 +60,67 @@ pub enum Kind {
     AppEmbedded,
 }
 
-/// Defender to Console on `/enrol`: a certificate is wanted.
+/// Defender to Console.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename = "enrol", rename_all = "camelCase")]
-pub struct Enrol {
-    /// Id of the install bundle.
-    pub bundle: String,
-    /// Its secret.
-    pub secret: String,
-    /// Certificate request, PEM.
-    pub csr: String,
-    /// The Defender that asks.
-    pub instance: Instance,
-    /// How it came to its workload.
-    pub kind: Kind,
-    /// The App ID it reports under.
-    pub app_id: String,
-}
-
-impl fmt::Debug for Enrol {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Enrol").field("bundle", &self.bundle).finish_non_exhaustive()
-    }
-}
-
-/// Defender to Console on `/channel`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
-pub enum DefenderMessage {
-    /// Always first.
-    Hello(Hello),
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ToConsole {
+    /// Asks for a certificate; the only message on `/enrol`.
+    Enrol {
+        /// Id of the install bundle.
+        bundle: String,
+        /// Its secret.
+        secret: String,
+        /// Certificate request, PEM.
+        csr: String,
+        /// The Defender process that asks.
+        #[serde(deserialize_with = "bounds::instance")]
+        instance: String,
+        /// How it came to its workload.
+        kind: Kind,
+        /// The App ID that it reports under.
+        app_id: String,
+    },
+    /// The first message on `/channel`: who this is and what it guards.
+    Hello {
+        /// [`PROTOCOL`].
+        #[serde(deserialize_with = "bounds::protocol")]
+        protocol: u32,
+        /// This process.
+        #[serde(deserialize_with = "bounds::instance")]
+        instance: String,
+        /// How it came to its workload.
+        kind: Kind,
+        /// The App ID that it reports under.
+        app_id: String,
+        /// Version of the Defender.
+        version: String,
+        /// Machine architecture.
+        architecture: String,
+        /// The machine's name.
+        hostname: String,
+        /// Family of the task definition.
+        #[serde(deserialize_with = "bounds::nullable")]
+        task: Option<String>,
+        /// What it guards.
+        workloads: Vec<Workload>,
+    },
     /// The state of all workloads; only the latest counts.
     Status {
         /// One for each workload that is there.
         workloads: Vec<WorkloadStatus>,
     },
     /// Audits of one source, in order of `seq`.
-    Audits(Batch),
+    Audits {
+        /// The Defender process that numbered them.
+        #[serde(deserialize_with = "bounds::instance")]
+        source: String,
+        /// The container that they are about.
+        #[serde(deserialize_with = "bounds::nullable")]
+        container: Option<String>,
+        /// At most [`MOST_AUDITS`].
+        #[serde(deserialize_with = "bounds::audits")]
+        audits: Vec<Audit>,
+    },
     /// A new certificate is wanted.
     Renew {
         /// Certificate request, PEM.
@@ -103,35 +128,23 @@ pub enum DefenderMessage {
     },
     /// A clean end.
     Goodbye {
-        /// Why.
+        /// One word or sentence for people.
         reason: String,
     },
 }
 
-/// Who a Defender is and what it guards.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Hello {
-    /// [`PROTOCOL`].
-    #[serde(deserialize_with = "bounds::protocol")]
-    pub protocol: u32,
-    /// This process.
-    pub instance: Instance,
-    /// How it came to its workload.
-    pub kind: Kind,
-    /// The App ID it reports under.
-    pub app_id: String,
-    /// Version of the Defender.
-    pub version: String,
-    /// `amd64` or `arm64`.
-    pub architecture: String,
-    /// The machine's name.
-    pub hostname: String,
-    /// Family of the Fargate task.
-    #[serde(deserialize_with = "bounds::nullable")]
-    pub task: Option<String>,
-    /// What it guards.
-    pub workloads: Vec<Workload>,
+impl fmt::Debug for ToConsole {
+    /// Shows the kind alone: an enrolment carries a secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Enrol { .. } => "Enrol",
+            Self::Hello { .. } => "Hello",
+            Self::Status { .. } => "Status",
+            Self::Audits { .. } => "Audits",
+            Self::Renew { .. } => "Renew",
+            Self::Goodbye { .. } => "Goodbye",
+        })
+    }
 }
 
 /// One container of a task; both none for an app-embedded Defender.
@@ -153,10 +166,11 @@ pub struct WorkloadStatus {
     #[serde(deserialize_with = "bounds::nullable")]
     pub container: Option<String>,
     /// The Defender process in it.
-    pub instance: Instance,
+    #[serde(deserialize_with = "bounds::instance")]
+    pub instance: String,
     /// The policy that it enforces.
-    #[serde(deserialize_with = "bounds::nullable")]
-    pub policy_hash: Option<PolicyHash>,
+    #[serde(deserialize_with = "bounds::nullable_hash")]
+    pub policy_hash: Option<String>,
     /// The mechanism, 0 for none.
     #[serde(deserialize_with = "bounds::tier")]
     pub tier: u8,
@@ -168,24 +182,10 @@ pub struct WorkloadStatus {
     pub dropped: u64,
 }
 
-/// Audits of one source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Batch {
-    /// Who numbered them.
-    pub source: Instance,
-    /// The container that they are about.
-    #[serde(deserialize_with = "bounds::nullable")]
-    pub container: Option<String>,
-    /// At most [`bounds::MOST_AUDITS`], in order.
-    #[serde(deserialize_with = "bounds::audits")]
-    pub audits: Vec<Audit>,
-}
-
 /// Console to Defender.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum ConsoleMessage {
+pub enum FromConsole {
     /// The answer to an enrolment.
     Enrolled {
         /// The Defender's certificate, PEM.
@@ -214,7 +214,8 @@ pub enum ConsoleMessage {
     /// The audits of a source are in the database.
     Ack {
         /// Whose.
-        source: Instance,
+        #[serde(deserialize_with = "bounds::instance")]
+        source: String,
         /// Up to here.
         committed: u64,
     },
@@ -228,13 +229,16 @@ pub enum ConsoleMessage {
     /// A refusal; the connection ends.
     Error {
         /// For programs.
-        code: ErrorCode,
+        code: String,
         /// For people.
         message: String,
         /// Not before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_seconds: Option<u64>,
     },
+    /// A message of a later version, to be ignored.
+    #[serde(other)]
+    Other,
 }
 
 /// The policy of one workload.
@@ -244,110 +248,80 @@ pub struct WorkloadPolicy {
     #[serde(deserialize_with = "bounds::nullable")]
     pub container: Option<String>,
     /// Names exactly this policy.
-    pub hash: PolicyHash,
+    #[serde(deserialize_with = "bounds::hash")]
+    pub hash: String,
     /// What to enforce.
     pub policy: DefenderPolicy,
 }
 
-/// Why the Console refuses or closes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ErrorCode {
-    /// A message that does not fit.
-    BadMessage,
-    /// A wrong bundle, or a source that is another's.
-    Unauthorized,
-    /// Too much.
-    RateLimited,
-    /// The bundle was revoked.
-    Revoked,
-    /// The instance is bound to another key.
-    Conflict,
-    /// A newer connection of this instance came.
-    Replaced,
-    /// The certificate has ended.
-    Expired,
-    /// Later, perhaps.
-    Unavailable,
-    /// One that a newer Console knows.
-    #[serde(other)]
-    Unknown,
-}
-
 /// Entrypoint to sidecar.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
-pub enum EntrypointMessage {
-    /// Always first.
-    Attach(Attach),
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ToSidecar {
+    /// The first message: which container this is, proved by its token.
+    Attach {
+        /// [`PROTOCOL`].
+        #[serde(deserialize_with = "bounds::protocol")]
+        protocol: u32,
+        /// Name in the task definition.
+        #[serde(deserialize_with = "bounds::name")]
+        container: String,
+        /// The container's token.
+        #[serde(deserialize_with = "bounds::token")]
+        token: String,
+        /// This process.
+        #[serde(deserialize_with = "bounds::instance")]
+        instance: String,
+        /// Version of the Defender.
+        #[serde(deserialize_with = "bounds::version")]
+        version: String,
+    },
     /// What is in force in this container.
-    Status(RelayStatus),
+    Status {
+        /// The policy that is enforced.
+        #[serde(deserialize_with = "bounds::nullable_hash")]
+        policy_hash: Option<String>,
+        /// The mechanism, 0 for none.
+        #[serde(deserialize_with = "bounds::tier")]
+        tier: u8,
+        /// Why it is not 1.
+        #[serde(deserialize_with = "bounds::reasons")]
+        tier_reasons: Vec<String>,
+        /// Audits given up so far.
+        #[serde(deserialize_with = "bounds::count")]
+        dropped: u64,
+    },
     /// Audits, in order of `seq`.
     Audits {
-        /// At most [`bounds::MOST_AUDITS`].
+        /// At most [`MOST_AUDITS`].
         #[serde(deserialize_with = "bounds::audits")]
         audits: Vec<Audit>,
     },
 }
 
-/// Which container this is, and the proof.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attach {
-    /// [`PROTOCOL`].
-    #[serde(deserialize_with = "bounds::protocol")]
-    pub protocol: u32,
-    /// Name in the task definition.
-    #[serde(deserialize_with = "bounds::name")]
-    pub container: String,
-    /// The container's token.
-    pub token: ContainerToken,
-    /// This process.
-    pub instance: Instance,
-    /// Version of the Defender.
-    #[serde(deserialize_with = "bounds::version")]
-    pub version: String,
-}
-
-impl fmt::Debug for Attach {
+impl fmt::Debug for ToSidecar {
+    /// Shows the kind alone: an attach carries a token.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Attach")
-            .field("container", &self.container)
-            .field("instance", &self.instance)
-            .finish_non_exhaustive()
+        formatter.write_str(match self {
+            Self::Attach { .. } => "Attach",
+            Self::Status { .. } => "Status",
+            Self::Audits { .. } => "Audits",
+        })
     }
-}
-
-/// What is in force in a container.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RelayStatus {
-    /// The policy that is enforced.
-    #[serde(deserialize_with = "bounds::nullable")]
-    pub policy_hash: Option<PolicyHash>,
-    /// The mechanism, 0 for none.
-    #[serde(deserialize_with = "bounds::tier")]
-    pub tier: u8,
-    /// Why this one.
-    #[serde(deserialize_with = "bounds::reasons")]
-    pub tier_reasons: Vec<String>,
-    /// Audits given up so far.
-    #[serde(deserialize_with = "bounds::count")]
-    pub dropped: u64,
 }
 
 /// Sidecar to entrypoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
-pub enum SidecarMessage {
+pub enum FromSidecar {
     /// The container's policy; both none while there is none yet.
     Policy {
         /// Names exactly this policy.
-        #[serde(deserialize_with = "bounds::nullable")]
-        hash: Option<PolicyHash>,
+        #[serde(deserialize_with = "bounds::nullable_hash")]
+        hash: Option<String>,
         /// What to enforce.
         #[serde(deserialize_with = "bounds::nullable")]
-        policy: Option<Box<DefenderPolicy>>,
+        policy: Option<DefenderPolicy>,
     },
     /// How far the audits have got.
     Ack {
@@ -363,4 +337,7 @@ pub enum SidecarMessage {
         /// Why.
         message: String,
     },
+    /// A message of a later version, to be ignored.
+    #[serde(other)]
+    Other,
 }

@@ -69,11 +69,10 @@ fn read_and_written(direction: &str, text: &str) -> Result<Value, message::Messa
         message::parse::<T>(text.as_bytes()).map(|message| serde_json::from_str(&message::encode(&message)).unwrap())
     }
     match direction {
-        "enrol" => again::<message::Enrol>(text),
-        "defender" => again::<message::DefenderMessage>(text),
-        "console" => again::<message::ConsoleMessage>(text),
-        "entrypoint" => again::<message::EntrypointMessage>(text),
-        "sidecar" => again::<message::SidecarMessage>(text),
+        "enrol" | "defender" => again::<message::ToConsole>(text),
+        "console" => again::<message::FromConsole>(text),
+        "entrypoint" => again::<message::ToSidecar>(text),
+        "sidecar" => again::<message::FromSidecar>(text),
         other => panic!("no direction `{other}`"),
     }
 }
@@ -90,14 +89,19 @@ fn messages_survive_reading_and_writing() {
     }
 }
 
-/// Every bad message is refused.
+/// Every bad message is refused, or seen to be of a kind that is not known here.
 #[test]
 fn bad_messages_are_refused() {
     let files = vectors::<MessageCase>("messages/bad");
 
     assert!(files.len() >= 15, "only {} vectors were found", files.len());
     for (path, MessageCase { name, direction, message }) in files {
-        assert!(read_and_written(&direction, &message.to_string()).is_err(), "{}: {name}", path.display());
+        let written = read_and_written(&direction, &message.to_string());
+        assert!(
+            written.is_err() || written.is_ok_and(|other| other == json!({"type": "other"})),
+            "{}: {name}",
+            path.display()
+        );
     }
 }
 

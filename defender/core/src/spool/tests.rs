@@ -3,13 +3,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{LookupEvent, Reason};
+use crate::{LookupEvent, Reason, message::ToConsole};
 
-pub(crate) fn instance(number: u8) -> Instance {
-    Instance::of(&[number; 16])
-}
-
-pub(crate) fn draft(effect: Effect, name: &str) -> AuditDraft {
+fn draft(effect: Effect, name: &str) -> AuditDraft {
     let event = LookupEvent { name: name.into(), record_type: "A".into(), pid: 1, path: String::new() };
     AuditDraft {
         time: 1,
@@ -21,142 +17,102 @@ pub(crate) fn draft(effect: Effect, name: &str) -> AuditDraft {
     }
 }
 
-pub(crate) fn spools(count: usize) -> Spools {
-    let mut spools = Spools::new(Limits { bytes: 1 << 20, count });
-    spools.open_container(None, instance(1));
-    spools
+/// A spool with room for `count` audits made by `draft` with a name of one letter.
+fn spool(count: usize) -> Spool {
+    Spool::new(count * encoded_size(&draft(Effect::Prevent, "a").numbered(1)) + 50)
 }
 
-fn numbers(spools: &mut Spools) -> Vec<u64> {
-    spools.rewind();
-    let batches = std::iter::from_fn(|| spools.next_batch(500));
-    batches.flat_map(|batch| batch.audits.into_iter().map(|audit| audit.seq)).collect()
+fn push(spool: &mut Spool, effects: &[Effect]) {
+    for effect in effects {
+        spool.push(draft(*effect, "a"));
+    }
 }
 
-/// Audits are numbered from 1 and stay until they are committed, however often they are sent.
+fn numbers(spool: &mut Spool) -> Vec<u64> {
+    spool.rewind();
+    spool.next_batch(500).iter().map(|audit| audit.seq).collect()
+}
+
+fn drop_counts(spool: &mut Spool) -> Vec<u64> {
+    spool.rewind();
+    let count = |audit: Audit| if let Event::Defender(event) = audit.event { Some(event.count) } else { None };
+    spool.next_batch(500).into_iter().filter_map(count).collect()
+}
+
+/// Audits are numbered from 1, sent once, and sent again only after a lost connection, until they are committed.
 #[test]
 fn audits_stay_until_they_are_committed() {
-    let mut spools = spools(100);
-    for seq in 1..=3 {
-        assert_eq!(spools.push(&instance(1), draft(Effect::Alert, "a")), Some(seq));
-    }
+    let mut spool = spool(10);
+    push(&mut spool, &[Effect::Alert; 5]);
 
-    assert_eq!(numbers(&mut spools), [1, 2, 3]);
-    spools.commit(&instance(1), 2);
+    assert_eq!(spool.next_batch(3).len(), 3);
+    assert_eq!(spool.next_batch(3).len(), 2);
+    assert_eq!(spool.next_batch(3), []);
+    spool.commit(2);
 
-    assert_eq!(numbers(&mut spools), [3]);
-    assert_eq!(spools.watermark(&instance(1)), (3, 2));
+    assert_eq!(numbers(&mut spool), [3, 4, 5]);
+    spool.commit(u64::MAX);
+    assert_eq!((spool.committed(), spool.bytes()), (5, 0));
 }
 
 /// When room is short, the oldest alerts go first, and what was prevented goes last.
 #[test]
 fn alerts_are_given_up_before_preventions() {
-    let mut spools = spools(4);
-    for effect in [Effect::Prevent, Effect::Alert, Effect::Prevent, Effect::Alert, Effect::Prevent, Effect::Prevent] {
-        spools.push(&instance(1), draft(effect, "a"));
-    }
-    assert_eq!(numbers(&mut spools), [1, 3, 5, 6]);
+    use Effect::{Alert, Prevent};
+    let mut spool = spool(4);
+    push(&mut spool, &[Prevent, Alert, Prevent, Alert, Prevent, Prevent]);
+    assert_eq!(numbers(&mut spool), [1, 3, 5, 6]);
 
-    spools.push(&instance(1), draft(Effect::Prevent, "a"));
+    push(&mut spool, &[Prevent, Alert]);
 
-    assert_eq!(numbers(&mut spools), [3, 5, 6, 7]);
-    assert_eq!(spools.dropped(None), 3);
+    assert_eq!(numbers(&mut spool), [3, 5, 6, 7]);
+    assert_eq!(spool.dropped(), 4);
 }
 
 /// What was given up is reported by one notice with the count; the next notice waits until that one is committed.
 #[test]
 fn drops_are_reported_once() {
-    let mut spools = spools(2);
-    for _ in 0..5 {
-        spools.push(&instance(1), draft(Effect::Alert, "a"));
-    }
-    let counts = |spools: &mut Spools| {
-        spools.rewind();
-        let audits = std::iter::from_fn(|| spools.next_batch(500)).flat_map(|batch| batch.audits);
-        let count = |audit: Audit| if let Event::Defender(event) = audit.event { Some(event.count) } else { None };
-        audits.filter_map(count).collect::<Vec<_>>()
-    };
+    let mut spool = spool(2);
+    push(&mut spool, &[Effect::Alert; 5]);
 
-    spools.report_drops(7);
-    spools.report_drops(8);
+    spool.report_drops(7);
+    spool.report_drops(8);
 
-    assert_eq!(counts(&mut spools), [3]);
-    spools.commit(&instance(1), 6);
-    spools.report_drops(9);
-    // Making room for the first notice cost one more alert.
-    assert_eq!(counts(&mut spools), [1]);
+    assert_eq!(drop_counts(&mut spool), [3]);
+    let before = spool.dropped();
+    spool.commit(6);
+    spool.report_drops(9);
+    // Making room for the first notice cost alerts, too.
+    assert_eq!(drop_counts(&mut spool), [before - 3]);
 }
 
-/// A container that floods costs no other container an audit.
+/// Another process's audits are never given up for newer ones: it is told to wait.
 #[test]
-fn containers_do_not_share_their_room() {
-    let mut spools = Spools::new(Limits { bytes: 1 << 20, count: 3 });
-    for (container, notes) in [("web", 1), ("db", 2)] {
-        spools.open_container(Some(container.into()), instance(notes));
-    }
-    spools.open_source(instance(3), Some("web".into()));
-    spools.push(&instance(2), draft(Effect::Alert, "precious"));
+fn audits_of_others_wait_for_room() {
+    let mut spool = spool(2);
 
-    for _ in 0..100 {
-        spools.push(&instance(3), draft(Effect::Prevent, "flood"));
-    }
+    let taken = (1..=3).map(|seq| spool.insert(draft(Effect::Alert, "a").numbered(seq))).collect::<Vec<_>>();
 
-    assert_eq!((spools.dropped(Some("web")), spools.dropped(Some("db"))), (97, 0));
+    assert_eq!(taken, [true, true, false]);
+    assert_eq!(spool.last(), 2);
 }
 
-/// Audits of a source that has ended are still sent, and then it is forgotten.
-#[test]
-fn an_ended_source_is_sent_to_the_end() {
-    let mut spools = spools(10);
-    spools.open_source(instance(2), None);
-    spools.push(&instance(2), draft(Effect::Alert, "a"));
-
-    spools.close_source(&instance(2));
-
-    assert_eq!(spools.next_batch(10).unwrap().source, instance(2));
-    spools.commit(&instance(2), 1);
-    assert_eq!(spools.push(&instance(2), draft(Effect::Alert, "a")), None);
-}
-
-/// However often a container is started anew, only so many sources are kept, and what is given up is counted.
-#[test]
-fn sources_are_bounded() {
-    let mut spools = spools(1000);
-    for number in 10..60 {
-        spools.open_source(instance(number), None);
-        spools.push(&instance(number), draft(Effect::Alert, "a"));
-        spools.close_source(&instance(number));
-    }
-
-    assert!(spools.sources.len() <= MOST_SOURCES + 1);
-    assert_eq!(spools.dropped(None) as usize + spools.sources.len() - 1, 50);
-}
-
-/// An audit that is sent again after a broken relay is kept once; an acknowledgement of what was never sent loses nothing.
-#[test]
-fn repeated_audits_and_false_acknowledgements_change_nothing() {
-    let mut spools = spools(10);
-    spools.take(&instance(1), draft(Effect::Alert, "a").numbered(1));
-    spools.take(&instance(1), draft(Effect::Alert, "again").numbered(1));
-
-    spools.commit(&instance(1), u64::MAX);
-
-    assert_eq!(numbers(&mut spools), [1]);
-}
-
-/// A message never gets larger than a frame, whatever the audits carry.
+/// A message never gets larger than a frame, whatever the audits carry, and nothing is held up for ever.
 #[test]
 fn batches_fit_into_a_frame() {
-    let mut spools = Spools::new(Limits { bytes: 8 << 20, count: 1000 });
-    spools.open_container(None, instance(1));
+    let mut spool = Spool::new(16 << 20);
     for _ in 0..20 {
-        spools.push(&instance(1), draft(Effect::Alert, &"\u{1}".repeat(30_000)));
+        spool.push(draft(Effect::Alert, &"\u{1}".repeat(30_000)));
     }
     let mut sent = 0;
 
-    while let Some(batch) = spools.next_batch(500) {
-        sent += batch.audits.len();
-        let frame = crate::message::encode(&crate::message::DefenderMessage::Audits(batch));
+    loop {
+        let audits = spool.next_batch(500);
+        if audits.is_empty() {
+            break;
+        }
+        sent += audits.len();
+        let frame = crate::message::encode(&ToConsole::Audits { source: "0".repeat(32), container: None, audits });
         assert!(frame.len() <= crate::message::LARGEST_MESSAGE);
     }
 
@@ -166,18 +122,18 @@ fn batches_fit_into_a_frame() {
 /// What happens to a spool.
 #[derive(Debug, Clone)]
 enum Act {
-    Push(u8, bool),
+    Push(bool),
     Send(usize),
-    Commit(u8),
+    Commit,
     Break,
     Report,
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
-        4 => (1u8..4, any::<bool>()).prop_map(|(source, prevent)| Act::Push(source, prevent)),
+        4 => any::<bool>().prop_map(Act::Push),
         2 => (1usize..5).prop_map(Act::Send),
-        1 => (1u8..4).prop_map(Act::Commit),
+        1 => Just(Act::Commit),
         1 => Just(Act::Break),
         1 => Just(Act::Report),
     ];
@@ -185,42 +141,30 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 proptest! {
-    /// Whatever happens, each audit that was pushed is still held, was sent and acknowledged, or is counted as given up;
-    /// and the bound holds.
+    /// Whatever happens, each audit is still held, or was sent and acknowledged, or is counted as given up; what is sent is
+    /// in order; and the bound holds.
     #[test]
-    fn no_audit_is_lost_silently(acts in acts(), limit in 1usize..8) {
-        let mut spools = Spools::new(Limits { bytes: 1 << 20, count: limit });
-        spools.open_container(None, instance(1));
-        (2..4).for_each(|source| spools.open_source(instance(source), None));
-        let (mut pushed, mut committed, mut sent) = (0, BTreeSet::new(), BTreeSet::new());
+    fn no_audit_is_lost_silently(acts in acts(), limit in 2usize..8) {
+        let mut spool = spool(limit);
+        let (mut sent, mut committed) = (BTreeSet::new(), BTreeSet::new());
         for act in acts {
             match act {
-                Act::Push(source, prevent) => {
-                    let effect = if prevent { Effect::Prevent } else { Effect::Alert };
-                    spools.push(&instance(source), draft(effect, "a"));
-                    pushed += 1;
-                }
-                Act::Send(most) => if let Some(batch) = spools.next_batch(most) {
-                    let numbers: Vec<u64> = batch.audits.iter().map(|audit| audit.seq).collect();
+                Act::Push(prevent) => push(&mut spool, &[if prevent { Effect::Prevent } else { Effect::Alert }]),
+                Act::Send(most) => {
+                    let numbers: Vec<u64> = spool.next_batch(most).iter().map(|audit| audit.seq).collect();
                     prop_assert!(numbers.is_sorted_by(|one, next| one < next));
-                    sent.extend(numbers.into_iter().map(|seq| (batch.source.clone(), seq)));
-                },
-                Act::Commit(source) => {
-                    let id = instance(source);
-                    let last = sent.iter().filter(|(source, _)| *source == id).map(|(_, seq)| *seq).max();
-                    committed.extend(sent.iter().filter(|(source, _)| *source == id).cloned());
-                    spools.commit(&id, last.unwrap_or(0));
+                    sent.extend(numbers);
                 }
-                Act::Break => spools.rewind(),
-                Act::Report => {
-                    let before = spools.watermark(&instance(1)).0;
-                    spools.report_drops(1);
-                    pushed += spools.watermark(&instance(1)).0 - before;
+                Act::Commit => {
+                    committed.append(&mut sent);
+                    spool.commit(committed.last().copied().unwrap_or(0));
                 }
+                Act::Break => spool.rewind(),
+                Act::Report => spool.report_drops(1),
             }
-            let held: usize = spools.sources.iter().map(|source| source.alerts.len() + source.kept.len()).sum();
-            prop_assert!(held <= limit);
-            prop_assert!(held as u64 + committed.len() as u64 + spools.dropped(None) >= pushed);
+            let held = spool.alerts.len() + spool.rest.len();
+            prop_assert!(spool.bytes() <= spool.capacity);
+            prop_assert!(held as u64 + committed.len() as u64 + spool.dropped() >= spool.last());
         }
     }
 }
