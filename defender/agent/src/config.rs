@@ -1,7 +1,7 @@
 //! What the environment asks of each mode, parsed once into values that cannot be wrong.
 //!
 //! Errors name the variable and never show a value that may be secret.
-use std::{collections::BTreeMap, ffi::OsString, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, fmt, time::Duration};
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -34,12 +34,13 @@ const ENTRYPOINT_VARIABLES: [&str; 10] = [
     "INSTALL_BUNDLE",
 ];
 /// Ours in an image with the Defender in it; the application does not see them.
-const EMBEDDED_VARIABLES: [&str; 9] = [
+const EMBEDDED_VARIABLES: [&str; 10] = [
     "DATA_FOLDER",
     "DEFENDER_APP_ID",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_ID",
     "DEFENDER_POLICY_TIMEOUT",
+    "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
     "FILESYSTEM_MONITORING",
     "INSTALL_BUNDLE",
@@ -267,7 +268,7 @@ impl SidecarConfig {
 }
 
 /// `defender fargate entrypoint`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EntrypointConfig {
     /// The name of this container.
     pub container: String,
@@ -277,6 +278,12 @@ pub struct EntrypointConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for one.
     pub policy_timeout: Duration,
+}
+
+impl fmt::Debug for EntrypointConfig {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("EntrypointConfig").field("container", &self.container).finish_non_exhaustive()
+    }
 }
 
 impl EntrypointConfig {

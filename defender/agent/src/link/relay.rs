@@ -33,7 +33,7 @@ pub fn socket(directory: &Path) -> PathBuf {
 }
 
 /// Which container this is, and the proof.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Attachment {
     /// Container name.
     pub container: String,

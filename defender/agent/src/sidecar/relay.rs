@@ -153,7 +153,7 @@ async fn receive(reader: &mut (impl AsyncRead + Unpin), attached: &Attached) -> 
                     tier,
                     tier_reasons,
                     dropped,
-                })
+                });
             }
             Ok(Some(ToSidecar::Audits { audits })) => attached.receive(audits).await?,
             Ok(Some(ToSidecar::Attach { .. })) => return Err("this connection is attached already".into()),

@@ -207,7 +207,7 @@ impl Attached {
         if let Some(slot) = self.table.state().slots.get_mut(&self.container) {
             slot.status = Some(status);
         }
-        self.table.due.notify_one();
+        self.announce();
     }
 
     /// Takes audits over, waiting for room; those that are here already are left out.

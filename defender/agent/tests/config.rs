@@ -1,0 +1,105 @@
+//! What the environment may say, and what is said about the rest.
+#![allow(clippy::expect_used, reason = "a test ends where its ground is missing")]
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use defender_agent::{
+    config::{EmbeddedConfig, EntrypointConfig, Environment, SidecarConfig},
+    enforcement::FailMode,
+};
+
+const SECRET: &str = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlYw0";
+
+fn bundle() -> String {
+    let pin = "ab".repeat(32);
+    STANDARD.encode(format!(
+        r#"{{"v":1,"id":"b1","secret":"{SECRET}","pins":["{pin}"],"addresses":["wss://console.test:8084"]}}"#
+    ))
+}
+
+fn with(base: &[(&str, &str)], changes: &[(&str, &str)]) -> Environment {
+    base.iter().chain(changes).copied().collect()
+}
+
+fn sidecar(changes: &[(&str, &str)]) -> Result<SidecarConfig, String> {
+    let bundle = bundle();
+    let base = [
+        ("DEFENDER_TYPE", "fargate"),
+        ("FARGATE_TASK", "shop"),
+        ("DEFENDER_APP_ID", "shop"),
+        ("INSTALL_BUNDLE", bundle.as_str()),
+        ("DEFENDER_CONTAINERS", r#"[{"name":"web","image":"shop:1"},{"name":"cart"}]"#),
+    ];
+    SidecarConfig::read(&with(&base, changes)).map_err(|error| error.to_string())
+}
+
+fn entrypoint(changes: &[(&str, &str)]) -> Result<EntrypointConfig, String> {
+    let base = [("DEFENDER_CONTAINER_NAME", "web"), ("DEFENDER_TOKEN", "0123456789abcdef0123456789abcdef")];
+    EntrypointConfig::read(&with(&base, changes)).map_err(|error| error.to_string())
+}
+
+/// The sidecar reads its containers, and tries `WS_ADDRESS` before the bundle's addresses.
+#[test]
+fn the_sidecar_reads_its_environment() {
+    let config = sidecar(&[("WS_ADDRESS", "wss://10.0.0.7:8084"), ("DEFENDER_POLICY_TIMEOUT", "5")]).expect("good");
+    let addresses: Vec<String> = config.console.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["wss://10.0.0.7:8084", "wss://console.test:8084"]);
+    assert_eq!(config.containers.len(), 2);
+    assert_eq!((config.fail_mode, config.policy_timeout), (FailMode::Open, Duration::from_secs(5)));
+}
+
+/// Every error is one line that names its variable.
+#[test]
+fn every_error_names_its_variable() {
+    for (name, value) in [
+        ("DEFENDER_TYPE", "appEmbedded"),
+        ("INSTALL_BUNDLE", ""),
+        ("INSTALL_BUNDLE", "%%%"),
+        ("INSTALL_BUNDLE", "e30="),
+        ("WS_ADDRESS", "http://console.test"),
+        ("DEFENDER_CONTAINERS", "[]"),
+        ("DEFENDER_CONTAINERS", "{"),
+        ("DEFENDER_CONTAINERS", r#"[{"name":"a"},{"name":"a"}]"#),
+        ("DEFENDER_FAIL_MODE", "ajar"),
+        ("DEFENDER_POLICY_TIMEOUT", "-1"),
+        ("DEFENDER_POLICY_TIMEOUT", "86400"),
+    ] {
+        let error = sidecar(&[(name, value)]).expect_err(value);
+        assert!(error.contains(&format!("`{name}`")), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+/// Neither errors nor debug output show a secret.
+#[test]
+fn no_secret_is_shown() {
+    let broken = STANDARD.encode(format!(r#"{{"v":2,"id":"b1","secret":"{SECRET}","pins":[],"addresses":[]}}"#));
+    for error in [
+        sidecar(&[("INSTALL_BUNDLE", &broken)]).expect_err("version 2"),
+        entrypoint(&[("DEFENDER_TOKEN", SECRET)]).expect_err("no token"),
+    ] {
+        assert!(!error.contains(SECRET), "{error}");
+    }
+    assert!(!format!("{:?}", sidecar(&[]).expect("good")).contains(SECRET));
+    assert!(!format!("{:?}", entrypoint(&[]).expect("good")).contains("0123456789abcdef"));
+}
+
+/// The application sees its own environment and nothing that is a secret of ours.
+#[test]
+fn the_application_sees_its_own_environment() {
+    let environment = with(&[("PATH", "/bin"), ("DEFENDER_TOKEN", "t"), ("INSTALL_BUNDLE", "b"), ("MINE", "1")], &[]);
+    for seen in [environment.of_wrapped_application(), environment.of_embedded_application()] {
+        assert!(seen.contains(&("MINE".into(), "1".into())));
+        assert!(!seen.iter().any(|(name, _)| name == "INSTALL_BUNDLE" || name == "DEFENDER_TOKEN"), "{seen:?}");
+    }
+}
+
+/// An embedded Defender takes its App ID under either name.
+#[test]
+fn an_app_id_has_two_names() {
+    let bundle = bundle();
+    for name in ["DEFENDER_APP_ID", "DEFENDER_ID"] {
+        let config = EmbeddedConfig::read(&with(&[("INSTALL_BUNDLE", &bundle), (name, "shop:1")], &[])).expect("good");
+        assert_eq!(config.console.app_id, "shop:1");
+    }
+}
