@@ -311,6 +311,7 @@ impl fmt::Debug for ToSidecar {
 }
 
 /// Sidecar to entrypoint.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and the large one is the usual one")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum FromSidecar {

@@ -57,25 +57,30 @@ impl Spool {
         let audit = draft.numbered(self.last + 1);
         self.last = audit.seq;
         self.hold(audit);
-        while self.bytes > self.capacity {
-            let Some(lost) = self.alerts.pop_front().or_else(|| self.rest.pop_front()) else { return };
-            self.bytes -= lost.bytes;
-            self.dropped += 1;
+        while self.bytes > self.capacity && (self.give_up_alert() || self.give_up_any()) {
             self.unreported += 1;
-            // A notice that is itself given up must not keep the next one from being made.
-            self.notice.take_if(|seq| *seq == lost.audit.seq);
         }
     }
 
-    /// Keeps an audit that has its number already, given by another process. False when there is no room: then nothing is
-    /// given up for it, since that process can wait.
-    pub fn insert(&mut self, audit: Audit) -> bool {
-        if self.bytes + encoded_size(&audit) > self.capacity {
-            return false;
+    /// Keeps an audit that has its number already, given by another process; one that came before is ignored. The bound is
+    /// the caller's affair, who may hold several spools to one.
+    pub fn insert(&mut self, audit: Audit) {
+        if audit.seq > self.last {
+            self.last = audit.seq;
+            self.hold(audit);
         }
-        self.last = audit.seq;
-        self.hold(audit);
-        true
+    }
+
+    /// Gives up the oldest alert; false when there is none.
+    pub fn give_up_alert(&mut self) -> bool {
+        let lost = self.alerts.pop_front();
+        self.give_up(lost)
+    }
+
+    /// Gives up the oldest audit that is no alert, or else the oldest alert; false when there is nothing.
+    pub fn give_up_any(&mut self) -> bool {
+        let lost = self.rest.pop_front().or_else(|| self.alerts.pop_front());
+        self.give_up(lost)
     }
 
     /// Puts a notice in when audits were given up since the last one; the next waits until this one is committed.
@@ -151,6 +156,15 @@ impl Spool {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    fn give_up(&mut self, lost: Option<Held>) -> bool {
+        let Some(lost) = lost else { return false };
+        self.bytes -= lost.bytes;
+        self.dropped += 1;
+        // A notice that is itself given up must not keep the next one from being made.
+        self.notice.take_if(|seq| *seq == lost.audit.seq);
+        true
     }
 
     fn hold(&mut self, audit: Audit) {

@@ -16,9 +16,11 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{address::Address, frame::LARGEST, message::FromConsole};
+use super::{
+    address::Address,
+    message::{FromConsole, LARGEST_MESSAGE, SUBPROTOCOL},
+};
 
-const SUBPROTOCOL: HeaderValue = HeaderValue::from_static("bartizan.v1");
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -136,8 +138,9 @@ async fn open(address: &Address, path: &str, tls: Arc<ClientConfig>) -> Result<C
         .map_err(|error| Broken::Refused(error.to_string()))?;
     let refused = |error: tungstenite::Error| Broken::Refused(error.to_string());
     let mut request = address.url(path).into_client_request().map_err(refused)?;
-    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
-    let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    let config =
+        WebSocketConfig::default().max_message_size(Some(LARGEST_MESSAGE)).max_frame_size(Some(LARGEST_MESSAGE));
     let (socket, _) = client_async_with_config(request, stream, Some(config)).await.map_err(|error| match error {
         // "Come later" says nothing about the certificate.
         tungstenite::Error::Http(response) if response.status().is_server_error() => {

@@ -86,15 +86,18 @@ fn drops_are_reported_once() {
     assert_eq!(drop_counts(&mut spool), [before - 3]);
 }
 
-/// Another process's audits are never given up for newer ones: it is told to wait.
+/// Audits of another process keep their numbers, and one that comes again is kept once.
 #[test]
-fn audits_of_others_wait_for_room() {
-    let mut spool = spool(2);
+fn audits_of_others_are_kept_once() {
+    let mut spool = spool(9);
 
-    let taken = (1..=3).map(|seq| spool.insert(draft(Effect::Alert, "a").numbered(seq))).collect::<Vec<_>>();
+    for seq in [3, 3, 1, 8] {
+        spool.insert(draft(Effect::Alert, "a").numbered(seq));
+    }
 
-    assert_eq!(taken, [true, true, false]);
-    assert_eq!(spool.last(), 2);
+    assert_eq!(numbers(&mut spool), [3, 8]);
+    assert_eq!((spool.give_up_alert(), spool.give_up_any(), spool.give_up_any()), (true, true, false));
+    assert_eq!((spool.dropped(), spool.bytes()), (2, 0));
 }
 
 /// A message never gets larger than a frame, whatever the audits carry, and nothing is held up for ever.
