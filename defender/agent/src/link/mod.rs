@@ -9,6 +9,7 @@ pub mod frame;
 pub mod identity;
 pub mod protected;
 pub mod relay;
+pub mod resolve;
 mod session;
 pub mod tls;
 

@@ -245,7 +245,9 @@ impl Attached {
         }
         let mut state = self.table.state();
         if let Some(source) = state.sources.get_mut(&self.source) {
-            audits.into_iter().for_each(|audit| source.spool.insert(audit));
+            for audit in audits {
+                source.spool.insert(audit);
+            }
         }
         state.make_room(&self.container);
         drop(state);
