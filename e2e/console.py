@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -59,7 +60,7 @@ class Console:
         """Send a signal and wait for the end."""
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(30)
+            self.process.communicate(timeout=30)
             self.process = None
 
     @property
@@ -76,8 +77,6 @@ class Console:
         self, method: str, path: str, *, auth: tuple[str, str] | None = (USER, PASSWORD), **options: Any
     ) -> httpx.Response:
         """Call the API; raise on an error status."""
-        import ssl
-
         context = ssl.create_default_context(cafile=str(self.ca_file))
         response = httpx.request(method, f"{self.url}/api/v1/{path}", auth=auth, verify=context, timeout=20, **options)
         if response.is_error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -55,7 +56,8 @@ class Task:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("ready")
         self._asked: list[str] = []
-        threading.Thread(target=self._note_names, args=(process.stdout,), daemon=True).start()
+        self._name_reader = threading.Thread(target=self._note_names, args=(process.stdout,), daemon=True)
+        self._name_reader.start()
         return process
 
     def _note_names(self, output: object) -> None:
@@ -96,7 +98,7 @@ class Task:
     def track(self, parcel: str) -> str:
         """Ask the shop for a parcel; through its hole, that is running a command."""
         response = httpx.get(f"http://{self.address}:{SHOP_PORT}/track", params={"parcel": parcel}, timeout=20)
-        return response.text.split("<pre>", 1)[1]
+        return html.unescape(response.text.split("<pre>", 1)[1].split("</pre>", 1)[0])
 
     def converse(self, port: int, text: str) -> str:
         """Send text to a port, return all that comes back."""
@@ -132,6 +134,9 @@ class Task:
         code = self._process.wait(60)
         for reader in self._readers:
             reader.join(5)
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
         return code
 
     def stop(self) -> int:
@@ -143,5 +148,10 @@ class Task:
         """End everything."""
         if self._process.poll() is None:
             self.stop()
+        else:
+            self.wait()
         self._names.kill()
         self._names.wait()
+        self._name_reader.join(5)
+        if self._names.stdout is not None:
+            self._names.stdout.close()

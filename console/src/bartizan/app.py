@@ -35,6 +35,7 @@ import uvloop
 
 from bartizan import pki
 from bartizan.api import ApiServices, create_api
+from bartizan.api.patience import patient_for
 from bartizan.channel.peer import identify_with
 from bartizan.channel.server import ChannelServer
 from bartizan.channel.session import Limits, Services
@@ -53,7 +54,6 @@ from bartizan.services.protect_task import Embedder, ProtectRequest, ProtectTask
 from bartizan.settings import Settings
 from bartizan.store import Database, SqlAccounts, SqlAudits, SqlBundles, SqlDefenders, SqlPolicies, SqlSettings
 
-_log = logging.getLogger(__name__)
 Announce = Callable[[str], None]
 
 
@@ -87,6 +87,8 @@ async def run_console(
     `announce` gets lines for people: the addresses and, until it is done, the one-time set-up command.
     Raises ConsoleError when it cannot start.
     """
+    for name in ("alembic", "uvicorn.error"):  # they tell what the Console tells better
+        logging.getLogger(name).setLevel(logging.WARNING)
     ending = stop or asyncio.Event()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -103,7 +105,7 @@ async def open_console(settings: Settings, *, embedder: Embedder) -> AsyncIterat
     with _data_directory(settings.data_directory) as directory:
         try:
             parts = _Parts(settings, directory, embedder)
-        except (pki.LooseModeError, ValueError) as error:
+        except (pki.LooseModeError, InvalidError, OSError, ValueError) as error:
             raise ConsoleError(str(error)) from None
         try:
             with _listener(settings.api_host, settings.api_port) as api:  # noqa: SIM117 - one line each
@@ -253,7 +255,7 @@ class _Parts:
         return uvicorn.Config(
             create_api(services),
             ssl_context_factory=lambda _config, _default: context,
-            http="h11",
+            http=patient_for(self._settings.request_seconds),
             ws="none",
             lifespan="off",
             log_config=None,

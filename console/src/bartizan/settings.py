@@ -6,6 +6,7 @@ This file alone reads the environment; what it finds is frozen, and checked befo
 
 import dataclasses
 import os
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -52,6 +53,7 @@ class Settings:
     certificate_hours: int = 24
     heartbeat_seconds: int = 30
     hello_seconds: float = 5.0
+    request_seconds: float = 15.0
 
     def __post_init__(self) -> None:
         """Check what the types cannot."""
@@ -82,7 +84,8 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     | `BARTIZAN_API_ADDRESS`, `BARTIZAN_CHANNEL_ADDRESS` | `[host]:port` to listen on, default `:8083` and `:8084` |
     | `BARTIZAN_NAMES` | more names for the certificate, separated by commas |
     | `BARTIZAN_DEFENDER_IMAGE` | the sidecar's image |
-    | `BARTIZAN_DEFENDER`, `BARTIZAN_DEFENDER_ARM64` | the Defender's binaries |
+    | `BARTIZAN_DEFENDER` | the Defender's binary for this machine's architecture |
+    | `BARTIZAN_DEFENDER_AMD64`, `BARTIZAN_DEFENDER_ARM64` | the Defender's binaries by architecture |
     | `BARTIZAN_SECCOMP_PROFILE` | the seccomp profile of `run-task` |
     | `BARTIZAN_AUDIT_DAYS`, `BARTIZAN_AUDIT_LIMIT` | how long, and how many audits are kept |
 
@@ -100,7 +103,8 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     if image := environment.get("BARTIZAN_DEFENDER_IMAGE"):
         found["defender_image"] = image
     for variable, name in (
-        ("BARTIZAN_DEFENDER", "defender_amd64"),
+        ("BARTIZAN_DEFENDER", "defender_arm64" if platform.machine() == "aarch64" else "defender_amd64"),
+        ("BARTIZAN_DEFENDER_AMD64", "defender_amd64"),
         ("BARTIZAN_DEFENDER_ARM64", "defender_arm64"),
         ("BARTIZAN_SECCOMP_PROFILE", "seccomp_profile"),
     ):

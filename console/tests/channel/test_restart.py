@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.channel.running import DEADLINE, ConsoleUnderTest, DefenderEnd, running_console
@@ -140,6 +141,27 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
         pass
     (tmp_path / "data/ca-key.pem").chmod(0o644)
     with pytest.raises(ConsoleError, match="chmod 600"), running_console(tmp_path / "data"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"names": ("a b",)}, "a b"),
+        ({"api_host": "192.0.2.77"}, "192.0.2.77"),
+        ({"api_host": "nowhere.invalid"}, "nowhere"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_told(tmp_path: Path, given: dict[str, Any], named: str) -> None:
+    """A setting that cannot be used ends the start with one sentence that names it."""
+    with pytest.raises(ConsoleError, match=named), running_console(tmp_path / "data", **given):
+        pass
+
+
+def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file in the place of the directory is named."""
+    (tmp_path / "data").write_text("")
+    with pytest.raises(ConsoleError, match="data directory"), running_console(tmp_path / "data"):
         pass
 
 

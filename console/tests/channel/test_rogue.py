@@ -255,7 +255,7 @@ tagged = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     frames=st.lists(
         tagged.map(json.dumps) | json_values.map(json.dumps) | st.text(max_size=200), min_size=1, max_size=4

@@ -246,3 +246,14 @@ def test_identity_in_audits_is_that_of_the_session(console: ConsoleUnderTest, de
     assert console.audits(appID="victim:1") == []
     found = console.audits(appID="honest:1")[0]
     assert (found["containerName"], found["imageName"], found["defenderID"]) == ("web", "shop:1", end.instance)
+
+
+def test_a_sidecar_may_speak_of_itself(console: ConsoleUnderTest, defender: Maker) -> None:
+    """Its own notices have no container; another source without container is refused."""
+    end = defender(app_id="itself:1")
+    end.connect()
+    end.send(end.audits(1, container=None))
+    assert end.receive()["type"] == "ack"
+    assert "containerName" not in console.audits(appID="itself:1")[0]
+    end.send(end.audits(1, source=secrets.token_hex(16), container=None))
+    assert last_words(end)["code"] == "badMessage"

@@ -81,6 +81,15 @@ def test_the_server_certificate_has_the_names_and_is_kept(tmp_path: Path) -> Non
     assert authority.server_certificate(["other.test"], now=near).read_bytes() != second
 
 
+@pytest.mark.parametrize("content", [b"", b"garbage"])
+def test_a_damaged_server_certificate_is_replaced(tmp_path: Path, content: bytes) -> None:
+    """It can be made anew at any time, so a damaged one keeps nobody from starting."""
+    authority = pki.Authority(tmp_path)
+    pki.write_atomically(tmp_path / "server.pem", content)
+    pem = authority.server_certificate(["localhost"], now=NOW).read_bytes()
+    assert x509.load_pem_x509_certificate(pem)
+
+
 def test_an_identity_is_read_from_client_certificates_alone(tmp_path: Path) -> None:
     """What was issued to a Defender reads back; a server's or the authority's certificate is refused."""
     authority = pki.Authority(tmp_path)

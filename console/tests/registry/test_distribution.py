@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import http.server
 import ipaddress
@@ -11,20 +11,24 @@ import re
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import httpx
 import pytest
-from bartizan.registry import File, ImageConfig, ImageError, open_image, unpack_layer, write_image
-from bartizan.registry.distribution import Access
-from bartizan.registry.reference import parse_reference
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bartizan.registry import File, ImageConfig, ImageError, open_image, unpack_layer, write_image
+from bartizan.registry.distribution import Access
+from bartizan.registry.reference import parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 LOGIN = ("tester", "tr0ub4dor")
 # The bcrypt form of LOGIN's password; docker-registry takes no other.
@@ -44,10 +48,10 @@ class Registry:
 
 
 def certificate(directory: Path) -> Path:
-    """A self-signed certificate for loopback, its key in the same file."""
+    """Make a self-signed certificate for loopback, its key in the same file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")])
     made = (
         x509.CertificateBuilder()
@@ -55,8 +59,8 @@ def certificate(directory: Path) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
@@ -84,7 +88,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     }
     (home / "config.yml").write_text(json.dumps(config))
     with subprocess.Popen(
-        ["docker-registry", "serve", str(home / "config.yml")], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        ["docker-registry", "serve", str(home / "config.yml")],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
     ) as process:
         assert process.stderr is not None
         found = next(filter(None, (re.search(r"listening on (127\.0\.0\.1:\d+)", line) for line in process.stderr)))
@@ -181,11 +188,13 @@ class Liar:
         self.host = f"127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever)
 
-    def __enter__(self) -> Liar:
+    def __enter__(self) -> Self:
+        """Begin to answer."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Stop answering."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -5,14 +5,20 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from bartizan.registry import File, ImageConfig, ImageError, Link, defender_image, open_image, unpack_layer, write_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-WORDS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8), max_size=3).map(tuple)
+from bartizan.registry import File, ImageConfig, ImageError, Link, defender_image, open_image, unpack_layer, write_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORDS = st.lists(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8), max_size=3
+).map(tuple)
 CONFIG = ImageConfig(
     entrypoint=("/a",), cmd=("b",), env=("C=d",), user="e", working_dir="/f", volumes=("/g",), stop_signal="SIGINT"
 )
@@ -92,7 +98,11 @@ def test_the_defender_image_is_binary_volume_and_entrypoint(tmp_path: Path) -> N
     (tmp_path / "ca.pem").write_text("CA")
     out = tmp_path / "d.tar.gz"
     defender_image(
-        out, binary=tmp_path / "binary", architecture="amd64", reference="bartizan/defender:1", ca_bundle=tmp_path / "ca.pem"
+        out,
+        binary=tmp_path / "binary",
+        architecture="amd64",
+        reference="bartizan/defender:1",
+        ca_bundle=tmp_path / "ca.pem",
     )
 
     image = open_image(f"archive:{out}")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from bartizan.registry import File, ImageConfig, Link, write_image
 from bartizan.runtask import Event, TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 SECCOMP_PROFILE = Path(os.environ.get("BARTIZAN_SECCOMP_PROFILE", "/usr/share/containers/seccomp.json"))
 DEADLINE = 20.0
@@ -18,8 +21,8 @@ _APPLETS = ("sh", "cat", "grep", "id", "ip", "kill", "ls", "mount", "nc", "sleep
 
 
 def container(name: str, script: str, **fields: Any) -> dict[str, Any]:
-    """A container definition that runs a shell script in the busybox image."""
-    return {"name": name, "image": "busybox", "entryPoint": ["/bin/sh", "-c", script], **fields}
+    """Return a container definition that runs a shell script in the busybox image, both streams in one order."""
+    return {"name": name, "image": "busybox", "entryPoint": ["/bin/sh", "-c", f"exec 2>&1; {script}"], **fields}
 
 
 class Bench:
@@ -33,7 +36,7 @@ class Bench:
         self._changed = asyncio.Condition()
 
     def task(self, *containers: dict[str, Any], volumes: list[dict[str, Any]] | None = None, **options: Any) -> TaskRun:
-        """A task that is not entered yet."""
+        """Return a task that is not entered yet."""
         definition = {"family": "test", "containerDefinitions": list(containers), "volumes": volumes or []}
         defaults: dict[str, Any] = {"network": "none", "health_scale": 0.01, "seccomp_profile": SECCOMP_PROFILE}
         return TaskRun(
@@ -69,7 +72,7 @@ class Bench:
             await self._changed.wait_for(lambda: (name, text) in self.lines)
 
     def written(self, name: str) -> list[str]:
-        """What a container has written."""
+        """Return what a container has written."""
         return [line for writer, line in self.lines if writer == name]
 
     def happened(self) -> list[tuple[str, str]]:
@@ -88,7 +91,7 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An OCI layout with busybox, two accounts and a volume with content at /data."""
+    """Write an OCI layout with busybox, two accounts and a volume with content at /data."""
     out = tmp_path_factory.mktemp("image") / "busybox"
     files = [
         File("/bin/busybox", 0o755, Path("/bin/busybox")),
@@ -110,5 +113,5 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bench(image: Path, cache: Path) -> Bench:
-    """A bench for one test."""
+    """Give a bench for one test."""
     return Bench(image, cache)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -12,10 +13,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from tests.runtask.conftest import SECCOMP_PROFILE, Bench, container
+
 from bartizan.registry import File, ImageConfig, write_image
 from bartizan.runtask import TaskError
-
-from tests.runtask.conftest import SECCOMP_PROFILE, Bench, container
 
 DOCKERS_CAPABILITIES = "00000000a80425fb"
 
@@ -86,7 +87,7 @@ def test_containers_have_dockers_capabilities(bench: Bench) -> None:
 
 def test_the_seccomp_profile_is_active(bench: Bench, tmp_path: Path) -> None:
     """A new user namespace, which the kernel would grant to anyone, is refused when the profile does not allow it."""
-    profile = json.loads(SECCOMP_PROFILE.read_bytes())
+    profile = json.loads(SECCOMP_PROFILE.read_bytes()) | {"defaultErrnoRet": errno.EPERM}
     for rule in profile["syscalls"]:
         if not rule.get("includes"):
             rule["names"] = [name for name in rule["names"] if name != "unshare"]
@@ -121,9 +122,12 @@ def test_one_container_does_not_see_anothers_root(bench: Bench) -> None:
     """Containers of the same image write into roots of their own."""
     after = [{"containerName": "first", "condition": "SUCCESS"}]
 
-    assert bench.run(
-        container("first", "touch /mine", essential=False), container("second", "test ! -e /mine", dependsOn=after)
-    ) == 0
+    assert (
+        bench.run(
+            container("first", "touch /mine", essential=False), container("second", "test ! -e /mine", dependsOn=after)
+        )
+        == 0
+    )
 
 
 def test_volumes_from_shares_the_image_volume_read_only(bench: Bench) -> None:
@@ -290,7 +294,7 @@ def test_a_scratch_image_runs(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_a_task(bench: Bench) -> None:
-    """After a task no mount, namespace, interface, cgroup, process or file of it is there, although it was cut short."""
+    """After a task no mount, namespace, interface, cgroup, process or file is there, although it was cut short."""
 
     async def work() -> tuple[str, int]:
         async with bench.task(container("a", "sleep 600"), network="task") as task:
@@ -339,7 +343,7 @@ def test_what_a_dead_runner_left_is_removed_by_the_next(bench: Bench) -> None:
 
 
 def leftovers(identity: str, cache: Path) -> list[str]:
-    """What is still there of a run."""
+    """Return what is still there of a run."""
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if identity in line]
     cgroups = [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if identity in folder]
     links = [str(path) for path in Path("/sys/class/net").glob(f"btz{identity}")]

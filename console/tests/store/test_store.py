@@ -147,3 +147,22 @@ def test_history_settings_bundles_and_defenders_are_kept(tmp_path: Path) -> None
     second.close()
     with sqlite3.connect(tmp_path / "bartizan.db") as plain:
         assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    """What is not ours is named and left alone."""
+    path = tmp_path / "bartizan.db"
+    path.write_bytes(b"this is no database, but somebody's file" * 100)
+    with pytest.raises(ValueError, match="cannot be used as a database"):
+        Database(path)
+    assert path.read_bytes().startswith(b"this is no database")
+
+
+def test_a_newer_database_is_not_touched(tmp_path: Path) -> None:
+    """After a step back to an older Bartizan nothing is written in a schema that it does not know."""
+    path = tmp_path / "bartizan.db"
+    Database(path).close()
+    with sqlite3.connect(path) as plain:
+        plain.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(ValueError, match="newer Bartizan"):
+        Database(path)

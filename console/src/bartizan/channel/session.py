@@ -222,7 +222,9 @@ class Session:
         return True
 
     async def _ingest(self, message: ChannelAudits) -> None:
-        if message.container not in self._images:
+        # A sidecar has no container of the list to name when it speaks of itself.
+        own = message.container is None and message.source == self._identity.instance
+        if message.container not in self._images and not own:
             raise EndError(ErrorCode.BAD_MESSAGE, "the audits are of a container that the hello did not name")
         if not message.audits:
             return
@@ -256,7 +258,7 @@ class Session:
             instance=hello.instance,
             task=hello.task,
             container=message.container,
-            image=self._images[message.container],
+            image=self._images.get(message.container),
             version=hello.version,
         )
         return [

@@ -56,7 +56,10 @@ class Authority:
             self._create()
             key = read_private(directory / "ca-key.pem") or b""
         self._key = _load_key(key, directory / "ca-key.pem")
-        self._certificate = x509.load_pem_x509_certificate(self.ca_path.read_bytes())
+        try:
+            self._certificate = x509.load_pem_x509_certificate(self.ca_path.read_bytes())
+        except ValueError:
+            raise ValueError(f"`{self.ca_path}` is damaged: it holds no certificate") from None
         if self._certificate.public_key() != self._key.public_key():
             raise ValueError(f"`{self.ca_path}` and `{directory / 'ca-key.pem'}` do not belong together")
 
@@ -148,12 +151,13 @@ class Authority:
         return _key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM) + self.ca_pem.encode()
 
     def _still_good(self, pem: bytes, names: Sequence[str], now: dt.datetime) -> bool:
-        certificate = x509.load_pem_x509_certificate(pem)
         try:
+            certificate = x509.load_pem_x509_certificate(pem)
             certificate.verify_directly_issued_by(self._certificate)
-        except (InvalidSignature, ValueError, TypeError):
+            present = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            _load_key(pem, self._directory / "server.pem")
+        except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
             return False
-        present = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         fresh = certificate.not_valid_after_utc - now > _RENEW_SERVER_BEFORE
         return fresh and list(present) == [_general_name(name) for name in names]
 

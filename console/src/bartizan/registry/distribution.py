@@ -135,6 +135,8 @@ class _Session:
                 client.get(url.join("/v2/")).close()
             except httpx.HTTPError as cause:
                 failure = failure or cause
+                if _is_distrust(cause):
+                    break  # a false certificate is an attack or a mistake, never a reason to go on without TLS
                 continue
             self._base = url
             return url
@@ -216,6 +218,14 @@ def _basic(login: tuple[str, str]) -> str:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
+
+
+def _is_distrust(cause: BaseException | None) -> bool:
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -14,8 +14,9 @@ from bartizan.registry.image import Image, Layer, checked_digest, diff_ids, pars
 from bartizan.registry.layers import open_compressed
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer as Buffer
     from pathlib import Path
+
+    from _typeshed import WriteableBuffer as Buffer
 
 LARGEST_DOCUMENT = 8 << 20
 """The most bytes that a manifest, index or configuration may have."""

@@ -14,12 +14,12 @@ from sqlite3 import Connection as SqliteConnection
 import sqlalchemy
 from sqlalchemy import event
 
-_CACHE_KIB = 64 * 1024
+_CACHE_KIB = 32 * 1024
 NEWEST_SCHEMA = "0001"
 
 
 class Database:
-    """One database file, brought to the newest schema when it is opened."""
+    """One database file, brought to the newest schema when it is opened. Raises ValueError when that cannot be."""
 
     def __init__(self, path: Path) -> None:
         # SQLite gives its other files the mode of this one.
@@ -28,7 +28,10 @@ class Database:
         event.listen(self.engine, "connect", _prepare)
         event.listen(self.engine, "begin", _begin)
         self._writing = threading.Lock()
-        self._migrate()
+        try:
+            self._migrate()
+        except sqlalchemy.exc.DatabaseError as error:
+            raise ValueError(f"`{path}` cannot be used as a database: {error.orig}") from None
 
     @contextmanager
     def read(self) -> Iterator[sqlalchemy.Connection]:
@@ -57,8 +60,13 @@ class Database:
         with self.read() as connection:
             known = sqlalchemy.inspect(connection).has_table("alembic_version")
             query = "SELECT version_num FROM alembic_version"
-            if known and connection.exec_driver_sql(query).scalar() == NEWEST_SCHEMA:
-                return
+            present = connection.exec_driver_sql(query).scalar() if known else None
+        if present == NEWEST_SCHEMA:
+            return
+        if present is not None and present > NEWEST_SCHEMA:
+            raise ValueError(
+                f"the database was written by a newer Bartizan (schema {present}), this one reads {NEWEST_SCHEMA}"
+            )
         # Half a second of imports that only a first start, or the first one of a new version, has to pay.
         from alembic import command  # noqa: PLC0415
         from alembic.config import Config  # noqa: PLC0415

@@ -22,7 +22,7 @@ def test_arguments_win_over_the_environment() -> None:
         "BARTIZAN_API_ADDRESS": "127.0.0.1:1",
         "BARTIZAN_CHANNEL_ADDRESS": "[::1]:2",
         "BARTIZAN_NAMES": "a.test, b.test,",
-        "BARTIZAN_DEFENDER": "/defender",
+        "BARTIZAN_DEFENDER_AMD64": "/defender",
         "BARTIZAN_AUDIT_DAYS": "7",
     }
     found = read_settings(environment, api_port=5, data_directory=None)
