@@ -19,11 +19,10 @@ use defender_agent::{
         message::{FromSidecar, PROTOCOL, ToSidecar, WorkloadPolicy},
         protected::{Batch, Protected},
         relay::{self as client, Attachment},
-        spool,
     },
     sidecar::{relay as server, table::Table, token::Tokens},
 };
-use defender_core::{Audit, AuditDraft, DefenderEvent, DefenderPolicy, Notice};
+use defender_core::{Audit, AuditDraft, DefenderPolicy, Event, Notice};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{UnixListener, UnixStream},
@@ -123,7 +122,7 @@ fn policy() -> DefenderPolicy {
 }
 
 fn draft(detail: &str) -> AuditDraft {
-    spool::notice(1, DefenderEvent { notice: Notice::NotEnforcing, detail: detail.into(), count: 0 })
+    AuditDraft::notice(1, Notice::NotEnforcing, detail, 0)
 }
 
 fn audit(seq: u64, detail: &str) -> Audit {
@@ -172,16 +171,50 @@ async fn one_attachment_for_each_container() {
     .await;
 }
 
-/// An attached container cannot take over the audits of another by naming its instance.
+/// A container cannot report under the name of another's Defender, or of any in the world, by naming its instance: the
+/// Console would close the channel of the whole task for it.
 #[tokio::test]
-async fn an_instance_belongs_to_its_container() {
+async fn a_stolen_instance_gives_no_others_source() {
     let sidecar = Sidecar::start();
     let instance = identity::instance().expect("random");
     let mut web = sidecar.connect().await;
     exchange(&mut web, &hello("web", &sidecar.tokens.of("web"), &instance)).await;
     let mut cart = sidecar.connect().await;
-    let answer = exchange(&mut cart, &hello("cart", &sidecar.tokens.of("cart"), &instance)).await;
-    assert!(matches!(answer, FromSidecar::Refused { .. }), "{answer:?}");
+    exchange(&mut cart, &hello("cart", &sidecar.tokens.of("cart"), &instance)).await;
+    for stream in [&mut web, &mut cart] {
+        frame::write(stream, &ToSidecar::Audits { audits: vec![audit(1, "x")] }).await.expect("written");
+        while answer(stream).await != (FromSidecar::Ack { received: 1, committed: 0 }) {}
+    }
+    let batches = sidecar.batches();
+    let of = |name: &str| batches.iter().find(|batch| batch.container.as_deref() == Some(name)).expect("a batch");
+    assert_ne!(of("web").source, of("cart").source);
+    assert!(batches.iter().all(|batch| batch.source != instance && batch.audits.len() == 1));
+}
+
+/// While the Console is away a container that floods loses its own oldest alerts, never another's; it is not made to wait,
+/// and how much was lost is reported.
+#[tokio::test]
+async fn a_flood_costs_only_the_one_who_floods() {
+    let sidecar = Sidecar::start();
+    let (mut web, _) = sidecar.attach("web", &sidecar.tokens.of("web")).await;
+    let (mut cart, _) = sidecar.attach("cart", &sidecar.tokens.of("cart")).await;
+    frame::write(&mut cart, &ToSidecar::Audits { audits: vec![audit(1, "precious")] }).await.expect("written");
+    while answer(&mut cart).await != (FromSidecar::Ack { received: 1, committed: 0 }) {}
+    for first in (1..=1000).step_by(10) {
+        let audits = (first..first + 10).map(|seq| audit(seq, &"x".repeat(10_000))).collect();
+        frame::write(&mut web, &ToSidecar::Audits { audits }).await.expect("written");
+    }
+    while answer(&mut web).await != (FromSidecar::Ack { received: 1000, committed: 0 }) {}
+
+    let batches = std::iter::from_fn(|| sidecar.table.next_batch(500)).collect::<Vec<_>>();
+    let of = |name| batches.iter().filter(move |batch| batch.container.as_deref() == Some(name));
+    let audits = |name| of(name).flat_map(|batch| &batch.audits).collect::<Vec<_>>();
+    let lost = audits("web").iter().find_map(|audit| match &audit.event {
+        Event::Defender(event) if event.notice == Notice::AuditsDropped => Some(event.count),
+        _ => None,
+    });
+    assert_eq!(audits("cart").len(), 1);
+    assert_eq!(audits("web").len() as u64 - 1 + lost.expect("a notice"), 1000);
 }
 
 /// However many connections say nothing, an honest one gets through, and the oldest silent ones are closed.
@@ -223,7 +256,7 @@ async fn an_oversized_frame_ends_its_connection() {
 async fn audits_that_the_console_would_refuse_go_no_further() {
     let sidecar = Sidecar::start();
     for bad in
-        [audit(0, "x"), audit(u64::MAX, "x"), Audit { time: u64::MAX, ..audit(1, "x") }, audit(1, &"x".repeat(70_000))]
+        [audit(0, "x"), audit(u64::MAX, "x"), Audit { time: u64::MAX, ..audit(1, "x") }, audit(1, &"x".repeat(300_000))]
     {
         let (mut web, _) = loop {
             let (stream, answer) = sidecar.attach("web", &sidecar.tokens.of("web")).await;
@@ -264,7 +297,8 @@ async fn audits_survive_a_disconnect_and_arrive_once() {
         .await
         .expect("a status");
     let first = sidecar.batches();
-    assert_eq!((first[0].source.as_str(), first[0].container.as_deref()), (desk.instance(), Some("web")));
+    let source = sidecar.tokens.source("web", desk.instance());
+    assert_eq!((first[0].source.as_str(), first[0].container.as_deref()), (source.as_str(), Some("web")));
 
     let mut changes = sidecar.table.changes();
     wire.cut();
@@ -278,7 +312,7 @@ async fn audits_survive_a_disconnect_and_arrive_once() {
     sidecar.table.rewind();
     let numbers: Vec<u64> = sidecar.batches().iter().flat_map(|batch| &batch.audits).map(|audit| audit.seq).collect();
     assert_eq!(numbers, [1, 2, 3]);
-    sidecar.table.committed(desk.instance(), 3);
+    sidecar.table.committed(&source, 3);
     assert!(sidecar.table.flushed());
     tokio::task::spawn_blocking(|| link.stop()).await.expect("stopped");
 }

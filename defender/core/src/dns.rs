@@ -24,7 +24,7 @@ const NXDOMAIN: u8 = 3;
 pub struct Question {
     /// The query's id.
     pub id: u16,
-    /// The name, lower-case, without trailing dot; odd bytes as in zone files (`\.`, `\007`; RFC 4343, section 2.1).
+    /// The name, lower-case, without trailing dot; odd bytes as `\046` (RFC 4343, section 2.1).
     pub name: String,
     /// The record type as text: `A`, `AAAA`, or `TYPE65` where there is no common name (RFC 3597).
     pub record_type: String,
@@ -160,11 +160,11 @@ fn plain_name(message: &[u8]) -> Option<(String, usize)> {
     }
 }
 
-/// A dot inside a label must not look like one between labels, or `evil.test` could hide from its rule.
+/// A dot inside a label must not look like one between labels, so it is written by its number: `*.shop.test` on an allow
+/// list does not mean the label `x.shop` under `test`.
 fn push_byte(name: &mut String, byte: u8) {
     match byte {
-        b'.' | b'\\' => name.extend(['\\', byte.into()]),
-        0x21..=0x7e => name.push(byte.to_ascii_lowercase().into()),
+        0x21..=0x7e if !matches!(byte, b'.' | b'\\') => name.push(byte.to_ascii_lowercase().into()),
         _ => name.extend(['\\', digit(byte / 100), digit(byte / 10 % 10), digit(byte % 10)]),
     }
 }

@@ -3,6 +3,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds;
+
 /// One thing that the workload is about to do, or that the Defender itself has to report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
@@ -94,6 +96,7 @@ pub struct DefenderEvent {
     /// One sentence for people.
     pub detail: String,
     /// How many times, or how many things, where that means something.
+    #[serde(deserialize_with = "bounds::count")]
     pub count: u64,
 }
 

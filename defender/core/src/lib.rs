@@ -6,15 +6,26 @@
 
 mod address;
 mod audit;
+mod backoff;
+mod bounds;
 mod decide;
 pub mod dns;
 mod event;
 mod glob;
+pub mod message;
 mod policy;
+mod scrub;
+mod session;
+mod spool;
 
 pub use audit::{Audit, AuditDraft, Reason};
+pub use backoff::Backoff;
+pub use bounds::is_hex;
 pub use decide::{Decision, Violation, decide};
 pub use event::{ConnectionEvent, DefenderEvent, Event, LookupEvent, Notice, ProcessEvent, Protocol};
 pub use policy::{
     CompiledPolicy, DefenderPolicy, DnsPolicy, Effect, NetworkPolicy, PolicyError, PortRange, ProcessPolicy,
 };
+pub use scrub::scrub;
+pub use session::Session;
+pub use spool::{Spool, encoded_size};

@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::address::AddressBlock;
+use crate::{address::AddressBlock, bounds};
 
 /// What happens to a violation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,7 @@ pub struct DefenderPolicy {
     /// The Console's policy revision, monotone.
     pub revision: u64,
     /// Name of the rule that applies; none means that nothing is judged.
+    #[serde(deserialize_with = "bounds::nullable")]
     pub rule: Option<String>,
     /// Program starts.
     pub processes: ProcessPolicy,

@@ -19,12 +19,8 @@ impl Background {
     /// The system's answer when there is no thread or no poller to be had.
     pub fn start<F: Future<Output = ()>>(link: impl FnOnce(Stop) -> F + Send + 'static) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
-        let runtime = runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
-        let thread = thread::Builder::new().name("link".into()).spawn(move || {
-            runtime.block_on(link(stopped));
-            // A name that is still being looked up must not hold up the end.
-            runtime.shutdown_background();
-        })?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = thread::Builder::new().name("link".into()).spawn(move || runtime.block_on(link(stopped)))?;
         Ok(Self { stop, thread })
     }
 

@@ -4,12 +4,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use defender_core::Backoff;
 use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     background::{Stop, stopped},
-    backoff::{self, Backoff},
     desk,
     dial::{Broken, Connection, Incoming},
     identity::{self, IdentityError, Key},
@@ -83,7 +83,7 @@ impl Certificate {
 
 /// Half a life, ±10 %: Defenders that started together do not all renew together.
 fn half(life: Duration) -> Duration {
-    life.mul_f64(0.45 + backoff::random() / 10.0)
+    life.mul_f64(0.45 + identity::random() / 10.0)
 }
 
 /// Why a connection ended.
@@ -151,6 +151,7 @@ pub async fn run(speaker: Speaker, mut stop: Stop) {
     let mut backoff = Backoff::default();
     loop {
         let mut worked = false;
+        let began = Instant::now();
         let end = tokio::select! {
             biased;
             end = link.connect(&mut worked, stop.clone()) => end,
@@ -160,11 +161,10 @@ pub async fn run(speaker: Speaker, mut stop: Stop) {
         if matches!(end, End::Stopped) {
             return;
         }
-        if worked {
-            backoff.worked();
-        }
         link.note(&end, worked);
-        let delay = backoff.next(backoff::random()).max(end.retry_after());
+        let random = identity::random();
+        let delay = if worked { backoff.broken(began.elapsed(), random) } else { backoff.failed(random) };
+        let delay = delay.max(end.retry_after());
         tokio::select! {
             () = sleep(delay) => {}
             () = stopped(&mut stop) => return,
@@ -225,7 +225,7 @@ impl Link {
         connection.send(&request).await?;
         let answer = timeout(ANSWER_TIMEOUT, answer(&mut connection)).await;
         match answer.map_err(|_| Broken::Lost("the console did not answer the enrolment".into()))?? {
-            FromConsole::Enrolled { certificate, not_after } => Ok(Certificate::new(&certificate, not_after)?),
+            FromConsole::Enrolled { certificate, not_after, .. } => Ok(Certificate::new(&certificate, not_after)?),
             FromConsole::Error { code, message, retry_after_seconds } => {
                 Err(refusal(code, message, retry_after_seconds))
             }

@@ -4,14 +4,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use defender_core::{AuditDraft, CompiledPolicy, DefenderEvent, DefenderPolicy, Event, Notice, PolicyError};
+use defender_core::{AuditDraft, CompiledPolicy, DefenderPolicy, Event, Notice, PolicyError, Spool, scrub};
 use tokio::sync::Notify;
 
-use super::{
-    message::WorkloadStatus,
-    scrub,
-    spool::{self, Spool},
-};
+use super::message::WorkloadStatus;
 use crate::enforcement::{AuditSink, PolicyHandle, TierReport};
 
 /// Bytes of audits kept while nobody takes them.
@@ -110,7 +106,7 @@ impl Desk {
 
     /// Keeps a notice of the Defender about itself.
     pub fn notice(&self, notice: Notice, detail: &str) {
-        self.submit(spool::notice(now(), DefenderEvent { notice, detail: detail.into(), count: 0 }));
+        self.submit(AuditDraft::notice(now(), notice, detail, 0));
     }
 
     /// Resolves when something may have to be sent. Of one waiter, which sends all that there is.
@@ -124,7 +120,9 @@ impl Desk {
 
     /// The next audits to send.
     pub fn next_batch(&self, most: usize) -> Vec<defender_core::Audit> {
-        self.state().spool.next_batch(most)
+        let mut state = self.state();
+        state.spool.report_drops(now());
+        state.spool.next_batch(most)
     }
 
     /// The connection was lost.
@@ -159,7 +157,7 @@ impl Desk {
 impl AuditSink for Desk {
     fn submit(&self, mut draft: AuditDraft) {
         if let Event::Process(process) = &mut draft.event {
-            process.arguments = scrub::arguments(std::mem::take(&mut process.arguments));
+            process.arguments = scrub(&process.arguments);
         }
         self.state().spool.push(draft);
         self.due.notify_one();

@@ -1,5 +1,5 @@
 //! One WebSocket connection to the Console: dial, TLS 1.3, upgrade; then whole messages.
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use rustls::ClientConfig;
@@ -16,10 +16,14 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{address::Address, frame::LARGEST, message::FromConsole};
+use super::{
+    address::Address,
+    message::{FromConsole, LARGEST_MESSAGE, SUBPROTOCOL},
+    resolve::Resolver,
+};
 
-const SUBPROTOCOL: HeaderValue = HeaderValue::from_static("bartizan.v1");
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(3);
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no connection, or none any more.
@@ -124,10 +128,21 @@ impl Connection {
     }
 }
 
+/// Tries the addresses of the host one after the other, each for a share of the time.
+async fn connect(address: &Address) -> io::Result<TcpStream> {
+    let mut failure = io::ErrorKind::AddrNotAvailable.into();
+    for ip in Resolver::of_system().addresses(&address.host()).await? {
+        match timeout(ADDRESS_TIMEOUT, TcpStream::connect((ip, address.port))).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = io::Error::new(io::ErrorKind::TimedOut, format!("{ip} does not answer")),
+        }
+    }
+    Err(failure)
+}
+
 async fn open(address: &Address, path: &str, tls: Arc<ClientConfig>) -> Result<Connection, Broken> {
-    let tcp = TcpStream::connect((address.host(), address.port))
-        .await
-        .map_err(|error| Broken::Unreachable(error.to_string()))?;
+    let tcp = connect(address).await.map_err(|error| Broken::Unreachable(error.to_string()))?;
     // Without it small messages would wait for each other's acknowledgement.
     tcp.set_nodelay(true).map_err(|error| Broken::Unreachable(error.to_string()))?;
     let stream = TlsConnector::from(tls)
@@ -136,8 +151,9 @@ async fn open(address: &Address, path: &str, tls: Arc<ClientConfig>) -> Result<C
         .map_err(|error| Broken::Refused(error.to_string()))?;
     let refused = |error: tungstenite::Error| Broken::Refused(error.to_string());
     let mut request = address.url(path).into_client_request().map_err(refused)?;
-    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
-    let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    let config =
+        WebSocketConfig::default().max_message_size(Some(LARGEST_MESSAGE)).max_frame_size(Some(LARGEST_MESSAGE));
     let (socket, _) = client_async_with_config(request, stream, Some(config)).await.map_err(|error| match error {
         // "Come later" says nothing about the certificate.
         tungstenite::Error::Http(response) if response.status().is_server_error() => {

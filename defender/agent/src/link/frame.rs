@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Largest frame, of the relay as of the channel.
-pub const LARGEST: usize = 1 << 20;
+pub const LARGEST: usize = defender_core::message::LARGEST_MESSAGE;
 
 /// Reads one message; none when the other side has closed between two frames.
 ///
@@ -13,6 +13,17 @@ pub const LARGEST: usize = 1 << 20;
 /// `InvalidData` for a frame that is too large or does not fit the contract, else the system's answer. The length is checked
 /// before anything is allocated for it.
 pub async fn read<M: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<M>> {
+    read_at_most(stream, LARGEST).await
+}
+
+/// Reads one message of at most `most` bytes; otherwise as [`read`].
+///
+/// # Errors
+/// Those of [`read`].
+pub async fn read_at_most<M: DeserializeOwned>(
+    stream: &mut (impl AsyncRead + Unpin),
+    most: usize,
+) -> io::Result<Option<M>> {
     let mut length = [0; 4];
     match stream.read_exact(&mut length[..1]).await {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -20,8 +31,8 @@ pub async fn read<M: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) ->
     };
     stream.read_exact(&mut length[1..]).await?;
     let length = u32::from_be_bytes(length) as usize;
-    if length > LARGEST {
-        return Err(invalid("the frame is larger than 1 MiB"));
+    if length > most {
+        return Err(invalid("the frame is too large"));
     }
     let mut body = Vec::new();
     stream.take(length as u64).read_to_end(&mut body).await?;

@@ -30,6 +30,16 @@ pub fn instance() -> Result<String, IdentityError> {
     Ok(hex(&bytes))
 }
 
+/// A uniform random number in 0.0 to 1.0; one half where the kernel gives none.
+#[must_use]
+pub fn random() -> f64 {
+    let mut bytes = [0; 4];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}
+
 /// A private key that never leaves this process's memory.
 pub struct Key(KeyPair);
 

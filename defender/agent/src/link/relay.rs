@@ -7,22 +7,20 @@ use std::{
     time::Duration,
 };
 
+use defender_core::{Backoff, message::MOST_AUDITS};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::UnixStream,
-    time::{sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use super::{
     background::{Stop, stopped},
-    backoff::{self, Backoff},
     desk::Desk,
-    frame,
+    frame, identity,
     message::{FromSidecar, PROTOCOL, ToSidecar, WorkloadStatus},
 };
 
-const MOST_AUDITS: usize = 500;
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The sidecar is on this very host: it is asked again soon.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
@@ -46,8 +44,9 @@ pub async fn run(socket: PathBuf, attachment: Attachment, desk: Arc<Desk>, mut s
     let mut backoff = Backoff::default();
     let mut said = String::new();
     loop {
+        let began = Instant::now();
         let result = tokio::select! {
-            result = attach(&socket, &attachment, &desk, &mut backoff) => result,
+            result = attach(&socket, &attachment, &desk) => result,
             () = stopped(&mut stop) => return,
         };
         desk.rewind();
@@ -56,14 +55,15 @@ pub async fn run(socket: PathBuf, attachment: Attachment, desk: Arc<Desk>, mut s
             eprintln!("bartizan: not attached to the sidecar: {reason}; trying again");
             said = reason;
         }
+        let delay = backoff.broken(began.elapsed(), identity::random()).min(LONGEST_DELAY);
         tokio::select! {
-            () = sleep(backoff.next(backoff::random()).min(LONGEST_DELAY)) => {}
+            () = sleep(delay) => {}
             () = stopped(&mut stop) => return,
         }
     }
 }
 
-async fn attach(socket: &Path, attachment: &Attachment, desk: &Desk, backoff: &mut Backoff) -> io::Result<()> {
+async fn attach(socket: &Path, attachment: &Attachment, desk: &Desk) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket).await?;
     let hello = ToSidecar::Attach {
         protocol: PROTOCOL,
@@ -76,16 +76,15 @@ async fn attach(socket: &Path, attachment: &Attachment, desk: &Desk, backoff: &m
     let (mut reader, mut writer) = stream.split();
     // Reading and writing are each one future to the end: half a frame is never lost to the other's progress.
     tokio::select! {
-        result = receive(&mut reader, desk, backoff) => result,
+        result = receive(&mut reader, desk) => result,
         error = report(&mut writer, desk) => Err(error),
     }
 }
 
-async fn receive(reader: &mut (impl AsyncRead + Unpin), desk: &Desk, backoff: &mut Backoff) -> io::Result<()> {
+async fn receive(reader: &mut (impl AsyncRead + Unpin), desk: &Desk) -> io::Result<()> {
     while let Some(message) = frame::read(reader).await? {
         match message {
             FromSidecar::Policy { hash, policy } => {
-                backoff.worked();
                 if let Some((hash, policy)) = hash.zip(policy)
                     && let Err(error) = desk.apply(hash, policy)
                 {
@@ -139,6 +138,8 @@ fn message(status: &WorkloadStatus) -> ToSidecar {
     }
 }
 
+/// Waits for the sidecar for as long as it takes: it is on this very host, its end shows at once, and meanwhile policies
+/// still come in.
 async fn send(writer: &mut (impl AsyncWrite + Unpin), message: &ToSidecar) -> io::Result<()> {
-    timeout(WRITE_TIMEOUT, frame::write(writer, message)).await.map_err(io::Error::from)?
+    frame::write(writer, message).await
 }

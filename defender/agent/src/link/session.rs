@@ -1,6 +1,7 @@
 //! One session on `/channel`: hello, then policies in, status and audits out, until the connection or the Defender ends.
-use std::{collections::VecDeque, time::Duration};
+use std::{future::pending, time::Duration};
 
+use defender_core as core;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
@@ -8,16 +9,13 @@ use super::{
     console::{Certificate, End, Speaker, refusal},
     dial::{Broken, Connection, Incoming},
     identity::Key,
-    message::{FromConsole, ToConsole, WorkloadStatus},
+    message::{FromConsole, ToConsole},
+    protected::Batch,
 };
 
 /// For how long the Console is given to take the last audits, and then the goodbye.
 pub(super) const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
-/// Frames of audits sent and not yet committed.
-const MOST_IN_FLIGHT: usize = 8;
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(15);
-/// Before the Console tells otherwise.
-const MOST_AUDITS: usize = 500;
 
 pub(super) struct Session<'a> {
     pub(super) speaker: &'a Speaker,
@@ -30,13 +28,12 @@ pub(super) struct Session<'a> {
 
 /// What is known of a session under way.
 struct Progress {
-    max_batch: usize,
+    session: core::Session,
+    began: Instant,
     heartbeat: Duration,
     heard: Instant,
     ping_at: Instant,
     renewing: bool,
-    reported: Vec<WorkloadStatus>,
-    in_flight: VecDeque<(String, u64)>,
 }
 
 impl Session<'_> {
@@ -53,20 +50,19 @@ impl Session<'_> {
     async fn serve(&mut self, connection: &mut Connection, stop: &mut Stop) -> Result<(), End> {
         connection.send(&self.speaker.hello()).await?;
         let mut progress = Progress {
-            max_batch: MOST_AUDITS,
+            session: core::Session::default(),
+            began: Instant::now(),
             heartbeat: WELCOME_TIMEOUT,
             heard: Instant::now(),
             ping_at: Instant::now() + WELCOME_TIMEOUT,
             renewing: false,
-            reported: Vec::new(),
-            in_flight: VecDeque::new(),
         };
         let mut goodbye_at: Option<Instant> = None;
         loop {
             if *self.worked {
                 self.report(connection, &mut progress).await?;
             }
-            if goodbye_at.is_some_and(|end| Instant::now() >= end || progress.in_flight.is_empty()) {
+            if goodbye_at.is_some_and(|end| Instant::now() >= end || progress.session.is_quiet()) {
                 connection.send(&ToConsole::Goodbye { reason: "stopped".into() }).await?;
                 return Ok(());
             }
@@ -78,6 +74,7 @@ impl Session<'_> {
                     }
                 }
                 () = self.speaker.protected.due().notified(), if *self.worked => {}
+                () = self.status_due(&progress), if *self.worked => {}
                 () = sleep_until(progress.ping_at) => self.ping(connection, &mut progress).await?,
                 () = sleep_until(self.certificate.renew_at), if *self.worked && !progress.renewing => {
                     progress.renewing = true;
@@ -102,16 +99,16 @@ impl Session<'_> {
 
     fn take(&mut self, message: FromConsole, progress: &mut Progress) -> Result<(), End> {
         match message {
-            FromConsole::Welcome { heartbeat_seconds, max_batch } => {
+            FromConsole::Welcome { heartbeat_seconds, max_batch, .. } => {
                 eprintln!("bartizan: connected to the console at {}", self.address);
                 *self.worked = true;
-                progress.max_batch = max_batch.clamp(1, MOST_AUDITS);
+                progress.session.welcome(max_batch);
                 progress.heartbeat = Duration::from_secs(heartbeat_seconds.clamp(1, 3600));
                 progress.ping_at = Instant::now() + progress.heartbeat;
             }
-            FromConsole::Policies { policies } => self.speaker.protected.take_policies(policies),
+            FromConsole::Policies { policies, .. } => self.speaker.protected.take_policies(policies),
             FromConsole::Ack { source, committed } => {
-                progress.in_flight.retain(|(sent, last)| *sent != source || *last > committed);
+                progress.session.acknowledged(&source, committed);
                 self.speaker.protected.committed(&source, committed);
             }
             FromConsole::Renewed { certificate, not_after } => {
@@ -126,22 +123,31 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Sends the status if it changed, and audits while the Console keeps up.
+    /// Sends the status if that is due, and audits while the Console keeps up.
     async fn report(&self, connection: &mut Connection, progress: &mut Progress) -> Result<(), End> {
-        let workloads = self.speaker.protected.statuses();
-        if workloads != progress.reported {
-            progress.reported.clone_from(&workloads);
+        if let Some(workloads) = progress.session.news(progress.milliseconds(), self.speaker.protected.statuses()) {
             connection.send(&ToConsole::Status { workloads }).await?;
         }
-        while progress.in_flight.len() < MOST_IN_FLIGHT {
-            let Some(batch) = self.speaker.protected.next_batch(progress.max_batch) else { break };
-            let last = batch.audits.last().map_or(0, |audit| audit.seq);
-            progress.in_flight.push_back((batch.source.clone(), last));
-            connection
-                .send(&ToConsole::Audits { source: batch.source, container: batch.container, audits: batch.audits })
-                .await?;
+        while let Some(room) = progress.session.room() {
+            let Some(Batch { source, container, audits }) = self.speaker.protected.next_batch(room) else { break };
+            progress.session.sent(&source, audits.last().map_or(0, |audit| audit.seq));
+            connection.send(&ToConsole::Audits { source, container, audits }).await?;
         }
         Ok(())
+    }
+
+    /// Resolves when a status that had to wait for its turn is due.
+    async fn status_due(&self, progress: &Progress) {
+        match progress.session.news_due_in(progress.milliseconds(), &self.speaker.protected.statuses()) {
+            Some(wait) => sleep(Duration::from_millis(wait)).await,
+            None => pending().await,
+        }
+    }
+}
+
+impl Progress {
+    fn milliseconds(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
     }
 }
 

@@ -25,12 +25,14 @@ use super::{
 };
 use crate::link::{
     frame,
-    message::{FromSidecar, PROTOCOL, ToSidecar, WorkloadStatus},
+    message::{FromSidecar, ToSidecar, WorkloadStatus},
 };
 
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const MOST_UNATTACHED: usize = 32;
+/// Bytes of an attach; whoever has not proved a container gets no more memory.
+const LARGEST_ATTACH: usize = 8 << 10;
 /// Waits before accepting again when the system has no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -121,21 +123,16 @@ impl Connection {
     }
 
     async fn attach(&self, stream: &mut UnixStream) -> Result<Attached, String> {
-        let message = frame::read(stream).await.map_err(|error| error.to_string())?;
-        let Some(ToSidecar::Attach { protocol, container, token, instance, .. }) = message else {
+        let message = frame::read_at_most(stream, LARGEST_ATTACH).await.map_err(|error| error.to_string())?;
+        let Some(ToSidecar::Attach { container, token, instance, .. }) = message else {
             return Err("the first message has to be an attach".into());
         };
-        if protocol != PROTOCOL {
-            return Err(format!("protocol {protocol} is not spoken here, only {PROTOCOL} is"));
-        }
         if !self.tokens.proves(&container, &token) {
             self.table.refused(&container);
             return Err("the token is not that of this container".into());
         }
-        if instance.len() != 32 || !instance.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err("an instance is 32 lower-case hexadecimal digits".into());
-        }
-        self.table.attach(&container, &instance).map_err(|refusal| {
+        let source = self.tokens.source(&container, &instance);
+        self.table.attach(&container, &instance, source).map_err(|refusal| {
             self.table.refused(&container);
             refusal.to_owned()
         })
@@ -155,7 +152,7 @@ async fn receive(reader: &mut (impl AsyncRead + Unpin), attached: &Attached) -> 
                     dropped,
                 });
             }
-            Ok(Some(ToSidecar::Audits { audits })) => attached.receive(audits).await?,
+            Ok(Some(ToSidecar::Audits { audits })) => attached.receive(audits)?,
             Ok(Some(ToSidecar::Attach { .. })) => return Err("this connection is attached already".into()),
             Ok(None) => return Ok(()),
             Err(error) => return Err(error.to_string()),

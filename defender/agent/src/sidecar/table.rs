@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use defender_core::{Audit, CompiledPolicy, DefenderEvent, DefenderPolicy, Event, Notice};
+use defender_core::{Audit, AuditDraft, CompiledPolicy, DefenderPolicy, Notice, Spool, encoded_size};
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -15,17 +15,14 @@ use crate::{
         desk,
         message::{FromSidecar, Workload, WorkloadPolicy, WorkloadStatus},
         protected::{Batch, Protected},
-        spool::{self, Spool},
     },
 };
 
-/// Bytes of audits held for one container. When they are used up its Defender has to wait, and later to give up audits.
+/// Bytes of audits held for one container. What does not fit is given up, of this container alone: alerts first.
 const CONTAINER_BYTES: usize = 4 << 20;
-/// Largest audit taken; an honest one is far smaller.
-const LARGEST_AUDIT: usize = 64 << 10;
-/// The largest numbers and times that the Console takes.
-const LARGEST_NUMBER: u64 = i64::MAX as u64;
-const LARGEST_TIME: u64 = 253_402_300_799_999;
+/// Largest audit taken. Four paths and argument vectors of 4 KiB, every byte of them escaped, are below: nobody may mute
+/// his Defender by a strange name.
+const LARGEST_AUDIT: usize = 256 << 10;
 /// One notice of refused attachments for each container in this time.
 const NOTICE_INTERVAL: Duration = Duration::from_mins(1);
 
@@ -42,6 +39,8 @@ struct Slot {
     notices: String,
     refused: u64,
     noticed: Option<Instant>,
+    /// Audits given up here since the last notice about it.
+    dropped: u64,
 }
 
 struct Source {
@@ -63,6 +62,42 @@ impl State {
         self.sources.values().filter(|source| source.container == container).map(|source| source.spool.bytes()).sum()
     }
 
+    /// Gives up audits of a container until the rest fits: the oldest alerts, and what was prevented only when none is left.
+    fn make_room(&mut self, container: &str) {
+        let mut excess = self.bytes(container).saturating_sub(CONTAINER_BYTES);
+        let mut dropped = 0;
+        while excess > 0 {
+            let freed = self.free(container, Spool::give_up_alert).or_else(|| self.free(container, Spool::give_up_any));
+            let Some(freed) = freed else { break };
+            excess = excess.saturating_sub(freed);
+            dropped += 1;
+        }
+        if let Some(slot) = self.slots.get_mut(container) {
+            slot.dropped += dropped;
+        }
+    }
+
+    /// Lets the first source of a container that can give something up; the bytes that became free.
+    fn free(&mut self, container: &str, give_up: fn(&mut Spool) -> bool) -> Option<usize> {
+        let mut spools = self.sources.values_mut().filter(|source| source.container == container);
+        spools.find_map(|Source { spool, .. }| {
+            let before = spool.bytes();
+            give_up(spool).then(|| before - spool.bytes())
+        })
+    }
+
+    /// Says how much was given up, once for each batch of it.
+    fn report_drops(&mut self) {
+        for slot in self.slots.values_mut().filter(|slot| slot.dropped > 0) {
+            let Some(source) = self.sources.get_mut(&slot.notices).filter(|source| source.spool.bytes() == 0) else {
+                continue;
+            };
+            let count = std::mem::take(&mut slot.dropped);
+            let detail = "the sidecar's spool was full, audits were given up";
+            source.spool.push(AuditDraft::notice(desk::now(), Notice::AuditsDropped, detail, count));
+        }
+    }
+
     fn notice(&mut self, container: &str) {
         let Some(slot) = self.slots.get_mut(container) else { return };
         slot.refused += 1;
@@ -71,10 +106,9 @@ impl State {
         }
         slot.noticed = Some(Instant::now());
         let count = std::mem::take(&mut slot.refused);
-        let detail = "somebody tried to attach to the sidecar without being this container".to_owned();
-        let event = DefenderEvent { notice: Notice::AttachRefused, detail, count };
+        let detail = "somebody tried to attach to the sidecar without being this container";
         if let Some(source) = self.sources.get_mut(&slot.notices) {
-            source.spool.push(spool::notice(desk::now(), event));
+            source.spool.push(AuditDraft::notice(desk::now(), Notice::AttachRefused, detail, count));
         }
     }
 }
@@ -98,7 +132,8 @@ impl Table {
             let spool = Spool::new(CONTAINER_BYTES / 16);
             sources.insert(notices.clone(), Source { container: container.name.clone(), spool, live: true });
             let image = container.image.clone();
-            let slot = Slot { image, policy: None, live: None, status: None, notices, refused: 0, noticed: None };
+            let slot =
+                Slot { image, policy: None, live: None, status: None, notices, refused: 0, noticed: None, dropped: 0 };
             slots.insert(container.name.clone(), slot);
         }
         let state = State { slots, sources, attachments: 0, served: String::new() };
@@ -142,29 +177,25 @@ impl Table {
         self.due.notify_one();
     }
 
-    /// Attaches a proven container. Its end detaches.
+    /// Attaches a proven container. Its end detaches. `source` is the name of its audits towards the Console, made by
+    /// [`super::token::Tokens::source`].
     ///
     /// # Errors
-    /// A [`Refusal`] while another attachment of the container lives, or for an instance that is not the container's own.
-    pub fn attach(self: &Arc<Self>, container: &str, instance: &str) -> Result<Attached, Refusal> {
+    /// A [`Refusal`] while another attachment of the container lives.
+    pub fn attach(self: &Arc<Self>, container: &str, instance: &str, source: String) -> Result<Attached, Refusal> {
         let mut state = self.state();
-        if state.sources.get(instance).is_some_and(|source| source.container != container) {
-            return Err("this instance is of another container");
-        }
         state.attachments += 1;
         let number = state.attachments;
         let slot = state.slots.get_mut(container).ok_or("this container is not of this task")?;
         if slot.live.is_some() {
             return Err("this container is attached already");
         }
-        if slot.notices == instance {
-            return Err("this instance is of the sidecar");
-        }
         slot.live = Some((number, instance.to_owned()));
         let fresh = || Source { container: container.to_owned(), spool: Spool::new(usize::MAX), live: true };
-        state.sources.entry(instance.to_owned()).or_insert_with(fresh).live = true;
+        state.sources.entry(source.clone()).or_insert_with(fresh).live = true;
         drop(state);
-        Ok(Attached { table: self.clone(), container: container.to_owned(), instance: instance.to_owned(), number })
+        let (container, instance) = (container.to_owned(), instance.to_owned());
+        Ok(Attached { table: self.clone(), container, instance, source, number })
     }
 }
 
@@ -173,6 +204,7 @@ pub struct Attached {
     table: Arc<Table>,
     container: String,
     instance: String,
+    source: String,
     number: u64,
 }
 
@@ -189,7 +221,7 @@ impl Attached {
     pub fn progress(&self) -> FromSidecar {
         let state = self.table.state();
         let (received, committed) =
-            state.sources.get(&self.instance).map_or((0, 0), |source| (source.spool.last(), source.spool.committed()));
+            state.sources.get(&self.source).map_or((0, 0), |source| (source.spool.last(), source.spool.committed()));
         FromSidecar::Ack { received, committed }
     }
 
@@ -197,38 +229,28 @@ impl Attached {
     pub fn report(&self, mut status: WorkloadStatus) {
         status.container = Some(self.container.clone());
         status.instance.clone_from(&self.instance);
-        status.tier = status.tier.min(9);
-        status.tier_reasons.truncate(32);
-        for reason in &mut status.tier_reasons {
-            *reason = reason.chars().take(1024).collect();
-        }
-        status.dropped = status.dropped.min(LARGEST_NUMBER);
-        status.policy_hash = status.policy_hash.filter(|hash| is_hash(hash));
         if let Some(slot) = self.table.state().slots.get_mut(&self.container) {
             slot.status = Some(status);
         }
         self.announce();
     }
 
-    /// Takes audits over, waiting for room; those that are here already are left out.
+    /// Takes audits over; those that are here already are left out.
     ///
     /// # Errors
-    /// A [`Refusal`] for audits that the Console would not take: one bad container must not end the link of all.
-    pub async fn receive(&self, audits: Vec<Audit>) -> Result<(), Refusal> {
-        for audit in audits {
-            acceptable(&audit)?;
-            let size = spool::encoded_size(&audit);
-            if size > LARGEST_AUDIT {
-                return Err("an audit is larger than 64 KiB");
-            }
-            let mut changes = self.table.changes();
-            while !self.room(size) {
-                self.announce();
-                // The table outlives its attachments, and so does the sender.
-                let _ = changes.changed().await;
-            }
-            self.keep(audit);
+    /// A [`Refusal`] for an audit that is too large to be honest.
+    pub fn receive(&self, audits: Vec<Audit>) -> Result<(), Refusal> {
+        if audits.iter().any(|audit| encoded_size(audit) > LARGEST_AUDIT) {
+            return Err("an audit is larger than 256 KiB");
         }
+        let mut state = self.table.state();
+        if let Some(source) = state.sources.get_mut(&self.source) {
+            for audit in audits {
+                source.spool.insert(audit);
+            }
+        }
+        state.make_room(&self.container);
+        drop(state);
         self.announce();
         Ok(())
     }
@@ -236,18 +258,6 @@ impl Attached {
     fn announce(&self) {
         self.table.due.notify_one();
         self.table.tell();
-    }
-
-    fn room(&self, size: usize) -> bool {
-        self.table.state().bytes(&self.container) + size <= CONTAINER_BYTES
-    }
-
-    fn keep(&self, audit: Audit) {
-        if let Some(source) = self.table.state().sources.get_mut(&self.instance)
-            && audit.seq > source.spool.last()
-        {
-            source.spool.insert(audit);
-        }
     }
 }
 
@@ -261,30 +271,15 @@ impl Drop for Attached {
                 status.tier_reasons = vec!["its Defender is not attached to the sidecar".into()];
             }
         }
-        if let Some(source) = state.sources.get_mut(&self.instance) {
+        if let Some(source) = state.sources.get_mut(&self.source) {
             source.live = false;
             if source.spool.bytes() == 0 {
-                state.sources.remove(&self.instance);
+                state.sources.remove(&self.source);
             }
         }
         drop(state);
         self.announce();
     }
-}
-
-fn is_hash(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-fn acceptable(audit: &Audit) -> Result<(), Refusal> {
-    let counted = match &audit.event {
-        Event::Defender(event) => event.count <= LARGEST_NUMBER,
-        _ => true,
-    };
-    if audit.seq == 0 || audit.seq > LARGEST_NUMBER || audit.time > LARGEST_TIME || !counted {
-        return Err("a number in an audit is out of range");
-    }
-    Ok(())
 }
 
 impl Protected for Table {
@@ -314,6 +309,7 @@ impl Protected for Table {
 
     fn next_batch(&self, most: usize) -> Option<Batch> {
         let mut state = self.state();
+        state.report_drops();
         let State { sources, served, .. } = &mut *state;
         let after: Vec<String> = sources
             .range::<String, _>((Bound::Excluded(&*served), Bound::Unbounded))

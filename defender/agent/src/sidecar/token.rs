@@ -33,6 +33,19 @@ impl Tokens {
         token
     }
 
+    /// Under which name the audits of a container's Defender process travel: 32 hex digits that only we can make.
+    ///
+    /// Sources belong to whom the Console has first heard of them, so an entrypoint must not choose its own: it could name
+    /// that of another Defender, and the Console would close the channel of the whole task for it, over and over. The same
+    /// entrypoint has the same source with the next sidecar too, so that its audits count once.
+    #[must_use]
+    pub fn source(&self, container: &str, instance: &str) -> String {
+        let words = [b"source\0", container.as_bytes(), b"\0", instance.as_bytes()].concat();
+        let mut source = hex(hmac::sign(&self.key, &words).as_ref());
+        source.truncate(DIGITS);
+        source
+    }
+
     /// True for the right token. Both sides are hashed under a random key first, so that time tells nothing.
     #[must_use]
     pub fn proves(&self, container: &str, token: &str) -> bool {

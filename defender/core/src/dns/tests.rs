@@ -98,7 +98,7 @@ fn odd_bytes_of_a_label_are_escaped() {
 
     let question = parse_query(query).unwrap();
 
-    assert_eq!((question.name.as_str(), question.record_type.as_str()), (r"a\.\000\\\255\032.test", "HTTPS"));
+    assert_eq!((question.name.as_str(), question.record_type.as_str()), (r"a\046\000\092\255\032.test", "HTTPS"));
 }
 
 /// Addresses are read past aliases; records of other kinds are passed over.

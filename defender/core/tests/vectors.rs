@@ -1,0 +1,116 @@
+//! Golden vectors of the contract, which the Console's tests run too.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the vectors are files, and a broken one fails the test"
+)]
+use std::{fs, path::PathBuf};
+
+use defender_core::{CompiledPolicy, Decision, DefenderPolicy, Event, Violation, decide, message};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+struct DecisionCase {
+    name: String,
+    policy: DefenderPolicy,
+    event: Event,
+    decision: Value,
+}
+
+#[derive(Deserialize)]
+struct MessageCase {
+    name: String,
+    direction: String,
+    message: Value,
+}
+
+/// The vectors of one folder, each with the file that it stands in.
+fn vectors<T: DeserializeOwned>(folder: &str) -> Vec<(PathBuf, T)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../contract/vectors").join(folder);
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let files =
+        files.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "json"));
+    let read = |path: PathBuf| {
+        let case = serde_json::from_str(&fs::read_to_string(&path).unwrap());
+        (path.clone(), case.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    };
+    files.map(read).collect()
+}
+
+fn described(decision: Decision) -> Value {
+    let (effect, Violation { rule, reason, matched }) = match decision {
+        Decision::Allow => return json!({"effect": "allow"}),
+        Decision::Alert(violation) => ("alert", violation),
+        Decision::Prevent(violation) => ("prevent", violation),
+    };
+    json!({"effect": effect, "rule": rule, "reason": reason, "matched": matched})
+}
+
+/// Every vector of a decision is decided as it says.
+#[test]
+fn decisions_are_as_agreed() {
+    let files = vectors::<Vec<DecisionCase>>("decisions");
+
+    let mut seen = 0;
+    for (_, cases) in files {
+        for DecisionCase { name, policy, event, decision } in cases {
+            let policy = CompiledPolicy::new(policy).unwrap();
+            assert_eq!(described(decide(&policy, &event)), decision, "{name}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 60, "only {seen} vectors were found");
+}
+
+/// What one end may send, read and written again; an error when it is refused.
+fn read_and_written(direction: &str, text: &str) -> Result<Value, message::MessageError> {
+    fn again<T: DeserializeOwned + serde::Serialize>(text: &str) -> Result<Value, message::MessageError> {
+        message::parse::<T>(text.as_bytes()).map(|message| serde_json::from_str(&message::encode(&message)).unwrap())
+    }
+    match direction {
+        "enrol" | "defender" => again::<message::ToConsole>(text),
+        "console" => again::<message::FromConsole>(text),
+        "entrypoint" => again::<message::ToSidecar>(text),
+        "sidecar" => again::<message::FromSidecar>(text),
+        other => panic!("no direction `{other}`"),
+    }
+}
+
+/// Every message of the contract is read, and written as the same JSON.
+#[test]
+fn messages_survive_reading_and_writing() {
+    let files = vectors::<MessageCase>("messages");
+
+    assert!(files.len() >= 20, "only {} vectors were found", files.len());
+    for (path, MessageCase { name, direction, message }) in files {
+        let written = read_and_written(&direction, &message.to_string());
+        assert_eq!(written.unwrap_or_else(|error| panic!("{}: {error}", path.display())), message, "{name}");
+    }
+}
+
+/// Every bad message is refused, or seen to be of a kind that is not known here.
+#[test]
+fn bad_messages_are_refused() {
+    let files = vectors::<MessageCase>("messages/bad");
+
+    assert!(files.len() >= 15, "only {} vectors were found", files.len());
+    for (path, MessageCase { name, direction, message }) in files {
+        let written = read_and_written(&direction, &message.to_string());
+        assert!(
+            written.is_err() || written.is_ok_and(|other| other == json!({"type": "other"})),
+            "{}: {name}",
+            path.display()
+        );
+    }
+}
+
+/// Fields that a newer end adds are ignored in every message.
+#[test]
+fn unknown_fields_are_ignored() {
+    for (path, MessageCase { direction, message, .. }) in vectors::<MessageCase>("messages") {
+        let mut newer = message.clone();
+        newer["addedLater"] = json!({"deep": [1, 2, 3]});
+        assert_eq!(read_and_written(&direction, &newer.to_string()).unwrap(), message, "{}", path.display());
+    }
+}
