@@ -86,7 +86,7 @@ def test_a_disconnected_defender_is_listed_as_such(console: Console, run_task: R
 def test_an_image_with_nothing_but_one_file(console: Console, run_task: RunTask) -> None:
     """A scratch image, without shell, libc, /tmp or passwd, is protected like any other."""
     console.put_policy(rule("prevent", processes={"blacklist": ["id"]}))
-    task = run_task(SCRATCH_DEFINITION)
+    task = run_task(SCRATCH_DEFINITION, port=BUSYBOX_SHELL_PORT)
 
     assert "scratch" in task.converse(BUSYBOX_SHELL_PORT, "echo scratch; exit\n")
     assert "uid=" not in task.converse(BUSYBOX_SHELL_PORT, "/busybox id; exit\n")

@@ -87,7 +87,7 @@ def test_an_allow_list_spares_the_main_process(console: Console, run_task: RunTa
     assert "BTZ-1" in task.track("BTZ-1")
     assert "uid=" not in task.track("BTZ-1 -exec id ;")
     seen = console.wait_for_audit(lambda audit: audit["effect"] == "prevent", what="a program not on the list")
-    assert seen["processPath"] == "/bin/busybox"
+    assert seen["processPath"] == "/usr/bin/id"
 
 
 def test_curl_protects_a_definition_unchanged_from_the_vendors_pipeline(console: Console, tmp_path: Path) -> None:

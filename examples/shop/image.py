@@ -9,7 +9,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SYSTEM_PYTHON = Path("/usr/bin/python3")
-APPLETS = ("chmod", "cp", "dash", "echo", "env", "find", "id", "nslookup", "sh", "sleep", "wget")
+# Programs of their own, and applets: busybox runs some of its applets (`id`, `chmod`) without starting a program.
+PROGRAMS = ("/usr/bin/chmod", "/usr/bin/env", "/usr/bin/find", "/usr/bin/id", "/usr/bin/sleep")
+APPLETS = ("nslookup", "sh", "wget")
 LEFT_OUT = {
     "test",
     "idlelib",
@@ -39,10 +41,11 @@ def shop_files() -> list[tuple[str, int, bytes | Path | str]]:
         ("/etc/passwd", 0o644, b"root:x:0:0:root:/:/bin/sh\nshop:x:1000:1000:shop:/shop:/bin/sh\n"),
         ("/etc/group", 0o644, b"root:x:0:\nshop:x:1000:\n"),
         ("/usr/bin/python3", 0o777, f"link:{python}"),
-        (str(python), 0o755, python),
     ]
     files += [(f"/bin/{applet}", 0o777, "link:/bin/busybox") for applet in APPLETS]
-    files += [(str(library), 0o755, library.resolve()) for library in shared_libraries(python)]
+    for program in (python, *(Path(name).resolve() for name in PROGRAMS)):
+        files.append((str(program), 0o755, program))
+        files += [(str(library), 0o755, library.resolve()) for library in shared_libraries(program)]
     # A library that two programs need is listed twice; one file has one place.
     return list({path: (path, mode, content) for path, mode, content in files + standard_library()}.values())
 

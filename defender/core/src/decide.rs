@@ -68,12 +68,16 @@ fn judge_process(rules: &ProcessRules, process: &ProcessEvent) -> Option<Objecti
     (!allowed).then_some(Objection(Reason::ProcessNotAllowed, None))
 }
 
+/// Programs that are many: which one they are is the name they are called by, or their first argument.
+const MULTI_CALL: [&str; 3] = ["busybox", "toybox", "coreutils"];
+
 /// Any of a program's names may give it away: the file that runs, the way it was called, and what it is told it is.
 fn denied_program<'a>(list: &'a ProgramList, process: &ProcessEvent) -> Option<&'a str> {
     let exe = undeleted(&process.path);
-    let told = process.arguments.first().map_or("", |argument| base_name(argument));
-    let told = told.strip_prefix('-').unwrap_or(told);
-    find_name(list, &[base_name(exe), base_name(&process.invoked), told])
+    let argument = |index: usize| process.arguments.get(index).map_or("", |argument| base_name(argument));
+    let told = argument(0).strip_prefix('-').unwrap_or(argument(0));
+    let applet = if MULTI_CALL.contains(&base_name(exe)) { argument(1) } else { "" };
+    find_name(list, &[base_name(exe), base_name(&process.invoked), told, applet])
         .or_else(|| find_path(list, &[exe, &process.path, &process.invoked]))
 }
 

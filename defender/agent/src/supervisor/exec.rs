@@ -89,7 +89,7 @@ impl ExecWatch {
         let mut event = ProcessEvent {
             path: found.path,
             invoked: process::absolute(thread, path),
-            arguments: process::arguments_at(thread, vector_at, 1),
+            arguments: process::arguments_at(thread, vector_at, 2),
             pid: thread,
             parent_pid: 0,
             parent_path: String::new(),
