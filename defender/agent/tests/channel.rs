@@ -196,7 +196,8 @@ impl FakeConsole {
         let mut peer = self.accept().await;
         assert_eq!((peer.path.as_str(), peer.certified), ("/channel", true));
         let first = peer.receive().await;
-        assert!(matches!(first, ToConsole::Hello { .. }), "{first:?}");
+        let ToConsole::Hello { architecture, .. } = first else { panic!("a hello") };
+        assert!(["amd64", "arm64"].contains(&architecture.as_str()), "{architecture}");
         peer.send(&FromConsole::Welcome { server_time: desk::now(), heartbeat_seconds: 30, max_batch: 2 }).await;
         peer
     }
