@@ -1,5 +1,10 @@
 //! The two modes that protect a workload: link first, then policy, then the application.
-use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use defender_core::Notice;
 use defender_sys::signals::Signals;
@@ -21,6 +26,10 @@ use crate::{
 };
 
 const FAIL_CLOSED: u8 = 78;
+/// SIGHUP, SIGINT, SIGQUIT and SIGTERM end a process that does not handle them (signal(7)).
+const ENDING: [i32; 4] = [1, 2, 3, 15];
+/// How often signals are looked at while there is no application yet.
+const SIGNAL_PAUSE: Duration = Duration::from_millis(50);
 /// For how long the last audits may hold up the end of the application's container.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -97,14 +106,44 @@ fn application(
 }
 
 fn run(application: &Application, signals: &Signals, desk: &Arc<Desk>, patience: Duration) -> u8 {
-    if !desk.wait_for_policy(patience) {
-        let reason = format!("no policy came within {} seconds", patience.as_secs());
-        if application.fail_mode == FailMode::Closed {
-            eprintln!("bartizan: the application is not started: {reason}, and the fail mode is `closed`");
-            return FAIL_CLOSED;
+    match wait_for_policy(desk, signals, patience) {
+        Waited::Policy => {}
+        Waited::Signal(code) => return code,
+        Waited::InVain => {
+            let reason = format!("no policy came within {} seconds", patience.as_secs());
+            if application.fail_mode == FailMode::Closed {
+                eprintln!("bartizan: the application is not started: {reason}, and the fail mode is `closed`");
+                return FAIL_CLOSED;
+            }
+            eprintln!("bartizan: the application is started without policy: {reason}");
+            desk.notice(Notice::StartedWithoutPolicy, &reason);
         }
-        eprintln!("bartizan: the application is started without policy: {reason}");
-        desk.notice(Notice::StartedWithoutPolicy, &reason);
     }
     supervisor::run(application, signals, desk.policy(), desk.clone(), desk.as_ref())
+}
+
+/// How the wait for a policy ended.
+enum Waited {
+    Policy,
+    InVain,
+    /// Somebody wants us to end; there is no application yet that could. The exit code for it.
+    Signal(u8),
+}
+
+fn wait_for_policy(desk: &Desk, signals: &Signals, patience: Duration) -> Waited {
+    let end = Instant::now() + patience;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if desk.wait_for_policy(left.min(SIGNAL_PAUSE)) {
+            return Waited::Policy;
+        }
+        while let Some(signal) = signals.take() {
+            if ENDING.contains(&signal) {
+                return Waited::Signal(128 + signal as u8);
+            }
+        }
+        if left.is_zero() {
+            return Waited::InVain;
+        }
+    }
 }

@@ -42,11 +42,16 @@ use tokio_tungstenite::{
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const DAY: u64 = 86_400_000;
-/// What comes before the point of a P-256 key in its SubjectPublicKeyInfo (RFC 5480).
+/// What comes before the point of a P-256 key in its `SubjectPublicKeyInfo` (RFC 5480).
 const P256: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(half.into(), 16).expect("a digit");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
     timeout(DEADLINE, work).await.expect("in time")
@@ -70,7 +75,7 @@ impl Authority {
 
     fn pin(&self) -> String {
         let digest = ring::digest::digest(&ring::digest::SHA256, &self.certificate);
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(digest.as_ref())
     }
 
     fn server(&self) -> ServerConfig {
@@ -156,7 +161,7 @@ impl FakeConsole {
 
     /// The next WebSocket; handshakes that fail are passed over.
     async fn accept(&self) -> Peer {
-        within(async {
+        within(Box::pin(async {
             loop {
                 let (stream, _) = self.listener.accept().await.expect("accepted");
                 let Ok(stream) = self.tls.accept(stream).await else { continue };
@@ -172,7 +177,7 @@ impl FakeConsole {
                 let socket = accept_hdr_async(stream, note).await.expect("a WebSocket");
                 return Peer { socket, path, certified };
             }
-        })
+        }))
         .await
     }
 
@@ -191,7 +196,8 @@ impl FakeConsole {
         let mut peer = self.accept().await;
         assert_eq!((peer.path.as_str(), peer.certified), ("/channel", true));
         let first = peer.receive().await;
-        assert!(matches!(first, ToConsole::Hello { .. }), "{first:?}");
+        let ToConsole::Hello { architecture, .. } = first else { panic!("a hello") };
+        assert!(["amd64", "arm64"].contains(&architecture.as_str()), "{architecture}");
         peer.send(&FromConsole::Welcome { server_time: desk::now(), heartbeat_seconds: 30, max_batch: 2 }).await;
         peer
     }

@@ -44,11 +44,20 @@ impl Speaker {
             kind: self.kind,
             app_id: self.config.app_id.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
-            architecture: std::env::consts::ARCH.into(),
+            architecture: architecture().into(),
             hostname: hostname(),
             task: self.task.clone(),
             workloads: self.protected.workloads(),
         }
+    }
+}
+
+/// The machine as images name it (OCI image configuration, GOARCH).
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
     }
 }
 
