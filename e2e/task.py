@@ -28,6 +28,7 @@ class Task:
     def __init__(self, definition: Path, images: dict[str, str]) -> None:
         options = [word for reference, source in images.items() for word in ("--image", f"{reference}={source}")]
         command = [*BARTIZAN, "run-task", str(definition), "--name-server", "127.0.0.1", *options]
+        command += ["--health-scale", "0.1"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self._lines: list[str] = []
         self._news = threading.Condition()

@@ -159,7 +159,7 @@ def protected_task(folder: Path, console: Console) -> Iterator[Shop]:
     title("The protected task runs here, as it would on Fargate")
     options = [word for name, path in images.items() for word in ("--image", f"{name}=oci:{path}")]
     say(f"$ bartizan run-task {protected} {' '.join(options)} --name-server 127.0.0.1")
-    command = [*BARTIZAN, "run-task", str(protected), *options, "--name-server", "127.0.0.1"]
+    command = [*BARTIZAN, "run-task", str(protected), *options, "--name-server", "127.0.0.1", "--health-scale", "0.2"]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -309,7 +309,12 @@ def shown_audits(console: Console) -> Iterator[None]:
     """Print every audit as the Console announces it."""
     command = [*BARTIZAN, "audits", "--follow"]
     process = subprocess.Popen(
-        command, env=console.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        command,
+        env=console.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
     )
 
     def show() -> None:

@@ -154,6 +154,7 @@ def test_status_is_shown(console: ConsoleUnderTest, defender: Maker) -> None:
             "container": "web",
             "image": "shop:1",
             "policyHash": policies[0]["hash"],
+            "desiredPolicyHash": policies[0]["hash"],
             "tier": 1,
             "tierReasons": ["because"],
             "dropped": 4,

@@ -58,8 +58,12 @@ fn main() -> ExitCode {
     follow(path, policy.clone());
     let target = env::var_os("SUPERVISE_AUDITS").unwrap_or_else(|| "/dev/stderr".into());
     let Ok(file) = OpenOptions::new().create(true).append(true).open(target) else { return ExitCode::from(64) };
-    let application =
-        Application { program, arguments: words.collect(), environment: env::vars_os().collect(), fail_mode: FailMode::Closed };
+    let application = Application {
+        program,
+        arguments: words.collect(),
+        environment: env::vars_os().collect(),
+        fail_mode: FailMode::Closed,
+    };
     let audits = Arc::new(Lines(Mutex::new(file)));
     ExitCode::from(supervisor::run(&application, &signals, policy, audits, &Say))
 }

@@ -61,12 +61,14 @@ impl DnsProxy {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let v4 = runtime.block_on(Listeners::open(Ipv4Addr::LOCALHOST.into()))?;
         let v6 = runtime.block_on(Listeners::open(Ipv6Addr::LOCALHOST.into())).ok();
-        let proxy = Self {
-            v4: v4.address,
-            v6: v6.as_ref().map(|listeners| listeners.address),
-            clients: Arc::default(),
-        };
-        let judge = Arc::new(Judge { policy, audits, clients: proxy.clients.clone(), places: Semaphore::new(QUESTIONS_IN_FLIGHT) });
+        let proxy =
+            Self { v4: v4.address, v6: v6.as_ref().map(|listeners| listeners.address), clients: Arc::default() };
+        let judge = Arc::new(Judge {
+            policy,
+            audits,
+            clients: proxy.clients.clone(),
+            places: Semaphore::new(QUESTIONS_IN_FLIGHT),
+        });
         std::thread::Builder::new().name("dns".into()).stack_size(256 << 10).spawn(move || {
             runtime.block_on(async {
                 let v6 = v6.map(|listeners| tokio::spawn(listeners.serve(judge.clone())));
@@ -235,7 +237,8 @@ impl Judge {
 }
 
 async fn forward_udp(query: &[u8], server: SocketAddr) -> io::Result<Vec<u8>> {
-    let any: std::net::IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: std::net::IpAddr =
+        if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await?;
     socket.connect(server).await?;
     socket.send(query).await?;

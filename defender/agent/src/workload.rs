@@ -106,11 +106,11 @@ fn application(
 }
 
 fn run(application: &Application, signals: &Signals, desk: &Arc<Desk>, patience: Duration) -> u8 {
-    match wait_for_policy(desk, signals, patience) {
+    match wait_for_policy(desk, signals, patience, application.fail_mode) {
         Waited::Policy => {}
         Waited::Signal(code) => return code,
         Waited::InVain => {
-            let reason = format!("no policy came within {} seconds", patience.as_secs());
+            let reason = "no policy could be had in time".to_owned();
             if application.fail_mode == FailMode::Closed {
                 eprintln!("bartizan: the application is not started: {reason}, and the fail mode is `closed`");
                 return FAIL_CLOSED;
@@ -130,11 +130,16 @@ enum Waited {
     Signal(u8),
 }
 
-fn wait_for_policy(desk: &Desk, signals: &Signals, patience: Duration) -> Waited {
+/// In fail mode `open` the sidecar's word that it has none is enough: it has waited already, before this container was started.
+fn wait_for_policy(desk: &Desk, signals: &Signals, patience: Duration, fail_mode: FailMode) -> Waited {
     let end = Instant::now() + patience;
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        if desk.wait_for_policy(left.min(SIGNAL_PAUSE)) {
+        let pause = left.min(SIGNAL_PAUSE);
+        if fail_mode == FailMode::Open && desk.wait_for_news(pause) {
+            return if desk.wait_for_policy(Duration::ZERO) { Waited::Policy } else { Waited::InVain };
+        }
+        if fail_mode == FailMode::Closed && desk.wait_for_policy(pause) {
             return Waited::Policy;
         }
         while let Some(signal) = signals.take() {

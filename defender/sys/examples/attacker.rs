@@ -83,7 +83,8 @@ fn race_buffer(good: &str, evil: &str, tries: u32) {
     let page = unsafe { libc::mmap(ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
     let buffer: *mut u8 = page.cast();
     let (good, evil) = (path(good), path(evil));
-    let put = |text: &CStr| unsafe { ptr::copy_nonoverlapping(text.as_ptr().cast(), buffer, text.to_bytes_with_nul().len()) };
+    let put =
+        |text: &CStr| unsafe { ptr::copy_nonoverlapping(text.as_ptr().cast(), buffer, text.to_bytes_with_nul().len()) };
     put(&good);
     let flipper = unsafe { libc::fork() };
     if flipper == 0 {
@@ -135,7 +136,14 @@ fn run_from_memory(program: &str) -> i32 {
     in_child(|| {
         let arguments = [c"evil".as_ptr(), ptr::null()];
         unsafe {
-            libc::syscall(libc::SYS_execveat, descriptor, c"".as_ptr(), arguments.as_ptr(), ptr::null::<u8>(), libc::AT_EMPTY_PATH);
+            libc::syscall(
+                libc::SYS_execveat,
+                descriptor,
+                c"".as_ptr(),
+                arguments.as_ptr(),
+                ptr::null::<u8>(),
+                libc::AT_EMPTY_PATH,
+            );
         }
         1
     })
@@ -156,12 +164,14 @@ fn by_vfork(program: &str) -> i32 {
 }
 
 fn by_thread(program: &str) -> i32 {
-    in_child(|| thread::spawn({
-        let program = program.to_owned();
-        move || execute(&program)
+    in_child(|| {
+        thread::spawn({
+            let program = program.to_owned();
+            move || execute(&program)
+        })
+        .join()
+        .unwrap_or(1)
     })
-    .join()
-    .unwrap_or(1))
 }
 
 /// A child that asks not to be traced.
@@ -272,7 +282,10 @@ fn attack_defender(defender: i32) {
         ("environ", opens("environ")),
         ("maps", opens("maps")),
         ("ptrace", call(libc::SYS_ptrace, i64::from(libc::PTRACE_SEIZE), id, 0)),
-        ("read", unsafe { libc::syscall(libc::SYS_process_vm_readv, id, &raw const local, 1, &raw const local, 1, 0) } >= 0),
+        (
+            "read",
+            unsafe { libc::syscall(libc::SYS_process_vm_readv, id, &raw const local, 1, &raw const local, 1, 0) } >= 0,
+        ),
         ("prlimit", unsafe { libc::syscall(libc::SYS_prlimit64, id, libc::RLIMIT_NOFILE, &raw const limits, 0) } >= 0),
         ("pidfd", call(libc::SYS_pidfd_open, id, 0, 0)),
         ("kill", call(libc::SYS_kill, id, i64::from(libc::SIGKILL), 0)),

@@ -52,7 +52,12 @@ pub(crate) const fn argument_high(index: u32) -> u32 {
 }
 
 pub(crate) const fn load(offset: u32) -> Instruction {
-    Instruction { code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, jump_true: 0, jump_false: 0, operand: offset }
+    Instruction {
+        code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
+        jump_true: 0,
+        jump_false: 0,
+        operand: offset,
+    }
 }
 
 pub(crate) const fn finish(action: Action) -> Instruction {

@@ -14,8 +14,24 @@ macro_rules! errors {
 
 impl Errno {
     errors!(
-        EACCES, EAGAIN, EALREADY, EBADF, ECHILD, ECONNREFUSED, ECONNRESET, EFAULT, EINPROGRESS, EINTR, EINVAL, EISCONN, EMSGSIZE,
-        ENOENT, ENOTDIR, EOPNOTSUPP, EPERM, ESRCH
+        EACCES,
+        EAGAIN,
+        EALREADY,
+        EBADF,
+        ECHILD,
+        ECONNREFUSED,
+        ECONNRESET,
+        EFAULT,
+        EINPROGRESS,
+        EINTR,
+        EINVAL,
+        EISCONN,
+        EMSGSIZE,
+        ENOENT,
+        ENOTDIR,
+        EOPNOTSUPP,
+        EPERM,
+        ESRCH
     );
 
     /// The calling thread's last error.

@@ -19,7 +19,8 @@ pub fn read(process: u32, address: u64, buffer: &mut [u8]) -> Result<()> {
     let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: buffer.len() };
     // SAFETY: the local vector describes `buffer`, exclusively ours; the remote one is only looked at by the kernel.
-    let read = Errno::check(unsafe { libc::process_vm_readv(process as i32, &raw const local, 1, &raw const remote, 1, 0) });
+    let read =
+        Errno::check(unsafe { libc::process_vm_readv(process as i32, &raw const local, 1, &raw const remote, 1, 0) });
     match read {
         Ok(length) if length as usize == buffer.len() => Ok(()),
         Ok(_) => Err(Errno(libc::EFAULT)),
@@ -41,7 +42,8 @@ pub fn write(process: u32, address: u64, bytes: &[u8]) -> Result<()> {
     let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: bytes.len() };
     // SAFETY: the kernel only reads the local vector's memory; the remote one lies in another process.
-    let written = Errno::check(unsafe { libc::process_vm_writev(process as i32, &raw const local, 1, &raw const remote, 1, 0) });
+    let written =
+        Errno::check(unsafe { libc::process_vm_writev(process as i32, &raw const local, 1, &raw const remote, 1, 0) });
     match written {
         Ok(length) if length as usize == bytes.len() => Ok(()),
         Ok(_) => Err(Errno(libc::EFAULT)),

@@ -1,5 +1,5 @@
 //! The listener's end of seccomp notifications (`seccomp_unotify(2)`).
-use std::os::fd::{AsRawFd, BorrowedFd, AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::{Errno, Result};
 

@@ -36,6 +36,8 @@ pub fn wait(descriptors: &[(BorrowedFd<'_>, Interest)], patience: Option<Duratio
     });
     let time_pointer = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: the entries and their count describe each other; the time is null or valid; no mask is given.
-    Errno::check(unsafe { libc::ppoll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, time_pointer, std::ptr::null()) })?;
+    Errno::check(unsafe {
+        libc::ppoll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, time_pointer, std::ptr::null())
+    })?;
     Ok(entries.iter().map(|entry| entry.revents != 0).collect())
 }

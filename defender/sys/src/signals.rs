@@ -37,7 +37,8 @@ impl Signals {
         // SAFETY: both sets are valid; the old mask is written to `original`.
         Errno::check(-unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, original.as_mut_ptr()) })?;
         // SAFETY: a valid set; -1 asks for a new descriptor.
-        let descriptor = Errno::check(unsafe { libc::signalfd(-1, &raw const all, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })?;
+        let descriptor =
+            Errno::check(unsafe { libc::signalfd(-1, &raw const all, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })?;
         Ok(Self {
             // SAFETY: fresh from the kernel, owned by nobody else.
             descriptor: unsafe { OwnedFd::from_raw_fd(descriptor) },

@@ -168,7 +168,8 @@ pub struct Message {
 /// # Errors
 /// The kernel's answer.
 pub fn send(socket: BorrowedFd<'_>, message: &Message, flags: i32) -> Result<usize> {
-    let mut vector = libc::iovec { iov_base: message.payload.as_ptr().cast_mut().cast(), iov_len: message.payload.len() };
+    let mut vector =
+        libc::iovec { iov_base: message.payload.as_ptr().cast_mut().cast(), iov_len: message.payload.len() };
     // SAFETY: an all-zero msghdr is a valid, empty one.
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
     if let Some(address) = &message.address {

@@ -11,13 +11,7 @@ use std::{
     thread,
 };
 
-use crate::{
-    Errno, Result,
-    bpf::Instruction,
-    filter, hardening,
-    notify::Listener,
-    signals::Signals,
-};
+use crate::{Errno, Result, bpf::Instruction, filter, hardening, notify::Listener, signals::Signals};
 
 const NEW_LISTENER: libc::c_ulong = 1 << 3;
 /// Without it the kernel before 5.16 turns on a mitigation that slows whole runtimes down.
@@ -99,8 +93,10 @@ fn protected() -> filter::Options {
 fn install(program: &[Instruction]) -> Result<Listener> {
     hardening::no_new_privileges()?;
     let set = |flags: libc::c_ulong| {
-        let description =
-            libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut().cast::<libc::sock_filter>() };
+        let description = libc::sock_fprog {
+            len: program.len() as u16,
+            filter: program.as_ptr().cast_mut().cast::<libc::sock_filter>(),
+        };
         // SAFETY: `Instruction` has the layout of `sock_filter`; pointer and length describe `program`, which the kernel copies.
         Errno::check_descriptor(unsafe {
             libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const description)
@@ -148,7 +144,13 @@ fn pointers(texts: &[CString]) -> Vec<*const c_char> {
 
 /// The child's life before its program: own process group (in the foreground of a terminal, if there is one), no
 /// `CAP_SYS_PTRACE`, readable by us, signals as this process found them.
-fn run(program: &CStr, arguments: &[*const c_char], environment: &[*const c_char], mask: &libc::sigset_t, failure: i32) -> ! {
+fn run(
+    program: &CStr,
+    arguments: &[*const c_char],
+    environment: &[*const c_char],
+    mask: &libc::sigset_t,
+    failure: i32,
+) -> ! {
     // SAFETY: only async-signal-safe calls, on memory that was prepared before fork; all pointers are NUL-terminated.
     unsafe {
         libc::setpgid(0, 0);

@@ -34,6 +34,7 @@ def run_task(
     seccomp_profile: Annotated[
         Path | None, typer.Option(help="Docker's profile as JSON, if it is not installed.")
     ] = None,
+    health_scale: Annotated[float, typer.Option(help="Multiplies the times of health checks.", min=0.01)] = 1.0,
 ) -> None:
     """Run a task definition on this machine the way Fargate would. Ends with the task's exit code."""
     from bartizan.registry import ImageError  # noqa: PLC0415 - keeps `--help` quick
@@ -50,6 +51,7 @@ def run_task(
             secrets={str(name): str(value) for name, value in _json_object(str(secrets)).items()} if secrets else {},
             network=network,
             name_server=name_server,
+            health_scale=health_scale,
             seccomp_profile=settings.seccomp_profile or _installed_profile(),
             cache_dir=settings.cache_directory,
             on_log=_print_log,

@@ -18,6 +18,8 @@ struct State {
     /// Highest number that is safe elsewhere, so that this process may end.
     received: u64,
     policy_hash: Option<String>,
+    /// The sidecar has waited for the Console already, in vain.
+    none_to_be_had: bool,
     tier: u8,
     tier_reasons: Vec<String>,
 }
@@ -39,6 +41,7 @@ impl Desk {
             spool: Spool::new(SPOOL_BYTES),
             received: 0,
             policy_hash: None,
+            none_to_be_had: false,
             tier: 0,
             tier_reasons: vec!["the application is not started yet".into()],
         };
@@ -78,6 +81,18 @@ impl Desk {
         self.changed.notify_all();
         self.due.notify_one();
         Ok(())
+    }
+
+    /// Notes that there is no policy at the other end either: it was waited for there before this workload was started.
+    pub fn none_to_be_had(&self) {
+        self.state().none_to_be_had = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until a policy is in force, or is known not to be had; false when `timeout` passed first.
+    #[must_use]
+    pub fn wait_for_news(&self, timeout: Duration) -> bool {
+        self.wait(timeout, |state| state.policy_hash.is_some() || state.none_to_be_had)
     }
 
     /// Waits until a policy is in force; false when `timeout` passed first.

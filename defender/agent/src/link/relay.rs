@@ -85,9 +85,11 @@ async fn receive(reader: &mut (impl AsyncRead + Unpin), desk: &Desk) -> io::Resu
     while let Some(message) = frame::read(reader).await? {
         match message {
             FromSidecar::Policy { hash, policy } => {
-                if let Some((hash, policy)) = hash.zip(policy)
-                    && let Err(error) = desk.apply(hash, policy)
-                {
+                let Some((hash, policy)) = hash.zip(policy) else {
+                    desk.none_to_be_had();
+                    continue;
+                };
+                if let Err(error) = desk.apply(hash, policy) {
                     eprintln!("bartizan: the policy was refused, the last one stays: {error}");
                 }
             }

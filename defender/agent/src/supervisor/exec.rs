@@ -98,7 +98,9 @@ impl ExecWatch {
             interpreted: false,
             invoked_is_exe: true,
         };
-        let Decision::Prevent(violation) = self.judge.opinion(&Event::Process(event.clone())) else { return Answer::AtTheStop };
+        let Decision::Prevent(violation) = self.judge.opinion(&Event::Process(event.clone())) else {
+            return Answer::AtTheStop;
+        };
         // A script not on an allow list may have an interpreter that is: only the stop knows.
         if violation.reason == Reason::ProcessNotAllowed && process::is_script(thread, &event.path) {
             return Answer::AtTheStop;
@@ -124,7 +126,8 @@ impl ExecWatch {
             Err(errno) => {
                 if !self.blind {
                     self.blind = true;
-                    let detail = format!("a program start cannot be watched (a debugger, or no right to trace): {errno}");
+                    let detail =
+                        format!("a program start cannot be watched (a debugger, or no right to trace): {errno}");
                     self.judge.notice(Notice::NotEnforcing, &detail);
                 }
                 let prevents = self.judge.policy().source().processes.effect == Effect::Prevent;

@@ -5,7 +5,8 @@ use std::{
 };
 
 use defender_core::{
-    AuditDraft, CompiledPolicy, Decision, DefenderEvent, Effect, Event, LookupEvent, Notice, Reason, Violation, decide, dns,
+    AuditDraft, CompiledPolicy, Decision, DefenderEvent, Effect, Event, LookupEvent, Notice, Reason, Violation, decide,
+    dns,
 };
 
 use crate::enforcement::{AuditSink, PolicyHandle};

@@ -172,7 +172,9 @@ impl<'a> Supervisor<'a> {
         self.tier_known = true;
         let reason = match descriptor::copy(call.thread, 0) {
             Ok(_) | Err(Errno::EBADF) => return self.report.report(1, Vec::new()),
-            Err(errno) => format!("descriptors of the workload cannot be copied, add SYS_PTRACE to the container: {errno}"),
+            Err(errno) => {
+                format!("descriptors of the workload cannot be copied, add SYS_PTRACE to the container: {errno}")
+            }
         };
         self.connects.copies = false;
         self.datagrams.copies = false;

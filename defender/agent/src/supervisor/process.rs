@@ -40,7 +40,8 @@ pub fn find(thread: u32, directory: i32, path: &[u8]) -> Result<Found> {
 
 fn as_seen_by(thread: u32, directory: i32, path: &[u8]) -> std::path::PathBuf {
     let path = String::from_utf8_lossy(path);
-    let seen = if let Some(rest) = path.strip_prefix("/proc/self/").or_else(|| path.strip_prefix("/proc/thread-self/")) {
+    let seen = if let Some(rest) = path.strip_prefix("/proc/self/").or_else(|| path.strip_prefix("/proc/thread-self/"))
+    {
         format!("/proc/{thread}/{rest}")
     } else if path.starts_with('/') {
         format!("/proc/{thread}/root{path}")
@@ -82,7 +83,8 @@ pub fn executable_path(process: u32) -> String {
 #[must_use]
 pub fn invoked_path(process: u32) -> Option<String> {
     let vector = fs::read(format!("/proc/{process}/auxv")).ok()?;
-    let words: Vec<u64> = vector.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?))).collect();
+    let words: Vec<u64> =
+        vector.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?))).collect();
     let address = words.chunks_exact(2).find(|pair| pair[0] == AT_EXECFN)?[1];
     let path = text(memory::read_text(process, address, LONGEST_PATH).ok()?);
     if path.starts_with('/') {
@@ -172,7 +174,8 @@ pub fn status(thread: u32) -> Option<Status> {
 fn parse_status(text: &str) -> Status {
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let number = |name: &str, index: usize| field(name)?.split_whitespace().nth(index)?.parse().ok();
-    let mask = |name: &str| field(name).and_then(|value| u64::from_str_radix(value.trim(), 16).ok()).unwrap_or_default();
+    let mask =
+        |name: &str| field(name).and_then(|value| u64::from_str_radix(value.trim(), 16).ok()).unwrap_or_default();
     Status {
         process: number("Tgid", 0).unwrap_or_default(),
         parent: number("PPid", 0).unwrap_or_default(),
