@@ -134,7 +134,7 @@ def test_the_application_sees_its_own_environment_only(console: Console, run_tas
 
 
 def test_a_fail_closed_task_does_not_start_without_a_policy(console: Console, run_task: RunTask) -> None:
-    """With fail mode closed and no Console, the application is never started; with open it is, and the gap is reported."""
+    """Without a Console, `closed` never starts the application; `open` does, and the gap is reported."""
     console.kill()
     task = run_task(SEED_DEFINITION, fail_mode="closed", policy_timeout=1, ready=False)
     assert task.wait() != 0

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from bartizan.registry import File, ImageConfig, Link, defender_image, write_image
+from bartizan.runtask import check_platform
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "shop"))
-from bartizan.registry import File, ImageConfig, Link, defender_image, write_image  # noqa: E402
-from bartizan.runtask import check_platform  # noqa: E402
-from image import shop_files  # noqa: E402 - the path is set just above
+
+sys.path.insert(0, str(HERE / "shop"))from image import shop_files  # noqa: E402 - the path is set just above
 
 BARTIZAN = [sys.executable, "-m", "bartizan.cli"]
 DEFENDER = Path(os.environ["BARTIZAN_DEFENDER"])
@@ -153,8 +153,8 @@ def protected_task(folder: Path, console: Console) -> Iterator[Shop]:
     defender_image(images[DEFENDER_IMAGE], binary=DEFENDER, architecture="amd64", reference=DEFENDER_IMAGE)
     task, protected = HERE / "shop/task.json", folder / "protected.json"
     console.run(
-        "app-embedded", "generate-fargate-task", "--console-host", HOST, "--image", f"{SHOP_IMAGE}=oci:{images[SHOP_IMAGE]}",
-        "--output-file", str(protected), str(task),
+        "app-embedded", "generate-fargate-task", "--console-host", HOST, "--output-file", str(protected),
+        "--image", f"{SHOP_IMAGE}=oci:{images[SHOP_IMAGE]}", str(task),
     )  # fmt: skip
     title("The protected task runs here, as it would on Fargate")
     options = [word for name, path in images.items() for word in ("--image", f"{name}=oci:{path}")]

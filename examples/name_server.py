@@ -1,7 +1,7 @@
 """A name server for demonstrations and tests: answers A questions from a table, everything else with NXDOMAIN.
 
-Usage: ``name_server.py ADDRESS PORT NAME=IP…``. Serves UDP and TCP, prints ``ready PORT`` when both are open, and then one
-line ``asked NAME`` for every question that reached it, so that a test can prove which ones did not.
+Usage: ``name_server.py ADDRESS PORT NAME=IP…``. Serves UDP and TCP, prints ``ready PORT`` when both are open, and then
+one line ``asked NAME`` for every question that reached it, so that a test can prove which ones did not.
 """
 
 from __future__ import annotations
