@@ -29,7 +29,8 @@ from bartizan.runtask import check_platform
 
 HERE = Path(__file__).resolve().parent
 
-sys.path.insert(0, str(HERE / "shop"))from image import shop_files  # noqa: E402 - the path is set just above
+sys.path.insert(0, str(HERE / "shop"))
+from image import shop_files  # noqa: E402 - the path is set just above
 
 BARTIZAN = [sys.executable, "-m", "bartizan.cli"]
 DEFENDER = Path(os.environ["BARTIZAN_DEFENDER"])
