@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from console import BARTIZAN, Console, Json, running_console
 from images import SHOP_PORT, build_images
 from task import CONSOLE_NAME, Task

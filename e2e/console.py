@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from waiting import eventually
 
 BARTIZAN = [sys.executable, "-m", "bartizan.cli"]

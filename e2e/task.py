@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 import httpx
+
 from console import BARTIZAN, Console
 from images import ROOT, SHOP_PORT
 from waiting import eventually

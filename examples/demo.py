@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from bartizan.registry import File, ImageConfig, Link, defender_image, write_image
 from bartizan.runtask import check_platform
 
