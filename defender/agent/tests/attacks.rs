@@ -2,6 +2,8 @@
 //!
 //! Each attack would succeed without the defence that it tests: the same attacker is tried first under a policy that only
 //! alerts, where that is not plain from the attack itself.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -61,11 +61,13 @@ pub fn under_filter(launch: Launch, signals: &Signals) -> Result<Launched> {
     let (sender, receiver) = mpsc::channel();
     thread::Builder::new().name("launcher".into()).stack_size(128 << 10).spawn(move || {
         let started = install(&filter::program(&protected())).and_then(|listener| image.fork(Some(listener)));
-        let failed = started.is_err();
+        let running = started.is_ok();
         // The other end waits for exactly this.
         let _ = sender.send(started);
-        while !failed {
-            thread::park();
+        if running {
+            loop {
+                thread::park();
+            }
         }
     })?;
     receiver.recv().map_err(|_| Errno(libc::ECHILD))?
