@@ -1,7 +1,7 @@
 # `make help` explains the targets. Everything that is made lies in .venv/, .cache/ and defender/target/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test build setup lint format bench gen gen-check clean test-python test-rust test-arm64 test-e2e
+.PHONY: help run test build setup lint format bench bench-smoke bench-programs gen gen-check clean test-python test-rust test-arm64 test-e2e
 
 PYTHON := .venv/bin/python
 HOST_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -44,7 +44,7 @@ format: build ## Rewrite the sources in the house's format
 	.venv/bin/ruff check --fix .
 	cd defender && cargo fmt
 
-test-rust: build ## Tests of the Defender on this machine
+test-rust: build bench-programs ## Tests of the Defender on this machine
 	cd defender && cargo test --quiet --release
 
 test-arm64: build ## The Defender's unit tests on arm64, emulated
@@ -56,10 +56,10 @@ test-python: build ## Tests of the Console and the command line
 test-e2e: build ## The whole system: real Console, real Defender, real containers
 	.venv/bin/python -m pytest -c e2e/pytest.ini e2e
 
-bench: build ## Measure every promised number (docs/spec.md), as ratios within one run
+bench: build bench-programs ## Measure every promised number (docs/spec.md), as ratios within one run
 	$(PYTHON) scripts/bench.py
 
-bench-smoke: build
+bench-smoke: build bench-programs
 	$(PYTHON) scripts/bench.py --quick
 
 gen: build ## Write the generated files anew: contract/openapi.json, contract/*.schema.json
@@ -96,3 +96,6 @@ $(DEFENDER_ARM64): $(RUST_SOURCES) .cache/setup.done
 	@echo "build: Defender for arm64"
 	cd defender && $(ARM64_ENV) cargo build --quiet --release --locked --target $(ARM64_TARGET)
 	@touch $@
+
+bench-programs: build
+	cd defender && cargo build --quiet --release --locked --examples

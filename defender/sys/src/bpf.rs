@@ -97,7 +97,7 @@ pub(crate) mod interpreter {
                 8 | 12 => 0,
                 _ => {
                     let argument = self.arguments[(offset as usize - 16) / 8];
-                    if offset % 8 == 0 { argument as u32 } else { (argument >> 32) as u32 }
+                    if offset.is_multiple_of(8) { argument as u32 } else { (argument >> 32) as u32 }
                 }
             }
         }

@@ -1,0 +1,84 @@
+//! What the benchmarks measure: small things done many times, in short batches of which the quickest counts.
+//!
+//! `workload hello` prints one line; `workload measure BATCH…` prints `NAME NANOSECONDS` for each figure, with as many
+//! operations per batch as the argument says in percent of the usual.
+#![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, clippy::cast_precision_loss, missing_docs)]
+use std::{
+    env,
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
+    os::unix::process::CommandExt,
+    process::Command,
+    thread,
+    time::Instant,
+};
+
+const BATCHES: u32 = 30;
+
+fn main() {
+    let words: Vec<String> = env::args().collect();
+    match words.get(1).map(String::as_str) {
+        Some("nothing") => {}
+        Some("measure") => measure(words.get(2).and_then(|percent| percent.parse().ok()).unwrap_or(100)),
+        _ => println!("hello"),
+    }
+}
+
+fn measure(percent: u32) {
+    let own = env::current_exe().unwrap();
+    figure("fork_exec", 20 * percent / 100, || {
+        assert!(Command::new(&own).arg0("workload").arg("nothing").status().unwrap().success());
+    });
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || for _ in listener.incoming() {});
+    figure("connect_tcp", 100 * percent / 100, || drop(TcpStream::connect(address).unwrap()));
+    figure("dns_lookup", 20 * percent / 100, look_up);
+    figure("getpid", 20_000 * percent / 100, || {
+        let _ = unsafe { libc::syscall(libc::SYS_getpid) };
+    });
+    ping_pong(percent);
+    unsafe { libc::signal(libc::SIGUSR1, noted as *const () as libc::sighandler_t) };
+    figure("signal", 500 * percent / 100, || {
+        unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+    });
+}
+
+extern "C" fn noted(_: i32) {}
+
+/// One question on a fresh, connected socket, as the C libraries ask it.
+fn look_up() {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    socket.connect((Ipv4Addr::LOCALHOST, 53)).unwrap();
+    socket.send(b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04good\x04test\x00\x00\x01\x00\x01").unwrap();
+    assert!(socket.recv(&mut [0; 512]).unwrap() > 12);
+}
+
+fn ping_pong(percent: u32) {
+    let (mut outward, mut sender) = pipe();
+    let (mut inward, mut echo) = pipe();
+    thread::spawn(move || {
+        let mut byte = [0];
+        while outward.read_exact(&mut byte).is_ok() {
+            echo.write_all(&byte).unwrap();
+        }
+    });
+    figure("pipe", 200 * percent / 100, || {
+        sender.write_all(b"x").unwrap();
+        inward.read_exact(&mut [0]).unwrap();
+    });
+}
+
+fn pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    std::io::pipe().unwrap()
+}
+
+fn figure(name: &str, operations: u32, mut operation: impl FnMut()) {
+    let operations = operations.max(1);
+    let batch = |_| {
+        let start = Instant::now();
+        (0..operations).for_each(|_| operation());
+        start.elapsed().as_nanos() as f64 / f64::from(operations)
+    };
+    println!("{name} {:.1}", (0..BATCHES).map(batch).fold(f64::INFINITY, f64::min));
+}
