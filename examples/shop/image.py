@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 # Programs of their own, and applets: busybox runs some of its applets (`id`, `chmod`) without starting a program.
-PROGRAMS = ("/usr/bin/chmod", "/usr/bin/env", "/usr/bin/find", "/usr/bin/id", "/usr/bin/sleep")
+PROGRAMS = ("/usr/bin/chmod", "/usr/bin/env", "/usr/bin/find", "/usr/bin/getent", "/usr/bin/id", "/usr/bin/sleep")
 APPLETS = ("nslookup", "sh", "wget")
 LEFT_OUT = {
     "test",
