@@ -170,3 +170,14 @@ fn a_connection_that_waits_makes_nobody_else_wait() {
 fn local_sockets_keep_the_callers_credentials() {
     assert_eq!("true", Arena::new("credentials").attack(&["credentials"]));
 }
+
+#[test]
+fn another_root_does_not_make_another_program_an_allowed_one() {
+    let arena = Arena::new("chroot");
+    let allowing =
+        FORBIDDING.replace(r#""allow":[],"deny":["evil"]"#, &format!(r#""allow":["{}"],"deny":[]"#, arena.good));
+    let attack = ["chroot", &arena.good, &arena.evil];
+
+    assert_eq!("0", said(&arena.run(&allowing.replace("prevent", "alert"), &attack)), "the program must be a real one");
+    assert_eq!("137", said(&arena.run(&allowing, &attack)));
+}

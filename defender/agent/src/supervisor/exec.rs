@@ -154,7 +154,9 @@ impl ExecWatch {
             return if prevents { Verdict::Stop } else { Verdict::Go };
         };
         let invoked = process::invoked_path(process).filter(|invoked| !invoked.starts_with("/dev/fd/"));
-        let led_to = invoked.as_deref().and_then(|invoked| process::identity_of(process, invoked));
+        // The image's own path leads to the image; only another one has to be followed.
+        let other = invoked.as_deref().filter(|invoked| *invoked != path);
+        let led_to = other.and_then(|invoked| process::identity_of(process, invoked));
         let mut event = ProcessEvent {
             invoked: invoked.unwrap_or_else(|| path.clone()),
             path,
@@ -168,6 +170,10 @@ impl ExecWatch {
             invoked_is_exe: led_to.is_none_or(|file| file == identity),
         };
         event.interpreted = !event.invoked_is_exe && process::is_script(process, &event.invoked);
+        // What a path means inside a chroot is for its owner to choose; only where the image really lies counts there.
+        if !self.judge.policy().source().processes.allow.is_empty() && process::has_other_root(process) {
+            (event.interpreted, event.invoked_is_exe) = (false, false);
+        }
         self.judge.judge(Event::Process(event), complete)
     }
 

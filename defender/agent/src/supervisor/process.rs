@@ -11,7 +11,8 @@ use defender_sys::{Errno, Result, constants, memory};
 const AT_EXECFN: u64 = 31;
 const LONGEST_PATH: usize = 4096;
 /// More than a policy or a reader needs, and far less than the kernel's two megabytes.
-const LARGEST_COMMAND_LINE: u64 = 16 << 10;
+const LARGEST_COMMAND_LINE: usize = 16 << 10;
+const LARGEST_VECTOR: usize = 1024;
 
 /// Device and inode: which file it is, whatever it is called.
 pub type Identity = (u64, u64);
@@ -82,7 +83,7 @@ pub fn executable_path(process: u32) -> String {
 /// The kernel copied it to the new image's stack before anything ran there, so nobody can have changed it.
 #[must_use]
 pub fn invoked_path(process: u32) -> Option<String> {
-    let vector = fs::read(format!("/proc/{process}/auxv")).ok()?;
+    let vector = read_at_once(&format!("/proc/{process}/auxv"), LARGEST_VECTOR)?;
     let words: Vec<u64> =
         vector.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?))).collect();
     let address = words.chunks_exact(2).find(|pair| pair[0] == AT_EXECFN)?[1];
@@ -111,6 +112,12 @@ pub fn absolute(thread: u32, path: &[u8]) -> String {
     normal(&format!("{}/{path}", directory.display()))
 }
 
+/// True when a process has another root directory than ours: its paths are not what a policy means by them.
+#[must_use]
+pub fn has_other_root(process: u32) -> bool {
+    fs::read_link(format!("/proc/{process}/root")).is_ok_and(|root| root != Path::new("/"))
+}
+
 /// Which file a path leads to, as `process` sees it; none when there is none.
 #[must_use]
 pub fn identity_of(process: u32, path: &str) -> Option<Identity> {
@@ -121,35 +128,41 @@ pub fn identity_of(process: u32, path: &str) -> Option<Identity> {
 /// The argument vector of a process, capped.
 #[must_use]
 pub fn arguments(process: u32) -> Vec<String> {
-    let mut bytes = Vec::new();
-    let Ok(file) = File::open(format!("/proc/{process}/cmdline")) else { return Vec::new() };
     // What cannot be read is not reported; the decision does not hang on it.
-    let _ = file.take(LARGEST_COMMAND_LINE).read_to_end(&mut bytes);
+    let mut bytes = read_at_once(&format!("/proc/{process}/cmdline"), LARGEST_COMMAND_LINE).unwrap_or_default();
     if bytes.last() == Some(&0) {
         bytes.pop();
     }
     bytes.split(|&byte| byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
 }
 
+/// One read of a file in `/proc`, which gives all of it that fits: every further call would be paid at each program start.
+fn read_at_once(path: &str, most: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; most];
+    let length = File::open(path).ok()?.read(&mut bytes).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
+}
+
 /// The first strings of an argument vector in a process's memory, before its execve.
 #[must_use]
 pub fn arguments_at(thread: u32, address: u64, most: usize) -> Vec<String> {
-    let mut arguments = Vec::new();
-    for index in 0..most as u64 {
-        let mut pointer = [0; 8];
-        if address == 0 || memory::read(thread, address + 8 * index, &mut pointer).is_err() {
-            break;
-        }
-        let pointer = u64::from_ne_bytes(pointer);
-        if pointer == 0 {
-            break;
-        }
-        match memory::read_text(thread, pointer, LONGEST_PATH) {
-            Ok(argument) => arguments.push(text(argument)),
-            Err(_) => break,
-        }
+    let mut pointers = vec![0; 8 * most];
+    if address == 0 || memory::read(thread, address, &mut pointers).is_err() {
+        // The vector may end right before a page that is not there: one by one, then.
+        pointers = (0..most as u64).map_while(|index| pointer_at(thread, address + 8 * index)).flatten().collect();
     }
-    arguments
+    let pointers = pointers.chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_ne_bytes));
+    pointers
+        .take_while(|pointer| *pointer != 0)
+        .map_while(|pointer| memory::read_text(thread, pointer, LONGEST_PATH).ok().map(text))
+        .collect()
+}
+
+fn pointer_at(thread: u32, address: u64) -> Option<[u8; 8]> {
+    let mut pointer = [0; 8];
+    memory::read(thread, address, &mut pointer).ok()?;
+    Some(pointer)
 }
 
 /// What `/proc/ID/status` says that matters here.
