@@ -31,7 +31,15 @@ from images import DEFENDER, DEFENDER_IMAGE, SEED_DEFINITION, build_images  # no
 from task import CONSOLE_NAME, Task  # noqa: E402
 from waiting import eventually  # noqa: E402
 
-RATIOS = {"fork_exec": 1.3, "connect_tcp": 2.5, "dns_lookup": None, "getpid": 1.05, "pipe": 1.05, "signal": 1.05}
+RATIOS = {
+    "fork_exec": 1.3,
+    "posix_spawn": None,
+    "connect_tcp": 2.5,
+    "dns_lookup": None,
+    "getpid": 1.05,
+    "pipe": 1.05,
+    "signal": 1.05,
+}
 POLICY = b"""{"version":1,"revision":1,"rule":"bench",
  "processes":{"effect":"prevent","allow":[],"deny":["evil","/opt/*/evil"]},
  "dns":{"effect":"prevent","allow":[],"deny":["*.evil.test"]},

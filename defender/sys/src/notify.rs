@@ -48,11 +48,15 @@ pub enum Reply {
 
 /// The descriptor on which notifications arrive.
 #[derive(Debug)]
-pub struct Listener(OwnedFd);
+pub struct Listener {
+    descriptor: OwnedFd,
+    /// True where a received call is interrupted by fatal signals only, so that it is never restarted (since 5.19).
+    pub never_restarts: bool,
+}
 
 impl Listener {
-    pub(crate) fn new(descriptor: OwnedFd) -> Self {
-        let listener = Self(descriptor);
+    pub(crate) fn new(descriptor: OwnedFd, never_restarts: bool) -> Self {
+        let listener = Self { descriptor, never_restarts };
         let mut flags = SYNC_WAKE_UP;
         // Since 6.6: the waker gives its processor to the woken. Older kernels refuse, and nothing is lost.
         let _ = listener.control(SET_FLAGS, &mut flags);
@@ -62,7 +66,8 @@ impl Listener {
     fn control<T>(&self, request: u64, argument: &mut T) -> Result<()> {
         // SAFETY: each request is used with the structure that it is made for (see the callers in this file), and the
         // reference is valid and exclusive for the call.
-        Errno::check(unsafe { libc::ioctl(self.0.as_raw_fd(), request as _, std::ptr::from_mut(argument)) }).map(drop)
+        Errno::check(unsafe { libc::ioctl(self.descriptor.as_raw_fd(), request as _, std::ptr::from_mut(argument)) })
+            .map(drop)
     }
 
     /// Takes one notification. Call it when poll says that there is one, or it blocks.
@@ -98,6 +103,6 @@ impl Listener {
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.descriptor.as_fd()
     }
 }

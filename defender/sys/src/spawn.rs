@@ -104,12 +104,12 @@ fn install(program: &[Instruction]) -> Result<Listener> {
             libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const description)
         })
     };
-    let descriptor = match set(NEW_LISTENER | SPEC_ALLOW | WAIT_KILLABLE_RECV) {
-        Err(Errno(libc::EINVAL)) => set(NEW_LISTENER | SPEC_ALLOW)?,
-        other => other?,
+    let (descriptor, never_restarts) = match set(NEW_LISTENER | SPEC_ALLOW | WAIT_KILLABLE_RECV) {
+        Err(Errno(libc::EINVAL)) => (set(NEW_LISTENER | SPEC_ALLOW)?, false),
+        other => (other?, true),
     };
     // SAFETY: fresh from the kernel (close-on-exec), owned by nobody else.
-    Ok(Listener::new(unsafe { OwnedFd::from_raw_fd(descriptor) }))
+    Ok(Listener::new(unsafe { OwnedFd::from_raw_fd(descriptor) }, never_restarts))
 }
 
 /// Everything that the child needs, allocated before fork.

@@ -17,7 +17,7 @@ use defender_sys::{
 };
 
 use super::{
-    descriptor,
+    descriptor::Descriptors,
     judge::{Judge, Verdict},
     process,
 };
@@ -36,6 +36,9 @@ pub struct ConnectWatch {
     dns: Option<DnsProxy>,
     pending: Vec<Pending>,
     results: HashMap<u64, (Result<()>, Instant)>,
+    descriptors: Descriptors,
+    /// True where a signal may restart a call that was answered already.
+    pub restarts: bool,
     /// False where the platform forbids copying descriptors: then calls are judged and let go on, which can be raced.
     pub copies: bool,
 }
@@ -53,7 +56,15 @@ impl ConnectWatch {
     /// Watches connections; look-ups go through `dns` where there is one.
     #[must_use]
     pub fn new(judge: Judge, dns: Option<DnsProxy>) -> Self {
-        Self { judge, dns, pending: Vec::new(), results: HashMap::new(), copies: true }
+        Self {
+            judge,
+            dns,
+            pending: Vec::new(),
+            results: HashMap::new(),
+            descriptors: Descriptors::default(),
+            restarts: true,
+            copies: true,
+        }
     }
 
     /// Answers a notified connect.
@@ -73,7 +84,7 @@ impl ConnectWatch {
         if !self.copies {
             return Ok(Some(self.without_copy(call, &address)));
         }
-        let socket = descriptor::copy(call.thread, call.arguments[0] as i32)?;
+        let socket = self.descriptors.copy(call.thread, call.arguments[0] as i32)?;
         let kind = socket::kind(socket.as_fd())?;
         if !kind.is_inet() {
             return Ok(Some(Reply::Continue));
@@ -144,7 +155,7 @@ impl ConnectWatch {
         if kind.is_datagram() || flags & constants::O_NONBLOCK != 0 || self.pending.len() >= MOST_PENDING {
             return socket::connect(socket.as_fd(), &address).map(|()| Some(Reply::Value(0)));
         }
-        let inode = socket::inode(socket.as_fd())?;
+        let inode = if self.restarts { socket::inode(socket.as_fd())? } else { 0 };
         match begin(socket.as_fd(), &address, flags) {
             Err(Errno::EINPROGRESS) => {
                 self.pending.push(Pending { call: call.id, thread: call.thread, socket, address, flags, inode });
@@ -166,6 +177,9 @@ impl ConnectWatch {
     }
 
     fn remember(&mut self, inode: u64, result: Result<()>) {
+        if !self.restarts {
+            return;
+        }
         if self.results.len() >= RESULTS_KEPT {
             self.results.retain(|_, (_, at)| at.elapsed() < RESULT_LIFE);
         }

@@ -16,7 +16,7 @@ use defender_sys::{
 
 use super::{
     connect::{complete, connection, read_address},
-    descriptor,
+    descriptor::Descriptors,
     judge::{Judge, Verdict},
     process,
 };
@@ -35,6 +35,7 @@ const DNS_PORT: u16 = 53;
 /// Watches datagrams.
 pub struct DatagramWatch {
     judge: Judge,
+    descriptors: Descriptors,
     /// False where the platform forbids copying descriptors: then calls are judged and let go on, which can be raced.
     pub copies: bool,
 }
@@ -43,11 +44,11 @@ impl DatagramWatch {
     /// Watches datagrams.
     #[must_use]
     pub fn new(judge: Judge) -> Self {
-        Self { judge, copies: true }
+        Self { judge, descriptors: Descriptors::default(), copies: true }
     }
 
     /// Answers a notified sendto, sendmsg or sendmmsg.
-    pub fn on_call(&self, listener: &Listener, call: &Notification) {
+    pub fn on_call(&mut self, listener: &Listener, call: &Notification) {
         let reply = self.at_call(listener, call).unwrap_or_else(|errno| Some(Reply::Fail(errno)));
         if let Some(reply) = reply {
             // The caller may be gone; then nobody waits for this.
@@ -55,7 +56,7 @@ impl DatagramWatch {
         }
     }
 
-    fn at_call(&self, listener: &Listener, call: &Notification) -> Result<Option<Reply>> {
+    fn at_call(&mut self, listener: &Listener, call: &Notification) -> Result<Option<Reply>> {
         let flags = flags_of(call);
         // TCP fast open would connect and send in one call; without it programs connect first.
         if flags & constants::MSG_FASTOPEN != 0 {
@@ -64,7 +65,7 @@ impl DatagramWatch {
         if !self.copies {
             return self.without_copy(listener, call).map(Some);
         }
-        let socket = descriptor::copy(call.thread, call.arguments[0] as i32)?;
+        let socket = self.descriptors.copy(call.thread, call.arguments[0] as i32)?;
         let kind = socket::kind(socket.as_fd())?;
         if !kind.is_inet() || !kind.is_datagram() {
             return Ok(Some(Reply::Continue));

@@ -26,7 +26,7 @@ use defender_sys::{
     trace::{self, Happening},
 };
 
-use self::{connect::ConnectWatch, datagram::DatagramWatch, exec::ExecWatch, judge::Judge};
+use self::{connect::ConnectWatch, datagram::DatagramWatch, descriptor::Descriptors, exec::ExecWatch, judge::Judge};
 use crate::{
     dns_proxy::DnsProxy,
     enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport},
@@ -114,9 +114,11 @@ impl<'a> Supervisor<'a> {
         dns: Option<DnsProxy>,
         report: &'a dyn TierReport,
     ) -> Self {
+        let mut connects = ConnectWatch::new(judge.clone(), dns);
+        connects.restarts = launched.listener.as_ref().is_none_or(|listener| !listener.never_restarts);
         Self {
             execs: ExecWatch::new(judge.clone(), launched.child),
-            connects: ConnectWatch::new(judge.clone(), dns),
+            connects,
             datagrams: DatagramWatch::new(judge),
             tier_known: launched.listener.is_none(),
             launched,
@@ -170,7 +172,7 @@ impl<'a> Supervisor<'a> {
     /// The workload's very first call, the start of its program, shows what the platform allows.
     fn find_tier(&mut self, call: &Notification) {
         self.tier_known = true;
-        let reason = match descriptor::copy(call.thread, 0) {
+        let reason = match Descriptors::default().copy(call.thread, 0) {
             Ok(_) | Err(Errno::EBADF) => return self.report.report(1, Vec::new()),
             Err(errno) => {
                 format!("descriptors of the workload cannot be copied, add SYS_PTRACE to the container: {errno}")
