@@ -33,7 +33,9 @@ fn measure(percent: u32) {
     };
     // Something to do between the two makes the library fork; otherwise it spawns, sharing memory until the exec.
     figure("fork_exec", 20 * percent / 100, || {
-        assert!(unsafe { command().pre_exec(|| Ok(())) }.status().unwrap().success());
+        let mut command = command();
+        unsafe { command.pre_exec(|| Ok(())) };
+        assert!(command.status().unwrap().success());
     });
     figure("posix_spawn", 20 * percent / 100, || assert!(command().status().unwrap().success()));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
