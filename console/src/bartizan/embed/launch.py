@@ -134,13 +134,19 @@ def _decide(
         )
         if left_command is None and right_command is None:
             return intrinsics.chosen(condition, left, right), None
-        own: Value = NO_VALUE if case.command is None else case.command
-        commands = [own if new is None else new for new in (left_command, right_command)]
+        commands = [
+            _present(intrinsics.given(part.command, part.known)) if new is None else new
+            for part, new in zip(cases, (left_command, right_command), strict=True)
+        ]
         return intrinsics.chosen(condition, left, right), intrinsics.chosen(condition, *commands)
     container.arguments("command", command)
     if not unset:
         return _own(container, entry_point, command), None
     return _of_image(container, template, image, command, ask, sources)
+
+
+def _present(value: Value) -> Value:
+    return NO_VALUE if value is None else value
 
 
 def _own(container: Container, entry_point: Value, command: Value) -> Value:

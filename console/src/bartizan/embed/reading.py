@@ -11,7 +11,7 @@ from bartizan.embed.intrinsics import Template
 from bartizan.embed.json_text import Array, Document, Node, Object, Value
 
 RESOURCE = "AWS::ECS::TaskDefinition"
-_JSON_BEGINS = ("{", "[", '"', "//", "/*")
+_JSON_BEGINS = ("{", "[", "//", "/*")
 
 
 @dataclass(frozen=True, slots=True)

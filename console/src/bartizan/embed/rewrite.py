@@ -115,13 +115,17 @@ class FlowRewriter:
         if node.value is desired or (isinstance(node, Scalar) and same(node.value, desired)):
             return []
         if not self._text.startswith("*", node.start):  # an alias of YAML: its elements stand elsewhere
-            if isinstance(node, Object) and isinstance(desired, dict):
+            if isinstance(node, Object) and isinstance(desired, dict) and not self._other_tag(node, desired):
                 return self._object(node, desired, path)
             if isinstance(node, Array) and isinstance(desired, list):
                 return self._array(node, desired, path)
         indent = self._indent(node.start)
         rendered = self._style.render(desired, indent, inline="\n" not in self._text or None)
         return [Edit(node.start, node.end, rendered, pointer(path))]
+
+    def _other_tag(self, node: Object, desired: dict[str, Value]) -> bool:
+        """Return whether `node` is written with a short tag of YAML that is not the one desired."""
+        return self._text.startswith("!", node.start) and node.members.keys() != desired.keys()
 
     def _object(self, node: Object, desired: dict[str, Value], path: Path) -> list[Edit]:
         spans, kept, inside = [], [], []

@@ -40,7 +40,7 @@ class _Rewriter:
     def __init__(self, document: Document, node: Node) -> None:
         self._document = document
         self._text = document.text
-        self._style = yaml_style.of(document.text, node.start)
+        self._style = yaml_style.of(document.text, node)
         self._flow = FlowRewriter(document.text, self._style.flow)
 
     def inline(self, value: Value) -> str:

@@ -2,16 +2,16 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from bartizan.embed import style
-from bartizan.embed.json_text import Value
+from bartizan.embed.json_text import Array, Node, Object, Scalar, Value
 from bartizan.embed.style import Style
 from bartizan.embed.yaml_text import Tagged, resolved
 
-_BENEATH = re.compile(r"(?:^|\n)([ ]*)[^\s#-][^\n]*:[ \t]*\r?\n([ ]*)- ")
-_STEP = re.compile(r"(?:^|\n)([ ]*)(?:- )?[^\s#'\"-][^\n:]*:[ \t]*\r?\n([ ]*)[^\s#-]")
 _SHORT_TAG = re.compile(r"(?:: |- |\[|, )![A-Z]")
 # A scalar that YAML reads as itself without quotes, wherever it stands.
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.+@%=$()-]*(?:[ :][A-Za-z0-9_/.+@%=$()-]+)*")
@@ -32,7 +32,7 @@ class FlowStyle(Style):
         """Return a scalar; strings are always quoted."""
         if not isinstance(value, str):
             return json.dumps(value)
-        if self.single_quotes and value.isprintable() and "'" not in value:
+        if value.isprintable() and "'" not in value and (self.single_quotes or '"' in value):
             return f"'{value}'"
         return quoted(value)
 
@@ -137,14 +137,16 @@ def quoted(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04X}", written)
 
 
-def of(text: str, start: int = 0) -> BlockStyle:
-    """Read the layout of a YAML text, first of the part that begins at `start`."""
-    here, whole = text[start : start + style.SAMPLE], text[: style.SAMPLE]
+def of(text: str, node: Node) -> BlockStyle:
+    """Read the layout of a YAML text, of the part `node` before all."""
+    here, whole = text[node.start : node.start + style.SAMPLE], text[: style.SAMPLE]
     newline = "\r\n" if "\r\n" in whole else "\n"
-    beneath = _BENEATH.search(here) or _BENEATH.search(whole)
-    steps = [len(below) - len(above) for above, below in _STEP.findall(here) + _STEP.findall(whole)]
-    step = next((step for step in steps if step > 0), 2)
-    dash = len(beneath[2]) - len(beneath[1]) if beneath else step
+    steps, dashes = Counter[int](), Counter[int]()
+    for parent, child in islice(_nested(text, node), _NESTED_SAMPLE):
+        found = dashes if isinstance(child, Array) else steps
+        found[_column(text, child.start) - _column(text, parent)] += 1
+    step = max(steps.most_common(1)[0][0] if steps else 2, 1)
+    dash = dashes.most_common(1)[0][0] if dashes else step
     single = whole.count("'") > whole.count('"')
     spaced = "[ " in here and "[ " in whole
     padding = " " if spaced and here.count("[ ") > here.count("[") / 2 else ""
@@ -168,6 +170,26 @@ def of(text: str, start: int = 0) -> BlockStyle:
         flow_lists=re.search(r"[:-] \[\s*[\"'A-Za-z]", here) is not None,
         flow=flow,
     )
+
+
+_NESTED_SAMPLE = 200
+
+
+def _nested(text: str, node: Node) -> Iterator[tuple[int, Object | Array]]:
+    """Yield the keys of block style, and the mappings and lists on lines of their own beneath them."""
+    for member in node.members.values() if isinstance(node, Object) else ():
+        child = member.node
+        if isinstance(child, (Object, Array)) and text[child.start] not in "{[!*&":
+            yield member.key_start, child
+        if not isinstance(child, Scalar) and text[child.start] != "*":
+            yield from _nested(text, child)
+    for item in node.items if isinstance(node, Array) else ():
+        if text[node.start] != "[":
+            yield from _nested(text, item)
+
+
+def _column(text: str, offset: int) -> int:
+    return offset - text.rfind("\n", 0, offset) - 1
 
 
 def _is_intrinsic(value: Value) -> bool:
