@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bartizan.embed import edit, plan, selection, undo, wrap, writing
+from bartizan.embed import edit, plan, selection, undo, wrap, writing, yaml_text
 from bartizan.embed.definition import TaskDefinition
 from bartizan.embed.edit import Edit
 from bartizan.embed.errors import EmbedError
@@ -69,7 +69,7 @@ def protect(
         return Protection((), text, (*reports, *skipped))
     edits = tuple(made for some, _ in written for made in some)
     result = edit.apply(original.document.text, edits)
-    _check(result, original, plans, settings.sidecar_name)
+    _check(result, original, plans, [some for some, _ in written], settings.sidecar_name)
     return Protection(edit.compose(text, back, edits) if back else edits, result, (*reports, *skipped))
 
 
@@ -194,25 +194,55 @@ def _compared(
     return compared
 
 
-def _check(result: str, original: Source, plans: Sequence[Plan], sidecar: str) -> None:
+def _check(
+    result: str, original: Source, plans: Sequence[Plan], written: Sequence[Sequence[Edit]], sidecar: str
+) -> None:
     """Raise `EmbedError` unless `result`, read again, says what was planned and nothing else has changed.
 
-    JSON has one way to say a thing; YAML has many, and an indentation that we misread must not reach anyone.
+    JSON has one way to say a thing; YAML has many, and an indentation that we misread must not reach anyone. Where
+    only the protected resources were touched, reading those again is enough.
     """
     if original.document.syntax == "json":
         return
-    again = read(result)
+    shift = 0
+    for planned, edits in zip(plans, written, strict=True):
+        start, end = undo.scope(planned.definition)
+        if not all(start <= made.start and made.end <= end for made in edits):
+            return _check_all(result, original, plans, sidecar)
+        grown = sum(len(made.replacement) - (made.end - made.start) for made in edits)
+        column = start - original.document.text.rfind("\n", 0, start) - 1
+        part = " " * column + result[start + shift : end + shift + grown]
+        try:
+            value = planned.definition.dialect.native(yaml_text.parse(part).root.value)
+        except EmbedError:  # it has aliases of what stands elsewhere
+            return _check_all(result, original, plans, sidecar)
+        if not isinstance(value, dict) or not undo.same_but_label(value, planned.desired, sidecar):
+            raise _cannot_keep(planned.definition)
+        shift += grown
+    return None
+
+
+def _check_all(result: str, original: Source, plans: Sequence[Plan], sidecar: str) -> None:
     desired = {planned.definition.path: planned for planned in plans}
+    try:
+        again = read(result)
+    except EmbedError as error:
+        raise _cannot_keep(plans[0].definition, error) from None
     for definition in again.definitions:
         planned = desired.get(definition.path)
         if planned is not None and not undo.same_but_label(definition.value, planned.desired, sidecar):
-            message = f"the layout of `{definition.family}` cannot be kept: write it in plain block style and try again"
-            raise EmbedError(message, planned.definition.where_of("containerDefinitions"))
+            raise _cannot_keep(planned.definition)
     before, after = original.document.root.value, again.document.root.value
     for path in desired:
         before, after = _without(before, path), _without(after, path)
     if not same(before, after):
         raise EmbedError("the rest of the text would change its meaning: write its aliases (`*name`) out and try again")
+
+
+def _cannot_keep(definition: TaskDefinition, cause: EmbedError | None = None) -> EmbedError:
+    message = f"the layout of `{definition.family}` cannot be kept: write it in plain block style and try again"
+    message = message if cause is None else f"{message}: {cause.message}"
+    return EmbedError(message, definition.where_of("containerDefinitions"))
 
 
 def _without(value: Value, path: tuple[str, ...]) -> Value:

@@ -18,6 +18,7 @@ _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.+@%=$()-]*(?:[ :][A-Za-z0-9_/.+@%=$
 _PLAIN_KEY = re.compile(r"[A-Za-z_/.][A-Za-z0-9_/.-]*(?:::?[A-Za-z0-9_/.-]+)*")
 # Escapes that JSON leaves as they are but YAML does not take as such (YAML 1.1, "Escape Sequences", c-printable).
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_INDICATOR = re.compile(r"[,\[\]{}]|: |:$")
 WIDTH = 100
 """Columns that a list on one line may take."""
 
@@ -39,8 +40,16 @@ class FlowStyle(Style):
     def render(self, value: Value, indent: str, *, inline: bool | None = None) -> str:
         """Return `value`; a short tag is written as it was, if that took one line."""
         if isinstance(value, Tagged) and value.written is not None:
-            return value.written
+            return self._in_brackets(value, value.written)
         return Style.render(self, value, indent, inline=inline)
+
+    def _in_brackets(self, value: Tagged, written: str) -> str:
+        """Return a short tag as it was written; what brackets would cut in two is quoted."""
+        tag, _, argument = written.partition(" ")
+        whole = argument.strip()
+        plain = whole[:1] not in {"'", '"', "[", "{"}
+        (meant,) = value.values()
+        return f"{tag} {self.scalar(meant)}" if plain and _INDICATOR.search(whole) and isinstance(meant, str) else written
 
 
 @dataclass(frozen=True, slots=True)
