@@ -55,6 +55,28 @@ class BundleGenerationAnswer(msgspec.Struct):
     revoked: str | None
 
 
+class BaseImage(msgspec.Struct):
+    """What a base image starts, as `docker inspect` names it under `Config`; its other fields are ignored."""
+
+    entrypoint: Strings | None = msgspec.field(default=None, name="Entrypoint")
+    cmd: Strings | None = msgspec.field(default=None, name="Cmd")
+
+
+class AppEmbeddedEmbedRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """A Dockerfile to put the Defender into; fields from `failMode` on are ours."""
+
+    app_id: str = msgspec.field(name="appID")
+    dockerfile: str
+    console_addr: str = ""
+    data_folder: str = "/bartizan/"
+    filesystem_monitoring: bool = False
+    fail_mode: Literal["open", "closed"] = "open"
+    target: str | None = None
+    build_args: dict[str, str] = {}
+    architecture: Literal["amd64", "arm64"] | None = None
+    base_image: BaseImage | None = None
+
+
 class CertSettings(msgspec.Struct, rename="camel"):
     """The names of the Console's certificate, and the end of its authority's."""
 
@@ -182,6 +204,7 @@ class RuntimePolicyShape(msgspec.Struct):
 
 
 ALL = (
+    AppEmbeddedEmbedRequest,
     BundleGenerationAnswer,
     CertSettings,
     CertSettingsChange,

@@ -1,0 +1,183 @@
+"""`bartizan app-embedded embed`: put the Defender into a Dockerfile."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+
+import typer
+
+from bartizan.cli.bundles import defender_files, defenders, install_bundle
+from bartizan.cli.failure import Failure
+from bartizan.cli.files import read_text, write_bytes
+from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, Token, User
+
+if TYPE_CHECKING:
+    from bartizan.embed import ImageConfig
+    from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings
+    from bartizan.embed.options import FailMode
+    from bartizan.settings import ClientSettings
+
+
+def embed(  # noqa: PLR0913, PLR0917 - the options of the command
+    file: Annotated[str, typer.Argument(metavar="DOCKERFILE", help="The Dockerfile; - is standard input.")],
+    app_id: Annotated[str, typer.Option(help="The name by which policies and audits know this app.")],
+    console_host: Annotated[str, typer.Option(help="Name under which Defenders reach the Console.")] = "",
+    data_folder: Annotated[str, typer.Option(help="Folder of the Defender in the image.")] = "/bartizan/",
+    output_file: Annotated[
+        str, typer.Option(help="The ZIP to write, by default app_embedded_embed_APP-ID.zip; - is standard output.")
+    ] = "",
+    address: Address = "",
+    user: User = "",
+    password: Password = "",
+    token: Token = "",
+    ca_file: CaFile = None,
+    insecure: Insecure = False,  # noqa: FBT002 - an option
+    bundle: Annotated[Path | None, typer.Option(help="Work offline, with what defenders/install-bundle gave.")] = None,
+    defender: Annotated[
+        list[str] | None, typer.Option(help="The Defender's binary, amd64=FILE,arm64=FILE.", metavar="ARCH=FILE")
+    ] = None,
+    image: Images = None,
+    extract_entrypoint: Annotated[bool, typer.Option(help="Ask the base image's registry, if need be.")] = False,  # noqa: FBT002
+    target: Annotated[str | None, typer.Option(help="The stage to protect; the last one otherwise.")] = None,
+    build_arg: Annotated[
+        list[str] | None, typer.Option(help="A build argument, to know the base image.", metavar="NAME=VALUE")
+    ] = None,
+    platform: Annotated[
+        str, typer.Option(help="Build for this platform only: linux/amd64 or linux/arm64.", metavar="OS/ARCH")
+    ] = "",
+    fail_mode: Annotated[
+        Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
+    ] = "open",
+    filesystem_monitoring: Annotated[bool, typer.Option(help="Turn the file system sensor on.")] = False,  # noqa: FBT002
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, write nothing.")] = False,  # noqa: FBT002
+    diff: Annotated[bool, typer.Option("--diff", help="Print what would change, write nothing.")] = False,  # noqa: FBT002
+    report_format: Annotated[Literal["text", "json"], typer.Option("--format", help="How to report.")] = "text",
+) -> None:
+    """Put the Defender into a Dockerfile. Gives a ZIP with the new Dockerfile and the Defender; reports on stderr."""
+    from bartizan.embed import EmbedError, unified_diff  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed.dockerfile import write_archive  # noqa: PLC0415
+    from bartizan.services.embed_dockerfile import archive_name  # noqa: PLC0415
+    from bartizan.settings import read_client_settings  # noqa: PLC0415
+
+    client = read_client_settings(
+        address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
+    )
+    text = read_text(file)
+    try:
+        settings = _settings(
+            app_id,
+            console_host=console_host,
+            bundle=bundle,
+            client=client,
+            data_folder=data_folder,
+            filesystem_monitoring=filesystem_monitoring,
+            fail_mode=fail_mode,
+            target=target,
+            build_args=_build_args(build_arg or []),
+            architecture=_architecture(platform),
+        )
+        protection = _protected(text, settings, given=image or [], ask_registries=extract_entrypoint)
+    except EmbedError as error:
+        raise Failure(f"`{file}` is not protected: {error}") from None
+    written = None
+    if not dry_run and not diff:
+        written = output_file or archive_name(app_id)
+        binaries = defenders(protection.architectures, defender_files(defender or []), client)
+        write_bytes(written, write_archive(protection, binaries=binaries))
+    _tell(protection, report_format, sys.stderr if diff or written == "-" else sys.stdout, written)
+    if diff:
+        sys.stdout.write(unified_diff(text, protection.edits))
+
+
+def _settings(  # noqa: PLR0913 - the choices of the command
+    app_id: str,
+    *,
+    console_host: str,
+    bundle: Path | None,
+    client: "ClientSettings",
+    data_folder: str,
+    filesystem_monitoring: bool,
+    fail_mode: "FailMode",
+    target: str | None,
+    build_args: dict[str, str],
+    architecture: str | None,
+) -> "DockerfileSettings":
+    from bartizan.embed import read_bundle  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed.dockerfile import DockerfileSettings  # noqa: PLC0415
+    from bartizan.settings import package_version  # noqa: PLC0415
+
+    answer = install_bundle(bundle, client, console_host)
+    text = str(answer.get("installBundle") or answer.get("bundle") or "")
+    return DockerfileSettings(
+        app_id=app_id,
+        ws_address=str(answer.get("wsAddress") or next(iter(read_bundle(text).addresses), "")),
+        install_bundle=text,
+        version=str(answer.get("version") or package_version()),
+        data_folder=data_folder,
+        filesystem_monitoring=filesystem_monitoring,
+        fail_mode=fail_mode,
+        target=target,
+        build_args=build_args,
+        architecture=architecture,
+    )
+
+
+def _protected(
+    text: str, settings: "DockerfileSettings", *, given: list[str], ask_registries: bool
+) -> "DockerfileProtection":
+    from bartizan.embed.dockerfile import needed_image, protect  # noqa: PLC0415 - keeps `--help` quick
+
+    reference = needed_image(text, settings=settings)
+    image = None if reference is None else _base_image(reference, given=given, ask_registries=ask_registries)
+    return protect(text, image=image, settings=settings)
+
+
+def _base_image(reference: str, *, given: list[str], ask_registries: bool) -> "ImageConfig | None":
+    from bartizan.cli.app_embedded import image_sources  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed import ImageConfig  # noqa: PLC0415
+    from bartizan.registry import ImageError, open_image  # noqa: PLC0415
+
+    source = image_sources(given).get(reference, reference if ask_registries else None)
+    if source is None:
+        return None
+    try:
+        opened = open_image(source)
+    except ImageError as error:
+        raise Failure(f"the base image `{reference}` cannot be looked up: {error}") from None
+    return ImageConfig(entrypoint=opened.config.entrypoint, cmd=opened.config.cmd, origin=source, digest=opened.digest)
+
+
+def _tell(protection: "DockerfileProtection", report_format: str, free: TextIO, written: str | None) -> None:
+    """Report to people on standard error; to programs on `free`, standard output if it is."""
+    from bartizan.embed.dockerfile import render_report  # noqa: PLC0415 - keeps `--help` quick
+
+    if report_format == "json":
+        report = {**dataclasses.asdict(protection.report), "archive": written}
+        free.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+        return
+    sys.stderr.write(render_report(protection.report))
+    if written not in (None, "-"):
+        sys.stderr.write(f"wrote {written}\n")
+
+
+def _build_args(given: list[str]) -> dict[str, str]:
+    args = {}
+    for option in given:
+        name, equals, value = option.partition("=")
+        if not name or not equals:
+            raise Failure(f"`{option}` is not NAME=VALUE, such as `--build-arg VERSION=3.20`")
+        args[name] = value
+    return args
+
+
+def _architecture(platform: str) -> str | None:
+    """Return the architecture of `linux/arm64`, `linux/arm64/v8` or `arm64`. Raises Failure."""
+    if not platform:
+        return None
+    words = platform.split("/")
+    architecture = words[0] if len(words) == 1 else words[1]
+    if architecture not in ("amd64", "arm64") or (len(words) > 1 and words[0] != "linux"):
+        raise Failure(f"there is no Defender for `{platform}`: give linux/amd64 or linux/arm64")
+    return architecture
