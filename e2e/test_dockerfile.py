@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import io
 import json
-import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from bases import DOCKERFILES, add_bases
+from bases import add_bases
 from builder import Builder, Built
 from console import Console, running_console
+from embedding import Case, Workshop
 from task import CONSOLE_NAME, Task
 from test_spine import rule
 
 RunImage = Callable[..., Task]
+STARTS = "base.test/starts:1"
+CASES = (
+    Case("scratch"),
+    Case("inherited", base=STARTS),
+    Case("command-only", base="base.test/plain:1"),
+    Case("shell-form"),
+    Case("own-entrypoint"),
+    Case(
+        "stages",
+        build=("--target=final", "--build-arg=VERSION=1"),
+        embed=("--target=final", "--build-arg=VERSION=1"),
+    ),
+    Case("onto-another-stage", base=STARTS),
+)
+OURS = ("Entrypoint", "Cmd", "Env", "Image", "Hostname")
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +44,11 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 
 @pytest.fixture(scope="module")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+def workshop(console: Console, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """A builder that has all base images."""
     folder = tmp_path_factory.mktemp("builder")
-    made = Builder(folder)
-    add_bases(made, folder)
-    return made
+    builder = Builder(folder)
+    return Workshop(console, builder, add_bases(builder, folder), folder)
 
 
 @pytest.fixture
@@ -57,23 +73,72 @@ def run_image(tmp_path: Path) -> Iterator[RunImage]:
         task.close()
 
 
-def output(task: Task) -> list[str]:
-    """What the probe printed, when its task has ended."""
-    task.wait()
-    return [line for line in task.log().splitlines() if line.startswith("app | probe")]
+def ended(task: Task) -> tuple[int, list[str]]:
+    """The exit code of a task, and what its probe printed."""
+    code = task.wait()
+    return code, [line for line in task.log().splitlines() if line.startswith("app | probe")]
 
 
-def test_the_manual_way(console: Console, builder: Builder, run_image: RunImage, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_protected_image_runs_as_before_but_for_what_is_denied(
+    case: Case, console: Console, workshop: Workshop, run_image: RunImage
+) -> None:
+    """Same user, folder, arguments, environment, exit code; only the denied program does not start, and is audited."""
+    original, protected = workshop.original(case), workshop.protected(case)
+
+    code, lines = ended(run_image(original, PROBE="attack"))
+    protected_code, protected_lines = ended(run_image(protected, read_only=True, PROBE="attack"))
+
+    assert lines[-1] == "app | probe ran the program"
+    assert protected_lines == [*lines[:-1], "app | probe could not run the program: 126"]
+    assert protected_code == code == 3
+    kept = {name: value for name, value in original.config.items() if name not in OURS}
+    assert {name: value for name, value in protected.config.items() if name not in OURS} == kept
+    audit = console.wait_for_audit(lambda audit: audit["appID"] == case.app_id, what="the prevented program")
+    assert (audit["effect"], audit["processPath"]) == ("prevent", "/bin/hostid")
+    assert {defender["type"] for defender in console.defenders(search=case.app_id)} == {"appEmbedded"}
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[1]], ids=["scratch", "inherited"])
+def test_the_stop_signal_reaches_the_program(case: Case, workshop: Workshop, run_image: RunImage) -> None:
+    """The image's own stop signal goes through the Defender to the program, whose handler decides the exit code."""
+    image = workshop.protected(case)
+    task = run_image(image, PROBE="wait", PROBE_SIGNAL=str(image.config.get("StopSignal") or "TERM"))
+    task.wait_for_log("probe waits")
+
+    assert task.stop() == 7
+    assert "probe caught the signal" in task.log()
+
+
+def test_the_api_gives_the_archive_of_the_command(console: Console, workshop: Workshop) -> None:
+    """The vendor's call answers with the very ZIP that the command writes."""
+    case = CASES[3]
+    context = workshop.context(case.name)
+    body = {
+        "appID": case.app_id,
+        "consoleAddr": CONSOLE_NAME,
+        "dataFolder": "/bartizan/",
+        "dockerfile": (context / "Dockerfile").read_text(),
+        "filesystemMonitoring": False,
+    }
+
+    archive = console.request("POST", "defenders/app-embedded", json=body).content
+
+    assert archive == workshop.embed(context, case).read_bytes()
+    names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
+    assert "Dockerfile" in names
+
+
+def test_the_manual_way(console: Console, workshop: Workshop, run_image: RunImage) -> None:
     """What the page says to do by hand gives an image whose program runs as before, under the policy."""
-    context = tmp_path / "context"
-    shutil.copytree(DOCKERFILES / "manual", context)
+    context = workshop.context("manual")
     tarball = console.request("GET", "images/twistlock_defender_app_embedded.tar.gz").content
     (context / "defender_app_embedded.tar.gz").write_bytes(tarball)
     bundle = console.request("GET", "defenders/install-bundle", params={"consoleaddr": CONSOLE_NAME}).json()
     values = {"INSTALL_BUNDLE": bundle["bundle"], "WS_ADDRESS": bundle["wsAddress"]}
 
-    image = builder.build(context, *(f"--build-arg={name}={value}" for name, value in values.items()))
-    lines = output(run_image(image, read_only=True, PROBE="attack"))
+    image = workshop.builder.build(context, *(f"--build-arg={name}={value}" for name, value in values.items()))
+    _, lines = ended(run_image(image, read_only=True, PROBE="attack"))
 
     assert lines[:3] == [
         "app | probe runs as 1000:1000 in /srv with 2 arguments",
@@ -83,4 +148,3 @@ def test_the_manual_way(console: Console, builder: Builder, run_image: RunImage,
     assert lines[-1] == "app | probe could not run the program: 126"
     audit = console.wait_for_audit(lambda audit: audit["appID"] == "shop:manual", what="the prevented program")
     assert (audit["effect"], audit["processPath"]) == ("prevent", "/bin/hostid")
-    assert not [line for line in lines if "INSTALL" in line]

@@ -38,12 +38,17 @@ class Token(msgspec.Struct):
 
 
 class InstallBundleAnswer(msgspec.Struct, rename="camel"):
-    """What a Defender is installed with; `bundle` and `installBundle` are the same."""
+    """
+    What a Defender is installed with; `bundle` and `installBundle` are the same.
+
+    `defenderArchitectures` are those that this Console has a binary for.
+    """
 
     bundle: str
     install_bundle: str
     ws_address: str
     defender_image: str
+    defender_architectures: Strings
     version: str
 
 

@@ -15,7 +15,7 @@ from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, To
 
 if TYPE_CHECKING:
     from bartizan.embed import ImageConfig
-    from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings
+    from bartizan.embed.dockerfile import Architecture, DockerfileProtection, DockerfileSettings
     from bartizan.embed.options import FailMode
     from bartizan.settings import ClientSettings
 
@@ -50,6 +50,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
+    migrate: Annotated[bool, typer.Option("--migrate", help="Replace the vendor's Defender.")] = False,  # noqa: FBT002
     filesystem_monitoring: Annotated[bool, typer.Option(help="Turn the file system sensor on.")] = False,  # noqa: FBT002
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, write nothing.")] = False,  # noqa: FBT002
     diff: Annotated[bool, typer.Option("--diff", help="Print what would change, write nothing.")] = False,  # noqa: FBT002
@@ -64,7 +65,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     client = read_client_settings(
         address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
     )
-    text = read_text(file)
+    text, files = read_text(file), defender_files(defender or [])
     try:
         settings = _settings(
             app_id,
@@ -76,7 +77,9 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
             fail_mode=fail_mode,
             target=target,
             build_args=_build_args(build_arg or []),
+            migrate=migrate,
             architecture=_architecture(platform),
+            files=files,
         )
         protection = _protected(text, settings, given=image or [], ask_registries=extract_entrypoint)
     except EmbedError as error:
@@ -84,7 +87,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     written = None
     if not dry_run and not diff:
         written = output_file or archive_name(app_id)
-        binaries = defenders(protection.architectures, defender_files(defender or []), client)
+        binaries = defenders(protection.architectures, files, client)
         write_bytes(written, write_archive(protection, binaries=binaries))
     _tell(protection, report_format, sys.stderr if diff or written == "-" else sys.stdout, written)
     if diff:
@@ -102,13 +105,17 @@ def _settings(  # noqa: PLR0913 - the choices of the command
     fail_mode: "FailMode",
     target: str | None,
     build_args: dict[str, str],
-    architecture: str | None,
+    migrate: bool,
+    architecture: "Architecture | None",
+    files: dict[str, Path],
 ) -> "DockerfileSettings":
     from bartizan.embed import read_bundle  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.embed.dockerfile import DockerfileSettings  # noqa: PLC0415
+    from bartizan.services.embed_dockerfile import only_one  # noqa: PLC0415
     from bartizan.settings import package_version  # noqa: PLC0415
 
     answer = install_bundle(bundle, client, console_host)
+    available = [*files, *(answer.get("defenderArchitectures") or () if client.address else ())]
     text = str(answer.get("installBundle") or answer.get("bundle") or "")
     return DockerfileSettings(
         app_id=app_id,
@@ -120,7 +127,8 @@ def _settings(  # noqa: PLR0913 - the choices of the command
         fail_mode=fail_mode,
         target=target,
         build_args=build_args,
-        architecture=architecture,
+        migrate=migrate,
+        architecture=architecture or only_one(available),
     )
 
 
@@ -172,12 +180,16 @@ def _build_args(given: list[str]) -> dict[str, str]:
     return args
 
 
-def _architecture(platform: str) -> str | None:
+def _architecture(platform: str) -> "Architecture | None":
     """Return the architecture of `linux/arm64`, `linux/arm64/v8` or `arm64`. Raises Failure."""
+    from bartizan.embed.dockerfile import ARCHITECTURES  # noqa: PLC0415 - keeps `--help` quick
+
     if not platform:
         return None
     words = platform.split("/")
     architecture = words[0] if len(words) == 1 else words[1]
-    if architecture not in ("amd64", "arm64") or (len(words) > 1 and words[0] != "linux"):
-        raise Failure(f"there is no Defender for `{platform}`: give linux/amd64 or linux/arm64")
-    return architecture
+    if len(words) == 1 or words[0] == "linux":
+        for known in ARCHITECTURES:
+            if architecture == known:
+                return known
+    raise Failure(f"there is no Defender for `{platform}`: give linux/amd64 or linux/arm64")

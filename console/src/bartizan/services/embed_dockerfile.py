@@ -2,12 +2,20 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bartizan.embed import EmbedError, ImageConfig
-from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings, needed_image, protect, write_archive
+from bartizan.embed.dockerfile import (
+    ARCHITECTURES,
+    Architecture,
+    DockerfileProtection,
+    DockerfileSettings,
+    needed_image,
+    protect,
+    write_archive,
+)
 from bartizan.embed.options import FailMode
 from bartizan.services.bundles import Bundles
 from bartizan.services.errors import InvalidError, MissingError
@@ -19,6 +27,12 @@ BaseImages = Callable[[str], ImageConfig | None]
 def archive_name(app_id: str) -> str:
     """Return the file name that the vendor's tool gives the archive; what does not fit into a name becomes `_`."""
     return f"app_embedded_embed_{re.sub('[^A-Za-z0-9._-]', '_', app_id)[:200]}.zip"
+
+
+def only_one(architectures: Iterable[str]) -> Architecture | None:
+    """Return the architecture when there is a Defender for one only; an image is then built for that one."""
+    available = [architecture for architecture in ARCHITECTURES if architecture in set(architectures)]
+    return available[0] if len(available) == 1 else None
 
 
 def nothing_known(_reference: str) -> ImageConfig | None:
@@ -38,7 +52,7 @@ class DockerfileRequest:
     fail_mode: FailMode = "open"
     target: str | None = None
     build_args: Mapping[str, str] = field(default_factory=dict)
-    architecture: str | None = None
+    architecture: Architecture | None = None
     image: ImageConfig | None = None
 
 
@@ -67,7 +81,7 @@ class EmbedDockerfile:
                 fail_mode=request.fail_mode,
                 target=request.target,
                 build_args=request.build_args,
-                architecture=request.architecture,
+                architecture=request.architecture or only_one(self._binaries),
             )
             return await asyncio.to_thread(self._archive, request, settings)
         except EmbedError as error:
