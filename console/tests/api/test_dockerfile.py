@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,20 @@ def unpacked(answer: httpx.Response) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(answer.content))
 
 
+def defenders(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """Return the Defenders in an archive by the names of their tar files; each must be root's and executable."""
+    found = {}
+    for name in archive.namelist():
+        if name.endswith(".tar"):
+            with tarfile.open(fileobj=io.BytesIO(archive.read(name))) as tar:
+                member = tar.getmember("bartizan/defender")
+                assert (member.mode, member.uid, member.gid) == (0o755, 0, 0)
+                file = tar.extractfile(member)
+                assert file is not None
+                found[name] = file.read()
+    return found
+
+
 def test_the_archive_has_dockerfile_and_defender(console: ConsoleUnderTest) -> None:
     """The ZIP holds the protected Dockerfile with this Console's bundle, and the binary as it is, executable."""
     answer = ask(console)
@@ -43,8 +58,7 @@ def test_the_archive_has_dockerfile_and_defender(console: ConsoleUnderTest) -> N
     bundle = base64.b64encode(json.dumps(console.bundle(), separators=(",", ":")).encode()).decode()
     assert bundle in text
     binary = (console.directory.parent / "defender").read_bytes()
-    (found,) = [item for item in archive.infolist() if archive.read(item) == binary]
-    assert (found.external_attr >> 16) & 0o777 == 0o755
+    assert defenders(archive) == {"bartizan/defender-amd64.tar": binary}
 
 
 def test_the_archive_is_the_same_each_time(console: ConsoleUnderTest) -> None:
@@ -107,10 +121,11 @@ def test_both_architectures_are_in_the_archive(tmp_path: Path) -> None:
     with running_console(tmp_path / "data", **files) as console:
         console.sign_up()
         archive = unpacked(ask(console))
-        contents = {archive.read(item) for item in archive.infolist()}
         with console.client() as client:
             bundle = client.get("/defenders/install-bundle", params={"consoleaddr": "localhost"}).json()
-    assert {path.read_bytes() for path in files.values()} <= contents
+    assert defenders(archive) == {
+        f"bartizan/{name.replace('_', '-')}.tar": path.read_bytes() for name, path in files.items()
+    }
     assert bundle["defenderArchitectures"] == ["amd64", "arm64"]
 
 
