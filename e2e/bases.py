@@ -11,7 +11,7 @@ from images import ROOT
 DOCKERFILES = ROOT / "e2e/dockerfiles"
 BUSYBOX = Path("/bin/busybox").resolve()
 # Copies, not links: a policy knows a program by its file, and these are told apart from the shell.
-PROGRAMS = ("env", "hostid", "id", "sleep", "sort")
+PROGRAMS = ("env", "grep", "hostid", "id", "sleep", "sort")
 PLAIN = ImageConfig(env=("PATH=/usr/local/bin:/bin",))
 BASES = {
     "base.test/plain:1": PLAIN,

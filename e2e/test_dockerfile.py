@@ -148,3 +148,13 @@ def test_the_manual_way(console: Console, workshop: Workshop, run_image: RunImag
     assert lines[-1] == "app | probe could not run the program: 126"
     audit = console.wait_for_audit(lambda audit: audit["appID"] == "shop:manual", what="the prevented program")
     assert (audit["effect"], audit["processPath"]) == ("prevent", "/bin/hostid")
+
+
+def test_the_program_cannot_read_the_install_bundle(workshop: Workshop, run_image: RunImage) -> None:
+    """Root inside the container finds the bundle in no process: the Defender's own memory and environment are shut."""
+    image = workshop.protected(CASES[2])
+    task = run_image(image, PROBE="search")
+    task.wait()
+
+    assert "probe searched as 0" in task.log()
+    assert "app | /proc" not in task.log(), task.log()

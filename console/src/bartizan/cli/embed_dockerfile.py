@@ -4,7 +4,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
@@ -15,9 +15,8 @@ from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, To
 
 if TYPE_CHECKING:
     from bartizan.embed import ImageConfig
-    from bartizan.embed.dockerfile import Architecture, DockerfileProtection, DockerfileSettings
-    from bartizan.embed.options import FailMode
-    from bartizan.settings import ClientSettings
+    from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings
+    from bartizan.embed.dockerfile.options import Architecture
 
 
 def embed(  # noqa: PLR0913, PLR0917 - the options of the command
@@ -58,20 +57,20 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
 ) -> None:
     """Put the Defender into a Dockerfile. Gives a ZIP with the new Dockerfile and the Defender; reports on stderr."""
     from bartizan.embed import EmbedError, unified_diff  # noqa: PLC0415 - keeps `--help` quick
-    from bartizan.embed.dockerfile import write_archive  # noqa: PLC0415
-    from bartizan.services.embed_dockerfile import archive_name  # noqa: PLC0415
+    from bartizan.embed.dockerfile import needed_image, write_archive  # noqa: PLC0415
+    from bartizan.services.embed_dockerfile import archive_name, protect_for  # noqa: PLC0415
     from bartizan.settings import read_client_settings  # noqa: PLC0415
 
     client = read_client_settings(
         address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
     )
     text, files = read_text(file), defender_files(defender or [])
+    answer = install_bundle(bundle, client, console_host)
+    known = answer.get("defenderArchitectures") if client.address else None
     try:
         settings = _settings(
-            app_id,
-            console_host=console_host,
-            bundle=bundle,
-            client=client,
+            answer,
+            app_id=app_id,
             data_folder=data_folder,
             filesystem_monitoring=filesystem_monitoring,
             fail_mode=fail_mode,
@@ -79,9 +78,10 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
             build_args=_build_args(build_arg or []),
             migrate=migrate,
             architecture=_architecture(platform),
-            files=files,
         )
-        protection = _protected(text, settings, given=image or [], ask_registries=extract_entrypoint)
+        reference = needed_image(text, settings=settings)
+        config = reference and _base_image(reference, given=image or [], ask_registries=extract_entrypoint)
+        protection = protect_for(text, image=config or None, settings=settings, available=(*files, *(known or ())))
     except EmbedError as error:
         raise Failure(f"`{file}` is not protected: {error}") from None
     written = None
@@ -94,52 +94,16 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
         sys.stdout.write(unified_diff(text, protection.edits))
 
 
-def _settings(  # noqa: PLR0913 - the choices of the command
-    app_id: str,
-    *,
-    console_host: str,
-    bundle: Path | None,
-    client: "ClientSettings",
-    data_folder: str,
-    filesystem_monitoring: bool,
-    fail_mode: "FailMode",
-    target: str | None,
-    build_args: dict[str, str],
-    migrate: bool,
-    architecture: "Architecture | None",
-    files: dict[str, Path],
-) -> "DockerfileSettings":
-    from bartizan.embed import read_bundle  # noqa: PLC0415 - keeps `--help` quick
-    from bartizan.embed.dockerfile import DockerfileSettings  # noqa: PLC0415
-    from bartizan.services.embed_dockerfile import only_one  # noqa: PLC0415
+def _settings(answer: dict[str, Any], **choices: Any) -> "DockerfileSettings":  # noqa: ANN401 - options of the command
+    from bartizan.embed.dockerfile import DockerfileSettings  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.settings import package_version  # noqa: PLC0415
 
-    answer = install_bundle(bundle, client, console_host)
-    available = [*files, *(answer.get("defenderArchitectures") or () if client.address else ())]
-    text = str(answer.get("installBundle") or answer.get("bundle") or "")
     return DockerfileSettings(
-        app_id=app_id,
-        ws_address=str(answer.get("wsAddress") or next(iter(read_bundle(text).addresses), "")),
-        install_bundle=text,
+        install_bundle=str(answer.get("installBundle") or answer.get("bundle") or ""),
+        ws_address=str(answer.get("wsAddress") or ""),
         version=str(answer.get("version") or package_version()),
-        data_folder=data_folder,
-        filesystem_monitoring=filesystem_monitoring,
-        fail_mode=fail_mode,
-        target=target,
-        build_args=build_args,
-        migrate=migrate,
-        architecture=architecture or only_one(available),
+        **choices,
     )
-
-
-def _protected(
-    text: str, settings: "DockerfileSettings", *, given: list[str], ask_registries: bool
-) -> "DockerfileProtection":
-    from bartizan.embed.dockerfile import needed_image, protect  # noqa: PLC0415 - keeps `--help` quick
-
-    reference = needed_image(text, settings=settings)
-    image = None if reference is None else _base_image(reference, given=given, ask_registries=ask_registries)
-    return protect(text, image=image, settings=settings)
 
 
 def _base_image(reference: str, *, given: list[str], ask_registries: bool) -> "ImageConfig | None":
@@ -182,7 +146,7 @@ def _build_args(given: list[str]) -> dict[str, str]:
 
 def _architecture(platform: str) -> "Architecture | None":
     """Return the architecture of `linux/arm64`, `linux/arm64/v8` or `arm64`. Raises Failure."""
-    from bartizan.embed.dockerfile import ARCHITECTURES  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed.dockerfile.options import ARCHITECTURES  # noqa: PLC0415 - keeps `--help` quick
 
     if not platform:
         return None

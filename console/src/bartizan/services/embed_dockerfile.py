@@ -1,21 +1,15 @@
 """A Dockerfile comes in over the API, and an archive with the new one and the Defender goes out."""
 
 import asyncio
+import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bartizan.embed import EmbedError, ImageConfig
-from bartizan.embed.dockerfile import (
-    ARCHITECTURES,
-    Architecture,
-    DockerfileProtection,
-    DockerfileSettings,
-    needed_image,
-    protect,
-    write_archive,
-)
+from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings, needed_image, protect, write_archive
+from bartizan.embed.dockerfile.options import ARCHITECTURES, Architecture
 from bartizan.embed.options import FailMode
 from bartizan.services.bundles import Bundles
 from bartizan.services.errors import InvalidError, MissingError
@@ -29,10 +23,19 @@ def archive_name(app_id: str) -> str:
     return f"app_embedded_embed_{re.sub('[^A-Za-z0-9._-]', '_', app_id)[:200]}.zip"
 
 
-def only_one(architectures: Iterable[str]) -> Architecture | None:
-    """Return the architecture when there is a Defender for one only; an image is then built for that one."""
-    available = [architecture for architecture in ARCHITECTURES if architecture in set(architectures)]
-    return available[0] if len(available) == 1 else None
+def protect_for(
+    text: str, *, image: ImageConfig | None, settings: DockerfileSettings, available: Iterable[str]
+) -> DockerfileProtection:
+    """
+    Protect a Dockerfile; one that may be built for more machines than there are Defenders for is protected for those.
+
+    Raises EmbedError.
+    """
+    protection = protect(text, image=image, settings=settings)
+    left = [name for name in ARCHITECTURES if name in set(available) & set(protection.architectures)]
+    if len(left) == 1 < len(protection.architectures):
+        return protect(text, image=image, settings=dataclasses.replace(settings, architecture=left[0]))
+    return protection
 
 
 def nothing_known(_reference: str) -> ImageConfig | None:
@@ -81,7 +84,7 @@ class EmbedDockerfile:
                 fail_mode=request.fail_mode,
                 target=request.target,
                 build_args=request.build_args,
-                architecture=request.architecture or only_one(self._binaries),
+                architecture=request.architecture,
             )
             return await asyncio.to_thread(self._archive, request, settings)
         except EmbedError as error:
@@ -92,7 +95,7 @@ class EmbedDockerfile:
         reference = needed_image(request.dockerfile, settings=settings)
         if reference is not None and image is None:
             image = self._base_images(reference)
-        protection = protect(request.dockerfile, image=image, settings=settings)
+        protection = protect_for(request.dockerfile, image=image, settings=settings, available=self._binaries)
         return write_archive(protection, binaries=self._read_binaries(protection))
 
     def _read_binaries(self, protection: DockerfileProtection) -> dict[str, bytes]:
