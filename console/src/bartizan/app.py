@@ -44,6 +44,7 @@ from bartizan.services.audit_sources import AuditSources
 from bartizan.services.audits import Audits
 from bartizan.services.bundles import Bundles
 from bartizan.services.defenders import Defenders
+from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError
 from bartizan.services.housekeeping import Housekeeping
@@ -176,6 +177,7 @@ class _Parts:
         self.protect_task = ProtectTask(
             self.bundles, embedder, defender_image=settings.defender_image, version=settings.version
         )
+        self.embed_dockerfile = EmbedDockerfile(self.bundles, _binaries(settings), version=settings.version)
         self.housekeeping = Housekeeping(
             self.defenders, audits, self.feed, self.names, retention=settings.retention, clock=_milliseconds
         )
@@ -244,6 +246,7 @@ class _Parts:
             audits=self.audits,
             bundles=self.bundles,
             defenders=self.defenders,
+            embed_dockerfile=self.embed_dockerfile,
             names=self.names,
             policies=self.policies,
             protect_task=self.protect_task,

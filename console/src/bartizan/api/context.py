@@ -10,6 +10,7 @@ from bartizan.services.accounts import Accounts
 from bartizan.services.audits import Audits
 from bartizan.services.bundles import Bundles
 from bartizan.services.defenders import Defenders
+from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import ProtectTask
@@ -23,6 +24,7 @@ class ApiServices:
     audits: Audits
     bundles: Bundles
     defenders: Defenders
+    embed_dockerfile: EmbedDockerfile
     names: Names
     policies: Policies
     protect_task: ProtectTask

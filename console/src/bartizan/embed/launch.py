@@ -22,7 +22,8 @@ FROM_TASK = "task definition"
 class ImageConfig:
     """What an image says it starts. `origin` says to people where that was learnt, `digest` of which image.
 
-    `user` and `shell` are the image's too; a task definition needs neither.
+    The rest matters to Dockerfiles only, and is as in the image's configuration: `User`, `Shell`, `Volumes`, `OnBuild`
+    and `os`.
     """
 
     entrypoint: tuple[str, ...] = ()
@@ -31,6 +32,9 @@ class ImageConfig:
     digest: str | None = None
     user: str = ""
     shell: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    on_build: tuple[str, ...] = ()
+    os: str = ""
 
 
 @dataclass(frozen=True, slots=True)
