@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import json
 import zlib
+from itertools import pairwise
 
 import msgspec
 
@@ -63,6 +64,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """the arguments of ENTRYPOINT as they are now, and as they were"""
     image: ImageRecord | None = None
     target: str | None = None
+    build_args: dict[str, str] = {}
+    """those that FROM lines use"""
     v: int = 1
 
 
@@ -95,7 +98,7 @@ def find(source: Source) -> Embedding | None:
     if not (begins and undos and len(ends) == 1 and marks[0] is begins[0] and marks[-1] is ends[0]):
         message = f"the block of Bartizan is not whole: it lacks `{BEGIN}`, `{UNDO}` or `{END}`"
         raise EmbedError(f"{message}: protect the original file", source.where(marks[0].start))
-    for before, after in zip(undos, undos[1:], strict=False):
+    for before, after in pairwise(undos):
         if source.text[before.end : after.start].strip("\r\n \t"):
             message = f"the lines `{UNDO}` do not follow each other: protect the original file"
             raise EmbedError(message, source.where(after.start))
@@ -153,6 +156,11 @@ def _by_what_is_found(source: Source, embedding: Embedding) -> tuple[Edit, ...]:
                 edits.append(Edit(item.arguments_start, item.arguments_end, then, "", "as it was before"))
                 break
     return tuple(sorted(edits, key=lambda made: made.start))
+
+
+def without_record(text: str) -> list[tuple[int, str]]:
+    """Return the lines of a text, numbered from 1, but for those that look like the record's."""
+    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if not line.startswith(f"{UNDO} ")]
 
 
 def digest(text: str) -> str:
