@@ -171,6 +171,7 @@ def _report(given: _Given, plan: Plan, image: ImageConfig | None) -> DockerfileR
         app_id=plan.settings.app_id,
         version=plan.settings.version,
         stage=plan.line.stage.name or str(plan.line.stage.index),
+        target=plan.settings.target,
         base=plan.line.base,
         data_folder=plan.settings.data_folder,
         architectures=plan.platform.architectures,
