@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from bartizan.embed.dockerfile import block
-from bartizan.embed.dockerfile.lexer import Instruction
+from bartizan.embed.dockerfile.lexer import Instruction, where
 from bartizan.embed.dockerfile.model import CommandLine, Dockerfile, Stage, command_line, pairs
 from bartizan.embed.dockerfile.scope import Lineage
 from bartizan.embed.dockerfile.transform import is_wrapped
@@ -69,7 +69,7 @@ def _commands(file: Dockerfile, items: list[Instruction]) -> Iterator[Edit]:
             yield _without(file.text, item.start, item.end)
         else:
             text = block.json_array(bare.argv) if bare.argv is not None else bare.text
-            yield Edit(item.arguments_start, item.arguments_end, text, "", _WHY)
+            yield Edit(item.arguments_start, item.arguments_end, text, f"line {file.where(item).line}", _WHY)
 
 
 def _unwrapped(line: CommandLine) -> CommandLine | None:
@@ -84,4 +84,5 @@ def _without(text: str, start: int, end: int) -> Edit:
     """Return the edit that takes out the lines of an instruction or a comment."""
     first = text.rfind("\n", 0, start) + 1
     following = text.find("\n", end)
-    return Edit(first, len(text) if following < 0 else following + 1, "", "", _WHY)
+    last = len(text) if following < 0 else following + 1
+    return Edit(first, last, "", f"line {where(text, first).line}", _WHY)
