@@ -23,11 +23,11 @@ def test_a_plain_file_has_nothing_but_the_secret_to_mind() -> None:
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
-        ("FROM scratch\nENTRYPOINT [\"/a\"]\n", "the program runs as root: set a `USER`"),
-        ("FROM scratch\nUSER 0:0\nENTRYPOINT [\"/a\"]\n", "the program runs as root: set a `USER`"),
-        ("FROM a\nENTRYPOINT [\"/a\"]\n", "no `USER` is set: the program runs as the image `a` says, mostly root"),
-        ("FROM scratch\nUSER 1\nENTRYPOINT [\"/init\"]\n", "it starts `/init`: if that is s6-overlay or systemd"),
-        ("FROM scratch\nUSER 1\nENTRYPOINT [\"/a\", \"\"]\n", "an argument of the program is empty"),
+        ('FROM scratch\nENTRYPOINT ["/a"]\n', "the program runs as root: set a `USER`"),
+        ('FROM scratch\nUSER 0:0\nENTRYPOINT ["/a"]\n', "the program runs as root: set a `USER`"),
+        ('FROM a\nENTRYPOINT ["/a"]\n', "no `USER` is set: the program runs as the image `a` says, mostly root"),
+        ('FROM scratch\nUSER 1\nENTRYPOINT ["/init"]\n', "it starts `/init`: if that is s6-overlay or systemd"),
+        ('FROM scratch\nUSER 1\nENTRYPOINT ["/a", ""]\n', "an argument of the program is empty"),
         (f"FROM scratch\nVOLUME /bartizan\n{_END}", "line 2 makes `/bartizan` a volume: where it starts empty"),
         (f'FROM scratch\nVOLUME ["/x", "/bartizan/"]\n{_END}', "line 2 makes `/bartizan/` a volume"),
         (f"FROM scratch\nVOLUME /\n{_END}", "line 2 makes `/` a volume"),

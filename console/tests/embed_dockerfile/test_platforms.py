@@ -40,7 +40,10 @@ def test_the_platform_of_the_builder_is_that_of_the_build() -> None:
 )
 def test_a_platform_that_is_said_gets_its_defender_only(start: str, architecture: str) -> None:
     """A literal platform, one by ARG, or an image for one machine, decides."""
-    assert _added(f"{start}\n{_END}") == ((architecture,), [*_arguments(start), f"ADD bartizan/defender-{architecture}.tar /"])
+    assert _added(f"{start}\n{_END}") == (
+        (architecture,),
+        [*_arguments(start), f"ADD bartizan/defender-{architecture}.tar /"],
+    )
 
 
 def _arguments(start: str) -> list[str]:
@@ -77,8 +80,8 @@ def test_images_for_other_machines_are_refused() -> None:
         "FROM python:windowsservercore-ltsc2022",
         "FROM mcr.microsoft.com/dotnet/framework/aspnet:4.8",
         "FROM --platform=windows/amd64 a",
-        "# escape=`\nFROM a\nSHELL [\"powershell\", \"-Command\"]",
-        "FROM a\nSHELL [\"cmd\", \"/S\", \"/C\"]",
+        '# escape=`\nFROM a\nSHELL ["powershell", "-Command"]',
+        'FROM a\nSHELL ["cmd", "/S", "/C"]',
         "FROM winamd64/golang",
     ],
 )

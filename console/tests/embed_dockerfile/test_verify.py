@@ -11,7 +11,9 @@ _PROTECTED = protected(_TEXT).text
 
 
 def _codes(text: str, **changes: object) -> list[str]:
-    return [finding.code for finding in verify(text, version="0.1.0", settings=settings(**changes) if changes else None)]
+    return [
+        finding.code for finding in verify(text, version="0.1.0", settings=settings(**changes) if changes else None)
+    ]
 
 
 def test_a_protected_file_passes() -> None:

@@ -118,5 +118,7 @@ def wrap(plan: Plan) -> Wrap | None:
         now = block.json_array((*wrapper, *plan.entrypoint))
         return Wrap(Edit(start, end, now, pointer, why), now, then)
     inserted = "".join(f"{block.json_string(word)}, " for word in wrapper)
+    if then[1:2] == " ":  # the file's own style: a blank inside the brackets
+        inserted = f" {inserted[:-1]}"
     now = f"[{inserted}{item.arguments[1:]}"
     return Wrap(Edit(start + 1, start + 1, inserted, pointer, why), now, then)
