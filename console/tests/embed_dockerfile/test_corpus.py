@@ -29,7 +29,7 @@ def _protect(text: str) -> DockerfileProtection | None:
 
 
 def _structure(text: str) -> list[dict[str, Any]]:
-    """Return the instructions as `dockerfile-parse` reads them, which knows nothing of here-documents and directives."""
+    """Return the instructions as `dockerfile-parse` reads them; it knows no here-documents and directives."""
     return list(DockerfileParser(fileobj=io.BytesIO(text.encode())).structure)
 
 
