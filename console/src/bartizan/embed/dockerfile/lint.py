@@ -45,13 +45,12 @@ def _start(plan: Plan, image: ImageConfig | None) -> Iterator[str]:
 
 def _shell_forms(plan: Plan) -> Iterator[str]:
     source = plan.file.source
-    for stage in plan.line.stages:
-        for item in stage.every("ENTRYPOINT", "CMD"):
-            if not item.arguments.startswith("[") or command_line(source, item).argv is not None:
-                continue
-            fault = "has single quotes" if "'" in item.arguments else "is no JSON"
-            line = source.where(item.start).line
-            yield f"line {line}: the array of `{item.keyword}` {fault}, so Docker gives all of it to a shell"
+    for item in (plan.start.entrypoint.by, plan.start.cmd.by):
+        if item is None or not item.arguments.startswith("[") or command_line(source, item).argv is not None:
+            continue
+        fault = "has single quotes" if "'" in item.arguments else "is no JSON"
+        line = source.where(item.start).line
+        yield f"line {line}: the array of `{item.keyword}` {fault}, so Docker gives all of it to a shell"
 
 
 def _volumes(plan: Plan, image: ImageConfig | None) -> Iterator[str]:
