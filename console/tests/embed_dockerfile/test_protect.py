@@ -143,6 +143,7 @@ def test_the_report_says_what_was_done() -> None:
         ({"data_folder": "/a b"}, "the data folder `/a b`"),
         ({"data_folder": "/a$B"}, "the data folder"),
         ({"data_folder": "//."}, "the data folder cannot be `/`"),
+        ({"data_folder": "/proc/x"}, "the data folder cannot be `/proc/x`"),
         ({"fail_mode": "ajar"}, "the fail mode `ajar` is neither `open` nor `closed`"),
         ({"architecture": "s390x"}, "there is no Defender for `s390x`"),
     ],

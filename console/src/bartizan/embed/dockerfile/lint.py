@@ -19,6 +19,7 @@ def warnings(plan: Plan, image: ImageConfig | None) -> Iterator[str]:
     """Yield what to mind about the protected stage, each a sentence without a full stop."""
     yield "the install bundle can be read by all who may read this file or the image: keep both private"
     yield from _start(plan, image)
+    yield from _folder(plan)
     yield from _shell_forms(plan)
     yield from _volumes(plan, image)
     yield from _variables(plan)
@@ -41,6 +42,15 @@ def _start(plan: Plan, image: ImageConfig | None) -> Iterator[str]:
         yield f"no `USER` is set: the program runs as the image `{plan.line.base}` says, mostly root"
     elif user.partition(":")[0].strip() in _ROOT:
         yield "the program runs as root: set a `USER`"
+
+
+def _folder(plan: Plan) -> Iterator[str]:
+    folder = plan.settings.data_folder
+    top = folder.split("/")[1]
+    if top in ("run", "tmp"):
+        yield f"some platforms mount an empty `/{top}` at start, and the Defender in `{folder}` is gone then"
+    if top == "root" and (plan.start.user or "").partition(":")[0].strip() not in _ROOT:
+        yield f"`/root` is closed to other users in most images: `{plan.start.user}` may not reach `{folder}`"
 
 
 def _shell_forms(plan: Plan) -> Iterator[str]:
