@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from bartizan.api import document, errors
 from bartizan.api.context import ApiServices
 from bartizan.api.limits import Limits
-from bartizan.api.routes import audits, defenders, images, policies, session, settings
+from bartizan.api.routes import audits, credentials, defenders, images, known_images, policies, registries, session, settings
 
 # Of the API, not of the product.
 _VERSION = "1"
@@ -26,7 +26,7 @@ def create_api(services: ApiServices | None) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    for routes in (session, policies, audits, defenders, images, settings):
+    for routes in (session, policies, audits, defenders, images, settings, credentials, registries, known_images):
         app.router.routes.extend(routes.router.routes)
     errors.install(app)
     app.add_middleware(Limits)
