@@ -40,6 +40,7 @@ from bartizan.api.patience import patient_for
 from bartizan.channel.peer import identify_with
 from bartizan.channel.server import ChannelServer
 from bartizan.channel.session import Limits, Services
+from bartizan.registry.reader import RegistryReader
 from bartizan.services.accounts import Accounts
 from bartizan.services.audit_sources import AuditSources
 from bartizan.services.audits import Audits
@@ -56,7 +57,6 @@ from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import Embedder, ProtectTask
 from bartizan.services.registries import Registries
-from bartizan.registry.reader import RegistryReader
 from bartizan.settings import Settings
 from bartizan.store import (
     Database,
@@ -170,18 +170,14 @@ class _Parts:
         self.ingest = Ingest(audits, self.feed)
         self.audits = Audits(audits, self.feed)
         self.sources = AuditSources(audits, self.defenders)
-        self.credentials = Credentials(
-            SqlCredentials(self.database), box, box_error=pki.SealError, clock=_milliseconds
-        )
+        self.credentials = Credentials(SqlCredentials(self.database), box, box_error=pki.SealError, clock=_milliseconds)
         self.registries = Registries(stored, self.credentials, check_certificates=pki.check_certificates)
         self.image_lookup = ImageLookUp(
             SqlImages(self.database),
             self.registries,
             self.credentials,
             RegistryReader(),
-            limits=LookUpLimits(
-                request_seconds=settings.look_up_seconds, tag_seconds=settings.image_tag_seconds
-            ),
+            limits=LookUpLimits(request_seconds=settings.look_up_seconds, tag_seconds=settings.image_tag_seconds),
             clock=_milliseconds,
         )
         self.protect_task = ProtectTask(

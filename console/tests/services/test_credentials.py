@@ -272,8 +272,16 @@ def test_urls_become_hosts(url: str, host: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://registry.test", "ftp://x", "https://user:pw@registry.test", "https://a b", "https://x:99999", "https://", "*"],
-)  # fmt: skip
+    [
+        "http://registry.test",
+        "ftp://x",
+        "https://user:pw@registry.test",
+        "https://a b",
+        "https://x:99999",
+        "https://",
+        "*",
+    ],
+)
 def test_other_urls_are_refused(url: str) -> None:
     """No secret goes to an address without TLS, or to what is no address; the URL is not repeated: it may hold one."""
     with pytest.raises(InvalidError, match="`url`") as refusal:

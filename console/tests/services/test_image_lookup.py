@@ -247,7 +247,7 @@ def test_one_error_names_every_image_and_its_containers(bench: Bench) -> None:
 def test_a_long_list_of_failures_is_cut(bench: Bench) -> None:
     """An error stays readable."""
     bench.reader.answer = failing(UpstreamError("down"))
-    with pytest.raises(UpstreamError, match="; and 15 more$"):
+    with pytest.raises(UpstreamError, match=r"; and 15 more$"):
         look_up(bench, *(f"down.test/a:{number}" for number in range(25)))
 
 

@@ -7,7 +7,17 @@ from fastapi import FastAPI
 from bartizan.api import document, errors
 from bartizan.api.context import ApiServices
 from bartizan.api.limits import Limits
-from bartizan.api.routes import audits, credentials, defenders, images, known_images, policies, registries, session, settings
+from bartizan.api.routes import (
+    audits,
+    credentials,
+    defenders,
+    images,
+    known_images,
+    policies,
+    registries,
+    session,
+    settings,
+)
 
 # Of the API, not of the product.
 _VERSION = "1"

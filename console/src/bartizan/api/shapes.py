@@ -242,6 +242,12 @@ class CredentialUsage(msgspec.Struct):
     description: str
 
 
+class Resealed(msgspec.Struct):
+    """How many secrets were sealed with the new key."""
+
+    resealed: int
+
+
 class RegistrySpecification(msgspec.Struct, rename="camel"):
     """
     The images of one registry, and how they are asked for.
@@ -319,6 +325,7 @@ ALL = (
     Problem,
     RegistrySettings,
     RegistrySpecification,
+    Resealed,
     RuntimeAudit,
     RuntimePolicyShape,
     RuntimeRule,

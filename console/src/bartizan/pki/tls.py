@@ -39,7 +39,7 @@ def check_certificates(pem: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=pem)
-    except ssl.SSLError:
+    except (ssl.SSLError, TypeError):  # the latter for what is not ASCII
         raise ValueError("no certificates in PEM form") from None
     if not context.get_ca_certs() and not context.cert_store_stats()["x509"]:
         raise ValueError("no certificates in PEM form")

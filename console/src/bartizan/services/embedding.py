@@ -29,9 +29,7 @@ class TaskEmbedder:
             for reference in references
         ]
 
-    def protect(
-        self, definition: bytes, request: ProtectRequest, images: Mapping[WantedImage, ImageRecord]
-    ) -> bytes:
+    def protect(self, definition: bytes, request: ProtectRequest, images: Mapping[WantedImage, ImageRecord]) -> bytes:
         """Return the protected definition. Raises InvalidError with the reason for a refusal."""
         configs = {
             image.reference: ImageConfig(

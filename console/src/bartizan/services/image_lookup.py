@@ -71,8 +71,8 @@ class ImageStore(Protocol):
         """Keep a record; one of the same name, digest and architecture is replaced."""
         ...
 
-    def by_digest(self, digest: str, architecture: str) -> ImageRecord | None:
-        """Return a record of an image by the digest of its index or of its manifest."""
+    def by_digest(self, name: ImageName, architecture: str) -> ImageRecord | None:
+        """Return a record of an image of this repository by the digest of its index or of its manifest."""
         ...
 
     def by_tag(self, name: ImageName, architecture: str) -> ImageRecord | None:
@@ -236,7 +236,7 @@ class ImageLookUp:
 
     def _recorded(self, name: ImageName, architecture: str) -> ImageRecord | None:
         if name.digest:
-            return self._images.by_digest(name.digest, architecture)
+            return self._images.by_digest(name, architecture)
         return self._images.by_tag(name, architecture)
 
     def _is_young(self, record: ImageRecord) -> bool:

@@ -37,9 +37,7 @@ class Embedder(Protocol):
         """Return the images whose configuration says what containers start."""
         ...
 
-    def protect(
-        self, definition: bytes, request: ProtectRequest, images: Mapping[WantedImage, ImageRecord]
-    ) -> bytes:
+    def protect(self, definition: bytes, request: ProtectRequest, images: Mapping[WantedImage, ImageRecord]) -> bytes:
         """Return the protected definition, in the syntax of the one given."""
         ...
 

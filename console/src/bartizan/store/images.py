@@ -38,9 +38,12 @@ class SqlImages:
             connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
             connection.execute(images.delete().where(images.c.id.in_(oldest.limit(1000))))
 
-    def by_digest(self, digest: str, architecture: str) -> ImageRecord | None:
-        """Return a record of an image by the digest of its index or of its manifest."""
-        return self._newest(sa.or_(images.c.digest == digest, images.c.manifest_digest == digest), architecture)
+    def by_digest(self, name: ImageName, architecture: str) -> ImageRecord | None:
+        """Return a record of an image of this repository by the digest of its index or of its manifest."""
+        # Of this repository only: who may read another one is not for us to know.
+        is_it = (images.c.host == name.host, images.c.repository == name.repository)
+        same = sa.or_(images.c.digest == name.digest, images.c.manifest_digest == name.digest)
+        return self._newest(sa.and_(*is_it, same), architecture)
 
     def by_tag(self, name: ImageName, architecture: str) -> ImageRecord | None:
         """Return the newest record of a tag."""

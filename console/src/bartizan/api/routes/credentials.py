@@ -6,10 +6,10 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
 from bartizan.api.context import services_of
-from bartizan.api.document import gives, list_of, takes
+from bartizan.api.document import gives, list_of, reference, takes
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters, read_vendor_body
-from bartizan.api.shapes import CredentialAnswer, CredentialChange, CredentialUsage, HiddenSecret
+from bartizan.api.shapes import CredentialAnswer, CredentialChange, CredentialUsage, HiddenSecret, Resealed
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.services.credentials import Credential, CredentialType, host_of_url, secret_field
 from bartizan.services.errors import InvalidError
@@ -38,6 +38,14 @@ async def add_credential(request: Request, user: _writer) -> Response:
     credential, secret = _parsed(change, change.id)
     await services_of(request).credentials.put(credential, secret, author=user.name)
     return Response()
+
+
+@router.post("/rotate-key", responses=gives(reference(Resealed), text="Done"))
+async def rotate_key(request: Request, user: _writer) -> Response:
+    """Seal all secrets with a new key, and forget the old one."""
+    only_known_parameters(request, _PROJECT)
+    count = await services_of(request).credentials.rotate_key(author=user.name)
+    return Response(msgspec.json.encode(Resealed(resealed=count)), media_type="application/json")
 
 
 @router.put("/{credential}", openapi_extra=takes(CredentialChange), responses=gives(None, text="Kept"))

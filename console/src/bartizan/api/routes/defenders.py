@@ -100,6 +100,8 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
     """
     only_known_parameters(request, _FARGATE)
     _check_type(defenderType)
+    if not extractEntrypoint and (registryType or registryCredentialID):
+        raise InvalidError("`registryType` and `registryCredentialID` are for look-ups: add `extractEntrypoint=true`")
     look_up = LookUpRequest(registry_type=registryType, credential=registryCredentialID)
     protected = await services_of(request).protect_task.protect(
         await request.body(),

@@ -98,5 +98,7 @@ def _shown(registry: Registry) -> RegistrySpecification:
         cap=registry.cap,
         scanners=registry.scanners,
         collections=list(registry.collections),
-        jfrog_repo_types=msgspec.convert(registry.jfrog_types, RegistrySpecification.__annotations__["jfrog_repo_types"]),
+        jfrog_repo_types=msgspec.convert(
+            registry.jfrog_types, RegistrySpecification.__annotations__["jfrog_repo_types"]
+        ),
     )
