@@ -44,7 +44,7 @@ class Login:
     @property
     def has_credential(self) -> bool:
         """Whether there is anything to log in with."""
-        return self._credential is not None or bool(self.headers)
+        return self._credential is not None or self._is_ecr()
 
     @property
     def is_artifactory(self) -> bool:
