@@ -22,8 +22,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bartizan.registry import File, ImageConfig, ImageError, open_image, unpack_layer, write_image
-from bartizan.registry.distribution import Access
+from bartizan.registry import (
+    Access,
+    Credential,
+    File,
+    ImageConfig,
+    ImageError,
+    open_image,
+    unpack_layer,
+    write_image,
+)
 from bartizan.registry.reference import parse_reference
 
 if TYPE_CHECKING:
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOGIN = ("tester", "tr0ub4dor")
+CREDENTIAL = Credential(kind="basic", user=LOGIN[0], secret=LOGIN[1])
 # The bcrypt form of LOGIN's password; docker-registry takes no other.
 HTPASSWD = "tester:$2b$04$9eaX0KcyZLXie/B25NXfA.KRvRmZRmbdwEqm/mBV7gNlQKm9yEEkq\n"
 
@@ -44,7 +53,8 @@ class Registry:
 
     def access(self, login: tuple[str, str] | None = LOGIN) -> Access:
         """Access with a login for this host only."""
-        return Access(ca_bundle=self.ca, credentials=lambda host: login if host == self.host else None)
+        given = None if login is None else Credential(kind="basic", user=login[0], secret=login[1])
+        return Access(ca_bundle=self.ca, credentials=lambda host: given if host == self.host else None)
 
 
 def certificate(directory: Path) -> Path:
@@ -157,7 +167,7 @@ def test_a_missing_image_is_named(registry: Registry) -> None:
 def test_an_unknown_certificate_is_refused(registry: Registry) -> None:
     """Without the CA the registry is not trusted, and no password is sent."""
     with pytest.raises(ImageError, match="cannot be reached"):
-        open_image(f"{registry.host}/team/tool:1", access=Access(credentials=lambda _host: LOGIN))
+        open_image(f"{registry.host}/team/tool:1", access=Access(credentials=lambda _host: CREDENTIAL))
 
 
 class Liar:
@@ -208,7 +218,7 @@ def test_credentials_do_not_follow_a_redirect_to_another_host() -> None:
         registry.answers[path + " in"] = (307, {"location": f"http://{thief.host}{path}"}, b"")
 
         with pytest.raises(ImageError):
-            open_image(f"{registry.host}/a", access=Access(credentials=lambda _host: LOGIN))
+            open_image(f"{registry.host}/a", access=Access(credentials=lambda _host: CREDENTIAL))
 
         assert [auth is not None for _, auth in registry.seen if auth] == [True]
         assert thief.seen == [(path, None)]
@@ -226,7 +236,7 @@ def test_a_bearer_token_is_fetched_and_used() -> None:
             registry.answers[path + " in"] = (200, {}, body)
         registry.answers["/token"] = (200, {}, b'{"token":"abc"}')
 
-        image = open_image(f"{registry.host}/a", access=Access(credentials=lambda _host: LOGIN))
+        image = open_image(f"{registry.host}/a", access=Access(credentials=lambda _host: CREDENTIAL))
 
         assert image.layers == ()
         sent = dict(registry.seen)

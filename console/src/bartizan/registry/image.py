@@ -27,7 +27,10 @@ class ImageConfig:
     working_dir: str = ""
     volumes: tuple[str, ...] = ()
     stop_signal: str = ""
+    shell: tuple[str, ...] = ()
+    on_build: tuple[str, ...] = ()
     architecture: str = ""
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,18 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An opened image. Either `layers` (lowest first) or, for a plain directory, `root` holds its files."""
+    """An opened image. Either `layers` (lowest first) or, for a plain directory, `root` holds its files.
+
+    `digest` is that of the manifest, or of the configuration where there is no manifest; `named` is the digest of what
+    the tag names, which may be an index, and None where no registry would know it.
+    """
 
     reference: str
     config: ImageConfig
     layers: tuple[Layer, ...]
     digest: str
     root: Path | None = None
+    named: str | None = None
 
 
 def checked_digest(value: object, what: str) -> str:
@@ -74,7 +82,11 @@ def parse_config(content: bytes, what: str) -> ImageConfig:
     if operating_system not in {None, "", "linux"}:
         raise ImageError(f"{what} is for `{operating_system}`: only linux images can run")
     run = document.get("config")
-    run = run if isinstance(run, dict) else {}
+    return run_config(run if isinstance(run, dict) else {}, document, what)
+
+
+def run_config(run: Mapping[str, object], about: Mapping[str, object], what: str) -> ImageConfig:
+    """Parse the `config` object of a configuration; `about` has the architecture. Raises `ImageError`."""
     volumes = run.get("Volumes") or {}
     if not isinstance(volumes, dict):
         raise ImageError(f"{what} has `Volumes` that is not an object")
@@ -86,7 +98,10 @@ def parse_config(content: bytes, what: str) -> ImageConfig:
         working_dir=_text(run, "WorkingDir", what),
         volumes=tuple(sorted(str(path) for path in volumes)),
         stop_signal=_text(run, "StopSignal", what),
-        architecture=_text(document, "architecture", what),
+        shell=_words(run, "Shell", what),
+        on_build=_words(run, "OnBuild", what),
+        architecture=_text(about, "architecture", what),
+        variant=_text(about, "variant", what),
     )
 
 

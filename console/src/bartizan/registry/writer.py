@@ -152,6 +152,8 @@ def _configuration(config: ImageConfig, architecture: str, diff_id: str) -> dict
         "WorkingDir": config.working_dir,
         "Volumes": {path: {} for path in config.volumes},
         "StopSignal": config.stop_signal,
+        "Shell": list(config.shell),
+        "OnBuild": list(config.on_build),
     }
     return {
         "architecture": architecture,
