@@ -184,7 +184,9 @@ class _Parts:
         self.protect_task = ProtectTask(
             self.bundles, embedder, self.image_lookup, defender_image=settings.defender_image, version=settings.version
         )
-        self.embed_dockerfile = EmbedDockerfile(self.bundles, _binaries(settings), version=settings.version)
+        self.embed_dockerfile = EmbedDockerfile(
+            self.bundles, _binaries(settings), self.image_lookup, version=settings.version
+        )
         self.housekeeping = Housekeeping(
             self.defenders, audits, self.feed, self.names, retention=settings.retention, clock=_milliseconds
         )

@@ -1,6 +1,6 @@
 """The JSON that goes in and out, for parsing and for the OpenAPI document. Names are the vendor's where it has them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -61,14 +61,23 @@ class BundleGenerationAnswer(msgspec.Struct):
 
 
 class BaseImage(msgspec.Struct):
-    """What a base image starts, as `docker inspect` names it under `Config`; its other fields are ignored."""
+    """What `docker inspect` says of a base image under `Config`; other fields are ignored."""
 
     entrypoint: Strings | None = msgspec.field(default=None, name="Entrypoint")
     cmd: Strings | None = msgspec.field(default=None, name="Cmd")
+    user: str | None = msgspec.field(default=None, name="User")
+    shell: Strings | None = msgspec.field(default=None, name="Shell")
+    volumes: dict[str, Any] | None = msgspec.field(default=None, name="Volumes")
+    on_build: Strings | None = msgspec.field(default=None, name="OnBuild")
 
 
 class AppEmbeddedEmbedRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """A Dockerfile to put the Defender into; fields from `failMode` on are ours."""
+    """
+    A Dockerfile to put the Defender into; fields from `failMode` on are ours.
+
+    `baseImage` says what the base image starts, where the file does not; without it the Console asks the image's
+    registry, unless `extractEntrypoint` is false.
+    """
 
     app_id: str = msgspec.field(name="appID")
     dockerfile: str
@@ -79,7 +88,11 @@ class AppEmbeddedEmbedRequest(msgspec.Struct, rename="camel", forbid_unknown_fie
     target: str | None = None
     build_args: dict[str, str] = {}
     architecture: Literal["amd64", "arm64"] | None = None
+    migrate: bool = False
     base_image: BaseImage | None = None
+    extract_entrypoint: bool = True
+    registry_type: str = ""
+    registry_credential_id: str = msgspec.field(default="", name="registryCredentialID")
 
 
 class CertSettings(msgspec.Struct, rename="camel"):
@@ -339,6 +352,7 @@ class KnownImage(msgspec.Struct, rename="camel"):
 
 ALL = (
     AppEmbeddedEmbedRequest,
+    BaseImage,
     BundleGenerationAnswer,
     CertSettings,
     CertSettingsChange,
