@@ -9,6 +9,7 @@ import typer
 from bartizan.cli.bundles import install_bundle
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text, write_text
+from bartizan.cli.images import image_sources
 from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, Token, User
 
 if TYPE_CHECKING:
@@ -159,14 +160,3 @@ def _image_configs(
             entrypoint=opened.config.entrypoint, cmd=opened.config.cmd, origin=source, digest=opened.digest
         )
     return configs
-
-
-def image_sources(given: list[str]) -> dict[str, str]:
-    """Read `REF=SOURCE` options. Raises Failure for one without `=`."""
-    sources = {}
-    for option in given:
-        reference, equals, source = option.partition("=")
-        if not (reference and equals and source):
-            raise Failure(f"`{option}` is not REF=SOURCE, such as `nginx=oci:./images/nginx`")
-        sources[reference] = source
-    return sources
