@@ -15,10 +15,10 @@ from bartizan.embed.errors import EmbedError, Where
 LINE_LIMIT = 65_535
 """bytes of the longest line that builders read (Go, `bufio.MaxScanTokenSize`)"""
 
-KEYWORDS = frozenset(
-    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER VOLUME"
-    " WORKDIR".split()
-)
+_KEYWORDS = re.compile(
+    "ADD|ARG|CMD|COPY|ENTRYPOINT|ENV|EXPOSE|FROM|HEALTHCHECK|LABEL|MAINTAINER"
+    "|ONBUILD|RUN|SHELL|STOPSIGNAL|USER|VOLUME|WORKDIR"
+).fullmatch
 _WITH_HEREDOC = frozenset(("ADD", "COPY", "RUN"))
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*", re.ASCII).fullmatch
 _DIRECTIVES = ("syntax", "escape", "check")
@@ -221,7 +221,7 @@ class _Scanner:
             dangling=dangling,
         )
         start = made.place(head)
-        if made.keyword not in KEYWORDS:
+        if not _KEYWORDS(made.keyword):
             shown = made.keyword[:40].encode("unicode_escape").decode()
             raise EmbedError(f"`{shown}` is no instruction of a Dockerfile", where(self.text, start))
         return _replace(made, start=start)

@@ -77,7 +77,7 @@ def _target(file: Dockerfile, target: str | None) -> Stage:
 def _variables(file: Dockerfile, settings: DockerfileSettings) -> dict[str, str]:
     """Return what FROM lines may use: what the builder sets, and ARG of the heading, which build arguments overrule."""
     architecture = settings.architecture or "amd64"
-    variables = {name: "" for name in BY_BUILDER}
+    variables = dict.fromkeys(BY_BUILDER, "")
     for kind in ("TARGET", "BUILD"):
         variables[f"{kind}OS"] = "linux"
         variables[f"{kind}ARCH"] = architecture

@@ -4,9 +4,10 @@ The rules are those of BuildKit's `frontend/dockerfile/shell/lex.go`; they resem
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 """what Go's `unicode.IsSpace` takes for a blank"""
 
 _NESTING = 50
@@ -31,10 +32,8 @@ def expand(word: str, variables: Mapping[str, str], *, escape: str = "\\") -> st
 def names(word: str, *, escape: str = "\\") -> frozenset[str]:
     """Return the variables whose values `word` depends on."""
     lexer = _Lexer(word, {}, escape=escape, keep_unset=True)
-    try:
+    with suppress(SubstitutionError):
         lexer.text()
-    except SubstitutionError:
-        pass
     return frozenset(lexer.asked)
 
 

@@ -75,10 +75,11 @@ def _block(plan: Plan, undo: str) -> Edit:
     text = newline.join(lines)
     why = f"the Defender and what it needs, at the end of stage {plan.line.stage.label}"
     if not last.dangling:
-        return Edit(last.end, last.end, f"{newline}{newline}{text}", "", why)
+        pointer = f"line {source.where(last.end).line + 1}"
+        return Edit(last.end, last.end, f"{newline}{newline}{text}", pointer, why)
     if last is plan.line.stage.start:
         raise EmbedError("this `FROM` ends in a line continuation: remove that", source.where(last.start))
-    return Edit(last.start, last.start, f"{text}{newline}", "", why)
+    return Edit(last.start, last.start, f"{text}{newline}", f"line {source.where(last.start).line}", why)
 
 
 def _commands(plan: Plan) -> Iterator[str]:
@@ -108,10 +109,10 @@ def wrap(plan: Plan) -> Wrap | None:
     then = plan.file.text[start:end]
     wrapper = block.wrapper(plan.settings.program)
     line = command_line(plan.file.source, item)
-    why = "starts the program under the Defender"
+    pointer, why = f"line {plan.file.where(item).line}", "starts the program under the Defender"
     if line.argv is None or line.argv in RESETS or is_wrapped(line.argv):
         now = block.json_array((*wrapper, *plan.entrypoint))
-        return Wrap(Edit(start, end, now, "", why), now, then)
+        return Wrap(Edit(start, end, now, pointer, why), now, then)
     inserted = "".join(f"{block.json_string(word)}, " for word in wrapper)
     now = f"[{inserted}{item.arguments[1:]}"
-    return Wrap(Edit(start + 1, start + 1, inserted, "", why), now, then)
+    return Wrap(Edit(start + 1, start + 1, inserted, pointer, why), now, then)
