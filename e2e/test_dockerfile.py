@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -172,3 +173,24 @@ def test_the_program_cannot_read_the_install_bundle(workshop: Workshop, run_imag
 
     assert "probe searched as 0" in task.log()
     assert "app | /proc" not in task.log(), task.log()
+
+
+@pytest.mark.parametrize(("fail_mode", "code"), [("closed", 78), ("open", 3)])
+def test_without_a_console_the_fail_mode_decides(
+    fail_mode: str, code: int, workshop: Workshop, run_images: RunImages
+) -> None:
+    """What is given at the start counts more than what is in the image: here a Console that is not there."""
+    bundle = workshop.console.request("GET", "defenders/install-bundle", params={"consoleaddr": CONSOLE_NAME}).json()
+    nowhere = f"wss://{CONSOLE_NAME}:1"
+    document = {**json.loads(base64.b64decode(bundle["bundle"])), "addresses": [nowhere]}
+    environment = {
+        "INSTALL_BUNDLE": base64.b64encode(json.dumps(document).encode()).decode(),
+        "WS_ADDRESS": nowhere,
+        "DEFENDER_FAIL_MODE": fail_mode,
+        "DEFENDER_POLICY_TIMEOUT": "1",
+    }
+
+    task = run_images(app=workshop.protected(CASES[0]), environment=environment)
+
+    assert task.wait() == code
+    assert ("probe runs" in task.log()) == (fail_mode == "open")
