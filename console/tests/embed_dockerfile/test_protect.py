@@ -86,7 +86,7 @@ def test_a_file_that_ends_in_a_continuation_gets_the_block_before_its_last_instr
     """The block is not swallowed by an instruction that goes on to the end of the file."""
     text = "FROM scratch\nENTRYPOINT x\nRUN y \\\n\n"
     result = protected(text).text
-    assert result.endswith("# bartizan:end\nRUN y \\\n\n")
+    assert result.endswith("=open\n# bartizan:end\nRUN y \\\n\n")
     assert text == unprotect(result)
 
 

@@ -124,7 +124,14 @@ def _plan(given: _Given, image: ImageConfig | None, settings: DockerfileSettings
     if not plan.arguments:
         message = f"stage {line.stage.label} starts nothing: neither it nor the image `{line.base}` says what"
         raise EmbedError(f"{message}: add an `ENTRYPOINT`", file.where(line.stage.start))
-    return plan, image if _needs_image(file, line) else None
+    return plan, image if _matters(plan) else None
+
+
+def _matters(plan: Plan) -> bool:
+    """Return whether what the base image says makes a difference to what is started."""
+    unknown = start.start(plan.file, plan.line, None)
+    said, assumed = ((one.entrypoint.argv, one.cmd.argv) for one in (plan.start, unknown))
+    return plan.line.base != SCRATCH and (unknown.needs_image or said != assumed)
 
 
 def _edits(given: _Given, plan: Plan, image: ImageConfig | None) -> tuple[Record, tuple[Edit, ...]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bartizan.embed.dockerfile import block
-from bartizan.embed.dockerfile.lexer import LINE_LIMIT
+from bartizan.embed.dockerfile.lexer import LINE_LIMIT, Instruction
 from bartizan.embed.dockerfile.model import Dockerfile, command_line
 from bartizan.embed.dockerfile.options import DockerfileSettings
 from bartizan.embed.dockerfile.platforms import Platform
@@ -63,7 +63,7 @@ def edits(plan: Plan, undo: str) -> tuple[Edit, ...]:
 
 
 def _block(plan: Plan, undo: str) -> Edit:
-    last, source = plan.line.stage.last, plan.file.source
+    last, source = _last(plan), plan.file.source
     newline = source.newline(last.start)
     lines = block.compose(
         plan.settings,
@@ -74,12 +74,16 @@ def _block(plan: Plan, undo: str) -> Edit:
     )
     text = newline.join(lines)
     why = f"the Defender and what it needs, at the end of stage {plan.line.stage.label}"
-    if not last.dangling:
-        pointer = f"line {source.where(last.end).line + 1}"
-        return Edit(last.end, last.end, f"{newline}{newline}{text}", pointer, why)
-    if last is plan.line.stage.start:
-        raise EmbedError("this `FROM` ends in a line continuation: remove that", source.where(last.start))
-    return Edit(last.start, last.start, f"{text}{newline}", f"line {source.where(last.start).line}", why)
+    return Edit(last.end, last.end, f"{newline}{newline}{text}", f"line {source.where(last.end).line + 1}", why)
+
+
+def _last(plan: Plan) -> Instruction:
+    """Return the instruction that the block stands behind: the last of the stage that does not go on to the end."""
+    stage = plan.line.stage
+    for item in (stage.start, *stage.instructions)[::-1]:
+        if not item.dangling:
+            return item
+    raise EmbedError("this `FROM` ends in a line continuation: remove that", plan.file.where(stage.start))
 
 
 def _commands(plan: Plan) -> Iterator[str]:
@@ -114,5 +118,7 @@ def wrap(plan: Plan) -> Wrap | None:
         now = block.json_array((*wrapper, *plan.entrypoint))
         return Wrap(Edit(start, end, now, pointer, why), now, then)
     inserted = "".join(f"{block.json_string(word)}, " for word in wrapper)
+    if then[1:2] == " ":  # the file's own style: a blank inside the brackets
+        inserted = f" {inserted[:-1]}"
     now = f"[{inserted}{item.arguments[1:]}"
     return Wrap(Edit(start + 1, start + 1, inserted, pointer, why), now, then)
