@@ -162,7 +162,9 @@ def push_family(registry: Registry, repository: str, home: Path) -> dict[str, st
     """
     lines = {name: registry.push(repository, "", make_image(home, name)) for name in ("amd64", "arm64")}
     lines["arm64"]["platform"] = {"architecture": "arm64", "os": "linux", "variant": "v8"}
-    doubt = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "annotations": {}} | _parts(registry, repository))
+    doubt = json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "annotations": {}} | _parts(registry, repository)
+    )
     attestation = {
         "mediaType": OCI_MANIFEST,
         "digest": registry.put_manifest(repository, digest_of(doubt.encode()), doubt.encode(), OCI_MANIFEST),
@@ -173,7 +175,9 @@ def push_family(registry: Registry, repository: str, home: Path) -> dict[str, st
     index = as_index(OCI_INDEX, [attestation, lines["amd64"], lines["arm64"]])
     digests = {name: str(line["digest"]) for name, line in lines.items()}
     digests["index"] = registry.put_manifest(repository, "1", index, OCI_INDEX)
-    digests["list"] = registry.put_manifest(repository, "docker", as_index(DOCKER_LIST, list(lines.values())), DOCKER_LIST)
+    digests["list"] = registry.put_manifest(
+        repository, "docker", as_index(DOCKER_LIST, list(lines.values())), DOCKER_LIST
+    )
     inner = {"mediaType": OCI_INDEX, "digest": digests["index"], "size": len(index)}
     digests["nested"] = registry.put_manifest(repository, "nested", as_index(OCI_INDEX, [inner]), OCI_INDEX)
     return digests

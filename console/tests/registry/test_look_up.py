@@ -7,8 +7,6 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-
-from bartizan.registry import Access, Credential, ImageError, look_up, look_up_all, look_up_source, open_image, unpack_layer
 from tests.registry.servers import (
     CREDENTIAL,
     ENTRYPOINT,
@@ -20,11 +18,22 @@ from tests.registry.servers import (
     make_image,
 )
 
+from bartizan.registry import (
+    Access,
+    Credential,
+    ImageError,
+    look_up,
+    look_up_all,
+    look_up_source,
+    open_image,
+    unpack_layer,
+)
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bartizan.registry import Reference
     from tests.registry.servers import Registry, TokenService
+
 
 PUSHED = ("library/tool", "public/tool", "team/tool")
 
@@ -141,7 +150,9 @@ def test_a_bearer_token_is_sent_as_it_is(token_registry: Registry, tokens: Token
     """A registry token needs no token service."""
     tokens.server.seen.clear()
     secret = tokens.token("repository:team/tool:pull", ("pull",))
-    found = look_up(f"{token_registry.host}/team/tool:1", access=token_registry.access(Credential(kind="token", secret=secret)))
+    found = look_up(
+        f"{token_registry.host}/team/tool:1", access=token_registry.access(Credential(kind="token", secret=secret))
+    )
 
     assert found.config.entrypoint == ENTRYPOINT
     assert tokens.server.seen == []
@@ -151,7 +162,10 @@ def test_false_credentials_are_refused_by_the_token_service(token_registry: Regi
     """The error says who refused, and holds no secret."""
     for kind in ("basic", "identity"):
         with pytest.raises(ImageError, match="refused by its token service") as caught:
-            look_up(f"{token_registry.host}/team/tool:1", access=token_registry.access(Credential(kind=kind, secret="fa1se")))
+            look_up(
+                f"{token_registry.host}/team/tool:1",
+                access=token_registry.access(Credential(kind=kind, secret="fa1se")),
+            )
         assert "fa1se" not in str(caught.value)
 
 
