@@ -47,6 +47,7 @@ from bartizan.services.audits import Audits
 from bartizan.services.bundles import Bundles
 from bartizan.services.credentials import Credentials
 from bartizan.services.defenders import Defenders
+from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.embedding import TaskEmbedder
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError
@@ -183,6 +184,7 @@ class _Parts:
         self.protect_task = ProtectTask(
             self.bundles, embedder, self.image_lookup, defender_image=settings.defender_image, version=settings.version
         )
+        self.embed_dockerfile = EmbedDockerfile(self.bundles, _binaries(settings), version=settings.version)
         self.housekeeping = Housekeeping(
             self.defenders, audits, self.feed, self.names, retention=settings.retention, clock=_milliseconds
         )
@@ -254,6 +256,7 @@ class _Parts:
             bundles=self.bundles,
             credentials=self.credentials,
             defenders=self.defenders,
+            embed_dockerfile=self.embed_dockerfile,
             image_lookup=self.image_lookup,
             names=self.names,
             policies=self.policies,

@@ -7,16 +7,6 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.registry.servers import (
-    CREDENTIAL,
-    ENTRYPOINT,
-    HUB_HOST,
-    HUB_TOKENS,
-    PUBLIC_ADDRESS,
-    Wire,
-    blob,
-    make_image,
-)
 
 from bartizan.registry import (
     Access,
@@ -28,12 +18,22 @@ from bartizan.registry import (
     open_image,
     unpack_layer,
 )
+from tests.registry.servers import (
+    CREDENTIAL,
+    ENTRYPOINT,
+    HUB_HOST,
+    HUB_TOKENS,
+    PUBLIC_ADDRESS,
+    Wire,
+    blob,
+    make_image,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bartizan.registry import Reference
     from tests.registry.servers import Registry, TokenService
-
 
 PUSHED = ("library/tool", "public/tool", "team/tool")
 

@@ -11,6 +11,7 @@ from bartizan.api.routes import (
     audits,
     credentials,
     defenders,
+    dockerfile,
     images,
     known_images,
     policies,
@@ -21,6 +22,18 @@ from bartizan.api.routes import (
 
 # Of the API, not of the product.
 _VERSION = "1"
+_ROUTES = (
+    session,
+    policies,
+    audits,
+    defenders,
+    dockerfile,
+    images,
+    settings,
+    credentials,
+    registries,
+    known_images,
+)
 _ABOUT = "The API of the Bartizan Console. Paths and names are those that existing pipelines use."
 
 
@@ -36,7 +49,7 @@ def create_api(services: ApiServices | None) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    for routes in (session, policies, audits, defenders, images, settings, credentials, registries, known_images):
+    for routes in _ROUTES:
         app.router.routes.extend(routes.router.routes)
     errors.install(app)
     app.add_middleware(Limits)

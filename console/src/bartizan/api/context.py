@@ -11,6 +11,7 @@ from bartizan.services.audits import Audits
 from bartizan.services.bundles import Bundles
 from bartizan.services.credentials import Credentials
 from bartizan.services.defenders import Defenders
+from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.image_lookup import ImageLookUp
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
@@ -27,6 +28,7 @@ class ApiServices:
     bundles: Bundles
     credentials: Credentials
     defenders: Defenders
+    embed_dockerfile: EmbedDockerfile
     image_lookup: ImageLookUp
     names: Names
     policies: Policies

@@ -38,12 +38,17 @@ class Token(msgspec.Struct):
 
 
 class InstallBundleAnswer(msgspec.Struct, rename="camel"):
-    """What a Defender is installed with; `bundle` and `installBundle` are the same."""
+    """
+    What a Defender is installed with; `bundle` and `installBundle` are the same.
+
+    `defenderArchitectures` are those that this Console has a binary for.
+    """
 
     bundle: str
     install_bundle: str
     ws_address: str
     defender_image: str
+    defender_architectures: Strings
     version: str
 
 
@@ -53,6 +58,28 @@ class BundleGenerationAnswer(msgspec.Struct):
     id: str
     created: str
     revoked: str | None
+
+
+class BaseImage(msgspec.Struct):
+    """What a base image starts, as `docker inspect` names it under `Config`; its other fields are ignored."""
+
+    entrypoint: Strings | None = msgspec.field(default=None, name="Entrypoint")
+    cmd: Strings | None = msgspec.field(default=None, name="Cmd")
+
+
+class AppEmbeddedEmbedRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """A Dockerfile to put the Defender into; fields from `failMode` on are ours."""
+
+    app_id: str = msgspec.field(name="appID")
+    dockerfile: str
+    console_addr: str = ""
+    data_folder: str = "/bartizan/"
+    filesystem_monitoring: bool = False
+    fail_mode: Literal["open", "closed"] = "open"
+    target: str | None = None
+    build_args: dict[str, str] = {}
+    architecture: Literal["amd64", "arm64"] | None = None
+    base_image: BaseImage | None = None
 
 
 class CertSettings(msgspec.Struct, rename="camel"):
@@ -311,6 +338,7 @@ class KnownImage(msgspec.Struct, rename="camel"):
 
 
 ALL = (
+    AppEmbeddedEmbedRequest,
     BundleGenerationAnswer,
     CertSettings,
     CertSettingsChange,

@@ -1,19 +1,18 @@
 """`bartizan app-embedded …`: protect a task definition, take it out again, check that it is in."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from bartizan.cli.bundles import install_bundle
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text, write_text
 from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, Token, User
 
 if TYPE_CHECKING:
     from bartizan.embed import ImageConfig, ProtectSettings
-    from bartizan.settings import ClientSettings
 
 app = typer.Typer(help="Embed the Defender into workloads.", no_args_is_help=True)
 
@@ -57,7 +56,7 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
     text = read_text(file)
     try:
         settings = _protect_settings(
-            _install_bundle(bundle, client, console_host),
+            install_bundle(bundle, client, console_host),
             defender_image=defender_image,
             install_bundle_secret=install_bundle_secret or None,
             include=tuple(include or ()),
@@ -102,7 +101,7 @@ def verify_command(
     from bartizan.settings import ClientSettings, package_version  # noqa: PLC0415
 
     try:
-        settings = _protect_settings(_install_bundle(bundle, ClientSettings(), "")) if bundle else None
+        settings = _protect_settings(install_bundle(bundle, ClientSettings(), "")) if bundle else None
         findings = verify(read_text(file), version=package_version(), settings=settings)
     except EmbedError as error:
         raise Failure(f"`{file}` cannot be checked: {error}") from None
@@ -112,24 +111,6 @@ def verify_command(
     if findings:
         raise typer.Exit(1)
     sys.stderr.write(f"{file}: protected, version {package_version()}\n")
-
-
-def _install_bundle(path: Path | None, client: "ClientSettings", console_host: str) -> dict[str, Any]:
-    """Return what the Console's `defenders/install-bundle` says, from a file or from the Console itself."""
-    if path is not None:
-        text = read_text(str(path))
-        try:
-            return dict(json.loads(text)) if text.lstrip().startswith("{") else {"bundle": text.strip()}
-        except ValueError as error:
-            raise Failure(f"`{path}` is no install bundle: {error}") from None
-    from bartizan.cli.client import Client  # noqa: PLC0415 - offline work needs no client
-
-    if not client.address:
-        raise Failure("there is no Console: give --address and --console-host, or --bundle FILE to work offline")
-    if not console_host:
-        raise Failure("give --console-host: the name under which Defenders reach the Console")
-    answer: dict[str, Any] = Client(client).call("GET", "defenders/install-bundle", query={"consoleaddr": console_host})
-    return answer
 
 
 def _protect_settings(

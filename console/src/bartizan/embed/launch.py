@@ -15,12 +15,21 @@ FROM_TASK = "task definition"
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """What an image says it starts. `origin` says to people where that was learnt, `digest` of which image."""
+    """What an image says it starts. `origin` says to people where that was learnt, `digest` of which image.
+
+    The rest matters to Dockerfiles only, and is as in the image's configuration: `User`, `Shell`, `Volumes`, `OnBuild`
+    and `os`.
+    """
 
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     origin: str = "image"
     digest: str | None = None
+    user: str = ""
+    shell: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    on_build: tuple[str, ...] = ()
+    os: str = ""
 
 
 @dataclass(frozen=True, slots=True)

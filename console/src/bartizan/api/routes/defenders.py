@@ -50,6 +50,7 @@ async def install_bundle(
         install_bundle=bundle.text,
         ws_address=bundle.ws_address,
         defender_image=services.protect_task.defender_image,
+        defender_architectures=sorted(services.binaries),
         version=services.version,
     )
     return Response(msgspec.json.encode(answer), media_type="application/json")
