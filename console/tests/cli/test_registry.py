@@ -97,3 +97,6 @@ def test_a_registry_is_made_known(console: ConsoleUnderTest, tmp_path: Path) -> 
     refused = bartizan(console, "credential", "delete", "shop")
     assert refused.returncode == 1
     assert "in use by settings of registry `registry.test`" in refused.stderr
+    assert bartizan(console, "delete", "https://registry.test").returncode == 0
+    assert bartizan(console, "list").stdout == ""
+    assert bartizan(console, "delete", "https://registry.test").returncode == 1

@@ -120,8 +120,17 @@ def test_hosts_are_compared_in_one_form() -> None:
     assert reader.name("index.docker.io/library/nginx").host == "docker.io"
     assert reader.name("Registry.Test:443/x").host == "registry.test"
     assert reader.name("registry.test:5000/x").host == "registry.test:5000"
+    assert reader.name("registry.test/x").tag == "latest"
     with pytest.raises(InvalidError, match="is no reference"):
         reader.name("a b")
+
+
+def test_a_tag_beside_a_digest_is_not_believed() -> None:
+    """What is recorded of a digest says nothing of the tag that was written beside it, nor of `latest`."""
+    reader, digest = RegistryReader(), "sha256:" + "a" * 64
+    for reference in (f"registry.test/x@{digest}", f"registry.test/x:prod@{digest}"):
+        name = reader.name(reference)
+        assert (name.tag, name.digest) == ("", digest)
 
 
 def test_a_credential_that_no_header_can_carry_is_told(registry: Registry) -> None:

@@ -139,6 +139,26 @@ def add_registry(  # noqa: PLR0913, PLR0917 - the options of the command
     sys.stderr.write(f"registry `{registry}` is known\n")
 
 
+@app.command("delete")
+def delete_registry(
+    registry: Annotated[str, typer.Argument(help="Address of the registry, as `list` shows it.")],
+    address: Address = "",
+    user: User = "",
+    password: Password = "",
+    token: Token = "",
+    ca_file: CaFile = None,
+    insecure: Insecure = False,  # noqa: FBT002
+) -> None:
+    """Forget all specifications of a registry."""
+    client = _client(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
+    present = client.call("GET", "settings/registry")["specifications"]
+    kept = [item for item in present if (item["registry"] or "docker.io") != registry]
+    if len(kept) == len(present):
+        raise Failure(f"the Console knows no registry `{registry}`")
+    client.call("PUT", "settings/registry", body={"specifications": kept})
+    sys.stderr.write(f"registry `{registry}` is forgotten\n")
+
+
 @app.command("list")
 def list_registries(
     address: Address = "",

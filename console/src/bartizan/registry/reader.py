@@ -50,7 +50,9 @@ class RegistryReader:
             raise InvalidError(str(error)) from None
         host, colon, port = found.registry.rpartition(":")
         home = normal_host(host, int(port)) if colon and port.isdecimal() else found.registry
-        return ImageName(host=home, repository=found.repository, tag=found.tag, digest=found.digest or "")
+        # Beside a digest a tag is an ornament: nothing says that it stands for that digest, now or ever.
+        tag, digest = ("", found.digest) if found.digest else (found.tag, "")
+        return ImageName(host=home, repository=found.repository, tag=tag, digest=digest)
 
     def look_up(self, ask: Ask) -> ImageRecord:
         """Return what the registry says. Raises as the Protocol has it."""
