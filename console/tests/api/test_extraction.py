@@ -166,6 +166,45 @@ def test_both_paths_take_both_syntaxes(place: Place) -> None:
     assert answer.json()["containerDefinitions"][0]["entryPoint"] == STARTS
 
 
+TEMPLATE = """\
+# the shop's task
+Parameters:
+  Image: {{Type: String, Default: '{image}'}}
+Resources:
+  Task:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      Family: shop
+      RuntimePlatform: {{CpuArchitecture: ARM64}}
+      ContainerDefinitions:
+        - Name: web
+          Image: !Ref Image   # kept
+"""
+
+
+@pytest.mark.parametrize("path", ["fargate.yaml", "fargate.json"])
+@pytest.mark.parametrize("query", [{}, {"cloudFormation": "true"}])
+def test_a_template_in_yaml_comes_back_in_yaml(place: Place, path: str, query: dict[str, str]) -> None:
+    """A parameter's default names the image, the intrinsic and the comments stay, and the type is YAML's."""
+    known(place)
+    answer = place.protect(path=path, body=TEMPLATE.format(image=place.image).encode(), **query)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/yaml")
+    assert "Image: !Ref Image   # kept" in answer.text
+    assert answer.text.startswith("# the shop's task\n")
+    assert "two words" in answer.text
+    assert "arm64" in answer.text
+
+
+def test_an_image_that_only_a_deployment_knows_is_told(place: Place) -> None:
+    """The refusal names the container and the parameter."""
+    known(place)
+    answer = place.protect(path="fargate.yaml", body=TEMPLATE.replace(", Default: '{image}'", "").format().encode())
+    assert answer.status_code == 400
+    assert "`web`" in answer.json()["err"]
+    assert "Image" in answer.json()["err"]
+
+
 def test_a_wrong_password_is_told_without_it(place: Place) -> None:
     """The user learns which image of which container, and why: 400, since trying again would not help."""
     place.put("/credentials", place.credential(secret={"plain": "wr0ng-pass"}))

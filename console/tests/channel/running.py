@@ -56,7 +56,6 @@ class MarkingEmbedder:
         }
         document["told"]["monitoring"] = request.filesystem_monitoring
         document["told"]["pullSecret"] = request.image_pull_secret
-        document["told"]["cloudFormation"] = request.cloud_formation
         return json.dumps(document).encode()
 
 

@@ -47,7 +47,7 @@ class ScriptedReader:
         name, _, tag = repository.partition(":")
         if " " in reference:
             raise InvalidError(f"image `{reference}` is no reference")
-        return ImageName(host=host, repository=name, tag=tag or "latest", digest=digest)
+        return ImageName(host=host, repository=name, tag="" if digest else tag or "latest", digest=digest)
 
     def look_up(self, ask: Ask) -> ImageRecord:
         """Answer, and remember who asked what."""

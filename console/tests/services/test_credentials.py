@@ -160,6 +160,13 @@ def test_a_secret_that_no_header_can_carry_is_refused_without_repeating_it(bench
     assert secret.strip() not in str(refusal.value)
 
 
+def test_a_token_with_a_blank_is_refused_without_repeating_it(bench: Bench) -> None:
+    """No header could carry it."""
+    with pytest.raises(InvalidError, match=r"`apiToken\.plain`: printable ASCII") as refusal:
+        bench.put("with a blank", type=CredentialType.API_TOKEN)
+    assert "with a blank" not in str(refusal.value)
+
+
 def test_an_aws_credential_may_name_region_and_role(bench: Bench) -> None:
     """Region, role and the registry's own host are kept."""
     bench.put(type=CredentialType.AWS, account="AKIAEXAMPLE", region="eu-central-1", role_arn=ROLE, host=ECR)

@@ -109,6 +109,21 @@ def test_a_digest_never_ages(bench: Bench) -> None:
     assert look_up(bench, "registry.test/team/shop@sha256:" + "b" * 64)[0].entrypoint == ("/start",)
 
 
+def test_a_digest_does_not_answer_for_a_tag(bench: Bench) -> None:
+    """Somebody who asks for an old digest does not change what a tag is taken for."""
+    look_up(bench, PINNED)
+    look_up(bench, f"registry.test/team/shop:1@{DIGEST}")
+    look_up(bench, SHOP, "registry.test/team/shop")
+    assert [ask.reference for ask in bench.reader.asked] == [PINNED, SHOP, "registry.test/team/shop"]
+
+
+def test_another_repositorys_record_does_not_answer_for_a_digest(bench: Bench) -> None:
+    """Who may read one repository learns nothing of another by its digests."""
+    look_up(bench, PINNED)
+    look_up(bench, f"registry.test/other@{DIGEST}")
+    assert len(bench.reader.asked) == 2
+
+
 def test_architectures_are_kept_apart(bench: Bench) -> None:
     """A record of one architecture says nothing of another."""
     look_up(bench, PINNED)

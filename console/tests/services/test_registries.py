@@ -73,7 +73,7 @@ def test_an_official_image_is_found_by_its_short_name() -> None:
 
 def test_a_digest_fits_every_tag() -> None:
     """An image that is named by its digest has no tag that could be compared."""
-    named = image(tag="latest", digest="sha256:" + "a" * 64)
+    named = image(tag="", digest="sha256:" + "a" * 64)
     assert registry(tag="1.*", excluded_tags=("latest",)).covers(named)
 
 
@@ -110,6 +110,7 @@ def test_an_equal_one_is_added_once(bench: Bench) -> None:
         ({"excluded_tags": ("ok", "")}, "`excludedTags`"),
         ({"excluded_repositories": ("x",) * 101}, "`excludedRepositories`"),
         ({"ca_cert": "not a certificate"}, "`caCert`"),
+        ({"ca_cert": "-----BEGIN EC PRIVATE KEY-----\n"}, "`caCert`: it holds a private key"),
         ({"ca_cert": "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"}, "`caCert`"),
         ({"credential": "none"}, "no credential `none`"),
     ],

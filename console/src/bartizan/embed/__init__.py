@@ -9,7 +9,7 @@ from bartizan.embed.edit import Edit, explain, unified_diff
 from bartizan.embed.errors import EmbedError, Where
 from bartizan.embed.launch import ImageConfig
 from bartizan.embed.options import InstallBundle, ProtectSettings, read_bundle
-from bartizan.embed.protect import Protection, needed_images, protect, unprotect
+from bartizan.embed.protect import NeededImage, Protection, needed_images, protect, unprotect
 from bartizan.embed.report import ContainerReport, Report, render_report
 from bartizan.embed.verify import Finding, verify
 
@@ -20,6 +20,7 @@ __all__ = [
     "Finding",
     "ImageConfig",
     "InstallBundle",
+    "NeededImage",
     "ProtectSettings",
     "Protection",
     "Report",

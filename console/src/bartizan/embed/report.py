@@ -48,11 +48,17 @@ class Report:
     upgraded_from: str | None = None
     """the version of the protection that was there before"""
     unchanged: bool = False
+    logical_id: str = ""
+    """what the template calls it"""
+    skipped: str | None = None
+    """why it was left as it is, when a template has others"""
 
 
 def render_report(report: Report) -> str:
     """Return the report as lines of text, for standard error."""
     lines = [_headline(report)]
+    if report.skipped is not None:
+        return lines[0] + "\n"
     rows = [_row(container) for container in report.containers]
     rows.append(("+", report.sidecar, report.sidecar_image, "sidecar"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -80,13 +86,20 @@ def size(value: Value) -> int:
 
 def _headline(report: Report) -> str:
     wrapped = sum(container.skipped is None for container in report.containers)
+    if report.skipped is not None:
+        return f"{_called(report)}: left as it is: {report.skipped}"
     if report.unchanged:
         done = f"is already protected by Bartizan {report.version}: nothing changed"
     elif report.upgraded_from is not None and report.upgraded_from != report.version:
         done = f"protected by Bartizan {report.version}, upgraded from {report.upgraded_from}"
     else:
         done = f"protected by Bartizan {report.version}"
-    return f"{report.family}: {done} ({wrapped} of {len(report.containers)} containers wrapped)"
+    return f"{_called(report)}: {done} ({wrapped} of {len(report.containers)} containers wrapped)"
+
+
+def _called(report: Report) -> str:
+    same = report.logical_id in {"", report.family}
+    return report.family if same else f"{report.logical_id} (family {report.family})"
 
 
 def _row(container: ContainerReport) -> tuple[str, str, str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bartizan.embed import intrinsics
 from bartizan.embed.definition import Container, TaskDefinition
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.json_text import Value
@@ -29,7 +30,7 @@ def skip_reason(definition: TaskDefinition, container: Container, settings: Prot
         return "not among the names to include"
     if container.value.get("firelensConfiguration") is not None:
         return "FireLens log router: ECS generates what it starts"
-    if container.name == _proxy(definition.value.get("proxyConfiguration")):
+    if container.name == intrinsics.spelled(_proxy(definition.value.get("proxyConfiguration"))):
         return "App Mesh proxy of the task"
     if container.name not in settings.include:
         agent = _AGENTS.get(repository(container.image))

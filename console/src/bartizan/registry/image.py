@@ -79,7 +79,7 @@ def parse_config(content: bytes, what: str) -> ImageConfig:
     """Parse an OCI or Docker image configuration; absent and null fields are empty. Raises `ImageError`."""
     document = parse_json(content, what)
     operating_system = document.get("os")
-    if operating_system not in {None, "", "linux"}:
+    if operating_system not in (None, "", "linux"):
         raise ImageError(f"{what} is for `{operating_system}`: only linux images can run")
     run = document.get("config")
     return run_config(run if isinstance(run, dict) else {}, document, what)

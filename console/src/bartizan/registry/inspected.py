@@ -78,7 +78,7 @@ def _images(content: bytes, what: str) -> list[Mapping[str, object]]:
 
 def _config(image: Mapping[str, object], what: str) -> ImageConfig:
     system = image.get("Os", image.get("os"))
-    if system not in {None, "", "linux"}:
+    if system not in (None, "", "linux"):
         raise ImageError(f"{what} is for another system than linux, which alone can run")
     run = image.get("Config", image.get("config"))
     about = {"architecture": _architecture(image), "variant": image.get("Variant", image.get("variant"))}

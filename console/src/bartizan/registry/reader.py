@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bartizan.registry.access import Access, Credential, Kind
+from bartizan.registry.assumed_role import assume_role
 from bartizan.registry.errors import BusyError, ImageError, RegistryFaultError, UnreachableError
 from bartizan.registry.lookup import look_up
 from bartizan.registry.reference import parse_reference
@@ -30,10 +31,16 @@ _KINDS: dict[str, Kind] = {"basic": "basic", "token": "token", "ecr": "ecr", "jf
 
 
 class RegistryReader:
-    """Implements `RegistryReader`; `access` is what all look-ups have in common, private addresses forbidden."""
+    """
+    Implements `RegistryReader`.
 
-    def __init__(self, access: Access | None = None) -> None:
+    `access` is what all look-ups have in common, by default with private addresses forbidden; `sts_endpoint` replaces
+    the address of AWS STS.
+    """
+
+    def __init__(self, access: Access | None = None, *, sts_endpoint: str | None = None) -> None:
         self._access = access or Access(allow_private=False)
+        self._sts_endpoint = sts_endpoint
 
     def name(self, reference: str) -> ImageName:
         """Return a reference in its parts. Raises InvalidError."""
@@ -43,7 +50,9 @@ class RegistryReader:
             raise InvalidError(str(error)) from None
         host, colon, port = found.registry.rpartition(":")
         home = normal_host(host, int(port)) if colon and port.isdecimal() else found.registry
-        return ImageName(host=home, repository=found.repository, tag=found.tag, digest=found.digest or "")
+        # Beside a digest a tag is an ornament: nothing says that it stands for that digest, now or ever.
+        tag, digest = ("", found.digest) if found.digest else (found.tag, "")
+        return ImageName(host=home, repository=found.repository, tag=tag, digest=digest)
 
     def look_up(self, ask: Ask) -> ImageRecord:
         """Return what the registry says. Raises as the Protocol has it."""
@@ -68,13 +77,11 @@ class RegistryReader:
     @contextmanager
     def _prepared(self, ask: Ask) -> Iterator[Access]:
         """Give the access for one look-up; the authority to trust lies in a file for that long."""
-        home, credential = parse_reference(ask.reference).registry, _credential(ask)
-        access = replace(
-            self._access,
-            credentials=lambda host: credential if host == home else None,
-            private_hosts=ask.private_hosts,
-            patience=replace(self._access.patience, total=ask.seconds),
-        )
+        home = parse_reference(ask.reference).registry
+        patience = replace(self._access.patience, total=ask.seconds)
+        access = replace(self._access, private_hosts=ask.private_hosts, patience=patience)
+        credential = self._credential(ask, access)
+        access = access.with_credentials(lambda host: credential if host == home else None)
         if not ask.ca_cert:
             yield access
             return
@@ -83,12 +90,14 @@ class RegistryReader:
             file.flush()
             yield replace(access, ca_bundle=Path(file.name))
 
-
-def _credential(ask: Ask) -> Credential | None:
-    if ask.credential is None:
-        return None
-    known = ask.credential.credential
-    return Credential(kind=_KINDS[ask.kind], user=known.account, secret=ask.credential.secret, region=known.region)
+    def _credential(self, ask: Ask, access: Access) -> Credential | None:
+        if ask.credential is None:
+            return None
+        known = ask.credential.credential
+        made = Credential(kind=_KINDS[ask.kind], user=known.account, secret=ask.credential.secret, region=known.region)
+        if not known.role_arn:
+            return made
+        return assume_role(made, known.role_arn, host=ask.host, access=access, endpoint=self._sts_endpoint)
 
 
 def _told(error: ImageError) -> ServiceError:

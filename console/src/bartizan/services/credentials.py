@@ -26,6 +26,7 @@ MOST_CREDENTIALS = 1000
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,199}")
 _LONGEST = 2048
 _LONGEST_SECRET = 16 * 1024
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
 # IAM user guide, "IAM identifiers": roles.
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}")
@@ -314,6 +315,8 @@ def check(credential: Credential, secret: str) -> None:
             f"`{secret_field(credential.type)}.plain`: at most {_LONGEST_SECRET} characters on one line; "
             "does it end with a line break?"
         )
+    if secret and credential.type is not CredentialType.BASIC and not _VISIBLE.fullmatch(secret):
+        raise InvalidError(f"`{secret_field(credential.type)}.plain`: printable ASCII without blanks is expected")
     if credential.type.is_aws:
         _check_aws(credential)
     elif credential.region or credential.role_arn:

@@ -19,7 +19,6 @@ class ProtectRequest:
     version: str
     image_pull_secret: str | None
     filesystem_monitoring: bool
-    cloud_formation: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,6 @@ class ProtectTask:
         defender_image: str | None,
         image_pull_secret: str | None,
         filesystem_monitoring: bool,
-        cloud_formation: bool,
         look_up: LookUpRequest | None,
     ) -> bytes:
         """
@@ -78,7 +76,6 @@ class ProtectTask:
             version=self._version,
             image_pull_secret=image_pull_secret,
             filesystem_monitoring=filesystem_monitoring,
-            cloud_formation=cloud_formation,
         )
         images: Mapping[WantedImage, ImageRecord] = {}
         if look_up is not None:

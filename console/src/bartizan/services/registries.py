@@ -40,7 +40,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageName:
-    """An image reference in its parts: host[:port] (`docker.io` for Docker Hub), repository, tag, digest or empty."""
+    """An image reference in its parts: host[:port] (`docker.io` for Docker Hub), repository, and a tag or a digest."""
 
     host: str
     repository: str
@@ -145,6 +145,8 @@ class Registries:
 
     def _check(self, registry: Registry) -> None:
         check(registry)
+        if "PRIVATE KEY" in registry.ca_cert:
+            raise InvalidError("`caCert`: it holds a private key, give the certificates alone")
         if registry.ca_cert:
             try:
                 self._check_certificates(registry.ca_cert)

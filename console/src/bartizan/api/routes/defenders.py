@@ -83,7 +83,7 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
     consoleaddr: str = "",
     defenderType: str = "",  # noqa: N803
     interpreter: str = "",  # noqa: ARG001 - accepted, see below
-    cloudFormation: bool = False,  # noqa: FBT001, FBT002, N803 - a query parameter
+    cloudFormation: bool = False,  # noqa: ARG001, FBT001, FBT002, N803 - accepted, see below
     filesystemMonitoring: bool = False,  # noqa: FBT001, FBT002, N803
     filestemMonitoring: bool = False,  # noqa: FBT001, FBT002, N803 - the vendor misspells it
     extractEntrypoint: bool = False,  # noqa: FBT001, FBT002, N803
@@ -96,8 +96,8 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
     Protect an ECS task definition, JSON or YAML; the answer has the syntax of what was sent, whichever the path.
 
     With `extractEntrypoint` images say what containers start, where the definition does not; `registryCredentialID`
-    opens the registries that the credential is for. `interpreter` is accepted and without effect: our Defender needs no
-    shell in the image.
+    opens the registries that the credential is for. `cloudFormation` and `interpreter` are accepted and without effect:
+    a template is recognised by itself, and our Defender needs no shell in the image.
     """
     only_known_parameters(request, _FARGATE)
     _check_type(defenderType)
@@ -110,7 +110,6 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
         defender_image=defenderImage or None,
         image_pull_secret=defenderImagePullSecret or None,
         filesystem_monitoring=filesystemMonitoring or filestemMonitoring,
-        cloud_formation=cloudFormation,
         look_up=look_up if extractEntrypoint else None,
     )
     return Response(protected, media_type=_media_type(protected))
