@@ -138,8 +138,8 @@ class ClientSettings:
     | `BARTIZAN_CA_FILE` | the Console's certificate authority |
     | `BARTIZAN_SECCOMP_PROFILE` | the seccomp profile of `run-task` |
     | `BARTIZAN_REGISTRY`, `BARTIZAN_REGISTRY_USER`, `BARTIZAN_REGISTRY_PASSWORD` | a registry and its credential |
-    | `BARTIZAN_REGISTRY_CA_FILE` | the authority of registries, instead of the system's |
-    | `DOCKER_CONFIG` | folder of Docker's `config.json`, which has the credentials of other registries |
+    | `BARTIZAN_REGISTRY_CA_FILE` | the certificate authority of registries, in place of the system's |
+    | `DOCKER_CONFIG` | the folder of Docker's `config.json`, `~/.docker` if not set; other credentials are in it |
     | `XDG_CACHE_HOME` | unpacked images lie in `bartizan/` there |
     """
 
@@ -154,7 +154,7 @@ class ClientSettings:
     registry_user: str = ""
     registry_password: str = field(default="", repr=False)
     registry_ca_file: Path | None = None
-    docker_config: Path = Path("/root/.docker/config.json")
+    docker_config: Path | None = None
     cache_directory: Path = Path("/var/cache/bartizan")
 
 
@@ -162,17 +162,29 @@ def read_client_settings(environment: Mapping[str, str] | None = None, **given: 
     """Return the settings of the command line: `given` ones (None and empty: not given) before the environment."""
     environment = os.environ if environment is None else environment
     home = Path(environment.get("HOME") or "/root")
+    cache = environment.get("XDG_CACHE_HOME") or str(home / ".cache")
+    docker = environment.get("DOCKER_CONFIG") or str(home / ".docker")
     found: dict[str, Any] = {
-        "cache_directory": Path(environment.get("XDG_CACHE_HOME") or home / ".cache") / "bartizan",
-        "docker_config": Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json",
+        "cache_directory": Path(cache) / "bartizan",
+        "docker_config": Path(docker) / "config.json",
     }
     for name in ("address", "user", "password", "token", "registry", "registry_user", "registry_password"):
         found[name] = environment.get(f"BARTIZAN_{name.upper()}", "")
-    for name in ("ca_file", "seccomp_profile", "registry_ca_file"):
-        if path := environment.get(f"BARTIZAN_{name.upper()}"):
+    for variable, name in (
+        ("BARTIZAN_CA_FILE", "ca_file"),
+        ("BARTIZAN_SECCOMP_PROFILE", "seccomp_profile"),
+        ("BARTIZAN_REGISTRY_CA_FILE", "registry_ca_file"),
+    ):
+        if path := environment.get(variable):
             found[name] = Path(path)
     found.update({name: value for name, value in given.items() if value})
     return ClientSettings(**found)
+
+
+def wants_colour(environment: Mapping[str, str] | None = None) -> bool:
+    """Return whether terminals may be written to in colour (https://no-color.org)."""
+    environment = os.environ if environment is None else environment
+    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
 def _retention(environment: Mapping[str, str]) -> Retention:

@@ -96,13 +96,15 @@ def test_looking_writes_nothing(folder: Path, option: str) -> None:
     assert done.returncode == 0, done.stderr
     assert files(folder) == set()
     assert ("+++" in done.stdout) == (option == "--diff")
+    assert json.loads((folder / "bundle.json").read_text())["bundle"] not in done.stdout + done.stderr
 
 
 def test_the_report_for_programs_is_json(folder: Path) -> None:
     """Standard output holds the report and nothing else, and the report holds no secret."""
     done = embed(folder, "--format", "json", "Dockerfile")
 
-    assert json.loads(done.stdout)["archive"] == "app_embedded_embed_shop_1.zip"
+    report = json.loads(done.stdout)
+    assert (report["appId"], report["archive"]) == ("shop:1", "app_embedded_embed_shop_1.zip")
     assert SECRET not in done.stdout
     assert json.loads((folder / "bundle.json").read_text())["bundle"] not in done.stdout + done.stderr
 
@@ -117,7 +119,7 @@ def test_the_base_image_is_asked_when_the_file_says_not_what_starts(folder: Path
     known = embed(folder, "--image", "base:1=oci:base", "Dockerfile")
 
     assert unknown.returncode == 1
-    assert "base:1" in unknown.stderr
+    assert "--image base:1=" in unknown.stderr
     assert known.returncode == 0, known.stderr
     with zipfile.ZipFile(folder / "app_embedded_embed_shop_1.zip") as archive:
         assert b"/entry.sh" in archive.read("Dockerfile")

@@ -1,17 +1,85 @@
-"""What images start, as the commands that embed learn it: from files that the user names, or from registries."""
+"""Where the commands that embed learn what images start: from what the user names, and from registries."""
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bartizan.cli.failure import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bartizan.embed import ImageConfig
-    from bartizan.registry import Access, Credential, LookUp
+    from bartizan.registry import Access
+    from bartizan.registry import ImageConfig as RegistryConfig
     from bartizan.settings import ClientSettings
 
 
-def image_sources(given: Sequence[str]) -> dict[str, str]:
+class Images:
+    """Looks images up: `given` names where some are (`REF=SOURCE`), registries are asked when `ask_registries`."""
+
+    def __init__(self, client: "ClientSettings", given: list[str], *, ask_registries: bool) -> None:
+        self._client = client
+        self._sources = image_sources(given)
+        self._ask = ask_registries
+        self._access: Access | None = None
+
+    def config(self, *names: str | None, architecture: str = "amd64") -> "ImageConfig | None":
+        """Return what the image starts that is known by one of `names`, the reference first; None when unknown.
+
+        Raises Failure when it was named or may be asked for, and cannot be read.
+        """
+        from bartizan.registry import ImageError, look_up_source  # noqa: PLC0415 - keeps `--help` quick
+
+        known = [name for name in names if name is not None]
+        source = next((self._sources[name] for name in known if name in self._sources), None)
+        if source is None and self._ask:
+            source = names[0]
+        if source is None:
+            return None
+        if source.startswith("dir:"):  # for `run-task`: a directory says nothing about what it starts
+            return None
+        try:
+            found = look_up_source(source, access=self._registry(), architecture=architecture, name=names[0])
+        except ImageError as error:
+            raise Failure(f"image `{known[0]}` cannot be looked up: {error}") from None
+        return _config(source if source != names[0] else f"registry of `{source}`", found.config, found.digest)
+
+    def _registry(self) -> "Access":
+        if self._access is None:
+            self._access = registry_access(self._client)
+        return self._access
+
+
+def registry_access(client: "ClientSettings") -> "Access":
+    """Return how registries are reached: credentials of the environment, then of Docker's configuration, then AWS's."""
+    from bartizan.registry import (  # noqa: PLC0415 - keeps `--help` quick
+        Access,
+        Credential,
+        ImageError,
+        docker_config_credentials,
+        registry_name,
+        run_credential_helper,
+    )
+
+    own: dict[str, Credential] = {}
+    if client.registry:
+        own[registry_name(client.registry)] = Credential(
+            kind="basic", user=client.registry_user, secret=client.registry_password
+        )
+    docker: Mapping[str, Credential] = {}
+    if client.docker_config is not None and client.docker_config.is_file():
+        try:
+            text = client.docker_config.read_text()
+            docker = docker_config_credentials(text, run_helper=run_credential_helper)
+        except (OSError, UnicodeDecodeError, ImageError) as error:
+            raise Failure(f"`{client.docker_config}` cannot be used: {error}") from None
+    return Access(
+        credentials=lambda host: own.get(host) or docker.get(host),
+        ca_bundle=client.registry_ca_file,
+        chain=True,
+    )
+
+
+def image_sources(given: list[str]) -> dict[str, str]:
     """Read `REF=SOURCE` options. Raises Failure for one without `=`."""
     sources = {}
     for option in given:
@@ -22,87 +90,16 @@ def image_sources(given: Sequence[str]) -> dict[str, str]:
     return sources
 
 
-def look_up_images(
-    references: Iterable[str],
-    *,
-    given: Sequence[str],
-    ask_registries: bool,
-    architecture: str,
-    client: "ClientSettings",
-) -> dict[str, "ImageConfig"]:
-    """
-    Return what images start: from their `given` sources (`REF=SOURCE`), others from their registries if asked to.
-
-    Images that are neither given nor may be asked for are left out. Raises Failure that names each image that could not
-    be looked up.
-    """
-    from bartizan.registry import ImageError, look_up_all, look_up_source  # noqa: PLC0415 - keeps `--help` quick
-
-    sources, access = image_sources(given), registry_access(client)
-    found: dict[str, LookUp | ImageError] = {}
-    left = []
-    for reference in dict.fromkeys(references):
-        if reference not in sources:
-            left.append(reference)
-            continue
-        try:
-            source = sources[reference]
-            found[reference] = look_up_source(source, access=access, architecture=architecture, name=reference)
-        except ImageError as error:
-            found[reference] = error
-    if ask_registries:
-        found |= look_up_all(left, access=access, architecture=architecture)
-    failed = [f"`{name}`: {answer}" for name, answer in found.items() if isinstance(answer, ImageError)]
-    if failed:
-        raise Failure(f"images cannot be looked up: {'; '.join(failed)}")
-    return {
-        name: _config(answer, sources.get(name, "its registry"))
-        for name, answer in found.items()
-        if not isinstance(answer, ImageError)
-    }
-
-
-def _config(found: "LookUp", origin: str) -> "ImageConfig":
+def _config(origin: str, config: "RegistryConfig", digest: str | None) -> "ImageConfig":
     from bartizan.embed import ImageConfig  # noqa: PLC0415 - keeps `--help` quick
 
-    image = found.config
     return ImageConfig(
-        entrypoint=image.entrypoint,
-        cmd=image.cmd,
+        entrypoint=config.entrypoint,
+        cmd=config.cmd,
         origin=origin,
-        digest=found.digest,
-        user=image.user,
-        shell=image.shell,
-        volumes=image.volumes,
-        on_build=image.on_build,
+        digest=digest,
+        user=config.user,
+        shell=config.shell,
+        volumes=config.volumes,
+        on_build=config.on_build,
     )
-
-
-def registry_access(client: "ClientSettings") -> "Access":
-    """
-    Return how the command line reaches registries.
-
-    The credential of the environment is for its own registry alone; others have that of Docker's configuration file,
-    and Amazon ECR what botocore finds. Raises Failure for a configuration file that cannot be read.
-    """
-    from bartizan.registry import (  # noqa: PLC0415 - keeps `--help` quick
-        Access,
-        Credential,
-        ImageError,
-        docker_config_credentials,
-        registry_name,
-        run_credential_helper,
-    )
-
-    try:
-        text = client.docker_config.read_text(encoding="utf-8") if client.docker_config.is_file() else "{}"
-        docker = docker_config_credentials(text, run_helper=run_credential_helper)
-        own = Credential(kind="basic", user=client.registry_user, secret=client.registry_password)
-    except (OSError, UnicodeDecodeError, ImageError) as error:
-        raise Failure(f"the credentials in `{client.docker_config}` cannot be used: {error}") from None
-    home = registry_name(client.registry) if client.registry else None
-
-    def credential(host: str) -> "Credential | None":
-        return own if host == home else docker.get(host)
-
-    return Access(credentials=credential, ca_bundle=client.registry_ca_file, chain=True)
