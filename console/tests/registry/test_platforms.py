@@ -7,11 +7,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.registry.servers import OCI_INDEX, OCI_MANIFEST, digest_of
 
 from bartizan.registry import ImageError, Platform, parse_platform
 from bartizan.registry.manifests import resolve
 from bartizan.registry.platforms import choose
-from tests.registry.servers import OCI_INDEX, OCI_MANIFEST, digest_of
 
 
 def line(name: str, *platform: str, media_type: str = OCI_MANIFEST) -> dict[str, object]:
