@@ -111,7 +111,8 @@ def _ask(place: EcrRegistry, region: str, credential: Credential | None, access:
     except ClientError as cause:
         error = cause.response.get("Error", {})
         words = str(error.get("Message", ""))[:200]
-        raise ImageError(f"Amazon ECR in `{region}` gives no password: {error.get('Code', '')}: {words}") from None
+        said = f": {words}" if words and "<" not in words else ""  # a web page is no help
+        raise ImageError(f"Amazon ECR in `{region}` gives no password: {error.get('Code', '')}{said}") from None
     except (BotoCoreError, HTTPClientError, ValueError) as cause:
         raise ImageError(
             f"Amazon ECR in `{region}` cannot be asked for a password: {type(cause).__name__}: {_say(cause)}"
