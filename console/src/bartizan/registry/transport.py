@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 import ipaddress
 import ssl
 import time
@@ -233,10 +234,17 @@ class UnreachableError(ImageError):
 
 def trust(access: Access) -> ssl.SSLContext:
     """Return the TLS settings: the given CA and none other, or those of the system. Raises `ImageError`."""
+    path = access.ca_bundle
     try:
-        return ssl.create_default_context(cafile=str(access.ca_bundle) if access.ca_bundle else None)
+        return _trusted(str(path) if path else None, path.stat().st_mtime_ns if path else 0)
     except (OSError, ssl.SSLError) as cause:
         raise ImageError(f"CA bundle `{access.ca_bundle}` cannot be used: {cause.strerror or cause}") from None
+
+
+@functools.lru_cache(maxsize=8)
+def _trusted(path: str | None, _changed: int) -> ssl.SSLContext:
+    """Read certificates once: those of a system are a hundred and more, and each look-up would parse them anew."""
+    return ssl.create_default_context(cafile=path)
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int]:
