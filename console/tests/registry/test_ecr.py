@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from moto.core.request import Request as MotoRequest
 from moto.ecr.responses import ECRResponse
+from tests.registry.hostile import honest
 from tests.registry.servers import ACCOUNT, ECR_HOST, ENTRYPOINT, IMPATIENT, PUBLIC_ADDRESS, Server, Wire
 from werkzeug.wrappers import Request, Response
 
-from bartizan.registry import Access, Credential, ImageError, look_up
+from bartizan.registry import Access, Credential, ImageError, look_up, look_up_all
 from bartizan.registry.ecr import EcrRegistry, ecr_password, ecr_registry
 
 if TYPE_CHECKING:
@@ -147,6 +148,31 @@ def test_the_chain_is_used_only_where_that_is_allowed(
         fresh = dataclasses.replace(allowed, memory=type(ecr.memory)())
         assert look_up(f"{ECR_HOST}/team/tool:1", access=fresh).config.entrypoint == ENTRYPOINT
         assert ["Credential=AKIDCHAIN/" in request.headers["authorization"] for request in api.server.seen] == [True]
+
+
+@pytest.mark.usefixtures("family")
+def test_images_looked_up_at_once_share_a_password(ecr: Access, api: EcrApi) -> None:
+    """Several look-ups that begin together call the API once."""
+    found = look_up_all([f"{ECR_HOST}/team/tool:{tag}" for tag in ("1", "docker", "nested", "none")], access=ecr)
+
+    assert [isinstance(item, ImageError) for item in found.values()] == [False, False, False, True]
+    assert len(api.regions) == 1
+
+
+def test_an_expired_password_is_replaced(pem: Path, api: EcrApi, ecr: Access) -> None:
+    """ECR answers 403, without a challenge, to a password that has expired."""
+    refused = [True]
+
+    def answer(request: Request) -> Response:
+        if refused and refused.pop():
+            return Response(b'{"errors":[{"code":"DENIED","message":"Your authorization token has expired."}]}', 403)
+        return honest(request)
+
+    with Server(answer, pem) as server:
+        wire = Wire({ECR_HOST: (PUBLIC_ADDRESS, server.port)})
+        given = dataclasses.replace(ecr, network=wire.network())
+        assert look_up(f"{ECR_HOST}/a", access=given).config.entrypoint == ("/run",)
+    assert len(api.regions) == 2
 
 
 def test_no_credentials_are_said_to_be_none(ecr: Access, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def test_tokens_and_keys_do_not_follow_a_redirect(credential: Credential, header
         ("https://0.0.0.0/latest", "where clouds keep their metadata"),
         ("http://[broken", "only https is followed"),
         ("https://a:b/", "what is no address"),
+        ("https://xn--a/", "cannot be resolved"),
         ("", "redirects to"),
         (PATH, "redirects in a circle"),
         ("x" * 9000, "redirects to"),
@@ -208,3 +209,19 @@ def test_credentials_that_would_break_a_header_cannot_be_made(choices: dict[str,
     with pytest.raises(ImageError, match=message) as caught:
         Credential(**choices)  # type: ignore[arg-type]
     assert choices.get("secret", "none") not in str(caught.value)
+
+
+def test_a_challenge_behind_a_redirect_is_not_answered() -> None:
+    """Where a redirect leads may ask for the password as it likes, by itself or for a token service of its own."""
+
+    def ask(request: Request) -> Response:
+        if request.path == "/token":
+            return Response(b'{"token":"t0ken"}')
+        realm = f"http://{request.host}/token"
+        return Response(status=401, headers={"www-authenticate": f'Bearer realm="{realm}", Basic realm="x"'})
+
+    with Server(ask) as thief, Server(lying(PATH, lambda _: redirect(f"http://{thief.host}{PATH}"))) as registry:
+        failure(registry, "wants credentials from us, which it does not get")
+        assert thief.authorizations("/token") == []
+        assert thief.authorizations(PATH) == [None]
+        assert registry.authorizations(PATH) == [None]

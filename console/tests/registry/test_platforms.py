@@ -118,6 +118,8 @@ def test_nesting_is_followed_and_bounded() -> None:
         ({"config": {"digest": digest_of(b"")}, "layers": [{}] * 513}, "at most 512"),
         ({"config": {"digest": digest_of(b"")}, "layers": ["x"]}, "only `sha256:`"),
         ({"config": [], "layers": []}, "no `config` and `layers`"),
+        ({"manifests": [], "layers": []}, "an index and a manifest at once"),
+        ({"manifests": [], "config": {}}, "an index and a manifest at once"),
         ({"manifests": [1]}, "not a list of objects"),
         ({"manifests": {}}, "not a list of objects"),
         ({"manifests": [{}] * 1025}, "at most 1024"),

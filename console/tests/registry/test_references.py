@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import httpcore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bartizan.registry import ImageError, parse_reference
+from bartizan.registry import Access, ImageError, look_up, parse_reference
+from bartizan.registry.network import Network
 
 HUB = "registry-1.docker.io"
 DIGEST = "sha256:" + "a" * 64
@@ -117,3 +119,18 @@ def test_a_reference_never_reaches_outside_its_path(text: str) -> None:
     assert not set("?#@\\ %") & set(everything)
     again = parse_reference(f"{reference.registry}/{reference.repository}:{reference.tag}")
     assert (again.host, again.repository, again.tag) == (reference.host, reference.repository, reference.tag)
+
+
+@given(
+    st.text(max_size=40)
+    | st.from_regex(r"(\[[0-9a-f:]{1,20}\]|[0-9a-z.-]{1,30}|xn--[a-z0-9-]{1,9})(:[0-9]{1,5})?/a", fullmatch=True)
+)
+def test_any_reference_is_looked_up_or_refused(text: str) -> None:
+    """Whatever the host looks like, numbers and punycode that are none among them, there is only an `ImageError`."""
+
+    def nobody(_address: str, _port: int, _timeout: float | None) -> httpcore.NetworkStream:
+        raise httpcore.ConnectError("nobody is there")
+
+    network = Network(resolve=lambda _host, _port: ["52.94.1.7"], dial=nobody)
+    with pytest.raises(ImageError):
+        look_up(text, access=Access(network=network))
