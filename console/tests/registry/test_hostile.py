@@ -119,6 +119,13 @@ def test_redirects_to_nowhere_good_are_refused(location: str, message: str) -> N
         failure(registry, message)
 
 
+def test_a_redirect_does_not_lead_out_of_tls(pem: Path) -> None:
+    """A registry with TLS may not redirect to plain HTTP, though this machine may be spoken to so."""
+    with Server(honest) as plain, Server(lambda _: redirect(f"http://{plain.host}{PATH}"), pem) as registry:
+        failure(registry, "only https is followed", access(ca_bundle=pem))
+        assert plain.seen == []
+
+
 def test_a_circle_of_challenges_ends() -> None:
     """A registry that is never content is asked twice, not forever; with a token service that always gives, too."""
     with Server(

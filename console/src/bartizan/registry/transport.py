@@ -191,7 +191,7 @@ class Transport:
         if proxy and (literal := _literal(host_of(url))):
             self._permit(host_of(url), _port(url), depth_of(literal))
         if proxy not in self._pools:
-            through = httpcore.Proxy(proxy) if proxy else None
+            through = _through(proxy) if proxy else None
             backend = None if proxy else self._backend  # the proxy is the administrator's, not the registry's
             self._pools[proxy] = httpcore.ConnectionPool(
                 ssl_context=self._tls, proxy=through, network_backend=backend, max_connections=4
@@ -274,6 +274,18 @@ def system_proxy(url: httpx.URL) -> str:
     if is_loopback(host_of(url)) or urllib.request.proxy_bypass(url.netloc.decode("ascii")):
         return ""
     return urllib.request.getproxies().get(url.scheme, "")
+
+
+def _through(proxy: str) -> httpcore.Proxy:
+    """Read a proxy's address, perhaps with user and password in it; neither is shown when it cannot be read."""
+    try:
+        url = httpx.URL(proxy if "://" in proxy else f"http://{proxy}")
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in {"http", "https"} or not url.raw_host:
+        raise ImageError("the proxy of the environment is not understood: write it like `http://host:port`")
+    place = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=_port(url), target=b"/")
+    return httpcore.Proxy(place, auth=(url.username, url.password) if url.username else None)
 
 
 def _pause(after: str, attempt: int) -> float:
