@@ -8,7 +8,7 @@ import ipaddress
 import ssl
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -28,9 +28,10 @@ _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({429, 503})
 _LONGEST_LOCATION = 8192
+_DRAINED = 16384
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """The head of a response, and its body still to be read."""
 
@@ -38,6 +39,7 @@ class Answer:
     headers: tuple[tuple[str, str], ...]
     url: httpx.URL
     _response: httpcore.Response
+    _begun: bool = False
 
     def header(self, name: str) -> str:
         """Return a header's value, several of one name joined by commas; empty when there is none."""
@@ -50,7 +52,7 @@ class Answer:
         announced = self.header("content-length")
         if announced.isdecimal() and int(announced) > most:
             raise ImageError(f"{what} has more than {most} bytes")
-        size = 0
+        size, self._begun = 0, True
         for chunk in self._response.iter_stream():
             size += len(chunk)
             if size > most:
@@ -62,7 +64,12 @@ class Answer:
         return b"".join(self.chunks(most, what))
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connection back, so that it can be used again: what is left of a short body is read for that."""
+        length = self.header("content-length")
+        if not self._begun and length.isdecimal() and int(length) <= _DRAINED:
+            with suppress(httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
+                for _ in self._response.iter_stream():
+                    pass
         self._response.close()
 
 
