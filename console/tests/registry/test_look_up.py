@@ -118,6 +118,16 @@ def test_an_unknown_certificate_is_refused(registry: Registry) -> None:
         look_up(f"{registry.host}/team/tool:1", access=Access(credentials=lambda _host: CREDENTIAL))
 
 
+@pytest.mark.usefixtures("family")
+def test_an_authority_can_be_given_as_text(registry: Registry) -> None:
+    """A CA from the settings of a registry needs no file; text that is none is an error."""
+    access = dataclasses.replace(registry.access(), ca_bundle=None, ca_pem=registry.ca.read_text())
+    assert look_up(f"{registry.host}/team/tool:1", access=access).config.entrypoint == ENTRYPOINT
+    for text in ("no certificate", "é"):
+        with pytest.raises(ImageError, match="CA bundle `given as text` cannot be used"):
+            look_up(f"{registry.host}/team/tool:1", access=dataclasses.replace(access, ca_pem=text))
+
+
 def test_a_token_is_fetched_with_the_password(token_registry: Registry, tokens: TokenService) -> None:
     """A registry with a token service is opened with its token: asked with the password, for this repository alone."""
     tokens.server.seen.clear()

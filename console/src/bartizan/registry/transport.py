@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 import httpcore
 import httpx
 
-from bartizan.registry.errors import ImageError
+from bartizan.registry.errors import BusyError, ImageError, UnreachableError
 from bartizan.registry.network import Deadline, Depth, GuardedBackend, depth_of, forbid
 from bartizan.registry.reference import registry_name
 
@@ -168,7 +168,7 @@ class Transport:
             pause = _pause(answer.header("retry-after"), attempt)
             if attempt == patience.retries or pause > patience.longest_wait:
                 answer.close()
-                raise ImageError(_busy(host_of(url), answer.status, answer.header("retry-after")))
+                raise _busy(host_of(url), answer.status, answer.header("retry-after"))
             answer.close()
             self._access.wait(self.deadline.left(pause) or 0.0)
         raise AssertionError  # the loop always returns or raises
@@ -234,30 +234,23 @@ class Transport:
             if self._asked != self._host:
                 who = f"`{self._asked}`, to which {who} sent us,"
             words = f"{who} cannot be reached: {why or type(cause).__name__}"
-            raise UnreachableError(words, distrusted=_is_distrust(cause)) from None
-
-
-class UnreachableError(ImageError):
-    """A registry does not answer; `distrusted` when it does, with a certificate that nobody trusts."""
-
-    def __init__(self, message: str, *, distrusted: bool) -> None:
-        super().__init__(message)
-        self.distrusted = distrusted
+            timed_out = isinstance(cause, httpcore.TimeoutException)
+            raise UnreachableError(words, timed_out=timed_out, distrusted=_is_distrust(cause)) from None
 
 
 def trust(access: Access) -> ssl.SSLContext:
     """Return the TLS settings: the given CA and none other, or those of the system. Raises `ImageError`."""
     path = access.ca_bundle
     try:
-        return _trusted(str(path) if path else None, path.stat().st_mtime_ns if path else 0)
-    except (OSError, ssl.SSLError) as cause:
-        raise ImageError(f"CA bundle `{access.ca_bundle}` cannot be used: {cause.strerror or cause}") from None
+        return _trusted(str(path) if path else None, access.ca_pem or None, path.stat().st_mtime_ns if path else 0)
+    except (OSError, ValueError) as cause:
+        raise ImageError(f"CA bundle `{path or 'given as text'}` cannot be used: {cause}") from None
 
 
 @functools.lru_cache(maxsize=8)
-def _trusted(path: str | None, _changed: int) -> ssl.SSLContext:
+def _trusted(path: str | None, text: str | None, _changed: int) -> ssl.SSLContext:
     """Read certificates once: those of a system are a hundred and more, and each look-up would parse them anew."""
-    return ssl.create_default_context(cafile=path)
+    return ssl.create_default_context(cafile=path, cadata=text)
 
 
 def host_of(url: httpx.URL) -> str:
@@ -305,11 +298,14 @@ def _pause(after: str, attempt: int) -> float:
         return float(1 << attempt)
 
 
-def _busy(host: str, status: int, after: str) -> str:
-    again = f" It asks to come again in {after} seconds." if after.isascii() and after.isdecimal() else ""
+def _busy(host: str, status: int, after: str) -> BusyError:
+    seconds = float(after[:9]) if after.isascii() and after.isdecimal() else None
+    again = f". It asks to come again in {seconds:.0f} seconds" if seconds is not None else ""
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        return f"`{host}` has had too many requests (429).{again} Credentials often raise the limit"
-    return f"`{host}` is not available for now ({status}).{again}".rstrip(".")
+        words = f"`{host}` has had too many requests (429){again}. Credentials often raise the limit"
+    else:
+        words = f"`{host}` is not available for now ({status}){again}"
+    return BusyError(words, retry_after=seconds)
 
 
 def _place(url: httpx.URL) -> str:
