@@ -245,11 +245,10 @@ def test_errors_say_whether_it_is_worth_to_try_again() -> None:
         late.wait(5)
         return Response()
 
-    with Server(lying(PATH, answer_late)) as registry, pytest.raises(UnreachableError) as caught:
-        try:
+    with Server(lying(PATH, answer_late)) as registry:
+        with pytest.raises(UnreachableError) as caught:
             look_up(f"{registry.host}/a", access=slow)
-        finally:
-            late.set()
+        late.set()
     assert caught.value.timed_out
     with pytest.raises(UnreachableError) as caught:
         look_up("127.0.0.1:1/a", access=access())

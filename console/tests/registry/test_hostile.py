@@ -207,6 +207,15 @@ def test_a_token_that_is_none_is_refused(said: bytes) -> None:
         failure(registry, "token")
 
 
+def test_a_configuration_in_memory_is_not_given_to_another_repository() -> None:
+    """Whoever names the digest of what only others may read must still get it from a registry that gives it."""
+    empty = lying(f"/v2/a/blobs/{digest_of(CONFIG)}", lambda _: Response(status=404))
+    shared = access()
+    with Server(honest) as owner, Server(empty) as other:
+        assert look_up(f"{owner.host}/a", access=shared).config.entrypoint == ("/run",)
+        failure(other, "no such image", shared)
+
+
 def test_nothing_shows_a_secret() -> None:
     """Access, credentials and their memory can be printed and logged."""
     given = Access(credentials=lambda _host: CREDENTIAL)

@@ -243,7 +243,7 @@ def trust(access: Access) -> ssl.SSLContext:
     path = access.ca_bundle
     try:
         return _trusted(str(path) if path else None, access.ca_pem or None, path.stat().st_mtime_ns if path else 0)
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, TypeError) as cause:
         raise ImageError(f"CA bundle `{path or 'given as text'}` cannot be used: {cause}") from None
 
 
