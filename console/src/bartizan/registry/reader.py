@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bartizan.registry.access import Access, Credential, Kind
-from bartizan.registry.assumed_role import assume_role
-from bartizan.registry.errors import BusyError, ImageError, RegistryFaultError, UnreachableError
+from bartizan.registry.errors import AnswerError, BusyError, ImageError, UnreachableError
 from bartizan.registry.lookup import look_up
 from bartizan.registry.reference import parse_reference
 from bartizan.services.errors import (
@@ -34,13 +33,11 @@ class RegistryReader:
     """
     Implements `RegistryReader`.
 
-    `access` is what all look-ups have in common, by default with private addresses forbidden; `sts_endpoint` replaces
-    the address of AWS STS.
+    `access` is what all look-ups have in common, by default with private addresses forbidden.
     """
 
-    def __init__(self, access: Access | None = None, *, sts_endpoint: str | None = None) -> None:
+    def __init__(self, access: Access | None = None) -> None:
         self._access = access or Access(allow_private=False)
-        self._sts_endpoint = sts_endpoint
 
     def name(self, reference: str) -> ImageName:
         """Return a reference in its parts. Raises InvalidError."""
@@ -80,7 +77,7 @@ class RegistryReader:
         home = parse_reference(ask.reference).registry
         patience = replace(self._access.patience, total=ask.seconds)
         access = replace(self._access, private_hosts=ask.private_hosts, patience=patience)
-        credential = self._credential(ask, access)
+        credential = _credential(ask)
         access = access.with_credentials(lambda host: credential if host == home else None)
         if not ask.ca_cert:
             yield access
@@ -90,14 +87,18 @@ class RegistryReader:
             file.flush()
             yield replace(access, ca_bundle=Path(file.name))
 
-    def _credential(self, ask: Ask, access: Access) -> Credential | None:
-        if ask.credential is None:
-            return None
-        known = ask.credential.credential
-        made = Credential(kind=_KINDS[ask.kind], user=known.account, secret=ask.credential.secret, region=known.region)
-        if not known.role_arn:
-            return made
-        return assume_role(made, known.role_arn, host=ask.host, access=access, endpoint=self._sts_endpoint)
+
+def _credential(ask: Ask) -> Credential | None:
+    if ask.credential is None:
+        return None
+    known = ask.credential.credential
+    return Credential(
+        kind=_KINDS[ask.kind],
+        user=known.account,
+        secret=ask.credential.secret,
+        region=known.region,
+        role=known.role_arn,
+    )
 
 
 def _told(error: ImageError) -> ServiceError:
@@ -110,6 +111,6 @@ def _told(error: ImageError) -> ServiceError:
             return UpstreamTimeoutError(message)
         case BusyError():
             return UnavailableError(message)
-        case RegistryFaultError():
+        case AnswerError() | UnreachableError():
             return UpstreamError(message)
     return InvalidError(message)
