@@ -7,17 +7,6 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-
-from bartizan.registry import (
-    Access,
-    Credential,
-    ImageError,
-    look_up,
-    look_up_all,
-    look_up_source,
-    open_image,
-    unpack_layer,
-)
 from tests.registry.servers import (
     CREDENTIAL,
     ENTRYPOINT,
@@ -29,11 +18,22 @@ from tests.registry.servers import (
     make_image,
 )
 
+from bartizan.registry import (
+    Access,
+    Credential,
+    ImageError,
+    look_up,
+    look_up_all,
+    look_up_source,
+    open_image,
+    unpack_layer,
+)
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bartizan.registry import Reference
     from tests.registry.servers import Registry, TokenService
+
 
 PUSHED = ("library/tool", "public/tool", "team/tool")
 

@@ -7,11 +7,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.registry.servers import OCI_INDEX, OCI_MANIFEST, digest_of
 
 from bartizan.registry import ImageError, Platform, parse_platform
 from bartizan.registry.manifests import resolve
 from bartizan.registry.platforms import choose
-from tests.registry.servers import OCI_INDEX, OCI_MANIFEST, digest_of
 
 
 def line(name: str, *platform: str, media_type: str = OCI_MANIFEST) -> dict[str, object]:
@@ -118,6 +118,8 @@ def test_nesting_is_followed_and_bounded() -> None:
         ({"config": {"digest": digest_of(b"")}, "layers": [{}] * 513}, "at most 512"),
         ({"config": {"digest": digest_of(b"")}, "layers": ["x"]}, "only `sha256:`"),
         ({"config": [], "layers": []}, "no `config` and `layers`"),
+        ({"manifests": [], "layers": []}, "an index and a manifest at once"),
+        ({"manifests": [], "config": {}}, "an index and a manifest at once"),
         ({"manifests": [1]}, "not a list of objects"),
         ({"manifests": {}}, "not a list of objects"),
         ({"manifests": [{}] * 1025}, "at most 1024"),

@@ -21,7 +21,7 @@ from bartizan.registry.login import Login
 from bartizan.registry.manifests import LARGEST_CONFIG, LARGEST_MANIFEST, Manifest, resolve
 from bartizan.registry.platforms import INDEX_TYPES
 from bartizan.registry.reference import Reference, parse_reference
-from bartizan.registry.transport import Transport
+from bartizan.registry.transport import Transport, host_of, origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,12 +164,15 @@ class Session:
 
     @contextmanager
     def _authorised(self, transport: Transport, root: tuple[str, str], tail: str, accept: str) -> Iterator[Answer]:
-        """GET, and once more after a challenge was answered; a second one is a refusal, never a loop."""
+        """GET, and once more after a challenge was answered; a second one is a refusal, never a loop.
+
+        A challenge from where a redirect led is not the registry's, and the password is not for it.
+        """
         base = self._address(transport)
         path, repository = root
         url, headers = base.join(f"{path}{repository}/{tail}"), {"accept": accept}
         with transport.get(url, headers=headers, secrets=self._login.headers) as answer:
-            if answer.status != httpx.codes.UNAUTHORIZED:
+            if answer.status not in self._login.challenges or origin(answer.url) != origin(url):
                 yield answer
                 return
             challenge = answer.header("www-authenticate")
@@ -181,7 +184,10 @@ class Session:
         """Return the registry's address; plain HTTP is tried only where that is allowed."""
         if self._base is not None:
             return self._base
-        url = httpx.URL(f"https://{self._reference.host}")
+        try:
+            url = httpx.URL(f"https://{self._reference.host}")
+        except httpx.InvalidURL:
+            raise ImageError(f"`{self._reference.host}` is no host") from None
         if transport.may_be_plain(url):
             try:
                 with transport.get(url.join("/v2/"), headers={}, secrets={}):
@@ -204,6 +210,10 @@ class Session:
         }
         why = meaning.get(answer.status, f"it answers {answer.status}")
         kind = RegistryFaultError if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR else ImageError
+        if self._base is not None and origin(answer.url) != origin(self._base):
+            unwanted = answer.status == httpx.codes.UNAUTHORIZED
+            said = "wants credentials from us, which it does not get" if unwanted else f"answers {answer.status}"
+            why = f"it redirects to `{host_of(answer.url)}`, which {said}"
         raise kind(f"registry `{self._registry}` did not give {self._what('')}: {why}")
 
     def _what(self, part: str) -> str:

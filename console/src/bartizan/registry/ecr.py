@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import hashlib
 import json
 import re
 import time
@@ -60,15 +61,16 @@ def ecr_password(host: str, credential: Credential | None, access: Access, *, fr
     region = (credential.region if credential else "") or (place.region if place else "")
     if not _REGION.fullmatch(region):
         raise ImageError(f"registry `{host}` has no region in its name: give one with the credential")
-    secret = (credential.secret, credential.session_token) if credential else ()
-    key = ("ecr", host, credential.user if credential else "", region, hash(secret))
-    kept = None if fresh else _kept(access, key)
-    if kept is not None:
-        return kept
-    entry = _ask(place or EcrRegistry("", region, fips=False), region, credential, access)
-    password, expires = _read(entry, host)
-    content = {"user": password.user, "secret": password.secret, "expires": expires}
-    access.memory.keep(key, json.dumps(content).encode())
+    secret = f"{credential.user}\n{credential.secret}\n{credential.session_token}" if credential else ""
+    key = ("ecr", host, region, hashlib.sha256(secret.encode()).digest())
+    with access.memory.turn:  # several images of one registry need one call
+        kept = None if fresh else _kept(access, key)
+        if kept is not None:
+            return kept
+        entry = _ask(place or EcrRegistry("", region, fips=False), region, credential, access)
+        password, expires = _read(entry, host)
+        content = {"user": password.user, "secret": password.secret, "expires": expires}
+        access.memory.keep(key, json.dumps(content).encode())
     return password
 
 
@@ -111,7 +113,8 @@ def _ask(place: EcrRegistry, region: str, credential: Credential | None, access:
     except ClientError as cause:
         error = cause.response.get("Error", {})
         words = str(error.get("Message", ""))[:200]
-        raise ImageError(f"Amazon ECR in `{region}` gives no password: {error.get('Code', '')}: {words}") from None
+        said = f": {words}" if words and "<" not in words else ""  # a web page is no help
+        raise ImageError(f"Amazon ECR in `{region}` gives no password: {error.get('Code', '')}{said}") from None
     except (BotoCoreError, HTTPClientError, ValueError) as cause:
         raise RegistryFaultError(
             f"Amazon ECR in `{region}` cannot be asked for a password: {type(cause).__name__}: {_say(cause)}"

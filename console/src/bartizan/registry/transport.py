@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 import ipaddress
 import ssl
 import time
@@ -76,6 +77,7 @@ class Transport:
     def __init__(self, host: str, access: Access, *, timed: bool = True) -> None:
         self._host = host
         self._access = access
+        self._asked = host
         self._depth = Depth.PUBLIC
         self._seen_home = False
         self._tls = trust(access)
@@ -121,7 +123,9 @@ class Transport:
 
     def may_be_plain(self, url: httpx.URL) -> bool:
         """Tell whether a host may be spoken to without TLS: by the settings, or because it is this machine."""
-        return is_loopback(url.host) or _place(url) in self._access.insecure or url.host in self._access.insecure
+        return (
+            is_loopback(host_of(url)) or _place(url) in self._access.insecure or host_of(url) in self._access.insecure
+        )
 
     def _follow(self, url: httpx.URL, headers: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
         home, left = origin(url), False
@@ -142,10 +146,9 @@ class Transport:
             raise ImageError(f"registry `{self._host}` redirects to what is no address") from None
         if following.scheme == "http" and url.scheme == "http" and self.may_be_plain(following):
             return following.copy_with(fragment=None, username=None, password=None)
-        if following.scheme != "https" or not following.host:
-            raise ImageError(
-                f"registry `{self._host}` redirects to `{following.scheme}://{following.host}`: only https is followed"
-            )
+        if following.scheme != "https" or not host_of(following):
+            where = f"{following.scheme}://{host_of(following)}"
+            raise ImageError(f"registry `{self._host}` redirects to `{where}`: only https is followed")
         return following.copy_with(fragment=None, username=None, password=None)
 
     def _patiently(self, url: httpx.URL, headers: dict[str, str]) -> Answer:
@@ -158,12 +161,13 @@ class Transport:
             pause = _pause(answer.header("retry-after"), attempt)
             if attempt == patience.retries or pause > patience.longest_wait:
                 answer.close()
-                raise BusyError(_busy(url.host, answer.status, answer.header("retry-after")))
+                raise BusyError(_busy(host_of(url), answer.status, answer.header("retry-after")))
             answer.close()
             self._access.wait(self.deadline.left(pause) or 0.0)
         raise AssertionError  # the loop always returns or raises
 
     def _send(self, method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> Answer:
+        self._asked = _place(url)
         pool = self._pool(url)
         fields = {"host": _place(url), "user-agent": "bartizan", "accept-encoding": "identity"} | dict(headers)
         if body or method == "POST":
@@ -184,8 +188,8 @@ class Transport:
     def _pool(self, url: httpx.URL) -> httpcore.ConnectionPool:
         """Return the connections for a URL: direct, or through the proxy that the system has for it."""
         proxy = system_proxy(url)
-        if proxy and (literal := _literal(url.host)):
-            self._permit(url.host, _port(url), depth_of(literal))
+        if proxy and (literal := _literal(host_of(url))):
+            self._permit(host_of(url), _port(url), depth_of(literal))
         if proxy not in self._pools:
             through = httpcore.Proxy(proxy) if proxy else None
             backend = None if proxy else self._backend  # the proxy is the administrator's, not the registry's
@@ -219,22 +223,37 @@ class Transport:
             yield
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError) as cause:
             why = str(cause) or "it took too long" if isinstance(cause, httpcore.TimeoutException) else str(cause)
-            error = ImageError(f"registry `{self._host}` cannot be reached: {why or type(cause).__name__}")
+            who = f"registry `{self._host}`"
+            if self._asked != self._host:
+                who = f"`{self._asked}`, to which {who} sent us,"
+            words = f"{who} cannot be reached: {why or type(cause).__name__}"
             timed_out = isinstance(cause, httpcore.TimeoutException)
-            raise UnreachableError(str(error), distrusted=_is_distrust(cause), timed_out=timed_out) from None
+            raise UnreachableError(words, distrusted=_is_distrust(cause), timed_out=timed_out) from None
 
 
 def trust(access: Access) -> ssl.SSLContext:
     """Return the TLS settings: the given CA and none other, or those of the system. Raises `ImageError`."""
+    path = access.ca_bundle
     try:
-        return ssl.create_default_context(cafile=str(access.ca_bundle) if access.ca_bundle else None)
+        return _trusted(str(path) if path else None, path.stat().st_mtime_ns if path else 0)
     except (OSError, ssl.SSLError) as cause:
         raise ImageError(f"CA bundle `{access.ca_bundle}` cannot be used: {cause.strerror or cause}") from None
 
 
+@functools.lru_cache(maxsize=8)
+def _trusted(path: str | None, _changed: int) -> ssl.SSLContext:
+    """Read certificates once: those of a system are a hundred and more, and each look-up would parse them anew."""
+    return ssl.create_default_context(cafile=path)
+
+
+def host_of(url: httpx.URL) -> str:
+    """Return the host in ASCII: `URL.host` decodes what looks like punycode, and fails where it is none."""
+    return url.raw_host.decode("ascii")
+
+
 def origin(url: httpx.URL) -> tuple[str, str, int]:
     """Return scheme, host and port: what must be equal for a credential to be sent."""
-    return url.scheme, url.host, _port(url)
+    return url.scheme, host_of(url), _port(url)
 
 
 def is_loopback(host: str) -> bool:
@@ -245,7 +264,7 @@ def is_loopback(host: str) -> bool:
 
 def system_proxy(url: httpx.URL) -> str:
     """Return the proxy that the system names for a URL, or nothing; this machine is reached without one."""
-    if is_loopback(url.host) or urllib.request.proxy_bypass(url.netloc.decode("ascii")):
+    if is_loopback(host_of(url)) or urllib.request.proxy_bypass(url.netloc.decode("ascii")):
         return ""
     return urllib.request.getproxies().get(url.scheme, "")
 
