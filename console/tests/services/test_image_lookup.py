@@ -204,10 +204,11 @@ def test_an_aws_key_goes_to_amazon_alone(bench: Bench) -> None:
     ("kind", "version", "asked_type", "expected"),
     [
         (CredentialType.BASIC, "2", "", "basic"),
-        (CredentialType.BASIC, "jfrog", "jfrog", "basic"),
+        (CredentialType.BASIC, "jfrog", "", "jfrog"),
         (CredentialType.API_TOKEN, "2", "", "token"),
         (CredentialType.API_TOKEN, "jfrog", "", "jfrog"),
         (CredentialType.API_TOKEN, "2", "jfrog", "jfrog"),
+        (CredentialType.BASIC, "jfrog", "2", "basic"),
         (CredentialType.JFROG, "2", "", "jfrog"),
     ],
 )
@@ -217,8 +218,17 @@ def test_types_decide_how_a_credential_is_sent(
     """The credential's type, and for tokens the registry's, tell the way."""
     bench.put(type=kind)
     run(bench.registries.add(registry(version=version, credential="shop")))
-    look_up(bench, SHOP, registry_type=asked_type)
+    look_up(bench, SHOP, registry_type=asked_type, credential="shop" if asked_type else "")
     assert bench.reader.asked[0].kind == expected
+
+
+def test_the_requests_type_is_not_for_registries_of_the_settings(bench: Bench) -> None:
+    """It is for the named credential and for registries that nobody described."""
+    bench.put()
+    bench.put(id="art", host="art.test")
+    run(bench.registries.add(registry(credential="shop")))
+    look_up(bench, SHOP, "art.test/x:1", registry_type="jfrog")
+    assert {ask.host: ask.kind for ask in bench.reader.asked} == {"registry.test": "basic", "art.test": "jfrog"}
 
 
 @pytest.mark.parametrize(
