@@ -321,6 +321,7 @@ def test_a_registry_that_is_busy_is_503(place: Place) -> None:
         answer = place.protect(f"{busy.host}/x:1")
     assert answer.status_code == 503
     assert "too many requests" in answer.json()["err"]
+    assert answer.headers["retry-after"] == "3600"
 
 
 def test_a_registry_that_is_slow_is_504(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from moto.core.request import Request as MotoRequest
 from moto.ecr.responses import ECRResponse
+from moto.sts.responses import TokenResponse
 from tests.registry.hostile import honest
 from tests.registry.servers import ACCOUNT, ECR_HOST, ENTRYPOINT, IMPATIENT, PUBLIC_ADDRESS, Server, Wire
 from werkzeug.wrappers import Request, Response
 
-from bartizan.registry import Access, Credential, ImageError, look_up, look_up_all
+from bartizan.registry import Access, Credential, ImageError, UnreachableError, look_up, look_up_all
 from bartizan.registry.ecr import EcrRegistry, ecr_password, ecr_registry
 
 if TYPE_CHECKING:
@@ -46,12 +47,17 @@ class EcrApi:
         return [request.headers["authorization"].split("/")[2] for request in self.server.seen]
 
     def _answer(self, request: Request) -> Response:
+        passed = MotoRequest.from_primitives("POST", request.url, request.headers, request.get_data())
+        if "x-amz-target" not in request.headers:
+            assert b"Action=AssumeRole&" in request.get_data()
+            with mock_aws():
+                status, headers, body = TokenResponse.dispatch(passed, request.url, passed.headers)
+            return Response(body, status=status, content_type="text/xml")
         assert request.headers["x-amz-target"].endswith(".GetAuthorizationToken")
         if self.refusal:
             body = json.dumps({"__type": self.refusal, "message": "not authorized to perform this"})
             return Response(body, status=400, content_type="application/x-amz-json-1.1")
         with mock_aws():
-            passed = MotoRequest.from_primitives("POST", request.url, request.headers, request.get_data())
             status, headers, body = ECRResponse.dispatch(passed, request.url, passed.headers)
         document = json.loads(body)
         for entry in document["authorizationData"]:
@@ -175,6 +181,20 @@ def test_an_expired_password_is_replaced(pem: Path, api: EcrApi, ecr: Access) ->
     assert len(api.regions) == 2
 
 
+@pytest.mark.usefixtures("family")
+def test_a_role_is_assumed_first(ecr: Access, api: EcrApi) -> None:
+    """The keys ask STS for those of the role, and only these sign the call to ECR."""
+    role = dataclasses.replace(KEYS, role=f"arn:aws:iam::{ACCOUNT}:role/puller")
+    given = dataclasses.replace(ecr, sts_endpoint=ecr.ecr_endpoint, credentials=lambda _: role)
+
+    assert look_up(f"{ECR_HOST}/team/tool:1", access=given).config.entrypoint == ENTRYPOINT
+    sts, called = api.server.seen
+    assert b"role%2Fpuller" in sts.get_data()
+    assert "Credential=AKIDEXAMPLE/" in sts.headers["authorization"]
+    assert "Credential=AKIDEXAMPLE/" not in called.headers["authorization"]
+    assert called.headers["x-amz-security-token"] not in {"", "sess1on"}
+
+
 def test_no_credentials_are_said_to_be_none(ecr: Access, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty chain is one clear error."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
@@ -206,7 +226,7 @@ def test_a_password_that_is_none_is_refused(ecr: Access, api: EcrApi, password: 
 def test_an_api_that_cannot_be_reached_is_an_error(ecr: Access, api: EcrApi) -> None:
     """Where nobody listens, the error says so in time."""
     gone = dataclasses.replace(ecr, ecr_endpoint="http://127.0.0.1:1")
-    with pytest.raises(ImageError, match="its address cannot be reached"):
+    with pytest.raises(UnreachableError, match="its address cannot be reached"):
         look_up(f"{ECR_HOST}/team/tool:1", access=gone)
     assert api.regions == []
 

@@ -17,7 +17,7 @@ from tests.registry.hostile import CONFIG, MANIFEST, PATH, access, failure, hone
 from tests.registry.servers import IMPATIENT, Server, Wire, digest_of
 from werkzeug.wrappers import Request, Response
 
-from bartizan.registry import ImageError, look_up
+from bartizan.registry import Access, AnswerError, BusyError, ImageError, UnreachableError, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -221,3 +221,35 @@ def test_names_that_are_not_resolved_in_time_are_given_up() -> None:
         done.set()
     with pytest.raises(ImageError, match="cannot be resolved"):
         look_up("registry.example/a", access=access(network=wire))
+
+
+def test_errors_say_whether_it_is_worth_to_try_again() -> None:
+    """A busy, a broken, a slow and a false registry are told apart from an image that is not there."""
+
+    def kind(answer: Callable[[Request], Response], given: Access | None = None) -> ImageError:
+        with Server(answer) as registry, pytest.raises(ImageError) as caught:
+            look_up(f"{registry.host}/a", access=given or access())
+        return caught.value
+
+    busy_one = kind(busy(9, "70", 429))
+    assert isinstance(busy_one, BusyError)
+    assert busy_one.retry_after == 70
+    for answer in (Response(status=502), Response(MANIFEST, headers={"docker-content-digest": digest_of(b"x")})):
+        assert type(kind(lying(PATH, lambda _, answer=answer: answer))) is AnswerError
+    for status in (401, 403, 404):
+        assert type(kind(lying(PATH, lambda _, status=status: Response(status=status)))) is not AnswerError
+    late = threading.Event()
+    slow = dataclasses.replace(access(), patience=dataclasses.replace(IMPATIENT, read=0.1))
+
+    def answer_late(_request: Request) -> Response:
+        late.wait(5)
+        return Response()
+
+    with Server(lying(PATH, answer_late)) as registry:
+        with pytest.raises(UnreachableError) as caught:
+            look_up(f"{registry.host}/a", access=slow)
+        late.set()
+    assert caught.value.timed_out
+    with pytest.raises(UnreachableError) as caught:
+        look_up("127.0.0.1:1/a", access=access())
+    assert not caught.value.timed_out

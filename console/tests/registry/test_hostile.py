@@ -119,6 +119,13 @@ def test_redirects_to_nowhere_good_are_refused(location: str, message: str) -> N
         failure(registry, message)
 
 
+def test_a_redirect_does_not_lead_out_of_tls(pem: Path) -> None:
+    """A registry with TLS may not redirect to plain HTTP, though this machine may be spoken to so."""
+    with Server(honest) as plain, Server(lambda _: redirect(f"http://{plain.host}{PATH}"), pem) as registry:
+        failure(registry, "only https is followed", access(ca_bundle=pem))
+        assert plain.seen == []
+
+
 def test_a_circle_of_challenges_ends() -> None:
     """A registry that is never content is asked twice, not forever; with a token service that always gives, too."""
     with Server(
@@ -198,6 +205,15 @@ def test_a_token_that_is_none_is_refused(said: bytes) -> None:
 
     with Server(answer) as registry:
         failure(registry, "token")
+
+
+def test_a_configuration_in_memory_is_not_given_to_another_repository() -> None:
+    """Whoever names the digest of what only others may read must still get it from a registry that gives it."""
+    empty = lying(f"/v2/a/blobs/{digest_of(CONFIG)}", lambda _: Response(status=404))
+    shared = access()
+    with Server(honest) as owner, Server(empty) as other:
+        assert look_up(f"{owner.host}/a", access=shared).config.entrypoint == ("/run",)
+        failure(other, "no such image", shared)
 
 
 def test_nothing_shows_a_secret() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.registry.hostile import CONFIG, PATH, access, honest, lying, redirect
-from tests.registry.servers import PUBLIC_ADDRESS, Server, Wire, digest_of
+from tests.registry.servers import PUBLIC_ADDRESS, Server, Wire, basic, digest_of
 from werkzeug.wrappers import Response
 
 from bartizan.registry import Access, ImageError, look_up
@@ -172,6 +172,24 @@ def test_a_proxy_of_the_system_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         assert {request.host for request in proxy.seen} == {NAME}
         with pytest.raises(ImageError, match="where clouds keep their metadata"):
             look_up("169.254.169.254/a", access=given)
+
+
+def test_a_proxy_with_a_password_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """User and password of a proxy's address go to the proxy; an address that is none is not shown."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    given = access(insecure=frozenset({NAME}))
+    with Server(honest) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://proxy:s3cret@{proxy.host}")
+        assert look_up(f"{NAME}/a", access=given).config.entrypoint == ("/run",)
+        sent = {request.headers.get("proxy-authorization") for request in proxy.seen}
+        assert sent == set(basic("proxy", "s3cret").values())
+    for bad in ("socks5://proxy:s3cret@127.0.0.1:1", "http://proxy:s3cret@a:b", "s3cret://"):
+        monkeypatch.setenv("https_proxy", bad)
+        with pytest.raises(ImageError, match="proxy of the environment is not understood") as caught:
+            look_up(f"{NAME}/a", access=given)
+        assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])

@@ -139,6 +139,16 @@ def test_what_is_no_image_is_refused_with_words(document: dict[str, object], mes
         )
 
 
+def test_what_a_registry_says_cannot_steer_a_terminal() -> None:
+    """Escape sequences, and marks that turn the direction of writing, are not repeated in an error."""
+    kind = "\x1b[31mred\u202e\r\nfake line"
+    content = json.dumps({"config": {"mediaType": kind}, "layers": []}).encode()
+    with pytest.raises(ImageError, match="no image that can run") as caught:
+        resolve(content, "", media_type="", wanted=Platform("amd64"), fetch=lambda _: b"", what="the manifest")
+    assert str(caught.value).isprintable()
+    assert "\u202e" not in str(caught.value)
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()

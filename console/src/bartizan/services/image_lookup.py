@@ -7,7 +7,7 @@ young, and later only when the registry does not answer; `origin` then says so.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -328,15 +328,14 @@ def _joined(failures: Sequence[_Failure]) -> ServiceError:
     shown = "; ".join(_sentence(failure) for failure in failures[:_MOST_SHOWN])
     if len(failures) > _MOST_SHOWN:
         shown += f"; and {len(failures) - _MOST_SHOWN} more"
-    kinds: Mapping[type[ServiceError], Callable[[str], ServiceError]] = {
-        InvalidError: InvalidError,
-        MissingError: InvalidError,
-        UpstreamTimeoutError: UpstreamTimeoutError,
-        UnavailableError: UnavailableError,
-    }
-    for kind, made in kinds.items():
-        if any(isinstance(failure.error, kind) for failure in failures):
-            return made(shown)
+    errors = [failure.error for failure in failures]
+    if any(isinstance(error, InvalidError | MissingError) for error in errors):
+        return InvalidError(shown)
+    busy = [error for error in errors if isinstance(error, UnavailableError)]
+    if busy:
+        return UnavailableError(shown, retry_after=max(error.retry_after or 0 for error in busy) or None)
+    if any(isinstance(error, UpstreamTimeoutError) for error in errors):
+        return UpstreamTimeoutError(shown)
     return UpstreamError(shown)
 
 
