@@ -8,8 +8,7 @@ import pytest
 from moto import mock_aws
 from tests.registry.servers import ACCOUNT, ECR_HOST, ENTRYPOINT, LOGIN, Wire
 
-from bartizan.registry import Access, ImageError
-from bartizan.registry.errors import AnswerError, BusyError, UnreachableError
+from bartizan.registry import Access
 from bartizan.registry.reader import RegistryReader
 from bartizan.services.credentials import Credential as Kept
 from bartizan.services.credentials import CredentialType, OpenCredential
@@ -115,10 +114,3 @@ def test_a_registry_that_is_not_there_is_its_own_fault(registry: Registry) -> No
     """A connection that is refused may succeed later."""
     with pytest.raises(UpstreamError, match="cannot be reached"):
         RegistryReader().look_up(ask("127.0.0.1:1/x:1", registry, None, private_hosts=frozenset({"127.0.0.1:1"})))
-
-
-def test_faults_are_image_errors() -> None:
-    """Whoever catches `ImageError` catches all."""
-    assert issubclass(AnswerError, ImageError)
-    assert issubclass(BusyError, ImageError)
-    assert issubclass(UnreachableError, ImageError)
