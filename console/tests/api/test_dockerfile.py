@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -60,6 +61,18 @@ def test_the_archive_has_dockerfile_and_defender(console: ConsoleUnderTest) -> N
     assert bundle in text
     binary = (console.directory.parent / "defender").read_bytes()
     assert defenders(archive) == {"bartizan/defender-amd64.tar": binary}
+
+
+def test_several_addresses_of_the_console(console: ConsoleUnderTest) -> None:
+    """`consoleAddr` may name several, separated by commas: the first one is `WS_ADDRESS`, the bundle has all."""
+    text = unpacked(ask(console, consoleAddr="127.0.0.1,localhost")).read("Dockerfile").decode()
+
+    port = console.running.channel_port
+    found = re.search(r"INSTALL_BUNDLE=(\S+)", text)
+    assert found is not None
+    bundle = json.loads(base64.b64decode(found[1]))
+    assert bundle["addresses"] == [f"wss://127.0.0.1:{port}", f"wss://localhost:{port}"]
+    assert f"WS_ADDRESS=wss://127.0.0.1:{port} " in text
 
 
 def test_the_archive_is_the_same_each_time(console: ConsoleUnderTest) -> None:
