@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
 from bartizan.embed import EmbedError, ImageConfig
@@ -20,6 +22,8 @@ NGINX = ImageConfig(
     origin="registry",
     digest="sha256:" + "a" * 64,
 )
+ASH = ImageConfig((), (), "registry", None, "", ("/bin/ash", "-c"))
+"""an image with a shell of its own"""
 
 
 def settings(**changes: Any) -> DockerfileSettings:
@@ -40,12 +44,10 @@ def protected(text: str, *, image: ImageConfig | None = None, **changes: Any) ->
 
 def refusal(text: str, *, image: ImageConfig | None = None, **changes: Any) -> str:
     """Return why a text is not protected, with the place in front."""
-    try:
+    with pytest.raises(EmbedError) as caught:
         protected(text, image=image, **changes)
-    except EmbedError as error:
-        assert error.where is not None
-        return str(error)
-    raise AssertionError("it was protected")
+    assert caught.value.where is not None
+    return str(caught.value)
 
 
 def lines(text: str) -> list[str]:
@@ -133,7 +135,7 @@ def images(draw: st.DrawFn) -> ImageConfig | None:
     """Draw what a base image says."""
     known = [None, NGINX, ImageConfig(("/init",)), ImageConfig((), ("serve", "")), ImageConfig()]
     special = [
-        ImageConfig(("/bartizan/defender", "app-embedded", "/x"), ("y",), user="app", shell=("/bin/ash", "-c")),
+        replace(ASH, entrypoint=("/bartizan/defender", "app-embedded", "/x"), cmd=("y",), user="app"),
         ImageConfig(("/a",), ("b",), on_build=("RUN x", "CMD z"), volumes=("/bartizan",)),
     ]
     return draw(st.sampled_from([*known, *special]))

@@ -29,7 +29,7 @@ def _protect(text: str) -> DockerfileProtection | None:
 
 
 def _structure(text: str) -> list[dict[str, Any]]:
-    """Return the instructions as `dockerfile-parse` reads them, which knows nothing of here-documents and directives."""
+    """Return the instructions as `dockerfile-parse` reads them; it knows no here-documents and directives."""
     return list(DockerfileParser(fileobj=io.BytesIO(text.encode())).structure)
 
 
@@ -67,7 +67,7 @@ def _check_with_the_second_parser(text: str, protection: DockerfileProtection) -
     marks = [
         index for index, item in enumerate(after) if item["content"].startswith(("# bartizan:begin", "# bartizan:end"))
     ]
-    begin, end = marks
+    begin, end = marks[-2:]
     block = _said(after[begin:end])
     before, outside = _said(_structure(text)), _said([*after[:begin], *after[end:]])
     assert len(before) == len(outside)
@@ -75,10 +75,11 @@ def _check_with_the_second_parser(text: str, protection: DockerfileProtection) -
     assert [name for name, _ in block[:3]] == ["ARG", "ADD", "ENV"] or [name for name, _ in block[:2]] == ["ADD", "ENV"]
     wrap = ["/bartizan/defender", "app-embedded"]
     if changed:
-        ((_, now),) = changed
+        ((was, now),) = changed
         assert now[0].upper() == "ENTRYPOINT"
-        argv = json.loads(now[1])
-        assert argv == [*wrap, *protection.report.arguments[: len(argv) - 2]]
+        if not was[1].startswith("[") or was[1].endswith("]"):  # it reads no comments inside continued lines
+            argv = json.loads(now[1])
+            assert argv == [*wrap, *protection.report.arguments[: len(argv) - 2]]
         assert {name for name, _ in block}.isdisjoint({"ENTRYPOINT", "CMD"})
     else:
         written = {name: json.loads(value) for name, value in block if name in ("ENTRYPOINT", "CMD")}

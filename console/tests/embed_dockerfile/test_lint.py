@@ -44,6 +44,18 @@ def test_each_trap_is_named(text: str, warning: str) -> None:
     assert found.startswith(warning)
 
 
+@pytest.mark.parametrize(
+    ("folder", "warning"),
+    [
+        ("/run/b", "some platforms mount an empty `/run` at start, and the Defender in `/run/b/` is gone then"),
+        ("/root/b", "`/root` is closed to other users in most images: `1` may not reach `/root/b/`"),
+    ],
+)
+def test_bad_places_for_the_data_folder_are_named(folder: str, warning: str) -> None:
+    """A folder that may be gone at start, or out of the user's reach, gets a sentence."""
+    assert _warnings(f"FROM scratch\n{_END}", data_folder=folder) == [warning]
+
+
 @pytest.mark.parametrize("volume", ["/bartizan/sub", "/bart", "/data", "$X/bartizan"])
 def test_other_volumes_are_fine(volume: str) -> None:
     """A volume beside or below the data folder hides nothing; one whose name is not known is not guessed at."""

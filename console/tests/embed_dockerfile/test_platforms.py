@@ -1,15 +1,17 @@
 """For which machines the Defender is put in."""
 
 import pytest
-from tests.embed_dockerfile.samples import lines, protected, refusal
+from tests.embed_dockerfile.samples import lines, protected, refusal, settings
 
 from bartizan.embed import ImageConfig
+from bartizan.embed.dockerfile import build_architectures
 
 _END = 'ENTRYPOINT ["/app"]\n'
 
 
 def _added(text: str, **changes: object) -> tuple[tuple[str, ...], list[str]]:
     protection = protected(text, **changes)
+    assert protection.architectures == build_architectures(text, settings=settings(**changes))
     return protection.architectures, [line for line in lines(protection.text) if line.startswith(("ARG", "ADD"))]
 
 

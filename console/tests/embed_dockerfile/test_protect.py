@@ -1,7 +1,9 @@
 """The block that is put in, its place, and the file around it."""
 
+import json
+
 import pytest
-from tests.embed_dockerfile.samples import BUNDLE, NGINX, protected, settings
+from tests.embed_dockerfile.samples import BUNDLE, NGINX, protected, refusal, settings
 
 from bartizan.embed import EmbedError, explain, unified_diff
 from bartizan.embed.dockerfile import DockerfileSettings, render_report, unprotect
@@ -141,6 +143,7 @@ def test_the_report_says_what_was_done() -> None:
         ({"data_folder": "/a b"}, "the data folder `/a b`"),
         ({"data_folder": "/a$B"}, "the data folder"),
         ({"data_folder": "//."}, "the data folder cannot be `/`"),
+        ({"data_folder": "/proc/x"}, "the data folder cannot be `/proc/x`"),
         ({"fail_mode": "ajar"}, "the fail mode `ajar` is neither `open` nor `closed`"),
         ({"architecture": "s390x"}, "there is no Defender for `s390x`"),
     ],
@@ -162,3 +165,37 @@ def test_the_address_may_come_from_the_bundle() -> None:
     """Without an address the first one of the bundle is taken."""
     bundle = "eyJ2IjoxLCJpZCI6ImIiLCJzZWNyZXQiOiJzIiwiYWRkcmVzc2VzIjpbIndzczovL2M6ODA4NCJdfQ=="
     assert DockerfileSettings(app_id="a", install_bundle=bundle, version="1").ws_address == "wss://c:8084"
+
+
+def test_arguments_stay_what_they_are() -> None:
+    """Blanks that editors take for line ends, controls and letters of all scripts come through a shell form."""
+    text = "FROM scratch\nENTRYPOINT a\u2028b \x7f\t ü 😀 \\n\n"
+    protection = protected(text)
+    assert read(protection.text).stages[0].instructions[0].arguments.isascii() is False
+    assert protected(unprotect(protection.text)).report.arguments[-1] == "a\u2028b \x7f\t ü 😀 \\n"
+    written = next(line for line in protection.text.splitlines() if line.startswith("ENTRYPOINT"))
+    assert json.loads(written.removeprefix("ENTRYPOINT "))[2:] == ["/bin/sh", "-c", "a\u2028b \x7f\t ü 😀 \\n"]
+
+
+def test_bytes_that_are_no_text_are_kept_or_refused() -> None:
+    """Bytes of another encoding stay in comments, and are refused where exec form would change them."""
+    text = b'FROM scratch # \xe9\nENTRYPOINT ["a"]\n# \xe9\n'.decode("utf-8", "surrogateescape").replace(
+        " # \udce9\n", "\n", 1
+    )
+    assert unprotect(protected(text).text) == text
+    shell = b"FROM scratch\nENTRYPOINT a \xe9\n".decode("utf-8", "surrogateescape")
+    assert refusal(shell).startswith("line 2, column 1: what is started is not all UTF-8")
+    assert refusal("FROM scratch\nENTRYPOINT \ud800\n").startswith("line 2, column 12: there is half a character")
+
+
+def test_keywords_are_written_as_the_file_writes_them() -> None:
+    """A file in small letters gets its block in small letters, as builders' linters ask for."""
+    added = [line for line in protected("from a\ncmd x\n", image=NGINX).text.splitlines() if not line.startswith(" ")]
+    assert [line.split()[0] for line in added if line and line[0] != "#"] == [
+        "from",
+        "cmd",
+        "arg",
+        "add",
+        "env",
+        "entrypoint",
+    ]

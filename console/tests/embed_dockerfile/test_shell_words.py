@@ -1,5 +1,7 @@
 """Words and variables, by BuildKit's rules."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,7 +89,5 @@ def test_words_keep_their_quotes() -> None:
 def test_any_word_is_expanded_or_refused(word: str) -> None:
     """Whatever the word, expansion ends in a value or in its own error, for both escape characters."""
     for escape in ("\\", "`"):
-        try:
+        with suppress(SubstitutionError):
             assert isinstance(expand(word, _VARIABLES, escape=escape), str)
-        except SubstitutionError as error:
-            assert str(error)

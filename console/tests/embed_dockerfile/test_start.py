@@ -1,7 +1,7 @@
 """What a protected file starts: Docker's rules about ENTRYPOINT, CMD and SHELL."""
 
 import pytest
-from tests.embed_dockerfile.samples import NGINX, lines, protected, refusal, settings
+from tests.embed_dockerfile.samples import ASH, NGINX, lines, protected, refusal, settings
 
 from bartizan.embed import EmbedError, ImageConfig
 from bartizan.embed.dockerfile import needed_image, protect
@@ -33,7 +33,7 @@ def test_the_shell_of_the_image_is_used() -> None:
     """Without SHELL the base image's counts; it is asked for, and without an answer the default is taken and said."""
     text = "FROM a\nENTRYPOINT b\n"
     assert needed_image(text, settings=settings()) == "a"
-    known = protected(text, image=ImageConfig(shell=("/bin/ash", "-c")))
+    known = protected(text, image=ASH)
     assert known.report.arguments == ("/bin/ash", "-c", "b")
     assumed = protected(text)
     assert assumed.report.arguments == ("/bin/sh", "-c", "b")

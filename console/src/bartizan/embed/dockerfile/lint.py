@@ -19,6 +19,7 @@ def warnings(plan: Plan, image: ImageConfig | None) -> Iterator[str]:
     """Yield what to mind about the protected stage, each a sentence without a full stop."""
     yield "the install bundle can be read by all who may read this file or the image: keep both private"
     yield from _start(plan, image)
+    yield from _folder(plan)
     yield from _shell_forms(plan)
     yield from _volumes(plan, image)
     yield from _variables(plan)
@@ -43,15 +44,23 @@ def _start(plan: Plan, image: ImageConfig | None) -> Iterator[str]:
         yield "the program runs as root: set a `USER`"
 
 
+def _folder(plan: Plan) -> Iterator[str]:
+    folder = plan.settings.data_folder
+    top = folder.split("/")[1]
+    if top in ("run", "tmp"):
+        yield f"some platforms mount an empty `/{top}` at start, and the Defender in `{folder}` is gone then"
+    if top == "root" and (plan.start.user or "").partition(":")[0].strip() not in _ROOT:
+        yield f"`/root` is closed to other users in most images: `{plan.start.user}` may not reach `{folder}`"
+
+
 def _shell_forms(plan: Plan) -> Iterator[str]:
     source = plan.file.source
-    for stage in plan.line.stages:
-        for item in stage.every("ENTRYPOINT", "CMD"):
-            if not item.arguments.startswith("[") or command_line(source, item).argv is not None:
-                continue
-            fault = "has single quotes" if "'" in item.arguments else "is no JSON"
-            line = source.where(item.start).line
-            yield f"line {line}: the array of `{item.keyword}` {fault}, so Docker gives all of it to a shell"
+    for item in (plan.start.entrypoint.by, plan.start.cmd.by):
+        if item is None or not item.arguments.startswith("[") or command_line(source, item).argv is not None:
+            continue
+        fault = "has single quotes" if "'" in item.arguments else "is no JSON"
+        line = source.where(item.start).line
+        yield f"line {line}: the array of `{item.keyword}` {fault}, so Docker gives all of it to a shell"
 
 
 def _volumes(plan: Plan, image: ImageConfig | None) -> Iterator[str]:

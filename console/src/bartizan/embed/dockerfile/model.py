@@ -15,6 +15,14 @@ _FROM_WITH_NAME = 3
 _ARRAYS = frozenset(("ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME"))
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+# JSON as Go has it: no NaN; how large a number is does not matter, for a number is an error.
+_JSON = json.JSONDecoder(parse_constant=_no_constant, parse_int=float)
+
+
 @dataclass(frozen=True, slots=True)
 class CommandLine:
     """What ENTRYPOINT, CMD, RUN or SHELL say: `argv` in exec form, or else the text for a shell."""
@@ -153,7 +161,7 @@ def json_strings(arguments: str) -> tuple[str, ...] | None:
     if not arguments.startswith("["):
         return None
     try:
-        items = json.loads(arguments, parse_constant=_no_constant, parse_int=float)
+        items = _JSON.decode(arguments)
     except RecursionError:
         raise TypeError from None
     except ValueError:
@@ -161,10 +169,6 @@ def json_strings(arguments: str) -> tuple[str, ...] | None:
     if not all(isinstance(item, str) for item in items):
         raise TypeError
     return tuple(re.sub("[\ud800-\udfff]", "\ufffd", item) for item in items)
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 def pairs(item: Instruction, escape: str) -> Iterator[tuple[str, str | None]]:

@@ -57,6 +57,15 @@ def needed_image(text: str, *, settings: DockerfileSettings) -> str | None:
     return line.base if _needs_image(original, line) else None
 
 
+def build_architectures(text: str, *, settings: DockerfileSettings) -> tuple[str, ...]:
+    """Return the architectures the stage may be built for; the base image is to be looked up for the first.
+
+    Raises as `protect` does.
+    """
+    original = _given(text, settings).original
+    return platforms.platform(original, lineage(original, settings), None, settings).architectures
+
+
 def protect(text: str, *, image: ImageConfig | None, settings: DockerfileSettings) -> DockerfileProtection:
     """Protect a stage of the Dockerfile `text`.
 

@@ -12,6 +12,7 @@ SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) +
 
 _NESTING = 50
 _PATTERN_LIMIT = 1000
+_VALUE_LIMIT = 65_535
 _SPECIAL = "@*#?-$!0"
 
 
@@ -56,22 +57,22 @@ class _Words:
     """Words as they grow; blanks end one only when they were not quoted."""
 
     done: list[str] = field(default_factory=list)
-    word: str = ""
+    word: list[str] = field(default_factory=list)
 
     def split(self, text: str) -> None:
         for char in text:
             if char in SPACE:
                 self.finish()
             else:
-                self.word += char
+                self.word.append(char)
 
     def add(self, text: str) -> None:
-        self.word += text
+        self.word.append(text)
 
     def finish(self) -> list[str]:
-        if self.word:
-            self.done.append(self.word)
-            self.word = ""
+        if word := "".join(self.word):
+            self.done.append(word)
+        self.word.clear()
         return self.done
 
 
@@ -85,6 +86,8 @@ class _Lexer:
     keep_unset: bool = False
     at: int = 0
     depth: int = 0
+    room: int = _VALUE_LIMIT
+    """characters that values may still add"""
     asked: set[str] = field(default_factory=set)
 
     def text(self) -> str:
@@ -177,7 +180,11 @@ class _Lexer:
 
     def _value(self, name: str) -> str | None:
         self.asked.add(name)
-        return self.variables.get(name)
+        value = self.variables.get(name)
+        self.room -= len(value or "")
+        if self.room < 0:
+            raise SubstitutionError(f"it grows beyond {_VALUE_LIMIT:,} characters")
+        return value
 
     def _modified(self, name: str, value: str | None, operator: str) -> str:
         if operator == "/":
@@ -206,18 +213,21 @@ class _Lexer:
         pattern = _tokens(self._until("/", keep_escapes=True)[0])
         new = self._until("}", keep_escapes=True)[0]
         _check_size(value)
-        result, at = "", 0
+        pieces, at = [], 0
         while at < len(value):
             ends = _ends(pattern, value[at:])
             if not ends or ends[-1] == 0:
-                result += value[at]
+                pieces.append(value[at])
                 at += 1
                 continue
-            result += new
+            pieces.append(new)
+            self.room -= len(new)
             at += ends[-1]
             if not every:
                 break
-        return result + value[at:]
+        if self.room < 0:
+            raise SubstitutionError(f"it grows beyond {_VALUE_LIMIT:,} characters")
+        return "".join(pieces) + value[at:]
 
     def _name(self) -> str:
         start = self.at

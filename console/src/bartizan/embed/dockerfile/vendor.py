@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from bartizan.embed.dockerfile import block
-from bartizan.embed.dockerfile.lexer import Instruction, where
+from bartizan.embed.dockerfile.lexer import Instruction, Source
 from bartizan.embed.dockerfile.model import CommandLine, Dockerfile, Stage, command_line, pairs
 from bartizan.embed.dockerfile.scope import Lineage
 from bartizan.embed.dockerfile.transform import is_wrapped
@@ -46,14 +46,14 @@ def removal(file: Dockerfile, line: Lineage) -> tuple[Edit, ...]:
 def _stage(file: Dockerfile, stage: Stage) -> Iterator[Edit]:
     for item in stage.every("ADD", "COPY"):
         if _ARCHIVE in item.arguments:
-            yield _without(file.text, item.start, item.end)
+            yield _without(file.source, item.start, item.end)
     for item in stage.every("ENV"):
         names = [name for name, _ in pairs(item, file.source.escape)]
         if all(name in _VARIABLES or name.startswith("TWISTLOCK") for name in names):
-            yield _without(file.text, item.start, item.end)
+            yield _without(file.source, item.start, item.end)
     for comment in file.source.comments:
         if stage.start.start < comment.start < stage.last.end and _COMMENT(comment.text):
-            yield _without(file.text, comment.start, comment.end)
+            yield _without(file.source, comment.start, comment.end)
     for keyword in ("ENTRYPOINT", "CMD"):
         yield from _commands(file, list(stage.every(keyword)))
 
@@ -66,7 +66,7 @@ def _commands(file: Dockerfile, items: list[Instruction]) -> Iterator[Edit]:
         if bare is None:
             seen.append(line)
         elif seen and seen[-1].argv == bare.argv and (bare.argv is not None or seen[-1].text == bare.text):
-            yield _without(file.text, item.start, item.end)
+            yield _without(file.source, item.start, item.end)
         else:
             text = block.json_array(bare.argv) if bare.argv is not None else bare.text
             yield Edit(item.arguments_start, item.arguments_end, text, f"line {file.where(item).line}", _WHY)
@@ -80,9 +80,10 @@ def _unwrapped(line: CommandLine) -> CommandLine | None:
     return CommandLine(None, text) if count else None
 
 
-def _without(text: str, start: int, end: int) -> Edit:
+def _without(source: Source, start: int, end: int) -> Edit:
     """Return the edit that takes out the lines of an instruction or a comment."""
+    text = source.text
     first = text.rfind("\n", 0, start) + 1
     following = text.find("\n", end)
     last = len(text) if following < 0 else following + 1
-    return Edit(first, last, "", f"line {where(text, first).line}", _WHY)
+    return Edit(first, last, "", f"line {source.where(first).line}", _WHY)
