@@ -87,6 +87,8 @@ def test_the_archive_is_the_same_each_time(console: ConsoleUnderTest) -> None:
         ({"dockerfile": None}, "dockerfile"),
         ({"appID": ""}, "app_id"),
         ({"appID": 7}, "appID"),
+        ({"appID": "s" * 513}, "512"),
+        ({"appID": "a\nRUN evil"}, "app_id"),
         ({"dockerfile": ""}, "Dockerfile"),
         ({"dockerfile": "RUN true"}, "line 1"),
         ({"dataFolder": "relative"}, "relative"),
