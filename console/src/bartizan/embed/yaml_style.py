@@ -14,7 +14,7 @@ from bartizan.embed.yaml_text import Tagged, resolved
 
 _SHORT_TAG = re.compile(r"(?:: |- |\[|, )![A-Z]")
 # A scalar that YAML reads as itself without quotes, wherever it stands.
-_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.+@%=$()-]*(?:[ :][A-Za-z0-9_/.+@%=$()-]+)*")
+_PLAIN = re.compile(r"(?:[A-Za-z_/]|\(\()[A-Za-z0-9_/.+@%=$()-]*(?:[ :][A-Za-z0-9_/.+@%=$()-]+)*")
 _PLAIN_KEY = re.compile(r"[A-Za-z_/.][A-Za-z0-9_/.-]*(?:::?[A-Za-z0-9_/.-]+)*")
 # Escapes that JSON leaves as they are but YAML does not take as such (YAML 1.1, "Escape Sequences", c-printable).
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
