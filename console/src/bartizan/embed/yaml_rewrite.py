@@ -72,7 +72,8 @@ class _Rewriter:
             return Edit(node.start, node.end, self._style.behind(desired, self._column_of_line(node.start)), pointer(path))
         before = len(self._text[: node.start].rstrip(" \t\r\n"))
         mark = self._text[before - 1 : before]
-        if self._style.inline(desired) is None and mark == ":" and "\n" not in self._text[node.start : node.end]:
+        on_one_line = "\n" not in self._text[node.start : node.end]
+        if self._style.inline(desired) is None and mark == ":" and (on_one_line or isinstance(desired, str)):
             column = self._column_of_line(before)
             return Edit(before, node.end, self._style.behind(desired, column), pointer(path))
         return Edit(node.start, node.end, self.inline(desired), pointer(path))

@@ -18,6 +18,8 @@ _PLAIN = re.compile(r"(?:[A-Za-z_/]|\(\()[A-Za-z0-9_/.+@%=$()-]*(?:[ :][A-Za-z0-
 _PLAIN_KEY = re.compile(r"[A-Za-z_/.][A-Za-z0-9_/.-]*(?:::?[A-Za-z0-9_/.-]+)*")
 # Escapes that JSON leaves as they are but YAML does not take as such (YAML 1.1, "Escape Sequences", c-printable).
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+# Text of several lines that a literal block keeps as it is; the group is its last line end.
+_LITERAL = re.compile(r"[^\s](?:[^\n]*\n)+?[^\n]*[^\s](\n?)")
 _INDICATOR = re.compile(r"[,\[\]{}]|: |:$")
 WIDTH = 100
 """Columns that a list on one line may take."""
@@ -81,6 +83,8 @@ class BlockStyle:
         short = self._short(value)
         if short is not None:
             return short
+        if isinstance(value, str) and _literal(value):
+            return None
         if not isinstance(value, (dict, list)):
             return self.scalar(value)
         if not value:
@@ -106,6 +110,10 @@ class BlockStyle:
         line = self.inline(value, column)
         if line is not None:
             return " " + line
+        if isinstance(value, str):
+            indent = self.newline + " " * (column + self.step)
+            lines = value.removesuffix("\n").split("\n")
+            return (" |" if value.endswith("\n") else " |-") + "".join(indent + each if each else self.newline for each in lines)
         tag = ""
         if self.short_tags and isinstance(value, dict) and _is_intrinsic(value):
             key, value = next(iter(value.items()))
@@ -138,6 +146,11 @@ class BlockStyle:
         if key == "Fn::Join" and isinstance(argument, list):
             return f"!Join {self.flow.render(argument, '', inline=True)}"
         return None
+
+
+def _literal(text: str) -> bool:
+    """Return whether a literal block keeps a text; other text of several lines is quoted."""
+    return "\n" in text and _LITERAL.fullmatch(text) is not None and text.replace("\n", "").isprintable()
 
 
 def quoted(text: str) -> str:
