@@ -115,7 +115,9 @@ class BlockStyle:
         if isinstance(value, str):
             indent = self.newline + " " * (column + self.step)
             lines = value.removesuffix("\n").split("\n")
-            return (" |" if value.endswith("\n") else " |-") + "".join(indent + each if each else self.newline for each in lines)
+            return (" |" if value.endswith("\n") else " |-") + "".join(
+                indent + each if each else self.newline for each in lines
+            )
         tag = ""
         if self.short_tags and isinstance(value, dict) and _is_intrinsic(value):
             key, value = next(iter(value.items()))

@@ -5,19 +5,35 @@
 `EmbedError`, nothing else.
 """
 
-from bartizan.embed.cloud_foundry.protect import ManifestProtection, protect, unprotect
+from bartizan.embed.cloud_foundry.protect import (
+    AppFolder,
+    Installed,
+    ManifestProtection,
+    app_folders,
+    explain_protection,
+    installed,
+    is_manifest,
+    protect,
+    unprotect,
+)
 from bartizan.embed.cloud_foundry.report import AppReport, ManifestReport, StartReport, render_report
 from bartizan.embed.cloud_foundry.settings import ManifestSettings
 from bartizan.embed.cloud_foundry.variables import filled_in, read_variables
 from bartizan.embed.cloud_foundry.verify import verify
 
 __all__ = [
+    "AppFolder",
     "AppReport",
+    "Installed",
     "ManifestProtection",
     "ManifestReport",
     "ManifestSettings",
     "StartReport",
+    "app_folders",
+    "explain_protection",
     "filled_in",
+    "installed",
+    "is_manifest",
     "protect",
     "read_variables",
     "render_report",

@@ -59,6 +59,12 @@ class App:
         return str(image) if image is not None else ("" if docker is not None else None)
 
     @property
+    def folder(self) -> str | None:
+        """Where the app's files are, as `path` has it."""
+        path = self.value.get("path")
+        return None if path is None else str(path)
+
+    @property
     def environment(self) -> dict[str, Value]:
         """What the app's `env` says."""
         env = self.value.get("env")

@@ -84,7 +84,9 @@ def make(manifest: Manifest, known: Known, settings: ManifestSettings) -> Plan:
         if planned.app_id:
             own = settings.environment(planned.app_id)
             _check_environment(manifest, planned, own)
-            env = {key: item for key, item in planned.app.environment.items() if key not in OWN_ENVIRONMENT or key in own}
+            env = {
+                key: item for key, item in planned.app.environment.items() if key not in OWN_ENVIRONMENT or key in own
+            }
             desired = with_value(desired, planned.app.path, "env", {**env, **own})
     return Plan(manifest, tuple(apps), desired)
 
@@ -178,7 +180,9 @@ def _check_environment(manifest: Manifest, planned: PlannedApp, own: Mapping[str
         return
     for name, value in env.items():
         if name in OWN_ENVIRONMENT and str(value) != str(own.get(name)):
-            message = f"`{planned.app.name}` uses the variable `{name}` itself, which the Defender keeps from apps: rename it"
+            message = (
+                f"`{planned.app.name}` uses the variable `{name}` itself, which the Defender keeps from apps: rename it"
+            )
             raise EmbedError(message, manifest.where((*planned.app.path, "env", name)))
 
 
@@ -203,7 +207,7 @@ def _missing(starts: Sequence[Start], manifest: Manifest) -> EmbedError:
     message = (
         f"{names} {verb} no command{inherit}, so the buildpack chooses {it} at staging: give "
         f"{' '.join(_option(start) for start in starts[:3])}{' …' if len(starts) > 3 else ''}; "  # noqa: PLR2004
-        "of an app that runs, `cf curl \"/v3/apps/$(cf app NAME --guid)/droplets/current\"` tells it under `process_types`"
+        'of an app that runs, `cf curl "/v3/apps/$(cf app NAME --guid)/droplets/current"` tells it under `process_types`'
     )
     return EmbedError(message, first.where)
 

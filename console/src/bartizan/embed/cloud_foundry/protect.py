@@ -18,20 +18,33 @@ from bartizan.embed.rewrite import same
 
 @dataclass(frozen=True, slots=True)
 class ManifestProtection:
-    """A protected manifest: the edits of the text given, their result, and what to tell people.
-
-    `folders` are the `path` of the apps beside which the Defender has to lie, by app, as the manifest writes them; `.`
-    for an app without one.
-    """
+    """A protected manifest: the edits of the text given, their result, and what to tell people."""
 
     edits: tuple[Edit, ...]
     text: str
     report: ManifestReport
 
     @property
-    def folders(self) -> dict[str, str]:
-        """Where the Defender has to lie, by app."""
-        return {app.name: app.folder for app in self.report.apps if app.folder is not None}
+    def folders(self) -> dict[str, str | None]:
+        """The `path` of the apps beside which the Defender has to lie, by app, as the manifest writes it."""
+        return {app.name: app.path for app in self.report.apps if app.app_id and not app.image}
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Which apps of a manifest start under the Defender: their `path` by name, and the SHA-256 of what lies there."""
+
+    folders: dict[str, str | None]
+    defender: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppFolder:
+    """An app as it was written: its name, its `path`, and the image it runs instead of a droplet."""
+
+    name: str
+    path: str | None
+    image: str | None
 
 
 def protect(
@@ -52,7 +65,7 @@ def protect(
     original, back = _without_protection(given, found)
     planned = plan.make(original, Known(procfiles or {}, images or {}, _earlier(given)), settings)
     done = report.of(planned, settings, dict(procfiles or {}))
-    edits, record = _edits(planned)
+    edits, record = _edits(planned, settings.defender or (found.record.defender if found else ""))
     result = edit.apply(original.document.text, edits)
     _check(result, planned)
     if found is not None:
@@ -78,6 +91,40 @@ def unprotect(text: str) -> str:
     if found is None and not _is_wrapped(given):
         raise EmbedError("this manifest carries no protection: nothing in it starts under the Defender")
     return _without_protection(given, found)[0].document.text
+
+
+def is_manifest(text: str) -> bool:
+    """Return whether a text is a manifest of Cloud Foundry, rather than a definition of another kind."""
+    try:
+        return not _OTHERS & read(text).value.keys()
+    except EmbedError:
+        return False
+
+
+_OTHERS = frozenset({"containerDefinitions", "taskDefinition", "family", "Resources", "AWSTemplateFormatVersion"})
+
+
+def app_folders(text: str) -> tuple[AppFolder, ...]:
+    """Return where the apps of a manifest lie; raise `EmbedError` for a text that is none."""
+    return tuple(AppFolder(app.name, app.folder, app.image) for app in read(text).apps)
+
+
+def installed(text: str) -> Installed:
+    """Return what an earlier protection needs to lie where; raise `EmbedError` for a text that is no manifest."""
+    given, found = read(text), undo.find(text)
+    apps = [app for app in given.apps if any(start_command.unwrap(start.line or "") for start in app.starts)]
+    folders = {app.name: app.folder for app in apps if app.image is None}
+    return Installed(folders, found.record.defender if found else "")
+
+
+def explain_protection(text: str) -> tuple[Edit, ...]:
+    """Return the edits of an earlier `protect`, of the text it was given, each with its reason.
+
+    Raises `EmbedError` when there is no protection.
+    """
+    original = read(unprotect(text))
+    edits = yaml_rewrite.rewrite(original.document, original.document.root, read(text).value)
+    return tuple(replace(each, why=each.why or _why(each)) for each in edits)
 
 
 def _without_protection(given: Manifest, found: undo.Comment | None) -> tuple[Manifest, tuple[Edit, ...]]:
@@ -125,11 +172,11 @@ def _earlier(given: Manifest) -> Earlier:
     return Earlier(lines=lines, app_ids=app_ids)
 
 
-def _edits(planned: Plan) -> tuple[tuple[Edit, ...], undo.Record]:
+def _edits(planned: Plan, defender: str) -> tuple[tuple[Edit, ...], undo.Record]:
     """Return the edits of a plan, and the record of the way back."""
     document = planned.manifest.document
     made = yaml_rewrite.rewrite(document, document.root, planned.desired)
-    edits = tuple(replace(each, why=each.why or _why(each, planned.desired)) for each in made)
+    edits = tuple(replace(each, why=each.why or _why(each)) for each in made)
     text = document.text
     protected = [app for app in planned.apps if app.app_id]
     record = undo.Record(
@@ -148,6 +195,7 @@ def _edits(planned: Plan) -> tuple[tuple[Edit, ...], undo.Record]:
             for app in protected
         },
         skipped=[each.start.key for app in planned.apps for each in app.starts if each.skipped is not None],
+        defender=defender,
     )
     return edits, record
 
@@ -156,13 +204,13 @@ def _holds_none(value: Value, places: Sequence[tuple[str | int, ...]]) -> bool:
     return all(command_at(value, path) is None for path in places)
 
 
-def _why(made: Edit, desired: Value) -> str:
+def _why(made: Edit) -> str:
     last = made.pointer.rpartition("/")[2]
     if last == "command":
         return "starts under the Defender"
     if last in OWN_ENVIRONMENT or last == "env":
         return "tells the Defender what it is called and where its Console is"
-    return "part of the protection" if isinstance(desired, dict) else ""
+    return "part of the protection"
 
 
 def _check(result: str, planned: Plan) -> None:

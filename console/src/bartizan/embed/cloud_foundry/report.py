@@ -27,11 +27,15 @@ class StartReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppReport:
-    """What was done to one app. `folder` is where the Defender has to lie: `path` of the manifest, None for an image."""
+    """What was done to one app; `app_id` is empty when nothing was.
+
+    `path` is where its files are, as the manifest writes it; `image` tells that it runs an image instead.
+    """
 
     name: str
     app_id: str
-    folder: str | None
+    path: str | None
+    image: bool
     starts: tuple[StartReport, ...]
 
 
@@ -60,8 +64,6 @@ def of(plan: Plan, settings: ManifestSettings, procfiles: dict[str, str]) -> Man
 
 
 def _app(planned: PlannedApp) -> AppReport:
-    path = planned.app.value.get("path")
-    folder = None if planned.app.image is not None or not planned.app_id else str(path) if path is not None else "."
     starts = tuple(
         StartReport(key=each.start.key, kind=each.start.kind, skipped=each.skipped)
         if each.skipped is not None
@@ -74,7 +76,8 @@ def _app(planned: PlannedApp) -> AppReport:
         )
         for each in planned.starts
     )
-    return AppReport(name=planned.app.name, app_id=planned.app_id, folder=folder, starts=starts)
+    app = planned.app
+    return AppReport(name=app.name, app_id=planned.app_id, path=app.folder, image=app.image is not None, starts=starts)
 
 
 def _warnings(plan: Plan, settings: ManifestSettings, procfiles: dict[str, str]) -> list[str]:
@@ -112,7 +115,10 @@ def _of_app(planned: PlannedApp, procfile: dict[str, str]) -> list[str]:
             f"{listed([f'{app.name}/{name}' for name in others])} in the Procfile "
             "runs unprotected when it is scaled up: name it under `processes:`"
         )
-    buildpacks = [app.value.get("buildpack"), *(list(packs) if isinstance(packs := app.value.get("buildpacks"), list) else [])]
+    buildpacks = [
+        app.value.get("buildpack"),
+        *(list(packs) if isinstance(packs := app.value.get("buildpacks"), list) else []),
+    ]
     if any(isinstance(each, str) and "staticfile" in each for each in buildpacks):
         found.append(
             f"the static file buildpack moves what lies beside `{app.name}` to `public/`: "

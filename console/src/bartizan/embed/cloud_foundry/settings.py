@@ -39,6 +39,8 @@ class ManifestSettings:
     include: tuple[str, ...] = ()
     """`APP`, `APP/TYPE` or `APP/SIDECAR`: the only ones to protect"""
     exclude: tuple[str, ...] = ()
+    defender: str = ""
+    """SHA-256 of the Defender that is put beside apps (hex), kept so that it can be known and taken away again"""
     image_defender: str | None = None
     """where images of apps that run one (`docker:`) have the Defender; without it such apps are refused"""
 
@@ -51,12 +53,16 @@ class ManifestSettings:
             self._default("bundle_id", bundle.id)
             self._default("ws_address", next(iter(bundle.addresses), ""))
         if self.bundle_variable is not None and not _VARIABLE(self.bundle_variable):
-            raise EmbedError(f"`{self.bundle_variable}` is no name of a variable: use letters, digits, `_`, `-` and `.`")
+            raise EmbedError(
+                f"`{self.bundle_variable}` is no name of a variable: use letters, digits, `_`, `-` and `.`"
+            )
         if self.fail_mode not in get_args(FailMode):
             raise EmbedError(f"the fail mode `{self.fail_mode}` is neither `open` nor `closed`")
         if self.policy_timeout is not None and self.policy_timeout < 1:
             raise EmbedError(f"`{self.policy_timeout}` seconds is no time to wait for a policy")
-        if self.image_defender is not None and (not self.image_defender.startswith("/") or _BLANKS(self.image_defender)):
+        if self.image_defender is not None and (
+            not self.image_defender.startswith("/") or _BLANKS(self.image_defender)
+        ):
             raise EmbedError(f"`{self.image_defender}` is no absolute path without blanks")
         for name in ("version", "bundle_id", "ws_address"):
             if not getattr(self, name):

@@ -31,14 +31,17 @@ from bartizan.embed.undo import digest
 SIZE_LIMIT = 1 << 20
 """Bytes a comment may unpack to: what cf takes of a manifest."""
 
-_COMMENT = re.compile(r"^# Bartizan (?P<version>\S+) protects this manifest; its undo needs this line: (?P<record>\S*)$", re.M)
+_COMMENT = re.compile(
+    r"^# Bartizan (?P<version>\S+) protects this manifest; its undo needs this line: (?P<record>\S*)$", re.M
+)
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the comment says.
 
     `added` are the keys of the starts whose command was not in the manifest before, `environment` the variables of ours
-    that an app had before, by app (null when it had no `env` at all), `skipped` the keys that were left alone.
+    that an app had before, by app (null when it had no `env` at all), `skipped` the keys that were left alone, `defender`
+    the SHA-256 of the Defender put beside the apps.
     """
 
     digest: str
@@ -46,6 +49,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     added: list[str] = []
     environment: dict[str, dict[str, Any] | None] = {}
     skipped: list[str] = []
+    defender: str = ""
     v: int = 1
 
 
@@ -133,7 +137,9 @@ def restored(manifest: Manifest, record: Record | None) -> Value:
     return value
 
 
-def _environment(value: Value, path: tuple[str | int, ...], now: dict[str, Value], before: dict[str, Any] | None) -> Value:
+def _environment(
+    value: Value, path: tuple[str | int, ...], now: dict[str, Value], before: dict[str, Any] | None
+) -> Value:
     left = {key: item for key, item in now.items() if key not in OWN_ENVIRONMENT}
     left |= {key: item for key, item in (before or {}).items() if key in OWN_ENVIRONMENT}
     return with_value(value, path, "env", left if left or before is not None else GONE)

@@ -57,7 +57,9 @@ def _command(manifest: Manifest, start: Start) -> start_command.Wrapped | None:
 def _environment(manifest: Manifest, app: App) -> Iterator[Finding]:
     where = manifest.where((*app.path, "env"))
     if app.environment.get("DEFENDER_TYPE") != "appEmbedded":
-        yield Finding("tampered", f"`{app.name}` does not tell the Defender its type: protect it again", where, app.name)
+        yield Finding(
+            "tampered", f"`{app.name}` does not tell the Defender its type: protect it again", where, app.name
+        )
     lost = [name for name in _NEEDED if not app.environment.get(name)]
     if lost:
         yield Finding("tampered", f"`{app.name}` has lost {listed(lost)}: protect it again", where, app.name)
