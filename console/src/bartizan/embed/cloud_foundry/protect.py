@@ -14,6 +14,7 @@ from bartizan.embed.errors import EmbedError
 from bartizan.embed.json_text import Value, place
 from bartizan.embed.launch import ImageConfig
 from bartizan.embed.rewrite import same
+from bartizan.embed.undo import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def _edits(planned: Plan, defender: str) -> tuple[tuple[Edit, ...], undo.Record]
     text = document.text
     protected = [app for app in planned.apps if app.app_id]
     record = undo.Record(
-        digest=undo.digest(edit.apply(text, edits)),
+        digest=digest(edit.apply(text, edits)),
         edits=[(back.start, back.end, back.replacement) for back in edit.reverse(text, edits)],
         added=[
             each.start.key
