@@ -12,7 +12,7 @@ from bartizan.embed.cloud_foundry.start_command import Shell, is_simple, unwrap,
 _SHELLS = st.sampled_from(["bash", "/bin/sh"])
 # Pieces of shell, put together at random: words, quotes, expansions, operators, and halves of all of them.
 _PIECES = st.sampled_from(
-    ["echo", "printf '%s.'", "false", "true", "exit 3", "env A=1", "a b", "  ", "'", '"', "\\", "$A", "${A}", "${B:-c d}"]
+    ["echo", "printf '%s.'", "false", "true", "exit 3", "nice -n 1", "a b", "  ", "'", '"', "\\", "$A", "${A}", "${B:-c d}"]
     + ["$(echo x)", "`echo y`", "&&", "||", ";", "|", "cat", "\n", "#", "(", ")", "{", "}", "*", "?", "~", "A=2", "!", "=", "é"]
     + ["<<X\nb $A\nX\n", ">/dev/null", "if", "then", "fi", "for i in 1 2; do echo $i; done", "BARTIZAN", "((a))", "$((1+1))"]
 )

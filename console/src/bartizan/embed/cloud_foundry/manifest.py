@@ -30,7 +30,8 @@ class Start:
     """One thing that an app starts: the command of its web process, of another process, or of a sidecar.
 
     `places` are the mappings that may hold its `command`: the last one that does counts. `line` is that command, None
-    when the manifest leaves it to the buildpack. `key` is how people name it: `APP`, `APP/TYPE`, `APP/SIDECAR`.
+    when the manifest leaves it to the buildpack. `key` is how people name it: `APP`, `APP/TYPE`,
+    `APP/sidecar/NAME`.
     """
 
     key: str
@@ -108,10 +109,11 @@ def read(text: str, locate: Callable[[int], Where] | None = None) -> Manifest:
     if not isinstance(document.root, Object):
         raise EmbedError("this is no manifest: it must be a mapping with `applications`", manifest.where(()))
     apps = tuple(_app(manifest, path) for path in _app_paths(manifest))
-    names = [app.name for app in apps]
-    for app, name in zip(apps, names, strict=True):
-        if name and names.count(name) > 1 and names.index(name) < apps.index(app):
-            raise EmbedError(f"two apps are called `{name}`", app.where)
+    seen: set[str] = set()
+    for start in (start for app in apps for start in app.starts):
+        if start.key in seen:
+            raise EmbedError(f"two things are called `{start.key}`: give each its own name", start.where)
+        seen.add(start.key)
     return replace(manifest, apps=apps)
 
 
@@ -186,7 +188,7 @@ def _start(manifest: Manifest, app: App, kind: Kind, name: str, places: tuple[Pa
             raise EmbedError("`command` must be text: put it in quotes", manifest.where((*path, "command")))
         if command.strip() not in _NO_COMMAND:
             line, where = command, manifest.where((*path, "command"))
-    key = app.name if kind == "web" else f"{app.name}/{name}"
+    key = {"web": app.name, "process": f"{app.name}/{name}", "sidecar": f"{app.name}/sidecar/{name}"}[kind]
     return Start(key, kind, name, places, line, where)
 
 

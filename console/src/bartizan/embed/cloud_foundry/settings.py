@@ -37,7 +37,7 @@ class ManifestSettings:
     """seconds to wait for a policy; None leaves it to the Defender"""
     filesystem_monitoring: bool = False
     include: tuple[str, ...] = ()
-    """`APP`, `APP/TYPE` or `APP/SIDECAR`: the only ones to protect"""
+    """`APP`, `APP/TYPE` or `APP/sidecar/NAME`: the only ones to protect"""
     exclude: tuple[str, ...] = ()
     defender: str = ""
     """SHA-256 of the Defender that is put beside apps (hex), kept so that it can be known and taken away again"""

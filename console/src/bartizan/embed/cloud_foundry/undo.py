@@ -32,7 +32,7 @@ SIZE_LIMIT = 1 << 20
 """Bytes a comment may unpack to: what cf takes of a manifest."""
 
 _COMMENT = re.compile(
-    r"^# Bartizan (?P<version>\S+) protects this manifest; its undo needs this line: (?P<record>\S*)$", re.M
+    r"^# Bartizan (?P<version>\S+) protects this manifest; its undo needs this line: (?P<record>\S*)\r?$", re.M
 )
 
 
@@ -65,7 +65,7 @@ class Comment:
 
 def find(text: str) -> Comment | None:
     """Return the comment of an earlier protection; raise `EmbedError` for two of them and for one that is damaged."""
-    found = list(_COMMENT.finditer(text.replace("\r", " ")))
+    found = list(_COMMENT.finditer(text))
     if not found:
         return None
     if len(found) > 1:
