@@ -6,9 +6,9 @@ import pytest
 from tests.embed.samples import NGINX, layouts, task
 
 from bartizan.embed.errors import EmbedError
-from bartizan.embed.intrinsics import Template
-from bartizan.embed.launch import ImageConfig, UnknownImage, resolve
+from bartizan.embed.launch import ImageConfig, UnknownImageError, resolve
 from bartizan.embed.reading import read
+from bartizan.embed.template import Template
 
 
 def _resolve(members: dict[str, Any], image: ImageConfig | None) -> tuple[Any, Any]:
@@ -44,7 +44,7 @@ def test_docker_rule(unset: dict[str, Any], entry_point: Any, command: Any, expe
 
 def test_the_image_is_needed_without_an_entry_point() -> None:
     """A command alone does not say what is started, for the image may have an ENTRYPOINT in front of it."""
-    with pytest.raises(UnknownImage, match="`nginx`"):
+    with pytest.raises(UnknownImageError, match="`nginx`"):
         _resolve({"command": ["-t"]}, None)
     assert _resolve({"entryPoint": ["/run"]}, None) == (["/run"], None)
 

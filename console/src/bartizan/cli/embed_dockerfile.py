@@ -11,10 +11,10 @@ import typer
 from bartizan.cli.bundles import defender_files, defenders, install_bundle
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text, write_bytes
+from bartizan.cli.images import Images as ImageLookUp
 from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, Token, User
 
 if TYPE_CHECKING:
-    from bartizan.embed import ImageConfig
     from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings
     from bartizan.embed.dockerfile.options import Architecture
 
@@ -80,8 +80,9 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
             architecture=_architecture(platform),
         )
         reference = needed_image(text, settings=settings)
-        config = reference and _base_image(reference, given=image or [], ask_registries=extract_entrypoint)
-        protection = protect_for(text, image=config or None, settings=settings, available=(*files, *(known or ())))
+        base = ImageLookUp(client, image or [], ask_registries=extract_entrypoint)
+        config = base.config(reference, architecture=settings.architecture or "amd64") if reference else None
+        protection = protect_for(text, image=config, settings=settings, available=(*files, *(known or ())))
     except EmbedError as error:
         raise Failure(f"`{file}` is not protected: {error}") from None
     written = None
@@ -104,21 +105,6 @@ def _settings(answer: dict[str, Any], **choices: Any) -> "DockerfileSettings":  
         version=str(answer.get("version") or package_version()),
         **choices,
     )
-
-
-def _base_image(reference: str, *, given: list[str], ask_registries: bool) -> "ImageConfig | None":
-    from bartizan.cli.app_embedded import image_sources  # noqa: PLC0415 - keeps `--help` quick
-    from bartizan.embed import ImageConfig  # noqa: PLC0415
-    from bartizan.registry import ImageError, open_image  # noqa: PLC0415
-
-    source = image_sources(given).get(reference, reference if ask_registries else None)
-    if source is None:
-        return None
-    try:
-        opened = open_image(source)
-    except ImageError as error:
-        raise Failure(f"the base image `{reference}` cannot be looked up: {error}") from None
-    return ImageConfig(entrypoint=opened.config.entrypoint, cmd=opened.config.cmd, origin=source, digest=opened.digest)
 
 
 def _tell(protection: "DockerfileProtection", report_format: str, free: TextIO, written: str | None) -> None:

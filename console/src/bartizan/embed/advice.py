@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from bartizan.embed import intrinsics, twistlock
+from bartizan.embed import intrinsics, sizes, twistlock
 from bartizan.embed.definition import Container
 from bartizan.embed.json_text import Value
 from bartizan.embed.launch import Launch
@@ -60,6 +60,9 @@ def _warnings(plan: Plan, settings: ProtectSettings, containers: Sequence[Contai
         yield "the sidecar is not essential: when it stops, the task runs on without policies and audits"
     if _captures_channel(value.get("proxyConfiguration"), settings.ws_address):
         yield "the App Mesh proxy also takes the sidecar's connections: put the Console's port in `EgressIgnoredPorts`"
+    yield from sizes.advice(plan.definition, containers)
+    for container in plan.unpinned:
+        yield f"container `{container.name}` is not pinned: no digest of `{container.image}` is known"
     for container, start in plan.selected:
         yield from _launch_warnings(container, start)
     names = {container.name for container in containers}
@@ -82,7 +85,7 @@ def _captures_channel(proxy: Value, address: str) -> bool:
     if not isinstance(proxy, dict):
         return False
     port = re.search(r":(\d+)", address.partition("//")[2])
-    properties = proxy.get("properties")
+    properties = proxy.get("properties") or proxy.get("proxyConfigurationProperties")
     for item in properties if isinstance(properties, list) else []:
         if isinstance(item, dict) and item.get("name") == "EgressIgnoredPorts":
             return (port[1] if port else "443") not in str(item.get("value")).replace(" ", "").split(",")

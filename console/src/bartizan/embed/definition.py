@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from bartizan.embed import intrinsics
 from bartizan.embed.dialect import ECS, Dialect
 from bartizan.embed.errors import EmbedError, Where
-from bartizan.embed.intrinsics import Template
 from bartizan.embed.json_text import Document, Object, Value
 from bartizan.embed.rewrite import same
+from bartizan.embed.template import Template
 
 READ_ONLY = (
     "taskDefinitionArn",

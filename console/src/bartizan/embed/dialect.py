@@ -1,5 +1,4 @@
-"""How the members of a task definition are spelled: `containerDefinitions` for ECS, `ContainerDefinitions` for
-CloudFormation.
+"""How the members of a task definition are spelled: `cpu` for ECS, `Cpu` for CloudFormation.
 
 Everything else in the package works on ECS's spelling; what is written is spelled back. The two differ in the first
 letter only (CloudFormation, `AWS::ECS::TaskDefinition`), except inside of maps whose keys the user chooses.

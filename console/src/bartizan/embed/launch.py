@@ -6,14 +6,18 @@ given entrypoint clears the inherited CMD); null and `[]` mean unset; `[""]` res
 values (`Fn::If`), the rule is applied to each, and the result chooses the same way.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bartizan.embed import intrinsics
 from bartizan.embed.definition import Container
 from bartizan.embed.errors import EmbedError
-from bartizan.embed.intrinsics import NO_VALUE, Template
+from bartizan.embed.intrinsics import NO_VALUE
 from bartizan.embed.json_text import Value
+from bartizan.embed.template import Template
+
+_NAME = re.compile(r"\$\{([^}]*)\}")
 
 FROM_TASK = "task definition"
 
@@ -173,7 +177,7 @@ def _of_image(
     reference = _reference(image, template)
     config = ask(reference)
     if config is None:
-        raise UnknownImage(container, reference)
+        raise UnknownImageError(container, reference)
     sources[reference.reference or reference.expression] = config
     unset = intrinsics.absent(command) or command == []
     if unset and not config.entrypoint and not config.cmd:
@@ -183,7 +187,7 @@ def _of_image(
     return list(config.entrypoint), list(config.cmd) if unset and config.cmd else None
 
 
-class UnknownImage(EmbedError):
+class UnknownImageError(EmbedError):
     """Only an image could say what a container starts, and nothing is known about it."""
 
     def __init__(self, container: Container, reference: Reference) -> None:
@@ -194,8 +198,11 @@ class UnknownImage(EmbedError):
 
 def _reference(image: Value, template: Template) -> Reference:
     resolved = template.resolve(image)
-    known = resolved.value if isinstance(resolved.value, str) and resolved.value else None
-    return Reference(intrinsics.spelled(image), known, resolved.unknown)
+    expression = intrinsics.spelled(image)
+    if isinstance(resolved.value, str) and resolved.value:
+        return Reference(expression, resolved.value)
+    # A parameter whose default is empty is as good as unknown.
+    return Reference(expression, None, resolved.unknown or tuple(f"`{name}`" for name in _NAME.findall(expression)))
 
 
 def _for_people(container: Container, launch: Launch) -> tuple[str, ...]:

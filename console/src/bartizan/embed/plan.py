@@ -23,9 +23,11 @@ class Plan:
     selected: tuple[tuple[Container, Launch], ...]
     skipped: tuple[tuple[Container, str], ...]
     migrated: bool
+    unpinned: tuple[Container, ...] = ()
+    """whose image should have been pinned to its digest but is not known well enough"""
 
 
-class NothingToProtect(EmbedError):
+class NothingToProtectError(EmbedError):
     """A definition has nothing that the Defender could protect; of several in a template it is left as it is."""
 
 
@@ -39,6 +41,7 @@ def make(definition: TaskDefinition, images: Mapping[str, ImageConfig], settings
     changed: dict[int, Value] = {container.index: container.value for container in containers}
     for container, start in zip(selected, launches, strict=True):
         changed[container.index] = wrap.wrapped(container, start, settings, definition)
+    unpinned = _pin(selected, images, changed) if settings.pin_digest else ()
     sidecar = wrap.sidecar(definition, selected, settings)
     return Plan(
         definition=definition,
@@ -47,7 +50,31 @@ def make(definition: TaskDefinition, images: Mapping[str, ImageConfig], settings
         selected=tuple(zip(selected, launches, strict=True)),
         skipped=tuple(skipped),
         migrated=migrated,
+        unpinned=unpinned,
     )
+
+
+def _pin(
+    containers: Sequence[Container], images: Mapping[str, ImageConfig], changed: dict[int, Value]
+) -> tuple[Container, ...]:
+    """Write the digests that were looked at into the images; return the containers that stay without."""
+    unpinned: list[Container] = []
+    for container in containers:
+        image, value = container.value["image"], changed[container.index]
+        known = images.get(container.image) or images.get(container.name)
+        if isinstance(image, str) and "@" in image:
+            continue
+        if isinstance(image, str) and known is not None and known.digest is not None and isinstance(value, dict):
+            changed[container.index] = {**value, "image": f"{_untagged(image)}@{known.digest}"}
+        else:
+            unpinned.append(container)
+    return tuple(unpinned)
+
+
+def _untagged(image: str) -> str:
+    """Return an image without its tag: ECS takes `repository:tag` or `repository@digest`, not both."""
+    path, slash, name = image.rpartition("/")
+    return path + slash + name.partition(":")[0]
 
 
 def _listed(containers: Value, changed: Mapping[int, Value], sidecar: dict[str, Value]) -> Value:
@@ -82,7 +109,7 @@ def _refuse_platform(definition: TaskDefinition, settings: ProtectSettings) -> N
     if bound is not None:
         key, system = bound
         message = f"the task runs on `{system}`: the Defender protects Linux tasks only"
-        raise NothingToProtect(message, definition.where_of(key))
+        raise NothingToProtectError(message, definition.where_of(key))
     clash = definition.container(settings.sidecar_name)
     if clash is not None and not twistlock.is_sidecar(clash):
         message = f"a container is already called `{clash.name}` and is not our sidecar (it has no `{wrap.UNDO_LABEL}`)"
@@ -122,7 +149,7 @@ def own_containers(definition: TaskDefinition) -> tuple[list[Container], bool]:
 def select(
     definition: TaskDefinition, containers: Sequence[Container], settings: ProtectSettings
 ) -> tuple[list[Container], list[tuple[Container, str]]]:
-    """Return the containers to wrap, and the others with the reason; raise `NothingToProtect` when none is left."""
+    """Return the containers to wrap, and the others with the reason; raise `NothingToProtectError` if none is left."""
     selected: list[Container] = []
     skipped: list[tuple[Container, str]] = []
     for container in containers:
@@ -134,7 +161,9 @@ def select(
     if not selected:
         reasons = "; ".join(f"`{container.name}`: {reason}" for container, reason in skipped)
         where = definition.where_of("containerDefinitions")
-        raise NothingToProtect(f"no container is left to protect ({reasons or 'the task has none of its own'})", where)
+        raise NothingToProtectError(
+            f"no container is left to protect ({reasons or 'the task has none of its own'})", where
+        )
     return selected, skipped
 
 
@@ -149,10 +178,13 @@ def needed(definition: TaskDefinition, settings: ProtectSettings) -> Iterator[tu
     """Yield the images that must be known to protect a definition, with the container each is for."""
     try:
         selected, _ = select(definition, own_containers(definition)[0], settings)
-    except NothingToProtect:
+    except NothingToProtectError:
         return
     for container in selected:
-        for reference in launch.references(container, definition.template):
+        references = launch.references(container, definition.template)
+        if settings.pin_digest and isinstance(container.value["image"], str) and "@" not in container.image:
+            references = (launch.Reference(container.image, container.image),)
+        for reference in references:
             yield container, reference
 
 
@@ -160,11 +192,11 @@ def _launches(
     definition: TaskDefinition, containers: Sequence[Container], images: Mapping[str, ImageConfig]
 ) -> list[Launch]:
     known: list[Launch] = []
-    unknown: list[launch.UnknownImage] = []
+    unknown: list[launch.UnknownImageError] = []
     for container in containers:
         try:
             known.append(launch.resolve(container, definition.template, images))
-        except launch.UnknownImage as error:
+        except launch.UnknownImageError as error:
             unknown.append(error)
     if not unknown:
         return known
@@ -179,7 +211,7 @@ def _launches(
     raise EmbedError(f"{message}: {advice}", unknown[0].container.where)
 
 
-def _unknown(error: launch.UnknownImage) -> str:
+def _unknown(error: launch.UnknownImageError) -> str:
     container, reference = error.container, error.reference
     called = f"`{reference.expression}`"
     if reference.reference is not None and reference.reference != reference.expression:

@@ -80,10 +80,28 @@ def unprotect(text: str) -> str:
     `EmbedError` when there is no protection to take out.
     """
     given = read(text)
-    original, back, found = _without_protection(given, None)
+    original, _, found = _without_protection(given, None)
     if not found:
         raise EmbedError(f"this definition carries no protection: no container has the label `{wrap.UNDO_LABEL}`")
     return original.document.text
+
+
+def explain_protection(text: str) -> tuple[Edit, ...]:
+    """Return the edits that protected `text`, with their reasons, as offsets of the text without protection.
+
+    Raises `EmbedError` when it carries no protection.
+    """
+    given = read(text)
+    original, _, found = _without_protection(given, None)
+    if not found:
+        raise EmbedError(f"this definition carries no protection: no container has the label `{wrap.UNDO_LABEL}`")
+    now = {definition.path: definition.value for definition in given.definitions}
+    return tuple(
+        made
+        for definition in original.definitions
+        if definition.path in found
+        for made in writing.explained(definition, now[definition.path])
+    )
 
 
 def needed_images(
@@ -108,9 +126,7 @@ def needed_images(
 _Found = Mapping[tuple[str, ...], Embedding]
 
 
-def _without_protection(
-    given: Source, parameters: Mapping[str, str] | None
-) -> tuple[Source, tuple[Edit, ...], _Found]:
+def _without_protection(given: Source, parameters: Mapping[str, str] | None) -> tuple[Source, tuple[Edit, ...], _Found]:
     """Return the text without any protection, the edits that lead there, and the protections found, by path.
 
     The labels are trusted in nothing.
@@ -164,7 +180,7 @@ def _plans(
         known = {**earlier.images(), **images} if earlier is not None else images
         try:
             plans.append(plan.make(definition, known, settings))
-        except plan.NothingToProtect as reason:
+        except plan.NothingToProtectError as reason:
             if len(original.definitions) == 1:
                 raise
             skipped.append(writing.skipped_report(definition, settings, reason.message))
@@ -203,7 +219,7 @@ def _check(
     only the protected resources were touched, reading those again is enough.
     """
     if original.document.syntax == "json":
-        return
+        return None
     shift = 0
     for planned, edits in zip(plans, written, strict=True):
         start, end = undo.scope(planned.definition)

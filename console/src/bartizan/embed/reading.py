@@ -7,8 +7,8 @@ from bartizan.embed import intrinsics, json_text, yaml_text
 from bartizan.embed.definition import Container, TaskDefinition
 from bartizan.embed.dialect import CLOUD_FORMATION, ECS, Dialect
 from bartizan.embed.errors import EmbedError, Where
-from bartizan.embed.intrinsics import Template
 from bartizan.embed.json_text import Array, Document, Node, Object, Value
+from bartizan.embed.template import Template, read_template
 
 RESOURCE = "AWS::ECS::TaskDefinition"
 _JSON_BEGINS = ("{", "[", "//", "/*")
@@ -47,8 +47,13 @@ def read(
     found = list(_in_template(document, root))
     if not found:
         raise EmbedError(_not_a_definition(root), document.where(root.start))
-    template = intrinsics.template(root.value, parameters or {})
+    template = read_template(root.value, parameters or {})
     return Source(document, tuple(_resource(document, logical, node, path, template) for logical, node, path in found))
+
+
+def is_template(text: str) -> bool:
+    """Return whether a text is CloudFormation; raise `EmbedError` when it is no task definition at all."""
+    return read(text).is_template
 
 
 def syntax(text: str) -> str:
@@ -132,9 +137,7 @@ def _resource(
     return TaskDefinition(document, node, value, name, containers, None, CLOUD_FORMATION, path, template, logical)
 
 
-def _containers(
-    document: Document, node: Object, value: dict[str, Value], dialect: Dialect
-) -> Iterator[Container]:
+def _containers(document: Document, node: Object, value: dict[str, Value], dialect: Dialect) -> Iterator[Container]:
     key = dialect.key("containerDefinitions")
     member = node.members.get(key)
     if member is None:
@@ -215,7 +218,7 @@ def _not_a_definition(node: Object) -> str:
     if "services" in node.members:
         return "this is not a task definition but looks like a Compose file"
     if "applications" in node.members:
-        return "this is not a task definition but a Cloud Foundry manifest: `bartizan app-embedded embed-manifest` takes it"
+        return "this is a Cloud Foundry manifest, no task definition: `bartizan app-embedded embed-manifest` takes it"
     if "Resources" in node.members:
         return f"the template has no resource of the type `{RESOURCE}`"
     return "this is not a task definition: it has no `containerDefinitions`"

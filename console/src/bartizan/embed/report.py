@@ -76,6 +76,29 @@ def render_report(report: Report) -> str:
     return "\n".join([*lines, "", *(f"  {label:<8}  {text}" for label, text in notes), ""])
 
 
+def report_value(report: Report) -> dict[str, Value]:
+    """Return a report as plain JSON, with the names of the API."""
+    value: dict[str, Value] = {}
+    for name in report.__dataclass_fields__:
+        value[_camel(name)] = _plain(getattr(report, name))
+    return value
+
+
+def _plain(value: object) -> Value:
+    if isinstance(value, ContainerReport):
+        return {_camel(name): _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value if isinstance(value, (str, int, bool)) else None
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def size(value: Value) -> int:
     """Return the bytes of a value as clients send it: JSON without blanks, UTF-8."""
     try:

@@ -45,14 +45,7 @@ def record(old: Value, new: Value, path: tuple[Key, ...] = ()) -> Iterator[Step]
     if path and path[-1] in _ARGUMENTS:
         yield Step("reset", list(path), index=_prefix(path), old=old, new=new)
     elif isinstance(old, dict) and isinstance(new, dict):
-        for key, item in new.items():
-            if key not in old:
-                yield from _added(item, (*path, key))
-            elif not same(old[key], item):
-                yield from record(old[key], item, (*path, key))
-        for key, item in old.items():
-            if key not in new:
-                yield Step("put", [*path, key], old=item)
+        yield from _record_members(old, new, path)
     elif isinstance(old, list) and isinstance(new, list) and path[-1] == CONDITION and len(old) == len(new):
         for index, (item, other) in enumerate(zip(new, old, strict=True)):
             if not same(other, item):
@@ -64,6 +57,17 @@ def record(old: Value, new: Value, path: tuple[Key, ...] = ()) -> Iterator[Step]
         yield Step("prune", list(path))
     else:
         yield Step("reset", list(path), index=_prefix(path), old=old, new=new)
+
+
+def _record_members(old: dict[str, Value], new: dict[str, Value], path: tuple[Key, ...]) -> Iterator[Step]:
+    for key, item in new.items():
+        if key not in old:
+            yield from _added(item, (*path, key))
+        elif not same(old[key], item):
+            yield from record(old[key], item, (*path, key))
+    for key, item in old.items():
+        if key not in new:
+            yield Step("put", [*path, key], old=item)
 
 
 def _record_items(old: list[Value], new: list[Value], path: tuple[Key, ...]) -> Iterator[Step]:

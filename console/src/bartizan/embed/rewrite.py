@@ -112,6 +112,7 @@ class FlowRewriter:
         self._style = layout
 
     def edits(self, node: Node, desired: Value, path: Path) -> list[Edit]:
+        """Return the edits that make `node` spell `desired`."""
         if node.value is desired or (isinstance(node, Scalar) and same(node.value, desired)):
             return []
         if not self._text.startswith("*", node.start):  # an alias of YAML: its elements stand elsewhere
@@ -150,7 +151,9 @@ class FlowRewriter:
         inside: list[Edit] = []
         slots: list[_Slot] = []
         matched = set()
-        for index, (item, old) in enumerate(zip(desired, align(node.value, desired, path[-1] if path else ""), strict=True)):
+        for index, (item, old) in enumerate(
+            zip(desired, align(node.value, desired, path[-1] if path else ""), strict=True)
+        ):
             if old is None:
                 slots.append(
                     (self._style.render(item, indent, inline=inline or self._beside(node, item)), (*path, index))

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from bartizan.embed import intrinsics
 from bartizan.embed.definition import Container, TaskDefinition
 from bartizan.embed.errors import EmbedError
-from bartizan.embed.intrinsics import Template, map_branches
+from bartizan.embed.intrinsics import map_branches
 from bartizan.embed.json_text import Value
 from bartizan.embed.launch import Launch
 from bartizan.embed.options import ProtectSettings
+from bartizan.embed.template import Template
 
 VOLUME = "/var/lib/bartizan"
 WRAPPER = (f"{VOLUME}/defender", "fargate", "entrypoint")
@@ -148,7 +149,9 @@ def _with_capability(container: Container, parameters: Value) -> Value:
 
 def has_capability(container: Container) -> bool:
     """Return whether the container is given SYS_PTRACE, whatever a template chooses."""
-    every = [_capabilities(container, found)[1] for found in intrinsics.branches(container.value.get("linuxParameters"))]
+    every = [
+        _capabilities(container, found)[1] for found in intrinsics.branches(container.value.get("linuxParameters"))
+    ]
     return all(CAPABILITY in added or "ALL" in added for added in every)
 
 
@@ -180,7 +183,8 @@ def _refuse_clashes(container: Container, settings: ProtectSettings) -> None:
                 raise EmbedError(message, container.where_of(key))
     for key, member in (("dependsOn", "containerName"), ("volumesFrom", "sourceContainer")):
         if any(item.get(member) == settings.sidecar_name for item in container.objects(key)):
-            message = f"`{container.dialect.key(key)}` of container `{container.name}` names `{settings.sidecar_name}`, which is not there"
+            named = f"`{container.dialect.key(key)}` of container `{container.name}`"
+            message = f"{named} names `{settings.sidecar_name}`, which is not there"
             raise EmbedError(f"{message}: remove it", container.where_of(key))
     for item in container.objects("mountPoints"):
         path = item.get("containerPath")
@@ -189,9 +193,7 @@ def _refuse_clashes(container: Container, settings: ProtectSettings) -> None:
             raise EmbedError(message, container.where_of("mountPoints"))
 
 
-def sidecar(
-    definition: TaskDefinition, containers: Sequence[Container], settings: ProtectSettings
-) -> dict[str, Value]:
+def sidecar(definition: TaskDefinition, containers: Sequence[Container], settings: ProtectSettings) -> dict[str, Value]:
     """Return the sidecar of a task whose wrapped containers are `containers`; its undo label is still empty.
 
     Tools read its environment by position, so the order is part of the contract. It runs as the user of its image, so

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bartizan.embed import advice, edit, intrinsics, rewrite, undo, wrap, yaml_rewrite
+from bartizan.embed import advice, edit, rewrite, undo, wrap, yaml_rewrite
 from bartizan.embed.definition import TaskDefinition
 from bartizan.embed.edit import Edit
 from bartizan.embed.errors import EmbedError
@@ -59,6 +59,11 @@ def rewritten(definition: TaskDefinition, desired: dict[str, Value], *, unwrap: 
     if outer is None or not unwrap:
         return inner
     return (Edit(outer.start, node.start, ""), *inner, Edit(node.end, outer.end, ""))
+
+
+def explained(definition: TaskDefinition, desired: dict[str, Value]) -> tuple[Edit, ...]:
+    """Return the edits that make a definition spell `desired`, with their reasons."""
+    return _explained(definition, rewritten(definition, desired), ())
 
 
 _REASONS = (

@@ -69,7 +69,9 @@ class _Rewriter:
     def _replace(self, node: Node, desired: Value, path: Path) -> Edit:
         """Put another value in the place of one that stands behind a colon or a dash."""
         if node.start == node.end:  # nothing is written: right behind the mark
-            return Edit(node.start, node.end, self._style.behind(desired, self._column_of_line(node.start)), pointer(path))
+            return Edit(
+                node.start, node.end, self._style.behind(desired, self._column_of_line(node.start)), pointer(path)
+            )
         before = len(self._text[: node.start].rstrip(" \t\r\n"))
         mark = self._text[before - 1 : before]
         if self._style.inline(desired) is None and mark == ":" and "\n" not in self._text[node.start : node.end]:
@@ -145,7 +147,9 @@ class _Rewriter:
         """Fill a block none of whose elements stays."""
         start = node.start
         column = self._column(start)
-        elements = desired.items() if isinstance(desired, dict) else enumerate(desired if isinstance(desired, list) else [])
+        elements = (
+            desired.items() if isinstance(desired, dict) else enumerate(desired if isinstance(desired, list) else [])
+        )
         lines = [
             self._style.member(key, item, column) if isinstance(key, str) else self._style.item(item, column)
             for key, item in elements

@@ -49,7 +49,9 @@ class FlowStyle(Style):
         whole = argument.strip()
         plain = whole[:1] not in {"'", '"', "[", "{"}
         (meant,) = value.values()
-        return f"{tag} {self.scalar(meant)}" if plain and _INDICATOR.search(whole) and isinstance(meant, str) else written
+        return (
+            f"{tag} {self.scalar(meant)}" if plain and _INDICATOR.search(whole) and isinstance(meant, str) else written
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,9 @@ def parse(text: str, locate: Callable[[int], Where] | None = None) -> Document:
     except yaml.MarkedYAMLError as error:
         raise _malformed(text, error) from None
     except UnicodeEncodeError as error:
-        raise EmbedError("the text holds half a surrogate pair, which is no character", place(text, error.start)) from None
+        raise EmbedError(
+            "the text holds half a surrogate pair, which is no character", place(text, error.start)
+        ) from None
 
 
 def _malformed(text: str, error: yaml.MarkedYAMLError) -> EmbedError:
