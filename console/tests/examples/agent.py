@@ -1,7 +1,5 @@
 """The machine that a pipeline's steps run on: a folder, programs that note how they were called, and an environment."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

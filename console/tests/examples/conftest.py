@@ -1,7 +1,5 @@
 """A real Console over TLS for the whole folder, and a fresh agent for each test."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -11,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from tests.examples.agent import Agent, make_agent
 
 DEFENDERS_CALL_IT = "console.example.com"

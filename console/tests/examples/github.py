@@ -3,8 +3,6 @@
 Rules: GitHub docs, "Workflow syntax" (`shell`), "Metadata syntax" (composite actions), "Contexts" (expressions).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from tests.examples.agent import PIPELINES, Agent
 
 ROOT = PIPELINES / "github"

@@ -3,14 +3,11 @@
 Rules: GitLab docs, "CI/CD YAML syntax reference" (`include:local`, `extends`, `needs`, `artifacts`, `variables`).
 """
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
-
 from tests.examples.agent import PIPELINES, Agent
 
 ROOT = PIPELINES / "gitlab"

@@ -3,8 +3,6 @@
 Rules: Jenkins docs, "Pipeline: Nodes and Processes" (`sh` runs with -xe); Groovy docs, "Strings" (escapes).
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Mapping

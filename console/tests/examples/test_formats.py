@@ -1,7 +1,5 @@
 """The pipelines' files against what the vendors of those pipelines accept, and against themselves."""
 
-from __future__ import annotations
-
 import copy
 import json
 import re
@@ -12,7 +10,6 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-
 from tests.examples import github, gitlab
 from tests.examples.agent import HERE, PIPELINES
 

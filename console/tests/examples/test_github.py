@@ -1,14 +1,11 @@
 """The GitHub workflow and its action, step by step as their files say, against a real Console."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
-
 from tests.examples.agent import DEPLOYED, DEPLOYED_STACK, Agent
 from tests.examples.conftest import Console
 from tests.examples.github import ACTION, EXPRESSION, WORKFLOW, Runner, StepFailedError, read
@@ -83,7 +80,7 @@ def test_a_refusal_fails_the_step_with_its_reason(runner: Runner, console: Conso
     """What the command line refuses ends the job, in its words, with no file left that could be deployed."""
     (runner.agent.workspace / "fargate.json").write_text('{"family": "x", "containerDefinitions": [{"name": "web"}]}')
 
-    with pytest.raises(StepFailedError, match="`fargate.json` is not protected"):
+    with pytest.raises(StepFailedError, match=r"`fargate\.json` is not protected"):
         runner.run_action(ACTION, inputs(console))
 
     assert not (runner.agent.workspace / "protected" / "fargate.json").exists()
@@ -133,7 +130,7 @@ def test_no_script_has_an_expression_in_it(path: Path) -> None:
     assert not [script for script in scripts if EXPRESSION.search(script)]
 
 
-def test_the_command_line_is_installed_where_it_is_missing(runner: Runner, console: Console, tmp_path: Path) -> None:
+def test_the_command_line_is_installed_where_it_is_missing(runner: Runner, tmp_path: Path) -> None:
     """On a runner without `bartizan` the package is installed beside the job, and later steps find it."""
     runner.agent.programs.joinpath("bartizan").unlink()
     wheel = _wheel(tmp_path)

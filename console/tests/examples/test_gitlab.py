@@ -1,11 +1,8 @@
 """The GitLab pipeline and its include, job by job as their files say, against a real Console."""
 
-from __future__ import annotations
-
 import subprocess
 
 import pytest
-
 from tests.examples.agent import DEPLOYED, DEPLOYED_STACK, Agent
 from tests.examples.conftest import DEFENDERS_CALL_IT, Console
 from tests.examples.gitlab import pipeline, run_job

@@ -1,11 +1,8 @@
 """The Jenkinsfile's shell steps, as the file says, against a real Console."""
 
-from __future__ import annotations
-
 import subprocess
 
 import pytest
-
 from tests.examples.agent import DEPLOYED, Agent
 from tests.examples.conftest import DEFENDERS_CALL_IT, Console
 from tests.examples.jenkins import JENKINSFILE, Token, environment, run_step, shell_steps, tokens
