@@ -1,5 +1,5 @@
 """
-Write the generated files of `contract/` (OpenAPI, schemas of policy, audit and channel), and `docs/reference/cli.md`.
+Write what is generated: `contract/` (OpenAPI, schemas of policy, audit and channel), and parts of `docs/`.
 
 `generate.py --check` writes nothing and fails when a file differs from what would be written.
 """
@@ -13,7 +13,9 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
+from api_reference import PAGE, api_reference
 from cli_reference import cli_reference
+from shown_commands import pages
 
 from bartizan.api import create_api
 from bartizan.audit import Audit
@@ -27,11 +29,12 @@ _BASE = "urn:bartizan:contract:v1:"
 
 def files() -> dict[str, str]:
     """Return the texts of all generated files by their path in the repository."""
+    shapes = documents()
     texts = {
         f"contract/{name}": json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        for name, document in documents().items()
+        for name, document in shapes.items()
     }
-    return texts | {"docs/reference/cli.md": cli_reference()}
+    return texts | pages() | {PAGE: api_reference(shapes["openapi.json"]), "docs/reference/cli.md": cli_reference()}
 
 
 def documents() -> dict[str, dict[str, Any]]:

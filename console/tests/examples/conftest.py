@@ -1,5 +1,6 @@
 """A real Console over TLS for the whole folder, and a fresh agent for each test."""
 
+import base64
 import json
 import os
 import subprocess
@@ -61,3 +62,12 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 def agent(tmp_path: Path) -> Agent:
     """Give a machine for the steps of a pipeline."""
     return make_agent(tmp_path)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """Give an install bundle as a file, for work without a Console."""
+    content = {"v": 1, "id": "b1", "secret": "s" * 43, "pins": ["0" * 64], "addresses": ["wss://console.test:8084"]}
+    path = tmp_path / "bundle.json"
+    path.write_text(json.dumps({"bundle": base64.b64encode(json.dumps(content).encode()).decode()}))
+    return path
