@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 import httpx
 
 from bartizan.registry.artifactory import artifactory_roots
-from bartizan.registry.errors import ImageError
+from bartizan.registry.errors import ImageError, RegistryFaultError, UnreachableError
 from bartizan.registry.image import Image, Layer, parse_config
 from bartizan.registry.login import Login
 from bartizan.registry.manifests import LARGEST_CONFIG, LARGEST_MANIFEST, Manifest, resolve
 from bartizan.registry.platforms import INDEX_TYPES
 from bartizan.registry.reference import Reference, parse_reference
-from bartizan.registry.transport import Transport, UnreachableError
+from bartizan.registry.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,14 +138,16 @@ class Session:
             content = answer.read(LARGEST_MANIFEST, what)
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if claimed.startswith("sha256:") and claimed != digest:
-            raise ImageError(f"registry `{self._registry}` says `{claimed[:80]}` of a manifest that is `{digest}`")
+            raise RegistryFaultError(
+                f"registry `{self._registry}` says `{claimed[:80]}` of a manifest that is `{digest}`"
+            )
         if selector.startswith("sha256:"):
             self._verify(content, selector, what)
         return content, digest, media_type
 
     def _verify(self, content: bytes, digest: str, what: str) -> None:
         if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
-            raise ImageError(f"registry `{self._registry}` sent other bytes for {what} than `{digest}`")
+            raise RegistryFaultError(f"registry `{self._registry}` sent other bytes for {what} than `{digest}`")
 
     @contextmanager
     def _get(self, transport: Transport, tail: str, *, accept: str) -> Iterator[Answer]:
@@ -201,7 +203,8 @@ class Session:
             404: "it has no such image" + ("" if self._login.has_credential else " that everybody may see"),
         }
         why = meaning.get(answer.status, f"it answers {answer.status}")
-        raise ImageError(f"registry `{self._registry}` did not give {self._what('')}: {why}")
+        kind = RegistryFaultError if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR else ImageError
+        raise kind(f"registry `{self._registry}` did not give {self._what('')}: {why}")
 
     def _what(self, part: str) -> str:
         return f"{part} `{self._reference.repository}:{self._reference.selector}`".strip()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bartizan.registry.access import Access, Credential
-from bartizan.registry.errors import ImageError
+from bartizan.registry.errors import ImageError, RegistryFaultError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -113,7 +113,7 @@ def _ask(place: EcrRegistry, region: str, credential: Credential | None, access:
         words = str(error.get("Message", ""))[:200]
         raise ImageError(f"Amazon ECR in `{region}` gives no password: {error.get('Code', '')}: {words}") from None
     except (BotoCoreError, HTTPClientError, ValueError) as cause:
-        raise ImageError(
+        raise RegistryFaultError(
             f"Amazon ECR in `{region}` cannot be asked for a password: {type(cause).__name__}: {_say(cause)}"
         ) from None
     entries = answer.get("authorizationData") or [{}]

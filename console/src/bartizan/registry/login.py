@@ -14,7 +14,7 @@ import httpx
 from bartizan.registry.artifactory import artifactory_headers
 from bartizan.registry.challenge import Challenge, parse_challenges
 from bartizan.registry.ecr import ecr_password, ecr_registry
-from bartizan.registry.errors import ImageError
+from bartizan.registry.errors import ImageError, RegistryFaultError
 from bartizan.registry.image import parse_json
 
 if TYPE_CHECKING:
@@ -138,13 +138,13 @@ class Login:
                 f"registry `{self._registry}`: the credentials are refused by its token service `{realm.host}`"
             )
         if answer.status != httpx.codes.OK:
-            raise ImageError(f"the token service `{realm.host}` of `{self._registry}` answers {answer.status}")
+            raise RegistryFaultError(f"the token service `{realm.host}` of `{self._registry}` answers {answer.status}")
         document = parse_json(
             answer.read(_LARGEST_TOKEN, "the token"), f"the answer of the token service `{realm.host}`"
         )
         token = document.get("token") or document.get("access_token")
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise ImageError(f"the token service `{realm.host}` gave no token")
+            raise RegistryFaultError(f"the token service `{realm.host}` gave no token")
         return token
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import httpcore
 import httpx
 
-from bartizan.registry.errors import ImageError
+from bartizan.registry.errors import BusyError, ImageError, UnreachableError
 from bartizan.registry.network import Deadline, Depth, GuardedBackend, depth_of, forbid
 from bartizan.registry.reference import registry_name
 
@@ -158,7 +158,7 @@ class Transport:
             pause = _pause(answer.header("retry-after"), attempt)
             if attempt == patience.retries or pause > patience.longest_wait:
                 answer.close()
-                raise ImageError(_busy(url.host, answer.status, answer.header("retry-after")))
+                raise BusyError(_busy(url.host, answer.status, answer.header("retry-after")))
             answer.close()
             self._access.wait(self.deadline.left(pause) or 0.0)
         raise AssertionError  # the loop always returns or raises
@@ -220,15 +220,8 @@ class Transport:
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError) as cause:
             why = str(cause) or "it took too long" if isinstance(cause, httpcore.TimeoutException) else str(cause)
             error = ImageError(f"registry `{self._host}` cannot be reached: {why or type(cause).__name__}")
-            raise UnreachableError(str(error), distrusted=_is_distrust(cause)) from None
-
-
-class UnreachableError(ImageError):
-    """A registry does not answer; `distrusted` when it does, with a certificate that nobody trusts."""
-
-    def __init__(self, message: str, *, distrusted: bool) -> None:
-        super().__init__(message)
-        self.distrusted = distrusted
+            timed_out = isinstance(cause, httpcore.TimeoutException)
+            raise UnreachableError(str(error), distrusted=_is_distrust(cause), timed_out=timed_out) from None
 
 
 def trust(access: Access) -> ssl.SSLContext:

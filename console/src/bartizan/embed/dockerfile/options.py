@@ -13,6 +13,8 @@ Architecture = Literal["amd64", "arm64"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 """The architectures there is a Defender for, by their names in Docker."""
 
+_TAKEN = ("", "dev", "proc", "sys")
+"""the root itself, and what runtimes mount other file systems on"""
 _FOLDER = re.compile(r"/[A-Za-z0-9._/+-]+").fullmatch
 
 
@@ -72,6 +74,6 @@ def _folder(given: str) -> str:
         message = f"the data folder `{given}` is not an absolute path of letters, digits and `._+-`"
         raise EmbedError(f"{message}: choose one like `/bartizan/`")
     folder = posixpath.normpath(given).replace("//", "/")
-    if folder == "/":
-        raise EmbedError("the data folder cannot be `/`: choose one like `/bartizan/`")
+    if folder.split("/")[1] in _TAKEN:
+        raise EmbedError(f"the data folder cannot be `{folder}`: choose one like `/bartizan/`")
     return f"{folder}/"
