@@ -48,6 +48,16 @@ EXAMPLES = {
     "policy put": "bartizan policy put policy.json",
     "audits": "bartizan audits --follow --json",
     "defenders": "bartizan defenders",
+    "registry add": "bartizan registry add https://harbor.example.com --credential harbor --ca-cert corp-ca.pem",
+    "registry list": "bartizan registry list",
+    "registry delete": "bartizan registry delete harbor.example.com",
+    "registry credential add": (
+        "bartizan registry credential add harbor --account 'robot$shop' --registry https://harbor.example.com "
+        "--secret-file password"
+    ),
+    "registry credential list": "bartizan registry credential list",
+    "registry credential delete": "bartizan registry credential delete harbor",
+    "registry credential rotate-key": "bartizan registry credential rotate-key",
     "run-task": (
         "bartizan run-task protected.json --image bartizan/defender:0.1.0=oci:./images/defender "
         "--image nginx:1.27=archive:nginx.tar"

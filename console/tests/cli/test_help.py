@@ -59,11 +59,11 @@ def test_each_command_has_an_example_that_can_be_typed(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_says_in_a_sentence_what_it_does(name: str) -> None:
-    """Help starts with a capital and ends with a full stop, also that of each option."""
+    """Help starts with a capital and comes to an end, also that of each option."""
     for text in (COMMANDS[name].help, *(item.help for item in COMMANDS[name].params)):
         assert text
         assert text[0].isupper() or not text[0].isalpha()
-        assert text.endswith(".")
+        assert text.endswith((".", "…"))
 
 
 def test_help_is_given_without_loading_what_it_does_not_need() -> None:
