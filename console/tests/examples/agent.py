@@ -80,6 +80,7 @@ def make_agent(folder: Path) -> Agent:
     programs.mkdir()
     shutil.copy(PIPELINES / "fargate.json", workspace)
     shutil.copy(TEMPLATE, workspace)
+    shutil.copy(TEMPLATE.with_name("parameters.json"), workspace)
     system = {name: [found] for name in _SYSTEM if (found := shutil.which(name))}
     for name, command in (system | _OWN).items():
         program = programs / name

@@ -86,6 +86,18 @@ def test_a_refusal_fails_the_step_with_its_reason(runner: Runner, console: Conso
     assert not (runner.agent.workspace / "protected" / "fargate.json").exists()
 
 
+def test_parameters_come_from_the_file_of_the_deployment(runner: Runner, console: Console) -> None:
+    """What only a deployment knows of an image is taken from the parameter file; then its registry would be asked."""
+    template = runner.agent.workspace / "service.yaml"
+    template.write_text(template.read_text().replace("EntryPoint: [/usr/bin/python3, -m, shop.web]", "Essential: true"))
+    given = inputs(console, file="service.yaml")
+
+    with pytest.raises(StepFailedError, match=r"give `AWS::AccountId` and `AWS::Region`"):
+        runner.run_action(ACTION, given)
+    with pytest.raises(StepFailedError, match=r"112233445566\.dkr\.ecr\.eu-west-1\.amazonaws\.com/shop/web:1\.4\.2"):
+        runner.run_action(ACTION, given | {"parameters-file": "parameters.json"})
+
+
 def test_wrong_credentials_fail_the_step(runner: Runner, console: Console) -> None:
     """A wrong password is a refusal, and does not stand in the log."""
     with pytest.raises(StepFailedError, match="the Console refused"):

@@ -1,5 +1,6 @@
 """The GitLab pipeline and its include, job by job as their files say, against a real Console."""
 
+import re
 import subprocess
 
 import pytest
@@ -52,6 +53,8 @@ def test_the_artifacts_hold_the_protected_file_and_its_diff(agent: Agent, consol
     diff = (agent.workspace / folder / f"{name}.diff").read_text()
     assert diff.startswith(f"--- {name}")
     assert "BartizanDefender" in diff
+    assert "INSTALL_BUNDLE" in diff
+    assert not re.search(r"eyJ\w{40}", diff)
 
 
 @pytest.mark.parametrize("deploy", ["deploy", "deploy-stack"])
@@ -72,6 +75,7 @@ def test_deploying_another_file_than_the_protected_one_fails(agent: Agent, deplo
         ({"BARTIZAN_CA_FILE": "/etc/ssl/certs/ca-certificates.crt"}, "cannot be reached"),
         ({"BARTIZAN_CONSOLE_HOST": "elsewhere.example.com"}, "is not among the names of the Console's certificate"),
         ({"DEFINITION": "missing.json"}, "`missing.json` cannot be read"),
+        ({"PARAMETERS_FILE": "missing.json"}, "`missing.json` cannot be read"),
     ],
 )
 def test_what_goes_wrong_fails_the_job_with_its_reason(
