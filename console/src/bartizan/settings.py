@@ -54,6 +54,8 @@ class Settings:
     heartbeat_seconds: int = 30
     hello_seconds: float = 5.0
     request_seconds: float = 15.0
+    look_up_seconds: int = 60
+    image_tag_seconds: int = 600
 
     def __post_init__(self) -> None:
         """Check what the types cannot."""
@@ -67,6 +69,7 @@ class Settings:
         for name, number in (
             ("certificate_hours", self.certificate_hours),
             ("heartbeat_seconds", self.heartbeat_seconds),
+            ("look_up_seconds", self.look_up_seconds),
             ("audit retention days", self.retention.days),
             ("audit retention number", self.retention.audits),
         ):
@@ -88,6 +91,8 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     | `BARTIZAN_DEFENDER_AMD64`, `BARTIZAN_DEFENDER_ARM64` | the Defender's binaries by architecture |
     | `BARTIZAN_SECCOMP_PROFILE` | the seccomp profile of `run-task` |
     | `BARTIZAN_AUDIT_DAYS`, `BARTIZAN_AUDIT_LIMIT` | how long, and how many audits are kept |
+    | `BARTIZAN_LOOK_UP_SECONDS` | how long one request may ask registries, default 60 |
+    | `BARTIZAN_IMAGE_TAG_SECONDS` | for how long a tag is not asked for again, default 600; 0 asks each time |
 
     Raises SettingsError.
     """
@@ -111,6 +116,9 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
         if path := environment.get(variable):
             found[name] = Path(path)
     found["retention"] = _retention(environment)
+    for name in ("look_up_seconds", "image_tag_seconds"):
+        if environment.get(variable := f"BARTIZAN_{name.upper()}"):
+            found[name] = _number(environment, variable, 0)
     found.update({name: value for name, value in given.items() if value is not None})
     known = {item.name for item in dataclasses.fields(Settings)}
     if unknown := set(found) - known:
@@ -129,6 +137,9 @@ class ClientSettings:
     | `BARTIZAN_USER`, `BARTIZAN_PASSWORD`, or `BARTIZAN_TOKEN` | credentials |
     | `BARTIZAN_CA_FILE` | the Console's certificate authority |
     | `BARTIZAN_SECCOMP_PROFILE` | the seccomp profile of `run-task` |
+    | `BARTIZAN_REGISTRY`, `BARTIZAN_REGISTRY_USER`, `BARTIZAN_REGISTRY_PASSWORD` | a registry and its credential |
+    | `BARTIZAN_REGISTRY_CA_FILE` | the certificate authority of registries, in place of the system's |
+    | `DOCKER_CONFIG` | the folder of Docker's `config.json`, `~/.docker` if not set; other credentials are in it |
     | `XDG_CACHE_HOME` | unpacked images lie in `bartizan/` there |
     """
 
@@ -139,21 +150,41 @@ class ClientSettings:
     ca_file: Path | None = None
     insecure: bool = False
     seccomp_profile: Path | None = None
+    registry: str = ""
+    registry_user: str = ""
+    registry_password: str = field(default="", repr=False)
+    registry_ca_file: Path | None = None
+    docker_config: Path | None = None
     cache_directory: Path = Path("/var/cache/bartizan")
 
 
 def read_client_settings(environment: Mapping[str, str] | None = None, **given: Any) -> ClientSettings:  # noqa: ANN401 - options of commands
     """Return the settings of the command line: `given` ones (None and empty: not given) before the environment."""
     environment = os.environ if environment is None else environment
-    cache = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME") or "/root") / ".cache")
-    found: dict[str, Any] = {"cache_directory": Path(cache) / "bartizan"}
-    for name in ("address", "user", "password", "token"):
+    home = Path(environment.get("HOME") or "/root")
+    cache = environment.get("XDG_CACHE_HOME") or str(home / ".cache")
+    docker = environment.get("DOCKER_CONFIG") or str(home / ".docker")
+    found: dict[str, Any] = {
+        "cache_directory": Path(cache) / "bartizan",
+        "docker_config": Path(docker) / "config.json",
+    }
+    for name in ("address", "user", "password", "token", "registry", "registry_user", "registry_password"):
         found[name] = environment.get(f"BARTIZAN_{name.upper()}", "")
-    for variable, name in (("BARTIZAN_CA_FILE", "ca_file"), ("BARTIZAN_SECCOMP_PROFILE", "seccomp_profile")):
+    for variable, name in (
+        ("BARTIZAN_CA_FILE", "ca_file"),
+        ("BARTIZAN_SECCOMP_PROFILE", "seccomp_profile"),
+        ("BARTIZAN_REGISTRY_CA_FILE", "registry_ca_file"),
+    ):
         if path := environment.get(variable):
             found[name] = Path(path)
     found.update({name: value for name, value in given.items() if value})
     return ClientSettings(**found)
+
+
+def wants_colour(environment: Mapping[str, str] | None = None) -> bool:
+    """Return whether terminals may be written to in colour (https://no-color.org)."""
+    environment = os.environ if environment is None else environment
+    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
 def _retention(environment: Mapping[str, str]) -> Retention:

@@ -24,7 +24,7 @@ def _text(path: Path) -> str:
 
 def _protect(text: str) -> Protection | None:
     try:
-        known = dict.fromkeys(needed_images(text, settings=settings()), NGINX)
+        known = {image.expression: NGINX for image in needed_images(text, settings=settings())}
         return protect(text, images=known, settings=settings())
     except EmbedError as error:
         refusal = error

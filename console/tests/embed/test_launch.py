@@ -5,18 +5,20 @@ from typing import Any
 import pytest
 from tests.embed.samples import NGINX, layouts, task
 
-from bartizan.embed.definition import read
 from bartizan.embed.errors import EmbedError
-from bartizan.embed.launch import ImageConfig, resolve
+from bartizan.embed.launch import ImageConfig, UnknownImageError, resolve
+from bartizan.embed.reading import read
+from bartizan.embed.template import Template
 
 
-def _resolve(members: dict[str, Any], image: ImageConfig | None) -> tuple[Any, Any] | None:
-    (container,) = read(layouts(task({"name": "web", "image": "nginx", **members}))[0]).containers
-    launch = resolve(container, image)
-    return None if launch is None else (launch.entry_point, launch.command)
+def _resolve(members: dict[str, Any], image: ImageConfig | None) -> tuple[Any, Any]:
+    text = layouts(task({"name": "web", "image": "nginx", **members}))[0]
+    (container,) = read(text).definitions[0].containers
+    launch = resolve(container, Template(), {"nginx": image} if image else {})
+    return launch.entry_point, launch.command
 
 
-_EP, _CMD = ("/docker-entrypoint.sh",), ("nginx", "-g", "daemon off;")
+_EP, _CMD = ["/docker-entrypoint.sh"], ["nginx", "-g", "daemon off;"]
 
 
 @pytest.mark.parametrize("unset", [{}, {"value": None}, {"value": []}])
@@ -25,11 +27,11 @@ _EP, _CMD = ("/docker-entrypoint.sh",), ("nginx", "-g", "daemon off;")
     [
         (None, None, (_EP, _CMD)),
         (None, ["-t"], (_EP, None)),
-        (["/run", "a b"], None, (("/run", "a b"), None)),
-        (["/run"], ["-t"], (("/run",), None)),
-        ([""], ["/run"], ((), None)),
-        (["", ""], None, (("", ""), None)),
-        (["/run", ""], None, (("/run", ""), None)),
+        (["/run", "a b"], None, (["/run", "a b"], None)),
+        (["/run"], ["-t"], (["/run"], None)),
+        ([""], ["/run"], ([], None)),
+        (["", ""], None, (["", ""], None)),
+        (["/run", ""], None, (["/run", ""], None)),
     ],
 )
 def test_docker_rule(unset: dict[str, Any], entry_point: Any, command: Any, expected: Any) -> None:
@@ -42,8 +44,9 @@ def test_docker_rule(unset: dict[str, Any], entry_point: Any, command: Any, expe
 
 def test_the_image_is_needed_without_an_entry_point() -> None:
     """A command alone does not say what is started, for the image may have an ENTRYPOINT in front of it."""
-    assert _resolve({"command": ["-t"]}, None) is None
-    assert _resolve({"entryPoint": ["/run"]}, None) == (("/run",), None)
+    with pytest.raises(UnknownImageError, match="`nginx`"):
+        _resolve({"command": ["-t"]}, None)
+    assert _resolve({"entryPoint": ["/run"]}, None) == (["/run"], None)
 
 
 @pytest.mark.parametrize(("members", "image"), [({"entryPoint": [""]}, NGINX), ({}, ImageConfig())])

@@ -295,9 +295,9 @@ def test_needed_images() -> None:
     silent = {"image": "b"}
     value = task(web(), {"name": "x", **silent}, {"name": "y", **silent}, {"name": "z", "image": "aws-xray-daemon"})
     text = layouts(value)[0]
-    assert needed_images(text, settings=settings()) == ("b",)
+    assert [image.reference for image in needed_images(text, settings=settings())] == ["b"]
     protected = protect(text, images={"b": NGINX}, settings=settings()).text
-    assert needed_images(protected, settings=settings()) == ("b",)
+    assert [image.reference for image in needed_images(protected, settings=settings())] == ["b"]
 
 
 def test_warnings() -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.embed.samples import layouts, settings, task, web
 
 from bartizan.embed import protect, unprotect
-from bartizan.embed.definition import read
+from bartizan.embed.reading import read
 from bartizan.embed.twistlock import unwrapped
 
 _SIDECAR = {"name": "TwistlockDefender", "image": "vendor/defender:22_12", "entryPoint": ["/usr/local/bin/defender"]}
@@ -43,7 +43,7 @@ def _wrapped(program: str, *arguments: str, **members: Any) -> dict[str, Any]:
 )
 def test_unwrapped(wrapped: dict[str, Any], expected: dict[str, Any]) -> None:
     """The wrap, its variables, its dependency and its volume leave; what the user set stays."""
-    (container,) = read(json.dumps(task(wrapped))).containers
+    (container,) = read(json.dumps(task(wrapped))).definitions[0].containers
     environment = [{"name": "MODE", "value": "live"}]
     assert {"name": "web", "image": "nginx", "environment": environment, **expected} == unwrapped(container).value
 

@@ -17,7 +17,7 @@ from tests.registry.hostile import CONFIG, MANIFEST, PATH, access, failure, hone
 from tests.registry.servers import IMPATIENT, Server, Wire, digest_of
 from werkzeug.wrappers import Request, Response
 
-from bartizan.registry import Access, AnswerError, BusyError, ImageError, UnreachableError, look_up
+from bartizan.registry import Access, BusyError, ImageError, RegistryFaultError, UnreachableError, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -235,9 +235,9 @@ def test_errors_say_whether_it_is_worth_to_try_again() -> None:
     assert isinstance(busy_one, BusyError)
     assert busy_one.retry_after == 70
     for answer in (Response(status=502), Response(MANIFEST, headers={"docker-content-digest": digest_of(b"x")})):
-        assert type(kind(lying(PATH, lambda _, answer=answer: answer))) is AnswerError
+        assert type(kind(lying(PATH, lambda _, answer=answer: answer))) is RegistryFaultError
     for status in (401, 403, 404):
-        assert type(kind(lying(PATH, lambda _, status=status: Response(status=status)))) is not AnswerError
+        assert type(kind(lying(PATH, lambda _, status=status: Response(status=status)))) is not RegistryFaultError
     late = threading.Event()
     slow = dataclasses.replace(access(), patience=dataclasses.replace(IMPATIENT, read=0.1))
 

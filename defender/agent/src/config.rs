@@ -209,6 +209,9 @@ pub struct Container {
     /// Its image, as the task definition names it.
     #[serde(default)]
     pub image: Option<String>,
+    /// What its token is made of, if not of its name.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// How to reach the Console, and as whom.

@@ -61,7 +61,7 @@ struct Sidecar {
 
 impl Sidecar {
     fn start() -> Self {
-        let container = |name: &str| Container { name: name.into(), image: None };
+        let container = |name: &str| Container { name: name.into(), image: None, id: None };
         let table = Table::new(&[container("web"), container("cart")], identity::instance).expect("a table");
         let tokens = Arc::new(Tokens::new("secret").expect("random"));
         let directory = Directory::new();

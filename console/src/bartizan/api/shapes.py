@@ -38,12 +38,17 @@ class Token(msgspec.Struct):
 
 
 class InstallBundleAnswer(msgspec.Struct, rename="camel"):
-    """What a Defender is installed with; `bundle` and `installBundle` are the same."""
+    """
+    What a Defender is installed with; `bundle` and `installBundle` are the same.
+
+    `defenderArchitectures` are those that this Console has a binary for.
+    """
 
     bundle: str
     install_bundle: str
     ws_address: str
     defender_image: str
+    defender_architectures: Strings
     version: str
 
 
@@ -53,6 +58,28 @@ class BundleGenerationAnswer(msgspec.Struct):
     id: str
     created: str
     revoked: str | None
+
+
+class BaseImage(msgspec.Struct):
+    """What a base image starts, as `docker inspect` names it under `Config`; its other fields are ignored."""
+
+    entrypoint: Strings | None = msgspec.field(default=None, name="Entrypoint")
+    cmd: Strings | None = msgspec.field(default=None, name="Cmd")
+
+
+class AppEmbeddedEmbedRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """A Dockerfile to put the Defender into; fields from `failMode` on are ours."""
+
+    app_id: str = msgspec.field(name="appID")
+    dockerfile: str
+    console_addr: str = ""
+    data_folder: str = "/bartizan/"
+    filesystem_monitoring: bool = False
+    fail_mode: Literal["open", "closed"] = "open"
+    target: str | None = None
+    build_args: dict[str, str] = {}
+    architecture: Literal["amd64", "arm64"] | None = None
+    base_image: BaseImage | None = None
 
 
 class CertSettings(msgspec.Struct, rename="camel"):
@@ -181,15 +208,152 @@ class RuntimePolicyShape(msgspec.Struct):
     id: str = msgspec.field(name="_id", default="appEmbeddedRuntime")
 
 
+class SecretShape(msgspec.Struct):
+    """A secret: it goes in as `plain`, and never comes back; `encrypted` is always empty."""
+
+    plain: str = ""
+    encrypted: str = ""
+
+    def __repr__(self) -> str:
+        """Return nothing of the secret."""
+        return "SecretShape()"
+
+
+class HiddenSecret(msgspec.Struct):
+    """What is shown in place of a secret."""
+
+    encrypted: Literal[""] = ""
+
+
+class CredentialChange(msgspec.Struct, rename="camel"):
+    """
+    A credential. `secret` is the password or the secret access key, `apiToken` the token of types apiToken and jfrog.
+
+    Without a new secret the present one is kept. `url` is the only registry that the secret is sent to.
+    """
+
+    type: Literal["basic", "aws", "ecr", "apiToken", "jfrog"]
+    id: str = msgspec.field(name="_id", default="")
+    account_id: str = msgspec.field(name="accountID", default="")
+    account_name: str = ""
+    secret: SecretShape = msgspec.field(default_factory=SecretShape)
+    api_token: SecretShape = msgspec.field(default_factory=SecretShape)
+    url: str = ""
+    region: str = ""
+    role_arn: str = ""
+    description: str = ""
+
+
+class CredentialAnswer(msgspec.Struct, rename="camel"):
+    """A credential, without its secret."""
+
+    id: str = msgspec.field(name="_id")
+    type: str
+    account_id: str = msgspec.field(name="accountID")
+    account_name: str
+    secret: HiddenSecret
+    api_token: HiddenSecret
+    url: str
+    region: str
+    role_arn: str
+    description: str
+    owner: str
+    created: str
+    last_modified: str
+
+
+class CredentialUsage(msgspec.Struct):
+    """Who uses a credential."""
+
+    type: str
+    description: str
+
+
+class Resealed(msgspec.Struct):
+    """How many secrets were sealed with the new key."""
+
+    resealed: int
+
+
+class RegistrySpecification(msgspec.Struct, rename="camel"):
+    """
+    The images of one registry, and how they are asked for.
+
+    `version` is its type (2, aws, jfrog, dockerhub, …), `registry` its address (empty: Docker Hub); in `repository`,
+    `tag` and the excluded ones `*` stands for any characters. `cap`, `scanners` and `jfrogRepoTypes` are for scans.
+    """
+
+    version: str
+    registry: str = ""
+    namespace: str = ""
+    repository: str = ""
+    tag: str = ""
+    os: str = "linux"
+    credential_id: str = msgspec.field(name="credentialID", default="")
+    ca_cert: str = ""
+    excluded_repositories: Strings = msgspec.field(default_factory=list)
+    excluded_tags: Strings = msgspec.field(default_factory=list)
+    cap: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    scanners: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    collections: Strings = msgspec.field(default_factory=list)
+    jfrog_repo_types: list[Literal["local", "remote", "virtual"]] = msgspec.field(default_factory=list)
+
+
+class RegistrySettings(msgspec.Struct):
+    """All registries; the first that covers an image tells how it is asked for."""
+
+    specifications: list[RegistrySpecification]
+
+
+class RepoTag(msgspec.Struct):
+    """An image's name."""
+
+    registry: str
+    repo: str
+    tag: str
+    digest: str
+
+
+class ImageRun(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What an image starts; `user` and `shell` are left out when `compact` is asked for."""
+
+    repo_digest: Strings
+    entrypoint: Strings
+    cmd: Strings
+    user: str = ""
+    shell: Strings = msgspec.field(default_factory=list)
+
+
+class KnownImage(msgspec.Struct, rename="camel"):
+    """An image that the Console knows, of one architecture; `origin` tells where that was learnt."""
+
+    id: str = msgspec.field(name="_id")
+    image_id: str = msgspec.field(name="id")
+    reference: str
+    repo_tag: RepoTag
+    architecture: str
+    image: ImageRun
+    origin: str
+    scan_time: str
+
+
 ALL = (
+    AppEmbeddedEmbedRequest,
     BundleGenerationAnswer,
     CertSettings,
     CertSettingsChange,
+    CredentialAnswer,
+    CredentialChange,
+    CredentialUsage,
     Credentials,
     Defender,
     DefenderSettings,
     InstallBundleAnswer,
+    KnownImage,
     Problem,
+    RegistrySettings,
+    RegistrySpecification,
+    Resealed,
     RuntimeAudit,
     RuntimePolicyShape,
     RuntimeRule,

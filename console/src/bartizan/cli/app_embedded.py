@@ -1,109 +1,140 @@
-"""`bartizan app-embedded …`: protect a task definition, take it out again, check that it is in."""
+"""`bartizan app-embedded …`: protect task definitions, take the protection out again, check that it is in."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from bartizan.cli.bundles import install_bundle
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text, write_text
-from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, Token, User
+from bartizan.cli.images import Images as ImageLookUp
+from bartizan.cli.options import Address, CaFile, Images, Insecure, Parameters, ParametersFiles, Password, Token, User
+from bartizan.cli.parameters import read_parameters
+from bartizan.cli.showing import show_diff, show_reports
 
 if TYPE_CHECKING:
     from bartizan.embed import ImageConfig, ProtectSettings
-    from bartizan.settings import ClientSettings
 
 app = typer.Typer(help="Embed the Defender into workloads.", no_args_is_help=True)
+
+Bundle = Annotated[Path | None, typer.Option(help="Work offline, with what defenders/install-bundle gave.")]
+Selectors = "NAME|label:KEY[=VALUE]|tag:KEY[=VALUE]"
 
 
 @app.command("generate-fargate-task")
 def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the command
-    file: Annotated[str, typer.Argument(help="The task definition; - is standard input.")],
+    file: Annotated[
+        str, typer.Argument(help="Task definition or CloudFormation template, JSON or YAML; - is standard input.")
+    ],
     output_file: Annotated[str, typer.Option(help="Where the protected definition goes; - is standard output.")] = "-",
-    console_host: Annotated[str, typer.Option(help="Name under which Defenders reach the Console.")] = "",
+    console_host: Annotated[
+        list[str] | None, typer.Option(help="Name under which Defenders reach the Console; may be repeated.")
+    ] = None,
     address: Address = "",
     user: User = "",
     password: Password = "",
     token: Token = "",
     ca_file: CaFile = None,
     insecure: Insecure = False,  # noqa: FBT002 - an option
-    bundle: Annotated[Path | None, typer.Option(help="Work offline, with what defenders/install-bundle gave.")] = None,
+    bundle: Bundle = None,
     image: Images = None,
     extract_entrypoint: Annotated[bool, typer.Option(help="Ask registries for images not given.")] = False,  # noqa: FBT002
+    pin_digest: Annotated[bool, typer.Option(help="Write the digests of the images that were looked at.")] = False,  # noqa: FBT002
+    parameter: Parameters = None,
+    parameters_file: ParametersFiles = None,
     defender_image: Annotated[str, typer.Option(help="The sidecar's image.")] = "",
-    install_bundle_secret: Annotated[str, typer.Option(help="ARN of a secret that holds the install bundle.")] = "",
-    include: Annotated[list[str] | None, typer.Option(help="Protect this container only; may be repeated.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Leave this container alone; may be repeated.")] = None,
+    defender_image_pull_secret: Annotated[str, typer.Option(help="ARN of the secret to pull it with.")] = "",
+    install_bundle_secret: Annotated[
+        str, typer.Option(help="ARN of a secret or an SSM parameter that holds the install bundle.")
+    ] = "",
+    include: Annotated[
+        list[str] | None, typer.Option(help="Protect these containers only; may be repeated.", metavar=Selectors)
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Leave these containers alone; may be repeated.", metavar=Selectors)
+    ] = None,
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
     policy_timeout: Annotated[int | None, typer.Option(help="Seconds to wait for a policy at start.")] = None,
     non_essential: Annotated[bool, typer.Option(help="The task outlives its sidecar.")] = False,  # noqa: FBT002
     filesystem_monitoring: Annotated[bool, typer.Option(help="Turn the file system sensor on.")] = False,  # noqa: FBT002
-    cloud_formation: Annotated[bool, typer.Option(help="The input is a CloudFormation template.")] = False,  # noqa: FBT002
+    cloud_formation: Annotated[bool, typer.Option("--cloud-formation", help="Take CloudFormation only.")] = False,  # noqa: FBT002
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, write nothing.")] = False,  # noqa: FBT002
     diff: Annotated[bool, typer.Option("--diff", help="Print what would change, write nothing.")] = False,  # noqa: FBT002
+    report_format: Annotated[Literal["text", "json"], typer.Option("--format", help="How to report.")] = "text",
 ) -> None:
-    """Protect an ECS task definition. The result goes to --output-file, a report for people to standard error."""
-    from bartizan.embed import EmbedError, protect, render_report, unified_diff  # noqa: PLC0415 - keeps `--help` quick
+    """Protect an ECS task definition, or those of a template. Gives the result; a report goes to standard error."""
+    from bartizan.embed import EmbedError, is_template, protect  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.settings import read_client_settings  # noqa: PLC0415
 
-    if cloud_formation:
-        raise Failure("CloudFormation templates are not supported yet: give the task definition as native JSON")
     client = read_client_settings(
         address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
     )
     text = read_text(file)
+    parameters = read_parameters(parameter or [], parameters_file or [])
     try:
-        settings = _protect_settings(
-            _install_bundle(bundle, client, console_host),
+        if cloud_formation and not is_template(text):
+            raise Failure(f"`{file}` is no CloudFormation template: leave `--cloud-formation` out to protect it")
+        settings = protect_settings(
+            install_bundle(bundle, client, ",".join(console_host or [])),
             defender_image=defender_image,
             install_bundle_secret=install_bundle_secret or None,
+            image_pull_secret=defender_image_pull_secret or None,
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
             fail_mode=fail_mode,
             policy_timeout=policy_timeout,
             essential=not non_essential,
             filesystem_monitoring=filesystem_monitoring,
+            pin_digest=pin_digest,
         )
-        images = _image_configs(text, settings, given=image or [], ask_registries=extract_entrypoint)
-        protection = protect(text, images=images, settings=settings)
+        known = ImageLookUp(client, image or [], ask_registries=extract_entrypoint or pin_digest)
+        images = _image_configs(text, settings, parameters, known)
+        protection = protect(text, images=images, settings=settings, parameters=parameters)
     except EmbedError as error:
         raise Failure(f"`{file}` is not protected: {error}") from None
-    sys.stderr.write(render_report(protection.report))
+    writes_text = output_file == "-" and not dry_run
+    show_reports(protection.reports, report_format, sys.stderr if diff or writes_text else sys.stdout)
     if diff:
-        sys.stdout.write(unified_diff(text, protection.edits))
-    else:
+        show_diff(text, protection.edits, name=file)
+    elif not dry_run:
         write_text(output_file, protection.text)
 
 
 @app.command("unprotect")
 def unprotect_command(
-    file: Annotated[str, typer.Argument(help="A protected task definition; - is standard input.")],
+    file: Annotated[str, typer.Argument(help="What was protected; - is standard input.")],
     output_file: Annotated[str, typer.Option(help="Where the original goes; - is standard output.")] = "-",
 ) -> None:
-    """Give back the definition that was protected, byte for byte."""
-    from bartizan.embed import EmbedError, unprotect  # noqa: PLC0415 - keeps `--help` quick
+    """Give back what was protected, byte for byte: a task definition, a template, a Dockerfile."""
+    from bartizan.embed import EmbedError, dockerfile, unprotect  # noqa: PLC0415 - keeps `--help` quick
 
+    text = read_text(file)
     try:
-        write_text(output_file, unprotect(read_text(file)))
+        write_text(output_file, (dockerfile.unprotect if is_dockerfile(text) else unprotect)(text))
     except EmbedError as error:
         raise Failure(f"`{file}` cannot be restored: {error}") from None
 
 
 @app.command("verify")
 def verify_command(
-    file: Annotated[str, typer.Argument(help="A task definition; - is standard input.")],
+    file: Annotated[str, typer.Argument(help="A task definition, template or Dockerfile; - is standard input.")],
     bundle: Annotated[Path | None, typer.Option(help="Check against this install bundle too.")] = None,
 ) -> None:
-    """Exit with 1, and say why, when a definition is unprotected, stale or tampered with."""
-    from bartizan.embed import EmbedError, verify  # noqa: PLC0415 - keeps `--help` quick
+    """Exit with 1, and say why, when something is unprotected, stale or tampered with."""
+    from bartizan.embed import EmbedError, dockerfile, verify  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.settings import ClientSettings, package_version  # noqa: PLC0415
 
+    text = read_text(file)
     try:
-        settings = _protect_settings(_install_bundle(bundle, ClientSettings(), "")) if bundle else None
-        findings = verify(read_text(file), version=package_version(), settings=settings)
+        if is_dockerfile(text):
+            findings = dockerfile.verify(text, version=package_version())
+        else:
+            settings = protect_settings(install_bundle(bundle, ClientSettings(), "")) if bundle else None
+            findings = verify(text, version=package_version(), settings=settings)
     except EmbedError as error:
         raise Failure(f"`{file}` cannot be checked: {error}") from None
     for finding in findings:
@@ -114,31 +145,37 @@ def verify_command(
     sys.stderr.write(f"{file}: protected, version {package_version()}\n")
 
 
-def _install_bundle(path: Path | None, client: "ClientSettings", console_host: str) -> dict[str, Any]:
-    """Return what the Console's `defenders/install-bundle` says, from a file or from the Console itself."""
-    if path is not None:
-        text = read_text(str(path))
-        try:
-            return dict(json.loads(text)) if text.lstrip().startswith("{") else {"bundle": text.strip()}
-        except ValueError as error:
-            raise Failure(f"`{path}` is no install bundle: {error}") from None
-    from bartizan.cli.client import Client  # noqa: PLC0415 - offline work needs no client
+@app.command("explain")
+def explain_command(
+    file: Annotated[str, typer.Argument(help="A protected task definition or template; - is standard input.")],
+) -> None:
+    """Say what the protection changed, one line per value, and why."""
+    from bartizan.embed import EmbedError, explain, explain_protection  # noqa: PLC0415 - keeps `--help` quick
 
-    if not client.address:
-        raise Failure("there is no Console: give --address and --console-host, or --bundle FILE to work offline")
-    if not console_host:
-        raise Failure("give --console-host: the name under which Defenders reach the Console")
-    answer: dict[str, Any] = Client(client).call("GET", "defenders/install-bundle", query={"consoleaddr": console_host})
-    return answer
+    text = read_text(file)
+    try:
+        sys.stdout.write(explain(explain_protection(text)) + "\n")
+    except EmbedError as error:
+        raise Failure(f"`{file}` cannot be explained: {error}") from None
 
 
-def _protect_settings(
+def is_dockerfile(text: str) -> bool:
+    """Return whether a text is a Dockerfile rather than JSON or YAML: its first instruction is FROM or ARG."""
+    for line in text.splitlines():
+        word = line.split(maxsplit=1)[:1]
+        if word and not word[0].startswith("#"):
+            return word[0].upper() in {"FROM", "ARG"}
+    return False
+
+
+def protect_settings(
     answer: dict[str, Any],
     *,
     defender_image: str = "",
     install_bundle_secret: str | None = None,
     **choices: Any,  # noqa: ANN401
 ) -> "ProtectSettings":
+    """Return settings from what the Console's `defenders/install-bundle` says and the user's choices."""
     from bartizan.embed import ProtectSettings, read_bundle  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.settings import package_version  # noqa: PLC0415
 
@@ -158,34 +195,15 @@ def _protect_settings(
 
 
 def _image_configs(
-    text: str, settings: "ProtectSettings", *, given: list[str], ask_registries: bool
+    text: str, settings: "ProtectSettings", parameters: dict[str, str], images: ImageLookUp
 ) -> dict[str, "ImageConfig"]:
-    """Look up the images whose entrypoint the definition leaves open."""
-    from bartizan.embed import ImageConfig, needed_images  # noqa: PLC0415 - keeps `--help` quick
-    from bartizan.registry import ImageError, open_image  # noqa: PLC0415
+    """Look up the images whose entrypoint the text leaves open."""
+    from bartizan.embed import needed_images  # noqa: PLC0415 - keeps `--help` quick
 
-    sources = image_sources(given)
     configs = {}
-    for reference in needed_images(text, settings=settings):
-        source = sources.get(reference, reference if ask_registries else None)
-        if source is None:
-            continue
-        try:
-            opened = open_image(source)
-        except ImageError as error:
-            raise Failure(f"image `{reference}` cannot be looked up: {error}") from None
-        configs[reference] = ImageConfig(
-            entrypoint=opened.config.entrypoint, cmd=opened.config.cmd, origin=source, digest=opened.digest
-        )
+    for needed in needed_images(text, settings=settings, parameters=parameters):
+        names = (needed.reference, needed.expression, needed.container)
+        found = images.config(*names, architecture=needed.architecture)
+        if found is not None:
+            configs[needed.reference or needed.expression] = found
     return configs
-
-
-def image_sources(given: list[str]) -> dict[str, str]:
-    """Read `REF=SOURCE` options. Raises Failure for one without `=`."""
-    sources = {}
-    for option in given:
-        reference, equals, source = option.partition("=")
-        if not (reference and equals and source):
-            raise Failure(f"`{option}` is not REF=SOURCE, such as `nginx=oci:./images/nginx`")
-        sources[reference] = source
-    return sources

@@ -35,6 +35,15 @@ class Client:
         _check(response)
         return response.json() if response.content else None
 
+    def download(self, path: str, *, query: Mapping[str, str]) -> bytes:
+        """Return the answer's bytes. Raises Failure with the Console's own reason."""
+        try:
+            response = self._http.get(self._url(path), params=query)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+        _check(response)
+        return response.content
+
     @contextmanager
     def lines(self, path: str, *, query: Mapping[str, str]) -> Iterator[Iterator[str]]:
         """Give the lines of an endless answer as they come."""

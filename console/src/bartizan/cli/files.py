@@ -22,7 +22,11 @@ def read_text(name: str) -> str:
 
 def write_text(name: str, text: str) -> None:
     """Write a file whole or not at all; an existing one keeps its mode. Raises Failure."""
-    content = text.encode()
+    write_bytes(name, text.encode())
+
+
+def write_bytes(name: str, content: bytes) -> None:
+    """Write a file whole or not at all; an existing one keeps its mode. Raises Failure."""
     if name == "-":
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

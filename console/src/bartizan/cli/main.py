@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bartizan.cli import app_embedded, console, events, tasks
+from bartizan.cli import app_embedded, console, embed_dockerfile, events, registry, tasks
 from bartizan.cli.failure import Failure
 
 _HELP = "Bartizan: an open App-Embedded Defender."
@@ -12,8 +12,10 @@ _HELP = "Bartizan: an open App-Embedded Defender."
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("console")(console.run)
 app.command("signup")(console.sign_up)
+app_embedded.app.command("embed")(embed_dockerfile.embed)
 app.add_typer(app_embedded.app, name="app-embedded")
 app.add_typer(events.policy, name="policy")
+app.add_typer(registry.app, name="registry")
 app.command("audits")(events.audits)
 app.command("defenders")(events.defenders)
 app.command("run-task")(tasks.run_task)

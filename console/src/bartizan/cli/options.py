@@ -15,9 +15,19 @@ Password = Annotated[
 Token = Annotated[str, typer.Option("--token", help="Bearer token instead of user and password.")]
 CaFile = Annotated[Path | None, typer.Option("--ca-file", help="The Console's certificate authority (ca.pem).")]
 Insecure = Annotated[bool, typer.Option("--insecure", "-k", help="Do not check the Console's certificate.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--parameter", help="A parameter of the template, only to know an image.", metavar="NAME=VALUE"),
+]
+ParametersFiles = Annotated[
+    list[Path] | None, typer.Option("--parameters-file", help="A file of them, as the AWS CLI takes it.")
+]
 Images = Annotated[
     list[str] | None,
     typer.Option(
-        "--image", help="Where an image is: REF=oci:DIR, REF=archive:FILE, REF=dir:ROOTFS.", metavar="REF=SOURCE"
+        "--image",
+        help="Where an image is: REF=oci:DIR, REF=archive:FILE, REF=inspect:FILE, REF=REFERENCE; "
+        "a container's name may stand for its image.",
+        metavar="REF=SOURCE",
     ),
 ]

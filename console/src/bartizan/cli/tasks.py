@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bartizan.cli.app_embedded import image_sources
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text
+from bartizan.cli.images import image_sources
 from bartizan.cli.options import Images
 
 if TYPE_CHECKING:

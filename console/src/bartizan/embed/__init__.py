@@ -9,8 +9,9 @@ from bartizan.embed.edit import Edit, explain, unified_diff
 from bartizan.embed.errors import EmbedError, Where
 from bartizan.embed.launch import ImageConfig
 from bartizan.embed.options import InstallBundle, ProtectSettings, read_bundle
-from bartizan.embed.protect import Protection, needed_images, protect, unprotect
-from bartizan.embed.report import ContainerReport, Report, render_report
+from bartizan.embed.protect import NeededImage, Protection, explain_protection, needed_images, protect, unprotect
+from bartizan.embed.reading import is_template
+from bartizan.embed.report import ContainerReport, Report, render_report, report_value
 from bartizan.embed.verify import Finding, verify
 
 __all__ = [
@@ -20,15 +21,19 @@ __all__ = [
     "Finding",
     "ImageConfig",
     "InstallBundle",
+    "NeededImage",
     "ProtectSettings",
     "Protection",
     "Report",
     "Where",
     "explain",
+    "explain_protection",
+    "is_template",
     "needed_images",
     "protect",
     "read_bundle",
     "render_report",
+    "report_value",
     "unified_diff",
     "unprotect",
     "verify",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from bartizan.embed import twistlock
+from bartizan.embed import intrinsics, sizes, twistlock
 from bartizan.embed.definition import Container
 from bartizan.embed.json_text import Value
 from bartizan.embed.launch import Launch
@@ -14,21 +14,24 @@ from bartizan.embed.report import ContainerReport, Report, size
 
 def report(plan: Plan, settings: ProtectSettings, after: int) -> Report:
     """Return the report of a plan that comes to `after` bytes."""
-    wrapped = {container.name: start for container, start in plan.selected}
-    reasons = {container.name: reason for container, reason in plan.skipped}
+    wrapped = {container.index: start for container, start in plan.selected}
+    reasons = {container.index: reason for container, reason in plan.skipped}
     own = [
-        container for container in plan.definition.containers if container.name in wrapped or container.name in reasons
+        container
+        for container in plan.definition.containers
+        if container.index in wrapped or container.index in reasons
     ]
     return Report(
         family=plan.definition.family,
+        logical_id=plan.definition.logical_id,
         app_id=settings.app_id(plan.definition.family),
         version=settings.version,
         sidecar=settings.sidecar_name,
         sidecar_image=settings.defender_image,
-        containers=tuple(_container_report(item, wrapped.get(item.name), reasons.get(item.name)) for item in own),
+        containers=tuple(_container_report(item, wrapped.get(item.index), reasons.get(item.index)) for item in own),
         removed_fields=plan.removed,
         warnings=tuple(_warnings(plan, settings, own)),
-        bytes_before=size(plan.definition.document.root.value),
+        bytes_before=size((plan.definition.wrapper or plan.definition).value),
         bytes_after=after,
         iam_statement=_iam_statement(settings),
         migrated_from=twistlock.SIDECAR if plan.migrated else None,
@@ -43,7 +46,7 @@ def _container_report(container: Container, start: Launch | None, reason: str | 
         image=container.image,
         arguments=start.arguments,
         origin=start.origin,
-        digest=start.source.digest if start.source is not None else None,
+        digest=start.digest,
     )
 
 
@@ -57,12 +60,15 @@ def _warnings(plan: Plan, settings: ProtectSettings, containers: Sequence[Contai
         yield "the sidecar is not essential: when it stops, the task runs on without policies and audits"
     if _captures_channel(value.get("proxyConfiguration"), settings.ws_address):
         yield "the App Mesh proxy also takes the sidecar's connections: put the Console's port in `EgressIgnoredPorts`"
+    yield from sizes.advice(plan.definition, containers)
+    for container in plan.unpinned:
+        yield f"container `{container.name}` is not pinned: no digest of `{container.image}` is known"
     for container, start in plan.selected:
         yield from _launch_warnings(container, start)
     names = {container.name for container in containers}
     for container in containers:
         for dependency in container.objects("dependsOn"):
-            name = dependency.get("containerName")
+            name = intrinsics.spelled(dependency.get("containerName"))
             if name not in names and name != twistlock.SIDECAR:
                 yield f"container `{container.name}` depends on `{name}`, which is not there"
 
@@ -79,7 +85,7 @@ def _captures_channel(proxy: Value, address: str) -> bool:
     if not isinstance(proxy, dict):
         return False
     port = re.search(r":(\d+)", address.partition("//")[2])
-    properties = proxy.get("properties")
+    properties = proxy.get("properties") or proxy.get("proxyConfigurationProperties")
     for item in properties if isinstance(properties, list) else []:
         if isinstance(item, dict) and item.get("name") == "EgressIgnoredPorts":
             return (port[1] if port else "443") not in str(item.get("value")).replace(" ", "").split(",")

@@ -1,16 +1,20 @@
-"""A typed view of an ECS task definition, over the text it was read from.
+"""A typed view of the ECS task definitions in a text, over the text they were read from.
 
-Read is what `aws ecs register-task-definition --cli-input-json` takes, and what `aws ecs describe-task-definition`
-prints: the same, wrapped in `{"taskDefinition": …, "tags": …}` and with fields that AWS fills in and takes from nobody.
+Read is JSON and YAML: what `aws ecs register-task-definition --cli-input-json` (or `-yaml`) takes; what `aws ecs
+describe-task-definition` prints, the same wrapped in `{"taskDefinition": …, "tags": …}` and with fields that AWS fills
+in and takes from nobody; an `AWS::ECS::TaskDefinition` of CloudFormation by itself; a template with any number of them.
+Members have ECS's spelling here, whatever the text's (`Dialect`).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from bartizan.embed import json_text
+from bartizan.embed import intrinsics
+from bartizan.embed.dialect import ECS, Dialect
 from bartizan.embed.errors import EmbedError, Where
-from bartizan.embed.json_text import Array, Document, Node, Object, Scalar, Value
+from bartizan.embed.json_text import Document, Object, Value
 from bartizan.embed.rewrite import same
+from bartizan.embed.template import Template
 
 READ_ONLY = (
     "taskDefinitionArn",
@@ -28,15 +32,23 @@ READ_ONLY = (
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container definition. What the task leaves unset (absent, null, `[]`) is None."""
+    """One container definition. What the task leaves unset (absent, null, `AWS::NoValue`) is None.
+
+    `name` and `image` are for people; `value` has them as they are, which may be an intrinsic function.
+    """
 
     name: str
     image: str
     value: dict[str, Value]
-    """the container definition as plain JSON"""
+    """the container definition as plain JSON, in ECS's spelling"""
     node: Object
     """where it stands"""
     document: Document
+    dialect: Dialect = ECS
+    index: int = 0
+    """its place among the containers of the task, those of all branches counted"""
+    conditions: Mapping[str, bool] = field(default_factory=dict)
+    """what must hold for the task to have it"""
 
     @property
     def where(self) -> Where:
@@ -44,147 +56,103 @@ class Container:
         return self.where_of("name")
 
     @property
-    def entry_point(self) -> list[str] | None:
-        """The container's `entryPoint`."""
-        return self._strings("entryPoint")
+    def entry_point(self) -> list[Value] | None:
+        """The container's `entryPoint`, when it is one list."""
+        return self._arguments("entryPoint")
 
     @property
-    def command(self) -> list[str] | None:
-        """The container's `command`."""
-        return self._strings("command")
+    def command(self) -> list[Value] | None:
+        """The container's `command`, when it is one list."""
+        return self._arguments("command")
 
     def where_of(self, key: str) -> Where:
         """Return where a member of the container stands; the container itself when it has no such member."""
-        member = self.node.members.get(key)
+        member = self.node.members.get(self.dialect.key(key))
         return self.document.where(member.key_start if member else self.node.start)
 
     def objects(self, key: str) -> list[dict[str, Value]]:
-        """Return a member that is a list of objects (absent and null: empty); raise `EmbedError` for anything else."""
-        found = self.value.get(key)
-        if found is None:
-            return []
-        if isinstance(found, list):
-            objects = [item for item in found if isinstance(item, dict)]
-            if len(objects) == len(found):
-                return objects
-        raise EmbedError(f"`{key}` of container `{self.name}` must be a list of objects", self.where_of(key))
+        """Return the objects of a member that is a list of them, those of all branches of choices.
+
+        What only a deployment knows is left out. Absent and null: empty. Raises `EmbedError` for anything else.
+        """
+        objects: list[dict[str, Value]] = []
+        for found in intrinsics.branches(self.value.get(key)):
+            if isinstance(found, list):
+                items = [branch for item in found for branch in _item_branches(item)]
+                if not all(isinstance(item, dict) for item in items):
+                    raise self._wrong(key, "a list of objects")
+                objects += [item for item in items if isinstance(item, dict) and intrinsics.function(item) is None]
+            elif found is not None and intrinsics.function(found) is None:
+                raise self._wrong(key, "a list of objects")
+        return objects
 
     def object(self, key: str) -> dict[str, Value]:
-        """Return a member that is an object (absent and null: empty); raise `EmbedError` for anything else."""
+        """Return a member that is an object (absent, null, or an intrinsic function: empty)."""
         found = self.value.get(key)
-        if found is None:
+        if found is None or intrinsics.function(found) is not None:
             return {}
         if isinstance(found, dict):
             return found
-        raise EmbedError(f"`{key}` of container `{self.name}` must be an object", self.where_of(key))
+        raise self._wrong(key, "an object")
 
-    def _strings(self, key: str) -> list[str] | None:
-        found = self.value.get(key)
-        if found is None or found == []:
+    def arguments(self, key: str, found: Value) -> list[Value] | None:
+        """Return `found`, a value of the member `key`, as an argument list; None when it is unset or no literal list.
+
+        Raises `EmbedError` for anything but a list of strings and of intrinsic functions.
+        """
+        if intrinsics.absent(found) or found == [] or intrinsics.function(found) is not None:
             return None
-        if isinstance(found, list):
-            strings = [item for item in found if isinstance(item, str)]
-            if len(strings) == len(found):
-                return strings
-        raise EmbedError(f"`{key}` of container `{self.name}` must be a list of strings", self.where_of(key))
+        if isinstance(found, list) and all(
+            isinstance(item, str) or intrinsics.function(item) is not None for item in found
+        ):
+            return found
+        raise self._wrong(key, "a list of strings")
+
+    def _arguments(self, key: str) -> list[Value] | None:
+        return self.arguments(key, self.value.get(key))
+
+    def _wrong(self, key: str, wanted: str) -> EmbedError:
+        message = f"`{self.dialect.key(key)}` of container `{self.name}` must be {wanted}"
+        return EmbedError(message, self.where_of(key))
+
+
+def _item_branches(item: Value) -> Iterator[Value]:
+    """Yield what an item of a list may be; nothing when it may not be there."""
+    if intrinsics.function(item) is None:
+        yield item
+    else:
+        yield from (branch for branch in intrinsics.branches(item) if branch is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskDefinition:
-    """A task definition, its containers in the order of the text, and the describe wrapper it may stand in."""
+    """A task definition, its containers in the order of the text, and what stands around it."""
 
     document: Document
     node: Object
+    """where its members stand"""
+    value: dict[str, Value]
+    """its members as plain JSON, in ECS's spelling"""
     family: str
+    """its family, or its logical ID where only a deployment knows the family"""
     containers: tuple[Container, ...]
-    wrapper: Object | None
-
-    @property
-    def value(self) -> dict[str, Value]:
-        """The definition as plain JSON, without the wrapper."""
-        return self.node.value
+    wrapper: Object | None = None
+    """what describe-task-definition puts around it"""
+    dialect: Dialect = ECS
+    path: tuple[str, ...] = ()
+    """the way from the root of the document to `node`"""
+    template: Template = field(default_factory=Template)
+    logical_id: str = ""
+    """what the template calls it"""
 
     def where_of(self, key: str) -> Where:
         """Return where a member of the definition stands."""
-        member = self.node.members.get(key)
+        member = self.node.members.get(self.dialect.key(key))
         return self.document.where(member.key_start if member else self.node.start)
 
     def container(self, name: str) -> Container | None:
         """Return the container called `name`."""
         return next((container for container in self.containers if container.name == name), None)
-
-
-def read(text: str, locate: Callable[[int], Where] | None = None) -> TaskDefinition:
-    """Read a task definition; raise `EmbedError` for malformed JSON and for anything that is no task definition.
-
-    `locate` is given when people know another text than this: it finds places there.
-    """
-    document = json_text.parse(text, locate)
-    root = document.root
-    if not isinstance(root, Object):
-        what = (
-            "a list: give the whole task definition, not only its containers" if isinstance(root, Array) else "a scalar"
-        )
-        raise EmbedError(f"this is not a task definition but {what}", document.where(root.start))
-    wrapper = root if "taskDefinition" in root.members else None
-    node = root.members["taskDefinition"].node if wrapper else root
-    if not isinstance(node, Object):
-        raise EmbedError("`taskDefinition` must be an object", document.where(node.start))
-    containers = tuple(_containers(document, node))
-    return TaskDefinition(document, node, _family(document, node), containers, wrapper)
-
-
-def _family(document: Document, node: Object) -> str:
-    family = node.value.get("family")
-    if isinstance(family, str) and family:
-        return family
-    member = node.members.get("family")
-    where = document.where(member.key_start if member else node.start)
-    raise EmbedError("the task definition has no `family`: give it a name", where)
-
-
-def _containers(document: Document, node: Object) -> Iterator[Container]:
-    member = node.members.get("containerDefinitions")
-    if member is None:
-        raise EmbedError(_not_a_definition(node), document.where(node.start))
-    if not isinstance(member.node, Array) or not member.node.items:
-        raise EmbedError(
-            "`containerDefinitions` must be a list with at least one container", document.where(member.key_start)
-        )
-    seen: dict[str, Node] = {}
-    for index, item in enumerate(member.node.items):
-        if not isinstance(item, Object):
-            raise EmbedError(f"container {index + 1} is not an object", document.where(item.start))
-        name = _text(document, item, "name", f"container {index + 1}")
-        if name in seen:
-            first = document.where(seen[name].start)
-            raise EmbedError(f"two containers are called `{name}` (the first in {first})", document.where(item.start))
-        seen[name] = item
-        yield Container(name, _text(document, item, "image", f"container `{name}`"), item.value, item, document)
-
-
-def _text(document: Document, node: Object, key: str, whose: str) -> str:
-    member = node.members.get(key)
-    if (
-        member is not None
-        and isinstance(member.node, Scalar)
-        and isinstance(member.node.value, str)
-        and member.node.value
-    ):
-        return member.node.value
-    raise EmbedError(f"{whose} has no `{key}`", document.where(member.key_start if member else node.start))
-
-
-def _not_a_definition(node: Object) -> str:
-    if (
-        "Resources" in node.members
-        or node.value.get("Type") == "AWS::ECS::TaskDefinition"
-        or "ContainerDefinitions" in node.members
-    ):
-        return "this is a CloudFormation template: give the native JSON, as `aws ecs register-task-definition` takes it"
-    if "services" in node.members:
-        return "this is not a task definition but looks like a Compose file"
-    return "this is not a task definition: it has no `containerDefinitions`"
 
 
 def registrable(definition: TaskDefinition) -> tuple[dict[str, Value], tuple[str, ...]]:
@@ -194,6 +162,8 @@ def registrable(definition: TaskDefinition) -> tuple[dict[str, Value], tuple[str
     which AWS keeps for itself (ECS developer guide, "Tag restrictions"). The same object when nothing is left out.
     """
     value = definition.value
+    if definition.dialect.pascal:
+        return value, ()
     removed = [key for key in value if key in READ_ONLY]
     kept: dict[str, Value] = {key: item for key, item in value.items() if key not in READ_ONLY} if removed else value
     if definition.wrapper is not None:

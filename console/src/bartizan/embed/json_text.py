@@ -10,7 +10,7 @@ pass and kept.
 import json
 import re
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -57,12 +57,22 @@ class Object(msgspec.Struct, frozen=True, gc=False):
     members: dict[str, Member]
 
 
+class Alias(msgspec.Struct, frozen=True, gc=False):
+    """A place that repeats another part of the text (`*name` in YAML; JSON has none), and the part repeated."""
+
+    start: int
+    end: int
+    target: "Scalar | Array | Object"
+
+
 class Document(msgspec.Struct, frozen=True):
     """A text and its tree; `locate` finds the places of offsets for a text that was made from the one people know."""
 
     text: str
     root: "Scalar | Array | Object"
     locate: Callable[[int], Where] | None = None
+    syntax: Literal["json", "yaml"] = "json"
+    aliases: tuple[Alias, ...] = ()
 
     def where(self, offset: int) -> Where:
         """Return line and column of an offset."""

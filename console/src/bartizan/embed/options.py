@@ -67,8 +67,12 @@ class ProtectSettings:
     """seconds to wait for a policy; None leaves it to the Defender"""
     filesystem_monitoring: bool = False
     include: tuple[str, ...] = ()
-    """names of the only containers to wrap; a name here also overrules the list of known monitoring images"""
+    """selectors of the only containers to wrap (`selection.Selector`); a container included by its name is wrapped even
+    when it is a known monitoring image"""
     exclude: tuple[str, ...] = ()
+    """selectors of containers to leave alone"""
+    pin_digest: bool = False
+    """write the digest of the image that was looked at into the definition"""
 
     def __post_init__(self) -> None:
         """Fill in from the bundle what is not given, and check."""

@@ -1,191 +1,273 @@
-"""Protecting a task definition, and taking the protection out again."""
+"""Protecting the task definitions in a text, and taking the protection out again."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bartizan.embed import advice, edit, launch, plan, undo, wrap
-from bartizan.embed.definition import TaskDefinition, read
+from bartizan.embed import edit, plan, selection, undo, wrap, writing, yaml_text
+from bartizan.embed.definition import TaskDefinition
 from bartizan.embed.edit import Edit
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.json_text import Value, place
 from bartizan.embed.launch import ImageConfig
 from bartizan.embed.options import ProtectSettings
 from bartizan.embed.plan import Plan
-from bartizan.embed.report import SIZE_LIMIT, Report, size
-from bartizan.embed.restore import record, restore
-from bartizan.embed.rewrite import rewrite
+from bartizan.embed.reading import Source, read
+from bartizan.embed.report import Report, size
+from bartizan.embed.restore import restore
+from bartizan.embed.rewrite import same
 from bartizan.embed.undo import Embedding
 
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """A protected definition: the edits of the text given, their result, and what to tell people."""
+    """A protected text: the edits of the text given, their result, and what to tell people, one report a task."""
 
     edits: tuple[Edit, ...]
     text: str
-    report: Report
+    reports: tuple[Report, ...]
+
+    @property
+    def report(self) -> Report:
+        """The report of the first task definition; but for templates there is no other."""
+        return self.reports[0]
 
 
-def protect(text: str, *, images: Mapping[str, ImageConfig], settings: ProtectSettings) -> Protection:
-    """Protect the task definition `text`.
+@dataclass(frozen=True, slots=True)
+class NeededImage:
+    """An image that must be known: how the text calls it, how a registry does, and for which processor it is wanted.
 
-    `images` says what images start, by the very `image` of the container; `needed_images` tells which are asked for. A
-    definition that is protected already is upgraded in place; when it is up to date there are no edits. Raises
-    `EmbedError` for what cannot be protected.
+    `reference` is None when only a deployment knows it: `unknown` says what of it, in names for people.
     """
-    given = read(text)
-    earlier = undo.find(given)
-    if earlier is None:
-        return _write(plan.make(given, images, settings), settings)
-    back, original = _original(given, earlier)
-    fresh = plan.make(original, {**earlier.images(), **images}, settings)
-    result = _write(fresh, settings)
-    now = size(given.value)
-    if given.wrapper is None and undo.same_but_label(fresh.desired, given.value, settings.sidecar_name):
-        report = replace(result.report, unchanged=True, removed_fields=(), bytes_before=now, bytes_after=now)
-        return Protection((), text, report)
-    report = replace(result.report, upgraded_from=earlier.version, bytes_before=now)
-    return Protection(edit.compose(text, back, result.edits), result.text, report)
+
+    expression: str
+    reference: str | None
+    container: str
+    architecture: str
+    unknown: tuple[str, ...] = ()
+
+
+def protect(
+    text: str,
+    *,
+    images: Mapping[str, ImageConfig],
+    settings: ProtectSettings,
+    parameters: Mapping[str, str] | None = None,
+) -> Protection:
+    """Protect the task definitions in `text`.
+
+    `images` says what images start, by reference, by the expression the text has for it, or by the container's name;
+    `needed_images` tells which are asked for. `parameters` are values for the parameters of a template: they only help
+    to know what an image is called. What is protected already is upgraded in place; when it is up to date there are no
+    edits. Raises `EmbedError` for what cannot be protected.
+    """
+    given = read(text, parameters=parameters)
+    original, back, found = _without_protection(given, parameters)
+    plans, skipped = _plans(original, images, settings, found)
+    written = [writing.write(planned, settings) for planned in plans]
+    reports = _compared([report for _, report in written], plans, given, found, settings)
+    if all(report.unchanged for report in reports):
+        return Protection((), text, (*reports, *skipped))
+    edits = tuple(made for some, _ in written for made in some)
+    result = edit.apply(original.document.text, edits)
+    _check(result, original, plans, [some for some, _ in written], settings.sidecar_name)
+    return Protection(edit.compose(text, back, edits) if back else edits, result, (*reports, *skipped))
 
 
 def unprotect(text: str) -> str:
-    """Return the definition as it was before `protect`, byte for byte when the text has not been touched since.
+    """Return the text as it was before `protect`, byte for byte when what was protected has not been touched since.
 
     What was laid out anew or changed since keeps its layout and its changes, and only loses the protection. Raises
     `EmbedError` when there is no protection to take out.
     """
     given = read(text)
-    earlier = undo.find(given)
-    if earlier is None:
+    original, _, found = _without_protection(given, None)
+    if not found:
         raise EmbedError(f"this definition carries no protection: no container has the label `{wrap.UNDO_LABEL}`")
-    return _original(given, earlier)[1].document.text
+    return original.document.text
 
 
-def needed_images(text: str, *, settings: ProtectSettings) -> tuple[str, ...]:
-    """Return the images that `protect` must know of, in the order of the definition and without repetition.
+def explain_protection(text: str) -> tuple[Edit, ...]:
+    """Return the edits that protected `text`, with their reasons, as offsets of the text without protection.
+
+    Raises `EmbedError` when it carries no protection.
+    """
+    given = read(text)
+    original, _, found = _without_protection(given, None)
+    if not found:
+        raise EmbedError(f"this definition carries no protection: no container has the label `{wrap.UNDO_LABEL}`")
+    now = {definition.path: definition.value for definition in given.definitions}
+    return tuple(
+        made
+        for definition in original.definitions
+        if definition.path in found
+        for made in writing.explained(definition, now[definition.path])
+    )
+
+
+def needed_images(
+    text: str, *, settings: ProtectSettings, parameters: Mapping[str, str] | None = None
+) -> tuple[NeededImage, ...]:
+    """Return the images that `protect` must know of, in the order of the text and without repetition.
 
     Those that an earlier protection recorded are among them, for a tag may have moved since; when they are not given,
     `protect` goes by the record. Raises as `protect` does.
     """
-    definition = read(text)
-    earlier = undo.find(definition)
-    if earlier is not None:
-        definition = _original(definition, earlier)[1]
-    containers = plan.own_containers(definition)[0]
-    selected, _ = plan.select(definition, containers, settings)
-    return tuple(dict.fromkeys(container.image for container in selected if launch.needs_image(container)))
+    original, _, _ = _without_protection(read(text, parameters=parameters), parameters)
+    needed: dict[tuple[str, str | None, str], NeededImage] = {}
+    for definition in original.definitions:
+        architecture = plan.architecture(definition)
+        for container, image in plan.needed(definition, settings):
+            key = (image.expression, image.reference, architecture)
+            new = NeededImage(image.expression, image.reference, container.name, architecture, image.unknown)
+            needed.setdefault(key, new)
+    return tuple(needed.values())
 
 
-def _original(given: TaskDefinition, earlier: Embedding) -> tuple[tuple[Edit, ...], TaskDefinition]:
-    """Return the edits that take the protection out, and the definition without it; trust the label in nothing."""
-    back = _back(given, earlier)
+_Found = Mapping[tuple[str, ...], Embedding]
+
+
+def _without_protection(given: Source, parameters: Mapping[str, str] | None) -> tuple[Source, tuple[Edit, ...], _Found]:
+    """Return the text without any protection, the edits that lead there, and the protections found, by path.
+
+    The labels are trusted in nothing.
+    """
+    embeddings = {definition.path: undo.find(definition) for definition in given.definitions}
+    found = {path: embedding for path, embedding in embeddings.items() if embedding is not None}
+    if not found:
+        return given, (), found
+    back = tuple(
+        made
+        for definition in given.definitions
+        if definition.path in found
+        for made in _back(definition, found[definition.path])
+    )
     text = given.document.text
+    first = next(iter(found.values()))
     try:
-        original = read(edit.apply(text, back), lambda offset: place(text, edit.offset_before(back, offset)))
+        stripped = edit.apply(text, back)
+        original = read(stripped, lambda offset: place(text, edit.offset_before(back, offset)), parameters)
     except EmbedError as error:
         message = f"without its protection this is no task definition: {error.message}"
-        raise EmbedError(message, earlier.sidecar.where_of("dockerLabels")) from None
-    if undo.is_labelled(original):
-        message = f"the label `{wrap.UNDO_LABEL}` does not take out `{earlier.sidecar.name}`: was the sidecar renamed?"
-        raise EmbedError(message, earlier.sidecar.where)
-    return back, original
+        raise EmbedError(message, first.sidecar.where_of("dockerLabels")) from None
+    for definition in original.definitions:
+        if undo.is_labelled(definition):
+            sidecar = found.get(definition.path, first).sidecar
+            message = f"the label `{wrap.UNDO_LABEL}` does not take out `{sidecar.name}`: was the sidecar renamed?"
+            raise EmbedError(message, sidecar.where)
+    return original, back, found
 
 
 def _back(given: TaskDefinition, earlier: Embedding) -> tuple[Edit, ...]:
-    """Return the edits that take the protection out of a text."""
-    text = given.document.text
-    edits = undo.exact(text, earlier)
+    """Return the edits that take the protection out of a definition."""
+    edits = undo.exact(given, earlier)
     if edits is not None:
         return edits
     restored = restore(given.value, earlier.record.steps)
     if given.wrapper is None and earlier.record.wrapper is not None:
         restored = {"taskDefinition": restored, **earlier.record.wrapper}
-    return tuple(replace(made, why="as it was before") for made in rewrite(given.document, given.node, restored))
+    return tuple(replace(made, why="as it was before") for made in writing.rewritten(given, restored))
 
 
-def _write(planned: Plan, settings: ProtectSettings) -> Protection:
-    """Write a plan down as edits, the way back included, and report it."""
-    definition = planned.definition
-    text = definition.document.text
-    blank = _explained(_edits(definition, planned.desired), planned.removed)
-    way_back = _record(planned, text, blank)
-    label = undo.encode(way_back)
-    after = size(planned.desired) + len(label)
-    if after > SIZE_LIMIT:
-        message = f"protected, the definition has {after:,} bytes and AWS takes {SIZE_LIMIT:,}"
-        raise EmbedError(f"{message}: move values out of it, for instance into `environmentFiles` or `secrets`")
-    edits = _with_label(blank, label)
-    return Protection(edits, edit.apply(text, edits), advice.report(planned, settings, after))
+def _plans(
+    original: Source, images: Mapping[str, ImageConfig], settings: ProtectSettings, found: _Found
+) -> tuple[list[Plan], list[Report]]:
+    """Return what is to be done to each definition; of several, those that cannot be protected are only reported."""
+    selection.check_names([each for definition in original.definitions for each in definition.containers], settings)
+    plans: list[Plan] = []
+    skipped: list[Report] = []
+    for definition in original.definitions:
+        earlier = found.get(definition.path)
+        known = {**earlier.images(), **images} if earlier is not None else images
+        try:
+            plans.append(plan.make(definition, known, settings))
+        except plan.NothingToProtectError as reason:
+            if len(original.definitions) == 1:
+                raise
+            skipped.append(writing.skipped_report(definition, settings, reason.message))
+    if not plans:
+        raise EmbedError(f"no task definition is left to protect: {skipped[0].skipped}")
+    return plans, skipped
 
 
-def _edits(definition: TaskDefinition, desired: dict[str, Value]) -> tuple[Edit, ...]:
-    inner = rewrite(definition.document, definition.node, desired)
-    if definition.wrapper is None:
-        return inner
-    outer, node = definition.wrapper, definition.node
-    return (Edit(outer.start, node.start, ""), *inner, Edit(node.end, outer.end, ""))
+def _compared(
+    reports: Sequence[Report], plans: Sequence[Plan], given: Source, found: _Found, settings: ProtectSettings
+) -> list[Report]:
+    """Return the reports with what was there before."""
+    before = {definition.path: definition for definition in given.definitions}
+    compared: list[Report] = []
+    for report, planned in zip(reports, plans, strict=True):
+        path = planned.definition.path
+        earlier, now = found.get(path), before[path]
+        if earlier is None:
+            compared.append(report)
+            continue
+        bytes_now = size(now.value)
+        if now.wrapper is None and undo.same_but_label(planned.desired, now.value, settings.sidecar_name):
+            same_size = replace(report, bytes_before=bytes_now, bytes_after=bytes_now)
+            compared.append(replace(same_size, unchanged=True, removed_fields=()))
+        else:
+            compared.append(replace(report, upgraded_from=earlier.version, bytes_before=bytes_now))
+    return compared
 
 
-_REASONS = (
-    ("/dockerLabels", "version and the way back"),
-    ("/entryPoint", "starts under the Defender"),
-    ("/command", "the image's command, which a given entrypoint would clear"),
-    ("/environment", "tells the Defender which container it is in"),
-    ("/dependsOn", "waits for the sidecar to be healthy"),
-    ("/volumesFrom", "brings the Defender, read-only"),
-    ("/linuxParameters", "lets the Defender look into the processes it watches"),
-    ("/tags", "tags stood beside the definition"),
-)
+def _check(
+    result: str, original: Source, plans: Sequence[Plan], written: Sequence[Sequence[Edit]], sidecar: str
+) -> None:
+    """Raise `EmbedError` unless `result`, read again, says what was planned and nothing else has changed.
+
+    JSON has one way to say a thing; YAML has many, and an indentation that we misread must not reach anyone. Where
+    only the protected resources were touched, reading those again is enough.
+    """
+    if original.document.syntax == "json":
+        return None
+    shift = 0
+    for planned, edits in zip(plans, written, strict=True):
+        start, end = undo.scope(planned.definition)
+        if not all(start <= made.start and made.end <= end for made in edits):
+            return _check_all(result, original, plans, sidecar)
+        grown = sum(len(made.replacement) - (made.end - made.start) for made in edits)
+        column = start - original.document.text.rfind("\n", 0, start) - 1
+        part = " " * column + result[start + shift : end + shift + grown]
+        try:
+            value = planned.definition.dialect.native(yaml_text.parse(part).root.value)
+        except EmbedError:  # it has aliases of what stands elsewhere
+            return _check_all(result, original, plans, sidecar)
+        if not isinstance(value, dict) or not undo.same_but_label(value, planned.desired, sidecar):
+            raise _cannot_keep(planned.definition)
+        shift += grown
+    return None
 
 
-def _explained(edits: Sequence[Edit], removed: Sequence[str]) -> tuple[Edit, ...]:
-    return tuple(replace(made, why=_why(made, removed)) for made in edits)
+def _check_all(result: str, original: Source, plans: Sequence[Plan], sidecar: str) -> None:
+    desired = {planned.definition.path: planned for planned in plans}
+    try:
+        again = read(result)
+    except EmbedError as error:
+        raise _cannot_keep(plans[0].definition, error) from None
+    for definition in again.definitions:
+        planned = desired.get(definition.path)
+        if planned is not None and not undo.same_but_label(definition.value, planned.desired, sidecar):
+            raise _cannot_keep(planned.definition)
+    before, after = original.document.root.value, again.document.root.value
+    for path in desired:
+        before, after = _without(before, path), _without(after, path)
+    if not same(before, after):
+        raise EmbedError("the rest of the text would change its meaning: write its aliases (`*name`) out and try again")
 
 
-def _why(made: Edit, removed: Sequence[str]) -> str:
-    steps = made.pointer.split("/")
-    if made.pointer == "":
-        return "what describe-task-definition puts around the definition"
-    if steps[1] in removed:
-        return "AWS fills this in and takes it from nobody"
-    if len(steps) == 3 and made.replacement:  # noqa: PLR2004 - /containerDefinitions/<index>
-        return "the sidecar: brings the Defender and speaks to the Console"
-    if len(steps) == 3:  # noqa: PLR2004
-        return "the vendor's sidecar"
-    return next((why for member, why in _REASONS if member in made.pointer), "part of the vendor's protection")
+def _cannot_keep(definition: TaskDefinition, cause: EmbedError | None = None) -> EmbedError:
+    message = f"the layout of `{definition.family}` cannot be kept: write it in plain block style and try again"
+    message = message if cause is None else f"{message}: {cause.message}"
+    return EmbedError(message, definition.where_of("containerDefinitions"))
 
 
-def _record(planned: Plan, text: str, edits: Sequence[Edit]) -> undo.Record:
-    definition = planned.definition
-    wrapper = definition.wrapper
-    return undo.Record(
-        digest=undo.digest(edit.apply(text, edits)),
-        edits=[(back.start, back.end, back.replacement) for back in edit.reverse(text, edits)],
-        steps=list(record(definition.value, planned.desired)),
-        wrapper={key: item for key, item in wrapper.value.items() if key != "taskDefinition"} if wrapper else None,
-        sources={
-            container.name: undo.Source(
-                container.image,
-                list(start.source.entrypoint),
-                list(start.source.cmd),
-                start.source.origin,
-                start.source.digest,
-            )
-            for container, start in planned.selected
-            if start.source is not None
-        },
-        skipped=[container.name for container, _ in planned.skipped],
-    )
-
-
-def _with_label(edits: Sequence[Edit], label: str) -> tuple[Edit, ...]:
-    """Fill the sidecar's empty undo label, the last one our edits write, with `label`."""
-    filled = list(edits)
-    for index in reversed(range(len(filled))):
-        written = filled[index].replacement
-        key = written.rfind(f'"{wrap.UNDO_LABEL}"')
-        if key >= 0:
-            at = written.index('""', key + len(wrap.UNDO_LABEL) + 2) + 1
-            filled[index] = replace(filled[index], replacement=written[:at] + label + written[at:])
-            break
-    return tuple(filled)
+def _without(value: Value, path: tuple[str, ...]) -> Value:
+    """Return `value` with null at `path`."""
+    if not path:
+        return None
+    if isinstance(value, list):
+        index = int(path[0])
+        return [*value[:index], _without(value[index], path[1:]), *value[index + 1 :]]
+    if isinstance(value, dict):
+        return {**value, path[0]: _without(value.get(path[0]), path[1:])}
+    return value

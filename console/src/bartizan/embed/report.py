@@ -48,11 +48,17 @@ class Report:
     upgraded_from: str | None = None
     """the version of the protection that was there before"""
     unchanged: bool = False
+    logical_id: str = ""
+    """what the template calls it"""
+    skipped: str | None = None
+    """why it was left as it is, when a template has others"""
 
 
 def render_report(report: Report) -> str:
     """Return the report as lines of text, for standard error."""
     lines = [_headline(report)]
+    if report.skipped is not None:
+        return lines[0] + "\n"
     rows = [_row(container) for container in report.containers]
     rows.append(("+", report.sidecar, report.sidecar_image, "sidecar"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -70,6 +76,29 @@ def render_report(report: Report) -> str:
     return "\n".join([*lines, "", *(f"  {label:<8}  {text}" for label, text in notes), ""])
 
 
+def report_value(report: Report) -> dict[str, Value]:
+    """Return a report as plain JSON, with the names of the API."""
+    value: dict[str, Value] = {}
+    for name in report.__dataclass_fields__:
+        value[_camel(name)] = _plain(getattr(report, name))
+    return value
+
+
+def _plain(value: object) -> Value:
+    if isinstance(value, ContainerReport):
+        return {_camel(name): _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value if isinstance(value, (str, int, bool)) else None
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def size(value: Value) -> int:
     """Return the bytes of a value as clients send it: JSON without blanks, UTF-8."""
     try:
@@ -80,13 +109,20 @@ def size(value: Value) -> int:
 
 def _headline(report: Report) -> str:
     wrapped = sum(container.skipped is None for container in report.containers)
+    if report.skipped is not None:
+        return f"{_called(report)}: left as it is: {report.skipped}"
     if report.unchanged:
         done = f"is already protected by Bartizan {report.version}: nothing changed"
     elif report.upgraded_from is not None and report.upgraded_from != report.version:
         done = f"protected by Bartizan {report.version}, upgraded from {report.upgraded_from}"
     else:
         done = f"protected by Bartizan {report.version}"
-    return f"{report.family}: {done} ({wrapped} of {len(report.containers)} containers wrapped)"
+    return f"{_called(report)}: {done} ({wrapped} of {len(report.containers)} containers wrapped)"
+
+
+def _called(report: Report) -> str:
+    same = report.logical_id in {"", report.family}
+    return report.family if same else f"{report.logical_id} (family {report.family})"
 
 
 def _row(container: ContainerReport) -> tuple[str, str, str, str]:

@@ -10,14 +10,17 @@ from typing import Any
 import msgspec
 
 from bartizan.embed.json_text import Value
-from bartizan.embed.rewrite import align, identity, same
+from bartizan.embed.rewrite import CONDITION, align, identity, same
 from bartizan.embed.wrap import WRAPPER
 
 Key = str | tuple[str, str]
 STEPS_LIMIT = 5_000
 _DEPTH_LIMIT = 32
+_DIGITS = 6
 # Argument lists are one value: their items mean nothing by themselves.
 _ARGUMENTS = ("entryPoint", "command")
+# In a path: an argument of a choice (`Fn::If`), by its index.
+_POSITION = "#"
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
@@ -39,22 +42,32 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
 
 def record(old: Value, new: Value, path: tuple[Key, ...] = ()) -> Iterator[Step]:
     """Yield the steps that lead from the value `new` back to `old`."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key, item in new.items():
-            if key not in old:
-                yield from _added(item, (*path, key))
-            elif not same(old[key], item):
-                yield from record(old[key], item, (*path, key))
-        for key, item in old.items():
-            if key not in new:
-                yield Step("put", [*path, key], old=item)
-    elif isinstance(old, list) and isinstance(new, list) and path[-1] not in _ARGUMENTS and _known(new):
+    if path and path[-1] in _ARGUMENTS:
+        yield Step("reset", list(path), index=_prefix(path), old=old, new=new)
+    elif isinstance(old, dict) and isinstance(new, dict):
+        yield from _record_members(old, new, path)
+    elif isinstance(old, list) and isinstance(new, list) and path[-1] == CONDITION and len(old) == len(new):
+        for index, (item, other) in enumerate(zip(new, old, strict=True)):
+            if not same(other, item):
+                yield from record(other, item, (*path, (_POSITION, str(index))))
+    elif isinstance(old, list) and isinstance(new, list) and _known(new):
         yield from _record_items(old, new, path)
-    elif old is None and isinstance(new, (dict, list)) and path[-1] not in _ARGUMENTS and _known(new):
+    elif old is None and isinstance(new, (dict, list)) and _known(new):
         yield from list(_added(new, path))[:-1]
         yield Step("prune", list(path))
     else:
         yield Step("reset", list(path), index=_prefix(path), old=old, new=new)
+
+
+def _record_members(old: dict[str, Value], new: dict[str, Value], path: tuple[Key, ...]) -> Iterator[Step]:
+    for key, item in new.items():
+        if key not in old:
+            yield from _added(item, (*path, key))
+        elif not same(old[key], item):
+            yield from record(old[key], item, (*path, key))
+    for key, item in old.items():
+        if key not in new:
+            yield Step("put", [*path, key], old=item)
 
 
 def _record_items(old: list[Value], new: list[Value], path: tuple[Key, ...]) -> Iterator[Step]:
@@ -121,6 +134,8 @@ def _change(value: Value, path: list[Key], step: Step) -> Value:
 def _index(value: Value, key: Key) -> int | None:
     if not isinstance(value, list):
         return None
+    if isinstance(key, tuple) and key[0] == _POSITION:
+        return int(key[1]) if key[1].isdecimal() and len(key[1]) < _DIGITS and int(key[1]) < len(value) else None
     return next((index for index, item in enumerate(value) if identity(item) == key), None)
 
 
@@ -155,6 +170,9 @@ def _insert(value: Value, key: Key, step: Step) -> Value:
 
 
 def _reset(value: Value, key: Key, step: Step) -> Value:
+    index = _index(value, key)
+    if isinstance(value, list) and index is not None:
+        return [*value[:index], step.old, *value[index + 1 :]] if same(value[index], step.new) else value
     if not isinstance(value, dict) or not isinstance(key, str) or key not in value:
         return value
     now, ours = value[key], step.new

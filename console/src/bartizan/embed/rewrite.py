@@ -5,6 +5,7 @@ laid beside the tree it came from; only where the two part company is the text t
 way its neighbours are.
 """
 
+import json
 from typing import TYPE_CHECKING
 
 from bartizan.embed import style
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 
-IDENTITIES = ("name", "containerName", "sourceContainer", "key")
-"""The members by which an object in a list of a task definition is known."""
+IDENTITIES = ("name", "containerName", "sourceContainer", "key", "Name", "ContainerName", "SourceContainer", "Key")
+"""The members by which an object in a list of a task definition is known, as ECS and as CloudFormation spell them."""
+
+CONDITION = "Fn::If"
+"""CloudFormation's choice: `[condition, value if true, value if false]`."""
 
 
 def rewrite(document: Document, node: Node, desired: Value) -> tuple[Edit, ...]:
@@ -25,7 +29,7 @@ def rewrite(document: Document, node: Node, desired: Value) -> tuple[Edit, ...]:
 
     Members and items that stay keep their bytes; members that are new go last. The edits have no `why` yet.
     """
-    return tuple(_Rewriter(document.text).edits(node, desired, ()))
+    return tuple(FlowRewriter(document.text, style.of(document.text)).edits(node, desired, ()))
 
 
 def identity(value: Value) -> tuple[str, str] | None:
@@ -35,6 +39,11 @@ def identity(value: Value) -> tuple[str, str] | None:
             known = value.get(key)
             if isinstance(known, str):
                 return key, known
+            if isinstance(known, dict):  # an intrinsic function, as good a name as any
+                return key, json.dumps(known)
+        choice = value.get(CONDITION)
+        if isinstance(choice, list) and choice and isinstance(choice[0], str):
+            return CONDITION, choice[0]
     if isinstance(value, str):
         return "", value
     return None
@@ -51,13 +60,17 @@ def same(left: Value, right: Value) -> bool:
     return type(left) is type(right) and left == right
 
 
-def align(old: list[Value], new: list[Value]) -> list[int | None]:
+def align(old: list[Value], new: list[Value], within: str | int | tuple[str, str] = "") -> list[int | None]:
     """Return for each item of `new` the index of the item of `old` that it is, or None when it is new.
+
+    `within` is the member whose list this is: the arguments of a choice are what they are by their position.
 
     The indexes rise. Equal ends are matched first (what is put in front of an argument list, or behind a list of
     containers, is then an insertion), then equal items, then items of the same identity, then the rest pairwise when
     both sides have as many.
     """
+    if within == CONDITION and len(old) == len(new):
+        return list(range(len(old)))
     front = 0
     while front < min(len(old), len(new)) and (old[front] is new[front] or same(old[front], new[front])):
         front += 1
@@ -91,23 +104,29 @@ def _sorted(edits: list[Edit]) -> list[Edit]:
 _Slot = int | tuple[str, Path]
 
 
-class _Rewriter:
-    """Walks a tree and a value side by side."""
+class FlowRewriter:
+    """Walks a tree and a value side by side, where elements stand in brackets: JSON, and such parts of YAML."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, layout: "Style") -> None:
         self._text = text
-        self._style: Style = style.of(text)
+        self._style = layout
 
     def edits(self, node: Node, desired: Value, path: Path) -> list[Edit]:
+        """Return the edits that make `node` spell `desired`."""
         if node.value is desired or (isinstance(node, Scalar) and same(node.value, desired)):
             return []
-        if isinstance(node, Object) and isinstance(desired, dict):
-            return self._object(node, desired, path)
-        if isinstance(node, Array) and isinstance(desired, list):
-            return self._array(node, desired, path)
+        if not self._text.startswith("*", node.start):  # an alias of YAML: its elements stand elsewhere
+            if isinstance(node, Object) and isinstance(desired, dict) and not self._other_tag(node, desired):
+                return self._object(node, desired, path)
+            if isinstance(node, Array) and isinstance(desired, list):
+                return self._array(node, desired, path)
         indent = self._indent(node.start)
         rendered = self._style.render(desired, indent, inline="\n" not in self._text or None)
         return [Edit(node.start, node.end, rendered, pointer(path))]
+
+    def _other_tag(self, node: Object, desired: dict[str, Value]) -> bool:
+        """Return whether `node` is written with a short tag of YAML that is not the one desired."""
+        return self._text.startswith("!", node.start) and node.members.keys() != desired.keys()
 
     def _object(self, node: Object, desired: dict[str, Value], path: Path) -> list[Edit]:
         spans, kept, inside = [], [], []
@@ -132,7 +151,9 @@ class _Rewriter:
         inside: list[Edit] = []
         slots: list[_Slot] = []
         matched = set()
-        for index, (item, old) in enumerate(zip(desired, align(node.value, desired), strict=True)):
+        for index, (item, old) in enumerate(
+            zip(desired, align(node.value, desired, path[-1] if path else ""), strict=True)
+        ):
             if old is None:
                 slots.append(
                     (self._style.render(item, indent, inline=inline or self._beside(node, item)), (*path, index))
@@ -230,10 +251,11 @@ class _Rewriter:
     def _joint(self, node: Object | Array, spans: list[tuple[int, int]]) -> str:
         """Return the text between two elements, comma included, as it is at the end of this very list."""
         if len(spans) > 1:
-            return self._text[spans[-2][1] : spans[-1][0]]
+            joint = self._text[spans[-2][1] : spans[-1][0]]
+            return joint if "#" not in joint else self._style.comma
         if spans:
             blank = self._text[node.start + 1 : spans[0][0]]
-            return "," + blank if "\n" in blank else self._style.comma
+            return "," + blank if "\n" in blank and "#" not in blank else self._style.comma
         return self._style.comma
 
     def _layout(self, node: Object | Array, spans: list[tuple[int, int]]) -> tuple[bool, str]:

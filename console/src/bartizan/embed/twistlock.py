@@ -49,8 +49,9 @@ def refuse_leftover(container: Container) -> None:
         raise EmbedError(f"{message}: protect the original definition", container.where_of("entryPoint"))
 
 
-def _is_wrap(entry_point: list[str]) -> bool:
-    return bool(entry_point) and entry_point[0].startswith(_VOLUME) and entry_point[0].endswith(_PROGRAMS)
+def _is_wrap(entry_point: list[Value]) -> bool:
+    program = entry_point[0] if entry_point else None
+    return isinstance(program, str) and program.startswith(_VOLUME) and program.endswith(_PROGRAMS)
 
 
 def _is_variable(name: Value) -> bool:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from bartizan.embed import edit
 from bartizan.embed.definition import Container, TaskDefinition
 from bartizan.embed.edit import Edit
 from bartizan.embed.errors import EmbedError
+from bartizan.embed.intrinsics import map_branches
 from bartizan.embed.json_text import Object, Scalar, Value
 from bartizan.embed.launch import ImageConfig
 from bartizan.embed.restore import STEPS_LIMIT, Step
@@ -97,24 +99,47 @@ def is_labelled(definition: TaskDefinition) -> bool:
 
 
 def _label(container: Container, name: str) -> Scalar | None:
-    member = container.node.members.get("dockerLabels")
+    member = container.node.members.get(container.dialect.key("dockerLabels"))
     labels = member.node if member else None
     label = labels.members.get(name) if isinstance(labels, Object) else None
     return label.node if label and isinstance(label.node, Scalar) else None
 
 
-def exact(text: str, embedding: Embedding) -> tuple[Edit, ...] | None:
+def scope(definition: TaskDefinition) -> tuple[int, int]:
+    """Return the span of the text that a definition's record is about.
+
+    Of a template that is one resource, to the end of its last line, so that what else the template says may change.
+    """
+    text = definition.document.text
+    if not definition.dialect.pascal or not definition.path:
+        return 0, len(text)
+    start, end = definition.node.start, definition.node.end
+    if text[start] in "{[":
+        return start, end
+    at = text.find("\n", end)
+    at = len(text) if at < 0 else at
+    return start, at - 1 if at > end and text[at - 1] == "\r" else at
+
+
+def exact(definition: TaskDefinition, embedding: Embedding) -> tuple[Edit, ...] | None:
     """Return the edits that give the input back byte for byte, None when the text is not the one we made."""
-    blank = Edit(embedding.label.start, embedding.label.end, '""')
-    blanked = edit.apply(text, (blank,))
+    text = definition.document.text
+    start, end = scope(definition)
+    label = embedding.label
+    quotes = text[label.start] * 2
+    blank = Edit(label.start - start, label.end - start, quotes)
+    part = text[start:end]
+    blanked = edit.apply(part, (blank,))
     if digest(blanked) != embedding.record.digest:
         return None
-    back = [Edit(start, end, old, "", "as it was before") for start, end, old in embedding.record.edits]
+    back = [Edit(first, last, old, "", "as it was before") for first, last, old in embedding.record.edits]
     try:
         edit.apply(blanked, back)
     except ValueError:
         raise EmbedError(f"the label `{UNDO_LABEL}` is damaged: its edits do not fit the text") from None
-    return edit.compose(text, (blank,), back)
+    return tuple(
+        replace(made, start=made.start + start, end=made.end + start) for made in edit.compose(part, (blank,), back)
+    )
 
 
 def digest(text: str) -> str:
@@ -168,14 +193,13 @@ def same_but_label(left: Mapping[str, Value], right: Mapping[str, Value], sideca
 
 
 def _blanked(definition: Mapping[str, Value], sidecar: str) -> dict[str, Value]:
-    containers = definition.get("containerDefinitions")
-    if not isinstance(containers, list):
-        return dict(definition)
-    blanked: list[Value] = []
-    for container in containers:
+    def blank(container: Value) -> Value:
         labels = container.get("dockerLabels") if isinstance(container, dict) else None
         if isinstance(container, dict) and isinstance(labels, dict) and container.get("name") == sidecar:
-            blanked.append({**container, "dockerLabels": {**labels, UNDO_LABEL: ""}})
-        else:
-            blanked.append(container)
-    return {**definition, "containerDefinitions": blanked}
+            return {**container, "dockerLabels": {**labels, UNDO_LABEL: ""}}
+        return container
+
+    def blank_all(containers: Value) -> Value:
+        return [blank(container) for container in containers] if isinstance(containers, list) else containers
+
+    return {**definition, "containerDefinitions": map_branches(definition.get("containerDefinitions"), blank_all)}

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bartizan.embed import selection, undo, wrap
-from bartizan.embed.definition import Container, TaskDefinition, read
+from bartizan.embed import intrinsics, plan, selection, undo, wrap
+from bartizan.embed.definition import Container, TaskDefinition
 from bartizan.embed.errors import EmbedError, Where
 from bartizan.embed.json_text import Value
 from bartizan.embed.options import ProtectSettings
 from bartizan.embed.protect import protect
+from bartizan.embed.reading import read
 from bartizan.embed.undo import Embedding
 
 Code = Literal["missingSidecar", "unprotected", "tampered", "stale"]
@@ -31,13 +32,20 @@ def verify(text: str, *, version: str, settings: ProtectSettings | None = None) 
     With `settings` it is also compared with what `protect` would make of it now. Raises `EmbedError` for a text that is
     no task definition.
     """
-    definition = read(text)
-    found = undo.find(definition)
-    if found is None:
-        return list(_without_sidecar(definition))
-    findings = [*_sidecar(found, version), *_containers(definition, found, settings)]
-    if not findings and settings is not None:
-        findings += _against(text, found, settings)
+    source = read(text)
+    findings: list[Finding] = []
+    protected: list[Embedding] = []
+    for definition in source.definitions:
+        if len(source.definitions) > 1 and plan.windows(definition) is not None:
+            continue
+        found = undo.find(definition)
+        if found is None:
+            findings += _without_sidecar(definition)
+        else:
+            protected.append(found)
+            findings += [*_sidecar(found, version), *_containers(definition, found, settings)]
+    if not findings and settings is not None and protected:
+        findings += _against(text, protected[0], settings)
     return findings
 
 
@@ -88,10 +96,9 @@ def _wrap(container: Container, sidecar: str, settings: ProtectSettings | None) 
         yield _tampered(container, "dependsOn", "does not wait for the sidecar")
     if not wrap.has_capability(container):
         yield _tampered(container, "linuxParameters", f"lacks the capability {wrap.CAPABILITY}")
-    names = [item.get("name") for item in container.objects("environment")]
-    if any(names.count(name) != 1 for name in wrap.OWN_ENVIRONMENT):
+    if any(count != 1 for count in _own_variables(container)):
         yield _tampered(container, "environment", "lacks or repeats a variable of the Defender")
-    elif not _has(container, "environment", {"name": "DEFENDER_CONTAINER_NAME", "value": container.name}):
+    elif not _has(container, "environment", {"name": "DEFENDER_CONTAINER_NAME", "value": container.value["name"]}):
         yield _tampered(container, "environment", "tells the Defender another name")
     elif settings is not None and not _has(container, "environment", _token(container, settings)):
         yield _tampered(container, "environment", "has not the token the sidecar knows it by")
@@ -101,8 +108,20 @@ def _token(container: Container, settings: ProtectSettings) -> dict[str, Value]:
     return {"name": "DEFENDER_TOKEN", "value": settings.container_token(container.name)}
 
 
+def _own_variables(container: Container) -> Iterator[int]:
+    """Yield how often each variable of the Defender is set, in each branch of a choice."""
+    for found in intrinsics.branches(container.value.get("environment")):
+        names = [item.get("name") for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+        yield from (names.count(name) for name in wrap.OWN_ENVIRONMENT)
+
+
 def _has(container: Container, key: str, wanted: dict[str, Value]) -> bool:
-    return any(wanted.items() <= item.items() for item in container.objects(key))
+    """Return whether a member that is a list has what is `wanted`, in each branch of a choice."""
+    return all(
+        isinstance(found, list)
+        and any(isinstance(item, dict) and all(item.get(k) == v for k, v in wanted.items()) for item in found)
+        for found in intrinsics.branches(container.value.get(key))
+    )
 
 
 def _tampered(container: Container, key: str, what: str) -> Finding:

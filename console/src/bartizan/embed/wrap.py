@@ -1,13 +1,16 @@
 """What protection adds to a container, and the sidecar it adds to the task; plain values in, plain values out."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from bartizan.embed.definition import Container
+from bartizan.embed import intrinsics
+from bartizan.embed.definition import Container, TaskDefinition
 from bartizan.embed.errors import EmbedError
+from bartizan.embed.intrinsics import map_branches
 from bartizan.embed.json_text import Value
 from bartizan.embed.launch import Launch
 from bartizan.embed.options import ProtectSettings
+from bartizan.embed.template import Template
 
 VOLUME = "/var/lib/bartizan"
 WRAPPER = (f"{VOLUME}/defender", "fargate", "entrypoint")
@@ -26,42 +29,94 @@ OWN_ENVIRONMENT = (
 )
 
 
-def wrapped(container: Container, launch: Launch, settings: ProtectSettings, family: str) -> dict[str, Value]:
+def wrapped(
+    container: Container, launch: Launch, settings: ProtectSettings, definition: TaskDefinition
+) -> dict[str, Value]:
     """Return the container definition that starts `launch` under the Defender.
 
-    Everything the user set stays; ours comes behind it. Raises `EmbedError` where the container already has what we
-    would add.
+    Everything the user set stays; ours comes behind it, in every branch of a choice. Raises `EmbedError` where the
+    container already has what we would add, and where there is no place to add it.
     """
     _refuse_clashes(container, settings)
     value = dict(container.value)
-    value["entryPoint"] = [*WRAPPER, *launch.entry_point]
+    value["entryPoint"] = _under_defender(container, launch.entry_point, definition.template)
     if launch.command is not None:
-        value["command"] = list(launch.command)
-    value["environment"] = [*container.objects("environment"), *_environment(container, settings, family)]
-    value["dependsOn"] = [
-        *container.objects("dependsOn"),
-        {"containerName": settings.sidecar_name, "condition": "HEALTHY"},
-    ]
-    value["volumesFrom"] = [
-        *container.objects("volumesFrom"),
-        {"sourceContainer": settings.sidecar_name, "readOnly": True},
-    ]
-    value["linuxParameters"] = _with_capability(container)
+        value["command"] = launch.command
+    value["environment"] = _appended(container, "environment", _environment(container, settings, definition))
+    dependency: Value = {"containerName": settings.sidecar_name, "condition": "HEALTHY"}
+    value["dependsOn"] = _appended(container, "dependsOn", [dependency])
+    volume: Value = {"sourceContainer": settings.sidecar_name, "readOnly": True}
+    value["volumesFrom"] = _appended(container, "volumesFrom", [volume])
+    value["linuxParameters"] = map_branches(
+        container.value.get("linuxParameters"), lambda parameters: _with_capability(container, parameters)
+    )
     return value
 
 
 def is_wrapped(container: Container) -> bool:
-    """Return whether a container starts under our Defender."""
-    entry_point = container.value.get("entryPoint")
+    """Return whether a container starts under our Defender, whatever a template chooses."""
+    return all(_begins_with_wrapper(found) for found in intrinsics.branches(container.value.get("entryPoint")))
+
+
+def _begins_with_wrapper(entry_point: Value) -> bool:
+    if isinstance(entry_point, dict) and intrinsics.function(entry_point) == "Fn::Split":
+        split = entry_point["Fn::Split"]
+        join = split[-1] if isinstance(split, list) and split else None
+        joined = join.get("Fn::Join") if isinstance(join, dict) else None
+        entry_point = joined[-1] if isinstance(joined, list) and joined else None
     return isinstance(entry_point, list) and entry_point[: len(WRAPPER)] == list(WRAPPER)
 
 
-def _environment(container: Container, settings: ProtectSettings, family: str) -> list[Value]:
+def _under_defender(container: Container, entry_point: Value, template: Template) -> Value:
+    """Return an entrypoint with the Defender in front.
+
+    A list that only a deployment knows is joined and split again at what its items cannot hold: the commas of a
+    `CommaDelimitedList`, the delimiter of the very `Fn::Split` it comes from.
+    """
+
+    def under(found: Value) -> Value:
+        if isinstance(found, list):
+            return [*WRAPPER, *found]
+        name = intrinsics.function(found)
+        argument = found[name] if isinstance(found, dict) and name is not None else None
+        if name == "Ref" and template.is_list(argument):
+            return _split(",", {"Fn::Join": [",", found]})
+        if name == "Fn::Split" and isinstance(argument, list) and isinstance(argument[0], str):
+            delimiter = argument[0]
+            if delimiter and not any(delimiter in piece for piece in WRAPPER):
+                return _split(delimiter, argument[1])
+        message = f"`{container.dialect.key('entryPoint')}` of container `{container.name}` is"
+        message = f"{message} `{intrinsics.spelled(found)}`, which only a deployment knows: write the list out"
+        raise EmbedError(message, container.where_of("entryPoint"))
+
+    return map_branches(entry_point, under)
+
+
+def _split(delimiter: str, rest: Value) -> Value:
+    return {"Fn::Split": [delimiter, {"Fn::Join": [delimiter, [*WRAPPER, rest]]}]}
+
+
+def _appended(container: Container, key: str, items: list[Value]) -> Value:
+    """Return a member that is a list with `items` behind, in every branch of a choice."""
+
+    def appended(found: Value) -> Value:
+        if found is None:
+            return items
+        if isinstance(found, list):
+            return [*found, *items]
+        message = f"`{container.dialect.key(key)}` of container `{container.name}` is `{intrinsics.spelled(found)}`"
+        raise EmbedError(f"{message}, which only a deployment knows: write the list out", container.where_of(key))
+
+    container.objects(key)
+    return map_branches(container.value.get(key), appended)
+
+
+def _environment(container: Container, settings: ProtectSettings, definition: TaskDefinition) -> list[Value]:
     values = (
         "fargate",
-        family,
-        container.image,
-        container.name,
+        family(definition),
+        container.value["image"],
+        container.value["name"],
         _switch(on=settings.filesystem_monitoring),
         settings.container_token(container.name),
         settings.fail_mode,
@@ -69,7 +124,12 @@ def _environment(container: Container, settings: ProtectSettings, family: str) -
     return variables(dict(zip(OWN_ENVIRONMENT, values, strict=True)))
 
 
-def variables(values: Mapping[str, str]) -> list[Value]:
+def family(definition: TaskDefinition) -> Value:
+    """Return the family of a task as the definition says it, or what it is called when AWS makes one up."""
+    return definition.value.get("family") or definition.family
+
+
+def variables(values: Mapping[str, Value]) -> list[Value]:
     """Return names and values the way ECS lists them."""
     return [{"name": name, "value": value} for name, value in values.items()]
 
@@ -78,29 +138,36 @@ def _switch(*, on: bool) -> str:
     return "true" if on else "false"
 
 
-def _with_capability(container: Container) -> dict[str, Value]:
+def _with_capability(container: Container, parameters: Value) -> Value:
     """Return `linuxParameters` with SYS_PTRACE among the added capabilities and all else as it was."""
-    parameters = container.object("linuxParameters")
-    if has_capability(container):
+    capabilities, added = _capabilities(container, parameters)
+    if CAPABILITY in added or "ALL" in added:
         return parameters
-    capabilities, added = _capabilities(container)
-    return {**parameters, "capabilities": {**capabilities, "add": [*added, CAPABILITY]}}
+    own = parameters if isinstance(parameters, dict) else {}
+    return {**own, "capabilities": {**capabilities, "add": [*added, CAPABILITY]}}
 
 
 def has_capability(container: Container) -> bool:
-    """Return whether the container is given SYS_PTRACE."""
-    _, added = _capabilities(container)
-    return CAPABILITY in added or "ALL" in added
+    """Return whether the container is given SYS_PTRACE, whatever a template chooses."""
+    every = [
+        _capabilities(container, found)[1] for found in intrinsics.branches(container.value.get("linuxParameters"))
+    ]
+    return all(CAPABILITY in added or "ALL" in added for added in every)
 
 
-def _capabilities(container: Container) -> tuple[dict[str, Value], list[Value]]:
+def _capabilities(container: Container, parameters: Value) -> tuple[dict[str, Value], list[Value]]:
     """Return the container's capabilities, and those added."""
-    capabilities = container.object("linuxParameters").get("capabilities")
-    capabilities = {} if capabilities is None else capabilities
+    parameters = {} if parameters is None else parameters
+    if not isinstance(parameters, dict):
+        container.object("linuxParameters")
+    capabilities = parameters.get("capabilities") if isinstance(parameters, dict) else parameters
+    capabilities = {} if intrinsics.absent(capabilities) else capabilities
     added = capabilities.get("add") if isinstance(capabilities, dict) else None
-    added = [] if added is None else added
-    if not isinstance(capabilities, dict) or not isinstance(added, list):
-        message = f"`linuxParameters.capabilities` of container `{container.name}` must hold lists of capabilities"
+    added = [] if intrinsics.absent(added) else added
+    opaque = any(intrinsics.function(part) is not None for part in (parameters, capabilities, added))
+    if opaque or not isinstance(parameters, dict) or not isinstance(capabilities, dict) or not isinstance(added, list):
+        spelled = f"{container.dialect.key('linuxParameters')}.{container.dialect.key('capabilities')}"
+        message = f"`{spelled}` of container `{container.name}` must hold lists of capabilities"
         raise EmbedError(message, container.where_of("linuxParameters"))
     return capabilities, added
 
@@ -116,7 +183,8 @@ def _refuse_clashes(container: Container, settings: ProtectSettings) -> None:
                 raise EmbedError(message, container.where_of(key))
     for key, member in (("dependsOn", "containerName"), ("volumesFrom", "sourceContainer")):
         if any(item.get(member) == settings.sidecar_name for item in container.objects(key)):
-            message = f"`{key}` of container `{container.name}` names `{settings.sidecar_name}`, which is not there"
+            named = f"`{container.dialect.key(key)}` of container `{container.name}`"
+            message = f"{named} names `{settings.sidecar_name}`, which is not there"
             raise EmbedError(f"{message}: remove it", container.where_of(key))
     for item in container.objects("mountPoints"):
         path = item.get("containerPath")
@@ -125,9 +193,7 @@ def _refuse_clashes(container: Container, settings: ProtectSettings) -> None:
             raise EmbedError(message, container.where_of("mountPoints"))
 
 
-def sidecar(
-    family: str, containers: Sequence[Container], settings: ProtectSettings, *, reserve_memory: bool
-) -> dict[str, Value]:
+def sidecar(definition: TaskDefinition, containers: Sequence[Container], settings: ProtectSettings) -> dict[str, Value]:
     """Return the sidecar of a task whose wrapped containers are `containers`; its undo label is still empty.
 
     Tools read its environment by position, so the order is part of the contract. It runs as the user of its image, so
@@ -138,7 +204,7 @@ def sidecar(
         value["repositoryCredentials"] = {"credentialsParameter": settings.image_pull_secret}
     value["essential"] = settings.essential
     value["entryPoint"] = [SIDECAR_PROGRAM, "fargate", "sidecar"]
-    value["environment"] = variables(_sidecar_environment(family, containers, settings))
+    value["environment"] = variables(_sidecar_environment(definition, containers, settings))
     if settings.install_bundle_secret is not None:
         value["secrets"] = [{"name": "INSTALL_BUNDLE", "valueFrom": settings.install_bundle_secret}]
     value["healthCheck"] = {
@@ -150,7 +216,7 @@ def sidecar(
     }
     value["linuxParameters"] = {"capabilities": {"drop": ["ALL"]}}
     value["readonlyRootFilesystem"] = True
-    if reserve_memory:
+    if definition.value.get("memory") is None:
         value["memoryReservation"] = 64
     logs = _shared_logs(containers[0])
     if logs is not None:
@@ -159,21 +225,64 @@ def sidecar(
     return value
 
 
-def _sidecar_environment(family: str, containers: Sequence[Container], settings: ProtectSettings) -> dict[str, str]:
-    named = [{"name": container.name, "image": container.image} for container in containers]
-    values = {} if settings.install_bundle is None else {"INSTALL_BUNDLE": settings.install_bundle.strip()}
+def _sidecar_environment(
+    definition: TaskDefinition, containers: Sequence[Container], settings: ProtectSettings
+) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    if settings.install_bundle is not None:
+        values["INSTALL_BUNDLE"] = settings.install_bundle.strip()
     values |= {
         "DEFENDER_TYPE": "fargate",
-        "FARGATE_TASK": family,
+        "FARGATE_TASK": family(definition),
         "WS_ADDRESS": settings.ws_address,
         "FILESYSTEM_MONITORING": _switch(on=settings.filesystem_monitoring),
-        "DEFENDER_APP_ID": settings.app_id(family),
-        "DEFENDER_CONTAINERS": json.dumps(named, separators=(",", ":")),
+        "DEFENDER_APP_ID": settings.app_id(definition.family),
+        "DEFENDER_CONTAINERS": _containers(containers),
         "DEFENDER_FAIL_MODE": settings.fail_mode,
     }
     if settings.policy_timeout is not None:
         values["DEFENDER_POLICY_TIMEOUT"] = str(settings.policy_timeout)
     return values
+
+
+def _containers(containers: Sequence[Container]) -> Value:
+    """Return names and images as JSON; what only a deployment knows is joined in when it is deployed.
+
+    A container whose name is such is known to the sidecar by the token of its expression (`id`). Of containers that
+    exclude each other under one name the first stands for all, without an image when they differ in it.
+    """
+    listed: dict[str, dict[str, Value]] = {}
+    for container in containers:
+        entry: dict[str, Value] = {"name": container.value["name"], "image": container.value["image"]}
+        if not isinstance(entry["name"], str):
+            entry["id"] = container.name
+        earlier = listed.setdefault(container.name, entry)
+        if earlier.get("image") != entry["image"]:
+            earlier.pop("image", None)
+    pieces: list[Value] = [""]
+    for piece in _json_pieces(list(listed.values())):
+        if isinstance(piece, str) and isinstance(pieces[-1], str):
+            pieces[-1] += piece
+        else:
+            pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else {"Fn::Join": ["", pieces]}
+
+
+def _json_pieces(entries: Sequence[Mapping[str, Value]]) -> Iterator[Value]:
+    """Yield JSON of `entries` in pieces: text, and intrinsic functions that stand inside of its strings."""
+    yield "["
+    for number, entry in enumerate(entries):
+        yield "," if number else ""
+        for position, (key, value) in enumerate(entry.items()):
+            yield f"{',' if position else '{'}{json.dumps(key)}:"
+            if isinstance(value, str):
+                yield json.dumps(value)
+            else:
+                yield '"'
+                yield value
+                yield '"'
+        yield "}"
+    yield "]"
 
 
 def _shared_logs(container: Container) -> dict[str, Value] | None:

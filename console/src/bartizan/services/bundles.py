@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import msgspec
 
 from bartizan.services.defenders import Defenders
-from bartizan.services.errors import MissingError
+from bartizan.services.errors import InvalidError, MissingError
 from bartizan.services.interfaces import BundleGeneration, BundleSecrets, BundleStore, Clock
 from bartizan.services.names import Names
+
+_MOST_ADDRESSES = 8
 
 
 class _Bundle(msgspec.Struct, frozen=True):
@@ -53,13 +55,19 @@ class Bundles:
             self._add()
 
     def install_bundle(self, console: str) -> InstallBundle:
-        """Return the bundle for one address of the Console; always the same text. Raises InvalidError."""
-        address = self._names.channel_address(console)
+        """Return the bundle for the Console's addresses, separated by commas; always the same text.
+
+        Defenders try the addresses in their order. Raises InvalidError.
+        """
+        hosts = list(dict.fromkeys(part.strip() for part in console.split(",") if part.strip())) or [console]
+        if len(hosts) > _MOST_ADDRESSES:
+            raise InvalidError(f"`consoleaddr` has {len(hosts)} addresses: a Defender tries {_MOST_ADDRESSES}")
+        addresses = tuple(map(self._names.channel_address, hosts))
         current = self._current() or self._add()
         bundle = _Bundle(
-            v=1, id=current.id, secret=self._secrets.secret(current.id), pins=(self._pin,), addresses=(address,)
+            v=1, id=current.id, secret=self._secrets.secret(current.id), pins=(self._pin,), addresses=addresses
         )
-        return InstallBundle(text=base64.b64encode(msgspec.json.encode(bundle)).decode(), ws_address=address)
+        return InstallBundle(text=base64.b64encode(msgspec.json.encode(bundle)).decode(), ws_address=addresses[0])
 
     def is_live(self, bundle: str) -> bool:
         """Return whether the generation is known and not revoked."""

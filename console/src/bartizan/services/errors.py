@@ -43,6 +43,14 @@ class UnavailableError(ServiceError):
     """It could not be done now, and may succeed later."""
 
 
+class UpstreamError(ServiceError):
+    """Somebody whom we had to ask, a registry, did not answer as it should; it may later."""
+
+
+class UpstreamTimeoutError(ServiceError):
+    """Somebody whom we had to ask did not answer in time."""
+
+
 def misfit(error: msgspec.ValidationError) -> str:
     """Return what is wrong with a JSON value and where, without the value: it may be a secret in the wrong place."""
     text = str(error)

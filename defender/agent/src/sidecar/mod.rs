@@ -67,7 +67,9 @@ pub fn run(config: SidecarConfig, signals: &Signals, directory: &Path, program: 
         eprintln!("bartizan: capabilities cannot be given up: {error}");
     }
     let table = Table::new(&config.containers, identity::instance)?;
-    let tokens = Arc::new(Tokens::new(&config.console.bundle.secret).ok_or(IdentityError::Random)?);
+    let identities = config.containers.iter().filter_map(|each| Some((each.name.clone(), each.id.clone()?)));
+    let tokens = Tokens::new(&config.console.bundle.secret).ok_or(IdentityError::Random)?.with_identities(identities);
+    let tokens = Arc::new(tokens);
     let health = Health::new(table.clone(), config.fail_mode, config.policy_timeout);
     let speaker = Speaker {
         config: config.console,

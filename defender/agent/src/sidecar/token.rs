@@ -1,4 +1,6 @@
 //! The proof that an entrypoint gives of its container: derived from the install bundle's secret, which only the sidecar has.
+use std::collections::HashMap;
+
 use ring::{
     hmac,
     rand::{SecureRandom, SystemRandom},
@@ -13,6 +15,7 @@ const DIGITS: usize = 32;
 pub struct Tokens {
     key: hmac::Key,
     blind: hmac::Key,
+    identities: HashMap<String, String>,
 }
 
 impl Tokens {
@@ -22,13 +25,24 @@ impl Tokens {
         let mut blind = [0; 32];
         SystemRandom::new().fill(&mut blind).ok()?;
         let blind = hmac::Key::new(hmac::HMAC_SHA256, &blind);
-        Some(Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), blind })
+        Some(Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), blind, identities: HashMap::new() })
     }
 
-    /// The token of a container: the first 32 hex digits of HMAC-SHA256 over `container`, a zero byte and its name.
+    /// With other identities than their names for these containers (name, identity).
+    ///
+    /// Where only the deployment of a template knows a name, the token is made of the name's expression.
+    #[must_use]
+    pub fn with_identities(mut self, identities: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.identities = identities.into_iter().collect();
+        self
+    }
+
+    /// The token of a container: the first 32 hex digits of HMAC-SHA256 over `container`, a zero byte and its identity,
+    /// which is its name if there is no other.
     #[must_use]
     pub fn of(&self, container: &str) -> String {
-        let mut token = hex(hmac::sign(&self.key, &[b"container\0", container.as_bytes()].concat()).as_ref());
+        let identity = self.identities.get(container).map_or(container, String::as_str);
+        let mut token = hex(hmac::sign(&self.key, &[b"container\0", identity.as_bytes()].concat()).as_ref());
         token.truncate(DIGITS);
         token
     }
@@ -69,5 +83,16 @@ mod tests {
         assert!(!tokens.proves("shop", &token[..31]));
         assert!(!tokens.proves("shop", ""));
         assert!(!Tokens::new("other").expect("random").proves("shop", &token));
+    }
+
+    #[test]
+    fn a_container_whose_name_a_template_makes_proves_its_expression() {
+        let made = Tokens::new("secret").expect("random").of("${Stack}-shop");
+        let tokens = Tokens::new("secret").expect("random");
+        let tokens = tokens.with_identities([("live-shop".to_owned(), "${Stack}-shop".to_owned())]);
+        assert!(tokens.proves("live-shop", &made));
+        assert!(!tokens.proves("shop", &made));
+        let by_name = Tokens::new("secret").expect("random").of("live-shop");
+        assert!(!tokens.proves("live-shop", &by_name));
     }
 }

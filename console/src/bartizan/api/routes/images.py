@@ -15,18 +15,23 @@ from bartizan.services.interfaces import User
 
 router = APIRouter(prefix="/api/v1/images", tags=["defenders"])
 _reader = Annotated[User, Depends(Requires(Permission.DEFENDERS_MANAGE))]
+_Architecture = Literal["amd64", "arm64"]
 _answer = gives({"type": "string", "format": "binary"}, media="application/gzip", text="A tarball with `defender`")
 
 
 @router.get("/defender_app_embedded.tar.gz", responses=_answer)
 @router.get("/twistlock_defender_app_embedded.tar.gz", responses=_answer)
 async def get_defender(
-    request: Request, _user: _reader, arch: Annotated[Literal["amd64", "arm64"], Query()] = "amd64"
+    request: Request,
+    _user: _reader,
+    architecture: Annotated[_Architecture | None, Query()] = None,
+    arch: Annotated[_Architecture | None, Query()] = None,
 ) -> Response:
-    """Return the Defender as a tarball; `arch` chooses the architecture."""
-    only_known_parameters(request, frozenset(("arch", "project")))
-    binary = services_of(request).binaries.get(arch)
+    """Return the Defender as a tarball; `architecture` (or `arch`) chooses for which machines, `amd64` otherwise."""
+    only_known_parameters(request, frozenset(("architecture", "arch", "project")))
+    wanted = architecture or arch or "amd64"
+    binary = services_of(request).binaries.get(wanted)
     if binary is None or not binary.is_file():
-        raise MissingError(f"this Console has no Defender for {arch}, name its file in the settings")
+        raise MissingError(f"this Console has no Defender for {wanted}, name its file in the settings")
     headers = {"Content-Disposition": 'attachment; filename="defender_app_embedded.tar.gz"'}
     return StreamingResponse(defender_tarball(binary), media_type="application/gzip", headers=headers)

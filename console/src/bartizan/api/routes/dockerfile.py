@@ -1,0 +1,49 @@
+"""Dockerfiles: one comes in, an archive with the protected one and the Defender goes out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from bartizan.api.context import services_of
+from bartizan.api.document import gives, takes
+from bartizan.api.permissions import Permission, Requires
+from bartizan.api.reading import only_known_parameters, read_body
+from bartizan.api.shapes import AppEmbeddedEmbedRequest, BaseImage
+from bartizan.embed import ImageConfig
+from bartizan.services.embed_dockerfile import DockerfileRequest, archive_name
+from bartizan.services.interfaces import User
+
+router = APIRouter(prefix="/api/v1/defenders", tags=["defenders"])
+_keeper = Annotated[User, Depends(Requires(Permission.DEFENDERS_MANAGE))]
+_archive = gives(
+    {"type": "string", "format": "binary"}, media="application/zip", text="Protected Dockerfile, Defender and README"
+)
+
+
+@router.post("/app-embedded", openapi_extra=takes(AppEmbeddedEmbedRequest), responses=_archive)
+async def embed_in_dockerfile(request: Request, _user: _keeper) -> Response:
+    """Put the Defender into a Dockerfile."""
+    only_known_parameters(request, frozenset(("project",)))
+    body = await read_body(request, AppEmbeddedEmbedRequest)
+    archive = await services_of(request).embed_dockerfile.embed(
+        DockerfileRequest(
+            dockerfile=body.dockerfile,
+            app_id=body.app_id,
+            console=body.console_addr or request.url.netloc,
+            data_folder=body.data_folder,
+            filesystem_monitoring=body.filesystem_monitoring,
+            fail_mode=body.fail_mode,
+            target=body.target,
+            build_args=body.build_args,
+            architecture=body.architecture,
+            image=_told(body.base_image),
+        )
+    )
+    headers = {"Content-Disposition": f'attachment; filename="{archive_name(body.app_id)}"'}
+    return Response(archive, media_type="application/zip", headers=headers)
+
+
+def _told(image: BaseImage | None) -> ImageConfig | None:
+    if image is None:
+        return None
+    return ImageConfig(entrypoint=tuple(image.entrypoint or ()), cmd=tuple(image.cmd or ()), origin="the request")

@@ -1,0 +1,145 @@
+"""`bartizan app-embedded embed`: put the Defender into a Dockerfile."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+
+import typer
+
+from bartizan.cli.bundles import defender_files, defenders, install_bundle
+from bartizan.cli.failure import Failure
+from bartizan.cli.files import read_text, write_bytes
+from bartizan.cli.images import Images as ImageLookUp
+from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, Token, User
+
+if TYPE_CHECKING:
+    from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings
+    from bartizan.embed.dockerfile.options import Architecture
+
+
+def embed(  # noqa: PLR0913, PLR0917 - the options of the command
+    file: Annotated[str, typer.Argument(metavar="DOCKERFILE", help="The Dockerfile; - is standard input.")],
+    app_id: Annotated[str, typer.Option(help="The name by which policies and audits know this app.")],
+    console_host: Annotated[str, typer.Option(help="Name under which Defenders reach the Console.")] = "",
+    data_folder: Annotated[str, typer.Option(help="Folder of the Defender in the image.")] = "/bartizan/",
+    output_file: Annotated[
+        str, typer.Option(help="The ZIP to write, by default app_embedded_embed_APP-ID.zip; - is standard output.")
+    ] = "",
+    address: Address = "",
+    user: User = "",
+    password: Password = "",
+    token: Token = "",
+    ca_file: CaFile = None,
+    insecure: Insecure = False,  # noqa: FBT002 - an option
+    bundle: Annotated[Path | None, typer.Option(help="Work offline, with what defenders/install-bundle gave.")] = None,
+    defender: Annotated[
+        list[str] | None, typer.Option(help="The Defender's binary, amd64=FILE,arm64=FILE.", metavar="ARCH=FILE")
+    ] = None,
+    image: Images = None,
+    extract_entrypoint: Annotated[bool, typer.Option(help="Ask the base image's registry, if need be.")] = False,  # noqa: FBT002
+    target: Annotated[str | None, typer.Option(help="The stage to protect; the last one otherwise.")] = None,
+    build_arg: Annotated[
+        list[str] | None, typer.Option(help="A build argument, to know the base image.", metavar="NAME=VALUE")
+    ] = None,
+    platform: Annotated[
+        str, typer.Option(help="Build for this platform only: linux/amd64 or linux/arm64.", metavar="OS/ARCH")
+    ] = "",
+    fail_mode: Annotated[
+        Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
+    ] = "open",
+    migrate: Annotated[bool, typer.Option("--migrate", help="Replace the vendor's Defender.")] = False,  # noqa: FBT002
+    filesystem_monitoring: Annotated[bool, typer.Option(help="Turn the file system sensor on.")] = False,  # noqa: FBT002
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, write nothing.")] = False,  # noqa: FBT002
+    diff: Annotated[bool, typer.Option("--diff", help="Print what would change, write nothing.")] = False,  # noqa: FBT002
+    report_format: Annotated[Literal["text", "json"], typer.Option("--format", help="How to report.")] = "text",
+) -> None:
+    """Put the Defender into a Dockerfile. Gives a ZIP with the new Dockerfile and the Defender; reports on stderr."""
+    from bartizan.embed import EmbedError, unified_diff  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed.dockerfile import needed_image, write_archive  # noqa: PLC0415
+    from bartizan.services.embed_dockerfile import archive_name, protect_for  # noqa: PLC0415
+    from bartizan.settings import read_client_settings  # noqa: PLC0415
+
+    client = read_client_settings(
+        address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
+    )
+    text, files = read_text(file), defender_files(defender or [])
+    answer = install_bundle(bundle, client, console_host)
+    known = answer.get("defenderArchitectures") if client.address else None
+    try:
+        settings = _settings(
+            answer,
+            app_id=app_id,
+            data_folder=data_folder,
+            filesystem_monitoring=filesystem_monitoring,
+            fail_mode=fail_mode,
+            target=target,
+            build_args=_build_args(build_arg or []),
+            migrate=migrate,
+            architecture=_architecture(platform),
+        )
+        reference = needed_image(text, settings=settings)
+        base = ImageLookUp(client, image or [], ask_registries=extract_entrypoint)
+        config = base.config(reference, architecture=settings.architecture or "amd64") if reference else None
+        protection = protect_for(text, image=config, settings=settings, available=(*files, *(known or ())))
+    except EmbedError as error:
+        raise Failure(f"`{file}` is not protected: {error}") from None
+    written = None
+    if not dry_run and not diff:
+        written = output_file or archive_name(app_id)
+        binaries = defenders(protection.architectures, files, client)
+        write_bytes(written, write_archive(protection, binaries=binaries))
+    _tell(protection, report_format, sys.stderr if diff or written == "-" else sys.stdout, written)
+    if diff:
+        sys.stdout.write(unified_diff(text, protection.edits))
+
+
+def _settings(answer: dict[str, Any], **choices: Any) -> "DockerfileSettings":  # noqa: ANN401 - options of the command
+    from bartizan.embed.dockerfile import DockerfileSettings  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.settings import package_version  # noqa: PLC0415
+
+    return DockerfileSettings(
+        install_bundle=str(answer.get("installBundle") or answer.get("bundle") or ""),
+        ws_address=str(answer.get("wsAddress") or ""),
+        version=str(answer.get("version") or package_version()),
+        **choices,
+    )
+
+
+def _tell(protection: "DockerfileProtection", report_format: str, free: TextIO, written: str | None) -> None:
+    """Report to people on standard error; to programs on `free`, standard output if it is."""
+    from bartizan.embed.dockerfile import render_report  # noqa: PLC0415 - keeps `--help` quick
+
+    if report_format == "json":
+        report = {**dataclasses.asdict(protection.report), "archive": written}
+        free.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+        return
+    sys.stderr.write(render_report(protection.report))
+    if written not in (None, "-"):
+        sys.stderr.write(f"wrote {written}\n")
+
+
+def _build_args(given: list[str]) -> dict[str, str]:
+    args = {}
+    for option in given:
+        name, equals, value = option.partition("=")
+        if not name or not equals:
+            raise Failure(f"`{option}` is not NAME=VALUE, such as `--build-arg VERSION=3.20`")
+        args[name] = value
+    return args
+
+
+def _architecture(platform: str) -> "Architecture | None":
+    """Return the architecture of `linux/arm64`, `linux/arm64/v8` or `arm64`. Raises Failure."""
+    from bartizan.embed.dockerfile.options import ARCHITECTURES  # noqa: PLC0415 - keeps `--help` quick
+
+    if not platform:
+        return None
+    words = platform.split("/")
+    architecture = words[0] if len(words) == 1 else words[1]
+    if len(words) == 1 or words[0] == "linux":
+        for known in ARCHITECTURES:
+            if architecture == known:
+                return known
+    raise Failure(f"there is no Defender for `{platform}`: give linux/amd64 or linux/arm64")

@@ -1,0 +1,25 @@
+"""Protecting Dockerfiles: pure text in, text and edits out.
+
+`protect(text, image=…, settings=…)` returns a `DockerfileProtection` (edits, text, report, architectures), which
+`write_archive` makes the ZIP of; `needed_image` says which base image must be looked up first; `unprotect(text)` gives
+the input back; `verify(text, version=…)` finds what is not protected. Bad input raises `EmbedError`, nothing else.
+"""
+
+from bartizan.embed.dockerfile.archive import defender_tar, write_archive
+from bartizan.embed.dockerfile.options import DockerfileSettings
+from bartizan.embed.dockerfile.protect import DockerfileProtection, needed_image, protect, unprotect
+from bartizan.embed.dockerfile.report import DockerfileReport, render_report
+from bartizan.embed.dockerfile.verify import verify
+
+__all__ = [
+    "DockerfileProtection",
+    "DockerfileReport",
+    "DockerfileSettings",
+    "defender_tar",
+    "needed_image",
+    "protect",
+    "render_report",
+    "unprotect",
+    "verify",
+    "write_archive",
+]

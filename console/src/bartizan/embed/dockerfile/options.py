@@ -1,0 +1,77 @@
+"""What a Dockerfile is protected with: the Console's bundle and the user's choices."""
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from bartizan.embed.errors import EmbedError
+from bartizan.embed.options import FailMode, read_bundle
+
+Architecture = Literal["amd64", "arm64"]
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
+"""The architectures there is a Defender for, by their names in Docker."""
+
+_FOLDER = re.compile(r"/[A-Za-z0-9._/+-]+").fullmatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerfileSettings:
+    """How a Dockerfile is protected; raises `EmbedError` for settings that cannot be met.
+
+    `ws_address` may be empty when the bundle has an address. `data_folder` ends in a slash afterwards.
+    """
+
+    app_id: str
+    install_bundle: str = field(repr=False)
+    version: str
+    ws_address: str = ""
+    data_folder: str = "/bartizan/"
+    filesystem_monitoring: bool = False
+    fail_mode: FailMode = "open"
+    target: str | None = None
+    """name or number of the stage to protect; None is the last one"""
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    """what is given to the build as `--build-arg`"""
+    architecture: Architecture | None = None
+    """the only architecture the image is built for; None reads it from the Dockerfile, or allows for both"""
+    migrate: bool = False
+    """take out the vendor's Defender instead of refusing the file"""
+
+    def __post_init__(self) -> None:
+        """Fill in what follows from other settings, and check."""
+        bundle = self.install_bundle.strip()
+        object.__setattr__(self, "install_bundle", bundle)
+        if not self.ws_address:
+            object.__setattr__(self, "ws_address", next(iter(read_bundle(bundle).addresses), ""))
+        for name in ("app_id", "install_bundle", "version", "ws_address"):
+            _check_text(name, getattr(self, name), secret=name == "install_bundle")
+        object.__setattr__(self, "data_folder", _folder(self.data_folder))
+        if self.fail_mode not in get_args(FailMode):
+            raise EmbedError(f"the fail mode `{self.fail_mode}` is neither `open` nor `closed`")
+        if self.architecture not in (None, *ARCHITECTURES):
+            raise EmbedError(f"there is no Defender for `{self.architecture}`: choose `amd64` or `arm64`")
+
+    @property
+    def program(self) -> str:
+        """The Defender's path in the image."""
+        return f"{self.data_folder}defender"
+
+
+def _check_text(name: str, value: str, *, secret: bool) -> None:
+    if not value:
+        raise EmbedError(f"the setting `{name}` is empty")
+    if not value.isprintable() or (secret and " " in value):
+        shown = "" if secret else f" `{value.encode('unicode_escape').decode()}`"
+        raise EmbedError(f"the setting `{name}`{shown} has characters that no variable of a Dockerfile can carry")
+
+
+def _folder(given: str) -> str:
+    if not _FOLDER(given) or ".." in given.split("/"):
+        message = f"the data folder `{given}` is not an absolute path of letters, digits and `._+-`"
+        raise EmbedError(f"{message}: choose one like `/bartizan/`")
+    folder = posixpath.normpath(given).replace("//", "/")
+    if folder == "/":
+        raise EmbedError("the data folder cannot be `/`: choose one like `/bartizan/`")
+    return f"{folder}/"
