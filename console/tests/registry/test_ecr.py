@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.core.request import Request as MotoRequest
 from moto.ecr.responses import ECRResponse
 from tests.registry.hostile import honest
-from tests.registry.servers import ACCOUNT, ECR_HOST, ENTRYPOINT, IMPATIENT, PUBLIC_ADDRESS, Server, Wire
+from tests.registry.servers import ACCOUNT, ECR_HOST, ENTRYPOINT, PATIENCE, PUBLIC_ADDRESS, Server, Wire
 from werkzeug.wrappers import Request, Response
 
 from bartizan.registry import Access, Credential, ImageError, UnreachableError, look_up, look_up_all
@@ -77,7 +77,7 @@ def ecr(registry: Registry, api: EcrApi) -> Access:
     return Access(
         ca_bundle=registry.ca,
         network=wire.network(),
-        patience=IMPATIENT,
+        patience=PATIENCE,
         allow_private=False,
         credentials={ECR_HOST: KEYS}.get,
         ecr_endpoint=f"http://{api.server.host}",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import functools
 import hashlib
 import json
 import re
@@ -114,7 +115,9 @@ def _client(region: str, given: Credential, access: Access, *, fips: bool) -> An
         retries={"total_max_attempts": 2, "mode": "standard"},
         use_fips_endpoint=fips,
     )
-    return sessions.Session().create_client(
+    session = sessions.Session()
+    session.register_component("data_loader", _api_descriptions())
+    return session.create_client(
         "ecr",
         region_name=region,
         endpoint_url=access.ecr_endpoint,
@@ -124,6 +127,14 @@ def _client(region: str, given: Credential, access: Access, *, fips: bool) -> An
         verify=str(access.ca_bundle) if access.ca_bundle and access.ecr_endpoint else None,
         config=config,
     )
+
+
+@functools.cache
+def _api_descriptions() -> Any:  # noqa: ANN401 - botocore has no types
+    """Read botocore's descriptions of AWS once: they are most of what a client costs."""
+    from botocore.loaders import create_loader  # noqa: PLC0415 - as above
+
+    return create_loader()
 
 
 def _unasked(region: str, cause: Exception) -> ImageError:
