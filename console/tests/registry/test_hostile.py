@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from tests.registry.hostile import BASIC, CONFIG, PATH, SECRET, access, failure, guarded, honest, lying, redirect
-from tests.registry.servers import CREDENTIAL, IMPATIENT, LOGIN, Server, digest_of
+from tests.registry.servers import CREDENTIAL, LOGIN, PATIENCE, Server, digest_of
 from werkzeug.wrappers import Request, Response
 
 from bartizan.registry import Access, Credential, ImageError, look_up
@@ -87,7 +87,7 @@ def test_tokens_and_keys_do_not_follow_a_redirect(credential: Credential, header
         Server(honest) as storage,
         Server(lambda request: redirect(f"http://{storage.host}{request.path}")) as registry,
     ):
-        given = Access(patience=IMPATIENT, credentials=lambda _host: credential)
+        given = Access(patience=PATIENCE, credentials=lambda _host: credential)
         assert look_up(f"{registry.host}/a", access=given).config.entrypoint == ("/run",)
         assert {header in request.headers for request in registry.seen if request.path == PATH} == {True}
         assert {header in request.headers for request in storage.seen} == {False}
@@ -192,6 +192,21 @@ def test_the_password_does_not_follow_a_redirect_of_the_token_service() -> None:
             look_up(f"{registry.host}/a", access=access())
             assert registry.authorizations("/token") == [SECRET]
         assert thief.authorizations("/token") == [None]
+
+
+def test_a_refresh_token_is_not_posted_again_where_a_redirect_leads() -> None:
+    """The identity token stands in a body, which a 307 asks to be sent again: it is not."""
+    identity = Access(patience=PATIENCE, credentials=lambda _host: Credential(kind="identity", secret="refr3sh"))
+    with Server(lambda _: Response(b'{"token":"t0ken"}')) as thief:
+
+        def answer(request: Request) -> Response:
+            if request.path == "/token":
+                return redirect(f"http://{thief.host}/token")
+            return Response(status=401, headers={"www-authenticate": f'Bearer realm="http://{request.host}/token"'})
+
+        with Server(answer) as registry:
+            failure(registry, "answers 307", identity)
+        assert thief.seen == []
 
 
 @pytest.mark.parametrize("said", [b"{}", b"[]", b"<html>", b'{"token":1}', b'{"token":"a\\r\\nx: y"}', b'{"token":""}'])

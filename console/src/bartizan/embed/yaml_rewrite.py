@@ -74,6 +74,8 @@ class _Rewriter:
         column = self._column_of_line(mark)
         in_list = self._text[mark - 1 : mark] == "-"
         new = self._style.item(desired, self._column(mark) - 1)[1:] if in_list else self._style.behind(desired, column)
+        if new.startswith(" |") and node.end < self._line_end(node.end):
+            new = " " + self.inline(desired)  # a comment behind would become part of the text
         if between.strip()[:1] in {"&", "!"} or (mark == node.start and node.end > mark):
             return [Edit(node.start, node.end, self.inline(desired), where)]
         if not between.strip():
