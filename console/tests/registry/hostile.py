@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.registry.servers import CREDENTIAL, IMPATIENT, LOGIN, OCI_MANIFEST, Server, basic, digest_of
+from tests.registry.servers import CREDENTIAL, LOGIN, OCI_MANIFEST, PATIENCE, Server, basic, digest_of
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request, Response
 
@@ -48,7 +48,7 @@ def guarded(answer: Callable[[Request], Response]) -> Callable[[Request], Respon
 
 def access(**choices: object) -> Access:
     """Give access with the credential for every host, so that only our own rules keep it from a thief."""
-    return Access(patience=IMPATIENT, credentials=lambda _host: CREDENTIAL, **choices)  # type: ignore[arg-type]
+    return Access(patience=PATIENCE, credentials=lambda _host: CREDENTIAL, **choices)  # type: ignore[arg-type]
 
 
 def failure(server: Server, match: str, given: Access | None = None) -> str:

@@ -348,4 +348,4 @@ class Wire:
         return dial("127.0.0.1", ports[0] if ports else port, timeout)
 
 
-IMPATIENT = Patience(connect=2.0, read=2.0, total=5.0)
+PATIENCE = Patience(connect=15.0, read=15.0, total=45.0)

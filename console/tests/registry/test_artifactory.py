@@ -10,7 +10,7 @@ import json
 
 import pytest
 from tests.registry.hostile import CONFIG, MANIFEST
-from tests.registry.servers import IMPATIENT, LOGIN, OCI_MANIFEST, Server, digest_of
+from tests.registry.servers import LOGIN, OCI_MANIFEST, PATIENCE, Server, digest_of
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
@@ -89,7 +89,7 @@ def credential(user: str, secret: str) -> Credential:
 
 def access(given: Credential | None) -> Access:
     """Give access with one credential."""
-    return Access(patience=IMPATIENT, credentials=lambda _host: given)
+    return Access(patience=PATIENCE, credentials=lambda _host: given)
 
 
 GOOD = [

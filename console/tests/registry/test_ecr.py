@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from moto.core.request import Request as MotoRequest
 from moto.ecr.responses import ECRResponse
-from moto.sts.responses import TokenResponse
 from tests.registry.hostile import honest
-from tests.registry.servers import ACCOUNT, ECR_HOST, ENTRYPOINT, IMPATIENT, PUBLIC_ADDRESS, Server, Wire
+from tests.registry.servers import ACCOUNT, ECR_HOST, ENTRYPOINT, PATIENCE, PUBLIC_ADDRESS, Server, Wire
 from werkzeug.wrappers import Request, Response
 
 from bartizan.registry import Access, Credential, ImageError, UnreachableError, look_up, look_up_all
@@ -48,11 +47,6 @@ class EcrApi:
 
     def _answer(self, request: Request) -> Response:
         passed = MotoRequest.from_primitives("POST", request.url, request.headers, request.get_data())
-        if "x-amz-target" not in request.headers:
-            assert b"Action=AssumeRole&" in request.get_data()
-            with mock_aws():
-                status, headers, body = TokenResponse.dispatch(passed, request.url, passed.headers)
-            return Response(body, status=status, content_type="text/xml")
         assert request.headers["x-amz-target"].endswith(".GetAuthorizationToken")
         if self.refusal:
             body = json.dumps({"__type": self.refusal, "message": "not authorized to perform this"})
@@ -83,7 +77,7 @@ def ecr(registry: Registry, api: EcrApi) -> Access:
     return Access(
         ca_bundle=registry.ca,
         network=wire.network(),
-        patience=IMPATIENT,
+        patience=PATIENCE,
         allow_private=False,
         credentials={ECR_HOST: KEYS}.get,
         ecr_endpoint=f"http://{api.server.host}",
@@ -179,20 +173,6 @@ def test_an_expired_password_is_replaced(pem: Path, api: EcrApi, ecr: Access) ->
         given = dataclasses.replace(ecr, network=wire.network())
         assert look_up(f"{ECR_HOST}/a", access=given).config.entrypoint == ("/run",)
     assert len(api.regions) == 2
-
-
-@pytest.mark.usefixtures("family")
-def test_a_role_is_assumed_first(ecr: Access, api: EcrApi) -> None:
-    """The keys ask STS for those of the role, and only these sign the call to ECR."""
-    role = dataclasses.replace(KEYS, role=f"arn:aws:iam::{ACCOUNT}:role/puller")
-    given = dataclasses.replace(ecr, sts_endpoint=ecr.ecr_endpoint, credentials=lambda _: role)
-
-    assert look_up(f"{ECR_HOST}/team/tool:1", access=given).config.entrypoint == ENTRYPOINT
-    sts, called = api.server.seen
-    assert b"role%2Fpuller" in sts.get_data()
-    assert "Credential=AKIDEXAMPLE/" in sts.headers["authorization"]
-    assert "Credential=AKIDEXAMPLE/" not in called.headers["authorization"]
-    assert called.headers["x-amz-security-token"] not in {"", "sess1on"}
 
 
 def test_no_credentials_are_said_to_be_none(ecr: Access, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

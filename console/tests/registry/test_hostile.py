@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from tests.registry.hostile import BASIC, CONFIG, PATH, SECRET, access, failure, guarded, honest, lying, redirect
-from tests.registry.servers import CREDENTIAL, IMPATIENT, LOGIN, Server, digest_of
+from tests.registry.servers import CREDENTIAL, LOGIN, PATIENCE, Server, digest_of
 from werkzeug.wrappers import Request, Response
 
 from bartizan.registry import Access, Credential, ImageError, look_up
@@ -87,7 +87,7 @@ def test_tokens_and_keys_do_not_follow_a_redirect(credential: Credential, header
         Server(honest) as storage,
         Server(lambda request: redirect(f"http://{storage.host}{request.path}")) as registry,
     ):
-        given = Access(patience=IMPATIENT, credentials=lambda _host: credential)
+        given = Access(patience=PATIENCE, credentials=lambda _host: credential)
         assert look_up(f"{registry.host}/a", access=given).config.entrypoint == ("/run",)
         assert {header in request.headers for request in registry.seen if request.path == PATH} == {True}
         assert {header in request.headers for request in storage.seen} == {False}

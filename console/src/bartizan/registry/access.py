@@ -31,8 +31,7 @@ class Credential:
     | `ecr` | access key id; empty means the chain of botocore | secret access key; `session_token` beside it |
     | `jfrog` | user name; empty means that the secret stands alone | password, API key or access token |
 
-    `region` and `role` are for `ecr` only: the region is needed only where the host name does not tell it, the role is
-    the ARN of one to be assumed first. Raises `ImageError` when a user or
+    `region` is for `ecr` only and needed only where the host name does not tell it. Raises `ImageError` when a user or
     secret cannot be sent.
     """
 
@@ -41,7 +40,6 @@ class Credential:
     secret: str = field(default="", repr=False)
     region: str = ""
     session_token: str = field(default="", repr=False)
-    role: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what would be cut, or would end a header."""
@@ -84,7 +82,7 @@ class Access:
     no redirect or token service leads from a public registry to a private address, whatever the switch says.
 
     `chain` allows Amazon ECR to be asked with the credentials that botocore finds by itself when `credentials` has
-    none; `ecr_endpoint` and `sts_endpoint` replace the addresses of AWS's APIs. `memory` keeps configurations and the
+    none; `ecr_endpoint` replaces the address of ECR's API. `memory` keeps configurations and the
     passwords of ECR. `wait` sleeps between tries.
     """
 
@@ -98,7 +96,6 @@ class Access:
     private_hosts: frozenset[str] = frozenset()
     chain: bool = False
     ecr_endpoint: str | None = None
-    sts_endpoint: str | None = None
     patience: Patience = field(default_factory=Patience)
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
     network: Network = field(default_factory=Network, repr=False, compare=False)

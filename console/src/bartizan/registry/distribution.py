@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 import httpx
 
 from bartizan.registry.artifactory import artifactory_roots
-from bartizan.registry.errors import AnswerError, ImageError, UnreachableError
+from bartizan.registry.errors import ImageError, RegistryFaultError, UnreachableError
 from bartizan.registry.image import Image, Layer, parse_config
 from bartizan.registry.login import Login
 from bartizan.registry.manifests import LARGEST_CONFIG, LARGEST_MANIFEST, Manifest, resolve
@@ -120,7 +120,7 @@ class Session:
                     seen.update(chunk)
                     store.write(chunk)
             if f"sha256:{seen.hexdigest()}" != digest:
-                raise AnswerError(f"registry `{self._registry}` sent other bytes than `{digest}`")  # noqa: TRY301
+                raise RegistryFaultError(f"registry `{self._registry}` sent other bytes than `{digest}`")  # noqa: TRY301
             store.seek(0, os.SEEK_SET)
         except BaseException:
             store.close()
@@ -134,18 +134,20 @@ class Session:
             media_type = answer.header("content-type").partition(";")[0].strip().lower()
             claimed = answer.header("docker-content-digest")
             if media_type == "text/html":
-                raise AnswerError(f"`{self._registry}` answers with a web page: is it a registry?")
+                raise RegistryFaultError(f"`{self._registry}` answers with a web page: is it a registry?")
             content = answer.read(LARGEST_MANIFEST, what)
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if claimed.startswith("sha256:") and claimed != digest:
-            raise AnswerError(f"registry `{self._registry}` says `{claimed[:80]}` of a manifest that is `{digest}`")
+            raise RegistryFaultError(
+                f"registry `{self._registry}` says `{claimed[:80]}` of a manifest that is `{digest}`"
+            )
         if selector.startswith("sha256:"):
             self._verify(content, selector, what)
         return content, digest, media_type
 
     def _verify(self, content: bytes, digest: str, what: str) -> None:
         if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
-            raise AnswerError(f"registry `{self._registry}` sent other bytes for {what} than `{digest}`")
+            raise RegistryFaultError(f"registry `{self._registry}` sent other bytes for {what} than `{digest}`")
 
     @contextmanager
     def _get(self, transport: Transport, tail: str, *, accept: str) -> Iterator[Answer]:
@@ -211,7 +213,7 @@ class Session:
             unwanted = answer.status == httpx.codes.UNAUTHORIZED
             said = "wants credentials from us, which it does not get" if unwanted else f"answers {answer.status}"
             why = f"it redirects to `{host_of(answer.url)}`, which {said}"
-        kind = ImageError if answer.status in meaning else AnswerError
+        kind = ImageError if answer.status in meaning else RegistryFaultError
         raise kind(f"registry `{self._registry}` did not give {self._what('')}: {why}")
 
     def _what(self, part: str) -> str:

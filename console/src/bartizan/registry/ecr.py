@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import functools
 import hashlib
 import json
 import re
@@ -61,9 +62,7 @@ def ecr_password(host: str, credential: Credential | None, access: Access, *, fr
     region = (credential.region if credential else "") or (place.region if place else "")
     if not _REGION.fullmatch(region):
         raise ImageError(f"registry `{host}` has no region in its name: give one with the credential")
-    secret = (
-        f"{credential.user}\n{credential.secret}\n{credential.session_token}\n{credential.role}" if credential else ""
-    )
+    secret = f"{credential.user}\n{credential.secret}\n{credential.session_token}" if credential else ""
     key = ("ecr", host, region, hashlib.sha256(secret.encode()).digest())
     with access.memory.turn:  # several images of one registry need one call
         kept = None if fresh else _kept(access, key)
@@ -92,9 +91,7 @@ def _ask(place: EcrRegistry, region: str, credential: Credential | None, access:
 
     given = credential or Credential(kind="ecr")
     try:
-        if given.role:
-            given = _assume(given, region, access)
-        client = _client("ecr", region, given, access, access.ecr_endpoint, fips=place.fips)
+        client = _client(region, given, access, fips=place.fips)
         answer = client.get_authorization_token(**({"registryIds": [place.account]} if place.account else {}))
     except ClientError as cause:
         error = cause.response.get("Error", {})
@@ -107,37 +104,37 @@ def _ask(place: EcrRegistry, region: str, credential: Credential | None, access:
     return dict(entries[0])
 
 
-def _assume(given: Credential, region: str, access: Access) -> Credential:
-    """Return short-lived keys of a role (AWS STS, `AssumeRole`)."""
-    client = _client("sts", region, given, access, access.sts_endpoint, fips=False)
-    answer = client.assume_role(RoleArn=given.role, RoleSessionName="bartizan", DurationSeconds=900)
-    keys = answer["Credentials"]
-    return Credential(
-        kind="ecr", user=keys["AccessKeyId"], secret=keys["SecretAccessKey"], session_token=keys["SessionToken"]
-    )
-
-
-def _client(api: str, region: str, given: Credential, access: Access, endpoint: str | None, *, fips: bool) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
+def _client(region: str, given: Credential, access: Access, *, fips: bool) -> Any:  # noqa: ANN401 - made at run time
     from botocore import session as sessions  # noqa: PLC0415 - as above
     from botocore.config import Config  # noqa: PLC0415
 
     patience = access.patience
     config = Config(
-        connect_timeout=patience.connect,
-        read_timeout=patience.read,
+        connect_timeout=min(patience.connect, patience.total),
+        read_timeout=min(patience.read, patience.total),
         retries={"total_max_attempts": 2, "mode": "standard"},
         use_fips_endpoint=fips,
     )
-    return sessions.Session().create_client(
-        api,
+    session = sessions.Session()
+    session.register_component("data_loader", _api_descriptions())
+    return session.create_client(
+        "ecr",
         region_name=region,
-        endpoint_url=endpoint,
+        endpoint_url=access.ecr_endpoint,
         aws_access_key_id=given.user or None,
         aws_secret_access_key=given.secret if given.user else None,
         aws_session_token=(given.session_token or None) if given.user else None,
-        verify=str(access.ca_bundle) if access.ca_bundle and endpoint else None,
+        verify=str(access.ca_bundle) if access.ca_bundle and access.ecr_endpoint else None,
         config=config,
     )
+
+
+@functools.cache
+def _api_descriptions() -> Any:  # noqa: ANN401 - botocore has no types
+    """Read botocore's descriptions of AWS once: they are most of what a client costs."""
+    from botocore.loaders import create_loader  # noqa: PLC0415 - as above
+
+    return create_loader()
 
 
 def _unasked(region: str, cause: Exception) -> ImageError:

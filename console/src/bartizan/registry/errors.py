@@ -1,4 +1,4 @@
-"""Why an image cannot be had. `ImageError` is the base; its kinds say whether it is worth to try again later."""
+"""Why an image cannot be had: definite, unless it is a `RegistryFaultError`."""
 
 
 class ImageError(Exception):
@@ -13,7 +13,11 @@ class ImageError(Exception):
         super().__init__("".join(sign if sign.isprintable() else "?" for sign in line))
 
 
-class BusyError(ImageError):
+class RegistryFaultError(ImageError):
+    """A registry, or a service it names, did not answer as it should; it may later, with nothing changed by us."""
+
+
+class BusyError(RegistryFaultError):
     """A registry has had too many requests, or is not available for now; `retry_after` seconds if it says so."""
 
     def __init__(self, message: str, *, retry_after: float | None) -> None:
@@ -21,14 +25,10 @@ class BusyError(ImageError):
         self.retry_after = retry_after
 
 
-class UnreachableError(ImageError):
+class UnreachableError(RegistryFaultError):
     """A registry does not answer: not in time if `timed_out`, with a certificate nobody trusts if `distrusted`."""
 
     def __init__(self, message: str, *, timed_out: bool = False, distrusted: bool = False) -> None:
         super().__init__(message)
         self.timed_out = timed_out
         self.distrusted = distrusted
-
-
-class AnswerError(ImageError):
-    """A registry, or the token service it names, answers what no registry should: an error of its own, or a lie."""

@@ -14,7 +14,7 @@ import httpx
 from bartizan.registry.artifactory import artifactory_headers
 from bartizan.registry.challenge import Challenge, parse_challenges
 from bartizan.registry.ecr import ecr_password, ecr_registry
-from bartizan.registry.errors import AnswerError, ImageError
+from bartizan.registry.errors import ImageError, RegistryFaultError
 from bartizan.registry.image import parse_json
 from bartizan.registry.transport import host_of
 
@@ -130,7 +130,7 @@ class Login:
         except httpx.InvalidURL:
             realm = httpx.URL("")
         if not host_of(realm) or realm.scheme not in {"http", "https"}:
-            raise AnswerError(f"registry `{self._registry}` names no token service that can be asked")
+            raise RegistryFaultError(f"registry `{self._registry}` names no token service that can be asked")
         same_plain = registry.scheme == "http" and host_of(realm) == host_of(registry) and transport.may_be_plain(realm)
         if realm.scheme != "https" and not same_plain:
             raise ImageError(
@@ -144,13 +144,15 @@ class Login:
                 f"registry `{self._registry}`: the credentials are refused by its token service `{host_of(realm)}`"
             )
         if answer.status != httpx.codes.OK:
-            raise AnswerError(f"the token service `{host_of(realm)}` of `{self._registry}` answers {answer.status}")
+            raise RegistryFaultError(
+                f"the token service `{host_of(realm)}` of `{self._registry}` answers {answer.status}"
+            )
         document = parse_json(
             answer.read(_LARGEST_TOKEN, "the token"), f"the answer of the token service `{host_of(realm)}`"
         )
         token = document.get("token") or document.get("access_token")
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise AnswerError(f"the token service `{host_of(realm)}` gave no token")
+            raise RegistryFaultError(f"the token service `{host_of(realm)}` gave no token")
         return token
 
 

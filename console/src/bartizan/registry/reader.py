@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 
 from bartizan.registry.access import Access, Credential, Kind
-from bartizan.registry.errors import AnswerError, BusyError, ImageError, UnreachableError
+from bartizan.registry.assumed_role import assume_role
+from bartizan.registry.errors import BusyError, ImageError, RegistryFaultError, UnreachableError
 from bartizan.registry.lookup import look_up
 from bartizan.registry.reference import parse_reference
 from bartizan.services.errors import (
@@ -24,10 +25,16 @@ _KINDS: dict[str, Kind] = {"basic": "basic", "token": "token", "ecr": "ecr", "jf
 
 
 class RegistryReader:
-    """Implements `RegistryReader`; `access` is what all look-ups have in common, private addresses forbidden."""
+    """
+    Implements `RegistryReader`.
 
-    def __init__(self, access: Access | None = None) -> None:
+    `access` is what all look-ups have in common, by default with private addresses forbidden; `sts_endpoint` replaces
+    the address of AWS STS.
+    """
+
+    def __init__(self, access: Access | None = None, *, sts_endpoint: str | None = None) -> None:
         self._access = access or Access(allow_private=False)
+        self._sts_endpoint = sts_endpoint
 
     def name(self, reference: str) -> ImageName:
         """Return a reference in its parts. Raises InvalidError."""
@@ -62,27 +69,20 @@ class RegistryReader:
 
     def _prepared(self, ask: Ask) -> Access:
         """Return the access for one look-up."""
-        home, credential = parse_reference(ask.reference).registry, _credential(ask)
-        return replace(
-            self._access,
-            credentials=lambda host: credential if host == home else None,
-            ca_pem=ask.ca_cert,
-            private_hosts=ask.private_hosts,
-            patience=replace(self._access.patience, total=ask.seconds),
-        )
+        home = parse_reference(ask.reference).registry
+        patience = replace(self._access.patience, total=ask.seconds)
+        access = replace(self._access, private_hosts=ask.private_hosts, patience=patience, ca_pem=ask.ca_cert)
+        credential = self._credential(ask, access)
+        return access.with_credentials(lambda host: credential if host == home else None)
 
-
-def _credential(ask: Ask) -> Credential | None:
-    if ask.credential is None:
-        return None
-    known = ask.credential.credential
-    return Credential(
-        kind=_KINDS[ask.kind],
-        user=known.account,
-        secret=ask.credential.secret,
-        region=known.region,
-        role=known.role_arn,
-    )
+    def _credential(self, ask: Ask, access: Access) -> Credential | None:
+        if ask.credential is None:
+            return None
+        known = ask.credential.credential
+        made = Credential(kind=_KINDS[ask.kind], user=known.account, secret=ask.credential.secret, region=known.region)
+        if not known.role_arn:
+            return made
+        return assume_role(made, known.role_arn, host=ask.host, access=access, endpoint=self._sts_endpoint)
 
 
 def _told(error: ImageError) -> ServiceError:
@@ -95,6 +95,6 @@ def _told(error: ImageError) -> ServiceError:
             return UpstreamTimeoutError(message)
         case BusyError():
             return UnavailableError(message, retry_after=math.ceil(error.retry_after) if error.retry_after else None)
-        case UnreachableError() | AnswerError():
+        case RegistryFaultError():
             return UpstreamError(message)
     return InvalidError(message)
