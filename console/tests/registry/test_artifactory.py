@@ -33,6 +33,7 @@ class Artifactory:
         root = {"path": f"/artifactory/api/docker/{KEY}/v2", "domain": "/v2", "proxied": "/v2"}[method]
         self._name = f"{KEY}/{IMAGE}" if method == "proxied" else IMAGE
         self._root = root
+        self.elsewhere: Response | None = None
         self._rules = Map(
             [
                 Rule(f"{root}/", endpoint="ping"),
@@ -46,7 +47,7 @@ class Artifactory:
     def _answer(self, request: Request) -> Response:
         found = self._rules.bind_to_environ(request.environ)
         if not found.test():
-            return self._error(404)
+            return self.elsewhere or self._error(404)
         endpoint, values = found.match()
         if endpoint == "token":
             scope = request.args.get("scope")
@@ -120,6 +121,19 @@ def test_a_usual_credential_does_at_the_root() -> None:
     basic = Credential(kind="basic", user=LOGIN[0], secret=API_KEY)
     with made.server:
         assert look_up(f"{made.server.host}/{KEY}/{IMAGE}:1", access=access(basic)).config.entrypoint == ("/run",)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [Response("<html>", content_type="text/html; charset=utf-8"), Response(status=403), Response(status=400)],
+)
+def test_a_page_is_not_taken_for_the_registry(elsewhere: Response) -> None:
+    """A front that answers other paths with its own page, or forbids them, does not hide the API at the root."""
+    made = Artifactory("domain")
+    made.elsewhere = elsewhere
+    with made.server:
+        found = look_up(f"{made.server.host}/{IMAGE}:1", access=access(GOOD[3]))
+    assert found.digest == digest_of(MANIFEST)
 
 
 def test_the_way_that_was_found_is_kept() -> None:

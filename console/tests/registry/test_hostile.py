@@ -194,6 +194,21 @@ def test_the_password_does_not_follow_a_redirect_of_the_token_service() -> None:
         assert thief.authorizations("/token") == [None]
 
 
+def test_a_refresh_token_is_not_posted_again_where_a_redirect_leads() -> None:
+    """The identity token stands in a body, which a 307 asks to be sent again: it is not."""
+    identity = Access(patience=PATIENCE, credentials=lambda _host: Credential(kind="identity", secret="refr3sh"))
+    with Server(lambda _: Response(b'{"token":"t0ken"}')) as thief:
+
+        def answer(request: Request) -> Response:
+            if request.path == "/token":
+                return redirect(f"http://{thief.host}/token")
+            return Response(status=401, headers={"www-authenticate": f'Bearer realm="http://{request.host}/token"'})
+
+        with Server(answer) as registry:
+            failure(registry, "answers 307", identity)
+        assert thief.seen == []
+
+
 @pytest.mark.parametrize("said", [b"{}", b"[]", b"<html>", b'{"token":1}', b'{"token":"a\\r\\nx: y"}', b'{"token":""}'])
 def test_a_token_that_is_none_is_refused(said: bytes) -> None:
     """What would break a header, or is no token at all, is refused and not repeated."""

@@ -39,6 +39,10 @@ _MANIFEST_TYPES = ", ".join(
 )
 
 
+# What a server says that has no API there: Artifactory's front may take a path for one of its pages.
+_ELSEWHERE = (400, 403, 404, 405)
+
+
 def open_remote(reference: str, access: Access, platform: Platform) -> Image:
     """Open an image in its registry; layers are fetched when they are unpacked. Raises `ImageError`."""
     with Session(parse_reference(reference), access) as session:
@@ -131,9 +135,8 @@ class Session:
         """Return the bytes, the digest and the media type of a manifest."""
         what = self._what("the manifest of")
         with self._get(self._transport, f"manifests/{selector}", accept=_MANIFEST_TYPES) as answer:
-            media_type = answer.header("content-type").partition(";")[0].strip().lower()
             claimed = answer.header("docker-content-digest")
-            if media_type == "text/html":
+            if answer.is_page:
                 raise RegistryFaultError(f"`{self._registry}` answers with a web page: is it a registry?")
             content = answer.read(LARGEST_MANIFEST, what)
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
@@ -143,7 +146,7 @@ class Session:
             )
         if selector.startswith("sha256:"):
             self._verify(content, selector, what)
-        return content, digest, media_type
+        return content, digest, answer.media_type
 
     def _verify(self, content: bytes, digest: str, what: str) -> None:
         if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
@@ -154,7 +157,7 @@ class Session:
         """GET below the API's root; where Artifactory may have two, the first that knows the image is kept."""
         for root in self._roots:
             with self._authorised(transport, root, tail, accept) as answer:
-                if answer.status == httpx.codes.NOT_FOUND and root != self._roots[-1]:
+                if root != self._roots[-1] and (answer.status in _ELSEWHERE or answer.is_page):
                     self._login.forget()
                     continue
                 self._check(answer)

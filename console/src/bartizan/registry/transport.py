@@ -45,6 +45,16 @@ class Answer:
         """Return a header's value, several of one name joined by commas; empty when there is none."""
         return ", ".join(value for key, value in self.headers if key == name)
 
+    @property
+    def media_type(self) -> str:
+        """The type of the body, in lower case and without parameters."""
+        return self.header("content-type").partition(";")[0].strip().lower()
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the body is a web page, which no registry has to give."""
+        return self.media_type == "text/html"
+
     def chunks(self, most: int, what: str) -> Iterator[bytes]:
         """Give the body piece by piece; raises `ImageError` when it is longer than `most` bytes, or encoded."""
         if self.header("content-encoding").lower() not in {"", "identity"}:
