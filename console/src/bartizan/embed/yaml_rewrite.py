@@ -8,6 +8,7 @@ An alias (`*name`) whose value changes, or whose anchor's does, is written out: 
 longer do.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from bartizan.embed import yaml_style
@@ -16,6 +17,9 @@ from bartizan.embed.errors import EmbedError
 from bartizan.embed.json_text import Array, Document, Node, Object, Scalar, Value, pointer
 from bartizan.embed.rewrite import FlowRewriter, Path, align, same
 from bartizan.embed.yaml_text import MERGE, gap
+
+
+_LITERAL = re.compile(r" \|-?\r?$", re.MULTILINE)
 
 
 def rewrite(document: Document, node: Node, desired: Value) -> tuple[Edit, ...]:
@@ -74,7 +78,7 @@ class _Rewriter:
         column = self._column_of_line(mark)
         in_list = self._text[mark - 1 : mark] == "-"
         new = self._style.item(desired, self._column(mark) - 1)[1:] if in_list else self._style.behind(desired, column)
-        if new.startswith(" |") and node.end < self._line_end(node.end):
+        if _LITERAL.search(new) and node.end < self._line_end(node.end):
             new = " " + self.inline(desired)  # a comment behind would become part of the text
         if between.strip()[:1] in {"&", "!"} or (mark == node.start and node.end > mark):
             return [Edit(node.start, node.end, self.inline(desired), where)]
