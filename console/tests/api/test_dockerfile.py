@@ -142,6 +142,13 @@ def test_the_base_images_registry_is_asked(console: ConsoleUnderTest, tmp_path: 
     assert 'CMD ["--for", "amd64"]' in text
 
 
+def test_an_image_that_cannot_be_asked_matters_only_when_it_must_be_known(console: ConsoleUnderTest) -> None:
+    """A shell form is taken to be for `/bin/sh` when the registry of its image does not answer."""
+    text = unpacked(ask(console, dockerfile="FROM localhost:9/none\nENTRYPOINT exec app\n")).read("Dockerfile").decode()
+
+    assert 'ENTRYPOINT ["/bartizan/defender", "app-embedded", "/bin/sh", "-c", "exec app"]' in text
+
+
 def test_an_architecture_without_binary_is_missing(console: ConsoleUnderTest) -> None:
     """A Console that has no Defender for arm64 says so when it is asked for one."""
     answer = ask(console, architecture="arm64")

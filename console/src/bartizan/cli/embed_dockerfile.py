@@ -89,8 +89,8 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
         protection = protect_for(text, image=config, settings=settings, available=(*files, *(known or ())))
     except EmbedError as error:
         hint = f"; `--extract-entrypoint` asks its registry, `--image {reference}=…` says where it is"
-        asked = reference is None or config is not None
-        raise Failure(f"`{file}` is not protected: {error}{'' if asked else hint}") from None
+        unknown = config is None and f"`{reference}`" in str(error)
+        raise Failure(f"`{file}` is not protected: {error}{hint if unknown else ''}") from None
     written = None
     if not dry_run and not diff:
         written = output_file or archive_name(app_id)

@@ -12,7 +12,7 @@ from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings, 
 from bartizan.embed.dockerfile.options import ARCHITECTURES, Architecture
 from bartizan.embed.options import FailMode
 from bartizan.services.bundles import Bundles
-from bartizan.services.errors import InvalidError, MissingError
+from bartizan.services.errors import InvalidError, MissingError, ServiceError
 from bartizan.services.image_lookup import ImageLookUp, WantedImage
 from bartizan.services.protect_task import LookUpRequest
 
@@ -80,12 +80,24 @@ class EmbedDockerfile:
         try:
             settings = self._settings(request)
             reference = await asyncio.to_thread(needed_image, request.dockerfile, settings=settings)
-            image = request.image
-            if reference is not None and image is None and request.look_up is not None:
-                image = await self._looked_up(reference, settings, request.look_up)
-            return await asyncio.to_thread(self._archive, request.dockerfile, image, settings)
+            if reference is None or request.image is not None or request.look_up is None:
+                return await asyncio.to_thread(self._archive, request.dockerfile, request.image, settings)
+            return await self._with_look_up(reference, request.dockerfile, settings, request.look_up)
         except EmbedError as error:
             raise InvalidError(f"the Dockerfile is not protected: {error}") from None
+
+    async def _with_look_up(
+        self, reference: str, dockerfile: str, settings: DockerfileSettings, how: LookUpRequest
+    ) -> bytes:
+        """Return the archive; an image that cannot be looked up matters only if the file cannot do without it."""
+        try:
+            image = await self._looked_up(reference, settings, how)
+        except ServiceError as failure:
+            try:
+                return await asyncio.to_thread(self._archive, dockerfile, None, settings)
+            except EmbedError:
+                raise failure from None
+        return await asyncio.to_thread(self._archive, dockerfile, image, settings)
 
     def _settings(self, request: DockerfileRequest) -> DockerfileSettings:
         bundle = self._bundles.install_bundle(request.console)
