@@ -133,7 +133,7 @@ def restored(manifest: Manifest, record: Record | None) -> Value:
                     ours = True
                     value = with_value(value, path, "command", GONE if start.key in added else wrapped.line)
         if ours:
-            value = _environment(value, app.path, app.environment, before.get(app.name, {}))
+            value = _environment(value, app.path, app.environment, before.get(app.name))
     return value
 
 

@@ -36,7 +36,7 @@ def verify(text: str, *, version: str, settings: ManifestSettings | None = None)
 
 def _app(manifest: Manifest, app: App, comment: "Comment | None") -> Iterator[Finding]:
     skipped = comment.record.skipped if comment is not None else ()
-    wrapped = [start for start in app.starts if _command(manifest, start) is not None]
+    wrapped = [start for start in app.starts if _is_wrapped(manifest, app, start)]
     for start in app.starts:
         if start in wrapped or start.key in skipped:
             continue
@@ -46,12 +46,14 @@ def _app(manifest: Manifest, app: App, comment: "Comment | None") -> Iterator[Fi
         yield from _environment(manifest, app)
 
 
-def _command(manifest: Manifest, start: Start) -> start_command.Wrapped | None:
-    """Return what a start runs under the Defender, None when any of its commands would run without."""
+def _is_wrapped(manifest: Manifest, app: App, start: Start) -> bool:
+    """Return whether each command that may start it runs the Defender: beside the app, or inside its image."""
     own = [path for path in start.places if path] or start.places
     commands = [command for path in own if (command := command_at(manifest.value, path)) is not None]
     found = [start_command.unwrap(command) for command in commands]
-    return found[-1] if found and all(each is not None for each in found) else None
+    return bool(found) and all(
+        wrapped is not None and (app.image is not None or wrapped.program == start_command.DEFENDER) for wrapped in found
+    )
 
 
 def _environment(manifest: Manifest, app: App) -> Iterator[Finding]:
