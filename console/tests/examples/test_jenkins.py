@@ -51,6 +51,20 @@ def test_the_pipeline_registers_what_it_protected(agent: Agent, console: Console
     assert "+" in (agent.workspace / "protected" / "fargate.json.diff").read_text()
 
 
+def test_the_stages_take_a_template_as_well(agent: Agent, console: Console) -> None:
+    """With another name in `withEnv` the same stages protect a template, and keep its format."""
+    given = variables(console) | {"DEFINITION": "service.yaml", "PROTECTED": "protected/service.yaml"}
+
+    done = run_stages(agent, given, "Protect", "Keep the diff")
+    gate = agent.run(["sh", "-xe"], 'bartizan app-embedded verify "$PROTECTED"', given)
+
+    assert done.returncode == 0, done.stderr
+    assert gate.returncode == 0, gate.stderr
+    protected = (agent.workspace / "protected" / "service.yaml").read_text()
+    assert "# The labels are drawn here; the image is read-only." in protected
+    assert protected.count("- Name: BartizanDefender") == 2
+
+
 def test_deploying_another_file_than_the_protected_one_fails(agent: Agent, console: Console) -> None:
     """The mistake of naming the unprotected file stops the stage before AWS hears of it."""
     given = variables(console)
