@@ -11,7 +11,7 @@ from images import ROOT
 DOCKERFILES = ROOT / "e2e/dockerfiles"
 BUSYBOX = Path("/bin/busybox").resolve()
 # The probe names them by path: so they are programs of their own, though they are one file.
-PROGRAMS = ("env", "grep", "hostid", "id", "sleep", "sort")
+PROGRAMS = ("env", "grep", "hostid", "id", "nc", "sleep", "sort")
 PLAIN = ImageConfig(env=("PATH=/usr/local/bin:/bin",))
 BASES = {
     "base.test/plain:1": PLAIN,

@@ -14,7 +14,7 @@ import pytest
 
 from bases import add_bases
 from builder import Builder, Built, layer_file
-from console import Console
+from console import Console, Json
 from embedding import Case, Workshop
 from images import DEFENDER
 from task import CONSOLE_NAME, Task
@@ -37,14 +37,15 @@ OURS = ("Entrypoint", "Cmd", "Env", "Image", "Hostname")
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """One Console for all images; it has Defenders for two architectures, and denies one program."""
+    """One Console for all images; it has Defenders for two architectures, and denies one program and one port."""
     folder = tmp_path_factory.mktemp("console")
     (folder / "arm64").write_bytes(FOR_ARM64)
     environment = {**os.environ, "BARTIZAN_DEFENDER_ARM64": str(folder / "arm64")}
     started = Console(folder / "data", names=(CONSOLE_NAME,), environment=environment)
     started.start()
     try:
-        started.put_policy(rule("prevent", processes={"blacklist": ["hostid"]}))
+        denied = {"blacklistOutboundPorts": [{"start": 9, "end": 9}]}
+        started.put_policy(rule("prevent", processes={"blacklist": ["hostid"]}, network=denied))
         yield started
     finally:
         started.end()
@@ -92,11 +93,16 @@ def printed(task: Task, container: str) -> list[str]:
     return [line.partition(" | ")[2] for line in task.log().splitlines() if line.startswith(ours)]
 
 
+def is_of(audit: Json, app_id: str, kind: str) -> bool:
+    """Whether an audit comes from an app and says that something was done that is denied."""
+    return (audit["appID"], audit["attackType"]) == (app_id, kind)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_protected_image_runs_as_before_but_for_what_is_denied(
     case: Case, console: Console, workshop: Workshop, run_images: RunImages
 ) -> None:
-    """Same user, folder, arguments, environment, exit code; only the denied program does not start, and is audited."""
+    """Same user, folder, arguments, environment, exit code; only what is denied is not done, and is audited."""
     original, protected = workshop.original(case), workshop.protected(case)
 
     task = run_images(protected=protected, original=original, read_only=True, environment={"PROBE": "attack"})
@@ -107,8 +113,9 @@ def test_a_protected_image_runs_as_before_but_for_what_is_denied(
     assert after == [*before[:-2], "probe could not run the program: 126", "protected exited: exit code 3"]
     kept = {name: value for name, value in original.config.items() if name not in OURS}
     assert {name: value for name, value in protected.config.items() if name not in OURS} == kept
-    audit = console.wait_for_audit(lambda audit: audit["appID"] == case.app_id, what="the prevented program")
-    assert (audit["effect"], audit["processPath"]) == ("prevent", "/bin/busybox")
+    for kind in ("explicitlyDeniedProcess", "explicitlyDeniedOutboundPort"):
+        audit = console.wait_for_audit(lambda audit, kind=kind: is_of(audit, case.app_id, kind), what=kind)
+        assert (audit["effect"], audit["processPath"]) == ("prevent", "/bin/busybox")
     assert {defender["type"] for defender in console.defenders(search=case.app_id)} == {"appEmbedded"}
 
 
@@ -161,7 +168,9 @@ def test_the_manual_way(console: Console, workshop: Workshop, run_images: RunIma
     lines = printed(task, "app")
     assert lines[:3] == ["probe runs as 1000:1000 in /srv with 2 arguments", "probe got <one>", "probe got <two>"]
     assert "probe could not run the program: 126" in lines
-    audit = console.wait_for_audit(lambda audit: audit["appID"] == "shop:manual", what="the prevented program")
+    audit = console.wait_for_audit(
+        lambda audit: is_of(audit, "shop:manual", "explicitlyDeniedProcess"), what="the prevented program"
+    )
     assert (audit["effect"], audit["processPath"]) == ("prevent", "/bin/busybox")
 
 

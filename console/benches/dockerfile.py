@@ -1,17 +1,34 @@
 """What it costs to protect Dockerfiles: files a second on one core, over the real ones at hand, and one large file."""
 
+import os
 import resource
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.embed_dockerfile.samples import NGINX, corpus, settings
-
-from bartizan.embed import EmbedError
-from bartizan.embed.dockerfile import protect, unprotect, verify
+from bartizan.embed import EmbedError, ImageConfig
+from bartizan.embed.dockerfile import DockerfileSettings, protect, unprotect, verify
 
 ROUNDS = 7
 LINES = 100_000
+REPOSITORY = Path(__file__).resolve().parents[2]
+NGINX = ImageConfig(("/docker-entrypoint.sh",), ("nginx", "-g", "daemon off;"))
+
+
+def settings() -> DockerfileSettings:
+    """Return settings like those of a real Console."""
+    return DockerfileSettings(
+        app_id="bench", install_bundle="e" * 300, version="0.1.0", ws_address="wss://console.example.com:8084"
+    )
+
+
+def corpus() -> list[Path]:
+    """Return the real Dockerfiles at hand; where there are none, the golden ones of this repository."""
+    given = os.environ.get("BARTIZAN_CORPUS")
+    near = [Path(given), Path(given).parent] if given else [REPOSITORY.parent / "shared" / "corpus"]
+    found = [path for folder in near for path in (folder / "dockerfiles").rglob("*") if path.is_file()]
+    return found or sorted((REPOSITORY / "contract" / "vectors" / "dockerfile").glob("*/Dockerfile"))
 
 
 def cpu_s(work: Callable[[], object]) -> float:

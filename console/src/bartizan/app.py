@@ -104,7 +104,8 @@ async def run_console(
     `announce` gets lines for people: the addresses and, until it is done, the one-time set-up command.
     Raises ConsoleError when it cannot start.
     """
-    for name in ("alembic", "uvicorn.error"):  # they tell what the Console tells better
+    # They tell what the Console tells better, and botocore, when it is asked for details, the passwords of ECR.
+    for name in ("alembic", "uvicorn.error", "botocore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     ending = stop or asyncio.Event()
     if threading.current_thread() is threading.main_thread():

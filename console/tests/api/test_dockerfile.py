@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -62,6 +63,18 @@ def test_the_archive_has_dockerfile_and_defender(console: ConsoleUnderTest) -> N
     assert defenders(archive) == {"bartizan/defender-amd64.tar": binary}
 
 
+def test_several_addresses_of_the_console(console: ConsoleUnderTest) -> None:
+    """`consoleAddr` may name several, separated by commas: the first one is `WS_ADDRESS`, the bundle has all."""
+    text = unpacked(ask(console, consoleAddr="127.0.0.1,localhost")).read("Dockerfile").decode()
+
+    port = console.running.channel_port
+    found = re.search(r"INSTALL_BUNDLE=(\S+)", text)
+    assert found is not None
+    bundle = json.loads(base64.b64decode(found[1]))
+    assert bundle["addresses"] == [f"wss://127.0.0.1:{port}", f"wss://localhost:{port}"]
+    assert f"WS_ADDRESS=wss://127.0.0.1:{port} " in text
+
+
 def test_the_archive_is_the_same_each_time(console: ConsoleUnderTest) -> None:
     """The same request gives the same bytes, so that a pipeline's cache holds."""
     assert ask(console).content == ask(console).content
@@ -74,6 +87,8 @@ def test_the_archive_is_the_same_each_time(console: ConsoleUnderTest) -> None:
         ({"dockerfile": None}, "dockerfile"),
         ({"appID": ""}, "app_id"),
         ({"appID": 7}, "appID"),
+        ({"appID": "s" * 513}, "512"),
+        ({"appID": "a\nRUN evil"}, "app_id"),
         ({"dockerfile": ""}, "Dockerfile"),
         ({"dockerfile": "RUN true"}, "line 1"),
         ({"dataFolder": "relative"}, "relative"),

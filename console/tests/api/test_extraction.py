@@ -1,6 +1,7 @@
 """Entrypoints found by the Console: a real registry with TLS and a password, a real Console, real definitions."""
 
 import json
+import logging
 import shutil
 import time
 from collections.abc import Iterator
@@ -146,6 +147,18 @@ def test_the_tasks_architecture_is_asked_for(place: Place) -> None:
     }
     answer = place.protect(body=json.dumps(body).encode())
     assert answer.json()["containerDefinitions"][0]["command"] == ["--for", "arm64"]
+
+
+def test_no_log_tells_a_secret(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """However much everything is made to log, neither the password nor its encoded form is there."""
+    encoded = basic(*LOGIN)["authorization"].removeprefix("Basic ")
+    with caplog.at_level(logging.DEBUG):
+        known(place)
+        assert place.protect(place.image).status_code == 200
+        assert place.protect(f"{place.registry.host}/team/tool:none").status_code == 400
+    assert "credential `tester` was added by `admin`" in caplog.text
+    assert LOGIN[1] not in caplog.text
+    assert encoded not in caplog.text
 
 
 def test_a_named_credential_opens_its_registry(place: Place) -> None:
@@ -308,6 +321,7 @@ def test_a_registry_that_is_busy_is_503(place: Place) -> None:
         answer = place.protect(f"{busy.host}/x:1")
     assert answer.status_code == 503
     assert "too many requests" in answer.json()["err"]
+    assert answer.headers["retry-after"] == "3600"
 
 
 def test_a_registry_that_is_slow_is_504(tmp_path: Path) -> None:

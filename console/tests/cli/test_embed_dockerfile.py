@@ -88,6 +88,20 @@ def test_both_architectures(folder: Path) -> None:
     assert defenders(folder / "one.zip") == {ARM64}
 
 
+def test_unprotect_and_verify_take_dockerfiles(folder: Path) -> None:
+    """The original comes back byte for byte; `verify` tells a protected file from one that is not."""
+    assert embed(folder, "Dockerfile").returncode == 0
+    with zipfile.ZipFile(folder / "app_embedded_embed_shop_1.zip") as archive:
+        (folder / "protected").write_bytes(archive.read("Dockerfile"))
+
+    def run(*words: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([*BARTIZAN, *words], cwd=folder, capture_output=True, check=False)
+
+    assert run("unprotect", "protected").stdout == DOCKERFILE.encode()
+    assert run("verify", "protected").returncode == 0
+    assert run("verify", "Dockerfile").returncode == 1
+
+
 @pytest.mark.parametrize("option", ["--dry-run", "--diff"])
 def test_looking_writes_nothing(folder: Path, option: str) -> None:
     """Neither `--dry-run` nor `--diff` leaves a file, and neither needs a Defender."""

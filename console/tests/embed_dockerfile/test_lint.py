@@ -34,6 +34,7 @@ def test_a_plain_file_has_nothing_but_the_secret_to_mind() -> None:
         (f"FROM scratch\nENV DATA_FOLDER=/x\n{_END}", "the file sets `DATA_FOLDER` itself"),
         (f"FROM scratch\nENV TARGETARCH=x\n{_END}", "the file sets `TARGETARCH` itself: that value decides"),
         (f"FROM scratch\nONBUILD CMD x\n{_END}", "`ONBUILD CMD` replaces what images built from this one start"),
+        (f"FROM scratch\nARG TARGETARCH=amd64\n{_END}", "the file sets `TARGETARCH` itself: that value decides"),
         (f"FROM base-$TARGETARCH\n{_END}", "the base depends on `TARGETARCH`: what it starts was read for `amd64`"),
         (f"ARG P=linux/arm64\nFROM --platform=$P scratch\n{_END}", "`--platform=$P` was read as `linux/arm64`"),
     ],

@@ -20,6 +20,7 @@ def test_an_open_platform_is_left_to_the_builder() -> None:
     both = (("amd64", "arm64"), ["ARG TARGETARCH", "ADD bartizan/defender-${TARGETARCH:-amd64}.tar /"])
     assert _added(f"FROM a\n{_END}") == both
     assert _added(f"FROM --platform=$TARGETPLATFORM a\n{_END}") == both
+    assert _added(f"FROM --platform=linux/${{TARGETARCH:-amd64}} a\n{_END}") == both
     assert _added(f"FROM --platform=$BUILDPLATFORM a AS b\nFROM a\n{_END}") == both
 
 
@@ -85,6 +86,7 @@ def test_images_for_other_machines_are_refused() -> None:
         '# escape=`\nFROM a\nSHELL ["powershell", "-Command"]',
         'FROM a\nSHELL ["cmd", "/S", "/C"]',
         "FROM winamd64/golang",
+        "FROM --platform=windows/$TARGETARCH a",
     ],
 )
 def test_windows_is_refused(start: str) -> None:

@@ -111,6 +111,13 @@ def test_triggers_run_in_the_stage_built_from_their_image() -> None:
     assert protected("FROM z\n", image=image).report.arguments == ("t",)
 
 
+def test_a_trigger_that_cannot_be_read_is_refused() -> None:
+    """The place is that of the trigger in the file, or of the image that has it."""
+    why = "the trigger `ONBUILD CMD` cannot be read: `CMD` says nothing to start"
+    assert refusal("FROM z\n", image=ImageConfig(("e",), on_build=("CMD",))) == f"line 1, column 1: {why}"
+    assert refusal("FROM z AS a\nONBUILD CMD\nFROM a\n") == f"line 2, column 1: {why}"
+
+
 def test_build_arguments_choose_the_base() -> None:
     """ARG before FROM, its default, a build argument over it, and substitutions lead to the image's name."""
     text = "ARG V=1\nARG N=app:${V}\nFROM ${N:-x}${E:+y} AS b\nFROM b\n"

@@ -94,7 +94,7 @@ def test_tokens_go_before_passwords() -> None:
 
 @pytest.fixture
 def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A helper program `docker-credential-desk`, which keeps what it was asked and knows `quay.io` and Docker Hub."""
+    """Make `docker-credential-desk`, which keeps what it was asked and knows `quay.io` and Docker Hub."""
     program = tmp_path / "docker-credential-desk"
     program.write_text(
         "#!/bin/sh\n"

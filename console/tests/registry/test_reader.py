@@ -8,9 +8,7 @@ import pytest
 from moto import mock_aws
 from tests.registry.servers import ACCOUNT, ECR_HOST, ENTRYPOINT, LOGIN, Wire
 
-from bartizan.registry import Access, Credential, ImageError
-from bartizan.registry.assumed_role import assume_role
-from bartizan.registry.errors import BusyError, RegistryFaultError, UnreachableError
+from bartizan.registry import Access
 from bartizan.registry.reader import RegistryReader
 from bartizan.services.credentials import Credential as Kept
 from bartizan.services.credentials import CredentialType, OpenCredential
@@ -84,35 +82,6 @@ def test_an_aws_key_opens_ecr(registry: Registry, family: dict[str, str], role: 
     assert found.digest == family["index"]
 
 
-@pytest.mark.usefixtures("aws")
-def test_a_role_is_assumed_once_for_a_while() -> None:
-    """The role's key has a session token, and is kept until it nears its end."""
-    access = Access()
-    key = Credential(kind="ecr", user="AKIAEXAMPLE", secret="not-to-be-shown")
-    first = assume_role(key, ROLE, host=ECR_HOST, access=access)
-    again = assume_role(key, ROLE, host=ECR_HOST, access=access, endpoint="http://127.0.0.1:1")
-    assert again == first
-    assert first.session_token
-    assert first.user != key.user
-    assert first.region == "eu-west-1"
-
-
-def test_a_role_needs_a_region() -> None:
-    """A host without a region in its name takes one from the credential."""
-    key = Credential(kind="ecr", user="AKIAEXAMPLE", secret="not-to-be-shown")
-    with pytest.raises(ImageError, match="no region in its name") as refusal:
-        assume_role(key, ROLE, host="mirror.example", access=Access())
-    assert "not-to-be-shown" not in str(refusal.value)
-
-
-def test_sts_that_does_not_answer_is_a_fault() -> None:
-    """Trying again may help; the key is not in the error."""
-    key = Credential(kind="ecr", user="AKIAEXAMPLE", secret="not-to-be-shown")
-    with pytest.raises(RegistryFaultError, match="STS in `eu-west-1` cannot be asked") as refusal:
-        assume_role(key, ROLE, host=ECR_HOST, access=Access(), endpoint="http://127.0.0.1:1")
-    assert "not-to-be-shown" not in str(refusal.value)
-
-
 def test_hosts_are_compared_in_one_form() -> None:
     """Names of Docker Hub, letters and the usual port make no difference."""
     reader = RegistryReader()
@@ -145,10 +114,3 @@ def test_a_registry_that_is_not_there_is_its_own_fault(registry: Registry) -> No
     """A connection that is refused may succeed later."""
     with pytest.raises(UpstreamError, match="cannot be reached"):
         RegistryReader().look_up(ask("127.0.0.1:1/x:1", registry, None, private_hosts=frozenset({"127.0.0.1:1"})))
-
-
-def test_faults_are_image_errors() -> None:
-    """Whoever catches `ImageError` catches all."""
-    assert issubclass(RegistryFaultError, ImageError)
-    assert issubclass(BusyError, RegistryFaultError)
-    assert issubclass(UnreachableError, RegistryFaultError)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -203,10 +204,11 @@ def test_an_aws_key_goes_to_amazon_alone(bench: Bench) -> None:
     ("kind", "version", "asked_type", "expected"),
     [
         (CredentialType.BASIC, "2", "", "basic"),
-        (CredentialType.BASIC, "jfrog", "jfrog", "basic"),
+        (CredentialType.BASIC, "jfrog", "", "jfrog"),
         (CredentialType.API_TOKEN, "2", "", "token"),
         (CredentialType.API_TOKEN, "jfrog", "", "jfrog"),
         (CredentialType.API_TOKEN, "2", "jfrog", "jfrog"),
+        (CredentialType.BASIC, "jfrog", "2", "basic"),
         (CredentialType.JFROG, "2", "", "jfrog"),
     ],
 )
@@ -216,8 +218,17 @@ def test_types_decide_how_a_credential_is_sent(
     """The credential's type, and for tokens the registry's, tell the way."""
     bench.put(type=kind)
     run(bench.registries.add(registry(version=version, credential="shop")))
-    look_up(bench, SHOP, registry_type=asked_type)
+    look_up(bench, SHOP, registry_type=asked_type, credential="shop" if asked_type else "")
     assert bench.reader.asked[0].kind == expected
+
+
+def test_the_requests_type_is_not_for_registries_of_the_settings(bench: Bench) -> None:
+    """It is for the named credential and for registries that nobody described."""
+    bench.put()
+    bench.put(id="art", host="art.test")
+    run(bench.registries.add(registry(credential="shop")))
+    look_up(bench, SHOP, "art.test/x:1", registry_type="jfrog")
+    assert {ask.host: ask.kind for ask in bench.reader.asked} == {"registry.test": "basic", "art.test": "jfrog"}
 
 
 @pytest.mark.parametrize(
@@ -293,33 +304,34 @@ def test_a_slow_registry_does_not_hold_a_request(tmp_path: Path) -> None:
 
 def test_look_ups_are_bounded(tmp_path: Path) -> None:
     """However many are wanted, at most eight are under way, and at most four of one request."""
-    busy, peak = 0, [0]
-    lock = threading.Lock()
-    gate = threading.Barrier(8, timeout=20)
+    busy: Counter[str] = Counter()
+    peak: Counter[str] = Counter()
+    change = threading.Condition()
 
     def answer(ask: Ask) -> ImageRecord:
-        nonlocal busy
-        with lock:
-            busy += 1
-            peak[0] = max(peak[0], busy)
-        gate.wait()
-        with lock:
-            busy -= 1
+        with change:
+            busy[ask.host] += 1
+            peak[ask.host] = max(peak[ask.host], busy[ask.host])
+            peak["all"] = max(peak["all"], busy.total())
+            change.notify_all()
+            # Those that are here wait for all that could come; nobody comes beyond the bound.
+            change.wait_for(lambda: busy.total() > 8, timeout=0.2)
+            busy[ask.host] -= 1
         return found(ask)
 
     bench = Bench(tmp_path, answer=answer)
 
-    async def two_requests() -> None:
-        wanted = [[WantedImage(reference=f"r{part}.test/a:{number}") for number in range(8)] for part in range(2)]
+    async def requests() -> None:
+        wanted = [[WantedImage(reference=f"r{part}.test/a:{number}") for number in range(8)] for part in range(3)]
         await asyncio.gather(*(bench.look_ups.find(images) for images in wanted))
 
     try:
-        run(two_requests())
+        run(requests())
     finally:
         bench.close()
-    assert len(bench.reader.asked) == 16
-    assert peak[0] == 8
-    assert {ask.host for ask in bench.reader.asked[:8]} == {"r0.test", "r1.test"}
+    assert len(bench.reader.asked) == 24
+    assert peak.pop("all") == 8
+    assert max(peak.values()) == 4
 
 
 def test_records_are_bounded(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from tests.services.looking import Bench, run
 from bartizan.pki import SealError, check_certificates
 from bartizan.services.credentials import Credentials, CredentialType
 from bartizan.services.errors import ConflictError, InvalidError
-from bartizan.services.registries import KINDS, ImageName, Registries, Registry, host_of_registry
+from bartizan.services.registries import ImageName, Registries, Registry, host_of_registry
 from bartizan.services.registry_hosts import DOCKER_HUB, ecr_region
 from bartizan.store import SqlSettings
 
@@ -191,8 +191,3 @@ def test_every_address_is_a_host_or_refused(text: str) -> None:
 def test_ecr_is_told_by_its_host(host: str, region: str | None) -> None:
     """Only Amazon's own names are taken for ECR."""
     assert ecr_region(host) == region
-
-
-def test_every_type_of_the_vendor_has_a_way_to_log_in() -> None:
-    """Each `version` names how the credential is sent."""
-    assert set(KINDS.values()) == {"basic", "ecr", "jfrog"}

@@ -49,7 +49,7 @@ def install(app: FastAPI) -> None:
         headers = {}
         if isinstance(error, UnauthorizedError):
             headers["WWW-Authenticate"] = 'Basic realm="Bartizan", charset="UTF-8"'
-        if isinstance(error, TooManyAttemptsError):
+        if isinstance(error, TooManyAttemptsError | UnavailableError) and error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
         return problem(_STATUS.get(type(error), 500), str(error), headers)
 

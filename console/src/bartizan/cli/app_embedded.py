@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bartizan.cli.bundles import install_bundle
+from bartizan.cli.embed_manifest import AppDirs, missing_defenders, unprotect_manifest
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text, write_text
 from bartizan.cli.images import Images as ImageLookUp
@@ -108,12 +109,16 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
 def unprotect_command(
     file: Annotated[str, typer.Argument(help="What was protected; - is standard input.")],
     output_file: Annotated[str, typer.Option(help="Where the original goes; - is standard output.")] = "-",
+    app_dir: AppDirs = None,
 ) -> None:
-    """Give back what was protected, byte for byte: a task definition, a template, a Dockerfile."""
-    from bartizan.embed import EmbedError, dockerfile, unprotect  # noqa: PLC0415 - keeps `--help` quick
+    """Give back what was protected, byte for byte: a task definition, a template, a Dockerfile, a manifest."""
+    from bartizan.embed import EmbedError, cloud_foundry, dockerfile, unprotect  # noqa: PLC0415 - keeps `--help` quick
 
     text = read_text(file)
     try:
+        if not is_dockerfile(text) and cloud_foundry.is_manifest(text):
+            unprotect_manifest(text, file=file, output_file=output_file, app_dirs=app_dir or [])
+            return
         write_text(output_file, (dockerfile.unprotect if is_dockerfile(text) else unprotect)(text))
     except EmbedError as error:
         raise Failure(f"`{file}` cannot be restored: {error}") from None
@@ -121,17 +126,23 @@ def unprotect_command(
 
 @app.command("verify")
 def verify_command(
-    file: Annotated[str, typer.Argument(help="A task definition, template or Dockerfile; - is standard input.")],
+    file: Annotated[
+        str, typer.Argument(help="A task definition, template, Dockerfile or manifest; - is standard input.")
+    ],
     bundle: Annotated[Path | None, typer.Option(help="Check against this install bundle too.")] = None,
+    app_dir: AppDirs = None,
 ) -> None:
     """Exit with 1, and say why, when something is unprotected, stale or tampered with."""
-    from bartizan.embed import EmbedError, dockerfile, verify  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed import EmbedError, cloud_foundry, dockerfile, verify  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.settings import ClientSettings, package_version  # noqa: PLC0415
 
     text = read_text(file)
     try:
         if is_dockerfile(text):
             findings = dockerfile.verify(text, version=package_version())
+        elif cloud_foundry.is_manifest(text):
+            findings = cloud_foundry.verify(text, version=package_version())
+            findings += missing_defenders(text, file=file, app_dirs=app_dir or [])
         else:
             settings = protect_settings(install_bundle(bundle, ClientSettings(), "")) if bundle else None
             findings = verify(text, version=package_version(), settings=settings)
@@ -150,11 +161,12 @@ def explain_command(
     file: Annotated[str, typer.Argument(help="A protected task definition or template; - is standard input.")],
 ) -> None:
     """Say what the protection changed, one line per value, and why."""
-    from bartizan.embed import EmbedError, explain, explain_protection  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed import EmbedError, cloud_foundry, explain, explain_protection  # noqa: PLC0415 - keeps `--help` quick
 
     text = read_text(file)
+    explained = cloud_foundry.explain_protection if cloud_foundry.is_manifest(text) else explain_protection
     try:
-        sys.stdout.write(explain(explain_protection(text)) + "\n")
+        sys.stdout.write(explain(explained(text)) + "\n")
     except EmbedError as error:
         raise Failure(f"`{file}` cannot be explained: {error}") from None
 

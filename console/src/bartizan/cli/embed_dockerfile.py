@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     file: Annotated[str, typer.Argument(metavar="DOCKERFILE", help="The Dockerfile; - is standard input.")],
     app_id: Annotated[str, typer.Option(help="The name by which policies and audits know this app.")],
-    console_host: Annotated[str, typer.Option(help="Name under which Defenders reach the Console.")] = "",
+    console_host: Annotated[
+        list[str] | None, typer.Option(help="Name under which Defenders reach the Console; may be repeated.")
+    ] = None,
     data_folder: Annotated[str, typer.Option(help="Folder of the Defender in the image.")] = "/bartizan/",
     output_file: Annotated[
         str, typer.Option(help="The ZIP to write, by default app_embedded_embed_APP-ID.zip; - is standard output.")
@@ -67,7 +69,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     )
     reference = config = None
     text, files = read_text(file), defender_files(defender or [])
-    answer = install_bundle(bundle, client, console_host)
+    answer = install_bundle(bundle, client, ",".join(console_host or []))
     known = answer.get("defenderArchitectures") if client.address else None
     try:
         settings = _settings(

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bartizan.cli import app_embedded, console, embed_dockerfile, events, registry, tasks
+from bartizan.cli import app_embedded, console, embed_dockerfile, embed_manifest, events, registry, tasks
 from bartizan.cli.failure import Failure
 
 _HELP = "Bartizan: an open App-Embedded Defender."
@@ -13,6 +13,7 @@ app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty
 app.command("console")(console.run)
 app.command("signup")(console.sign_up)
 app_embedded.app.command("embed")(embed_dockerfile.embed)
+app_embedded.app.command("embed-manifest")(embed_manifest.embed_manifest)
 app.add_typer(app_embedded.app, name="app-embedded")
 app.add_typer(events.policy, name="policy")
 app.add_typer(registry.app, name="registry")

@@ -81,8 +81,11 @@ def align(old: list[Value], new: list[Value], within: str | int | tuple[str, str
         back += 1
     matches: list[int | None] = list(range(front))
     at, end = front, len(old) - back
-    for item in new[front : len(new) - back]:
+    paired = len(old) == len(new)
+    for index, item in enumerate(new[front : len(new) - back], front):
         found = _find(old, item, at, end)
+        if found is None and paired and at <= index and identity(item) is None and identity(old[index]) is None:
+            found = index
         matches.append(found)
         at = at if found is None else found + 1
     return matches + [len(old) - back + i for i in range(back)]

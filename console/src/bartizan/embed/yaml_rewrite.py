@@ -82,7 +82,7 @@ class _Rewriter:
         above = self._line_start(node.start)
         if new.startswith(self._style.newline):
             return [Edit(above, node.end, new, where)]
-        return [Edit(mark, mark, new, where), Edit(above, node.end, "", where)]
+        return [Edit(mark, mark, " " + self.inline(desired), where), Edit(above, node.end, "", where)]
 
     def _mapping(self, node: Object, desired: dict[str, Value], path: Path) -> list[Edit]:
         edits: list[Edit] = []

@@ -14,10 +14,12 @@ from bartizan.embed.yaml_text import Tagged, resolved
 
 _SHORT_TAG = re.compile(r"(?:: |- |\[|, )![A-Z]")
 # A scalar that YAML reads as itself without quotes, wherever it stands.
-_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.+@%=$()-]*(?:[ :][A-Za-z0-9_/.+@%=$()-]+)*")
+_PLAIN = re.compile(r"(?:[A-Za-z_/]|\(\()[A-Za-z0-9_/.+@%=$()-]*(?:[ :][A-Za-z0-9_/.+@%=$()-]+)*")
 _PLAIN_KEY = re.compile(r"[A-Za-z_/.][A-Za-z0-9_/.-]*(?:::?[A-Za-z0-9_/.-]+)*")
 # Escapes that JSON leaves as they are but YAML does not take as such (YAML 1.1, "Escape Sequences", c-printable).
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+# Text of several lines that a literal block keeps as it is; the group is its last line end.
+_LITERAL = re.compile(r"[^\s](?:[^\n]*\n)+?[^\n]*[^\s](\n?)")
 _INDICATOR = re.compile(r"[,\[\]{}]|: |:$")
 _FUNCTIONS_OF_LISTS = frozenset({"Fn::Join", "Fn::Split", "Fn::Select", "Fn::FindInMap"})
 _ODD_WORDS = frozenset("yYnN")  # booleans to some readers of YAML 1.1
@@ -89,6 +91,8 @@ class BlockStyle:
         short = self._short(value)
         if short is not None:
             return short
+        if isinstance(value, str) and _literal(value):
+            return None
         if not isinstance(value, (dict, list)):
             return self.scalar(value)
         if not value:
@@ -114,6 +118,12 @@ class BlockStyle:
         line = self.inline(value, column)
         if line is not None:
             return " " + line
+        if isinstance(value, str):
+            indent = self.newline + " " * (column + self.step)
+            lines = value.removesuffix("\n").split("\n")
+            return (" |" if value.endswith("\n") else " |-") + "".join(
+                indent + each if each else self.newline for each in lines
+            )
         tag = ""
         if self.short_tags and isinstance(value, dict) and _is_intrinsic(value):
             key, value = next(iter(value.items()))
@@ -146,6 +156,11 @@ class BlockStyle:
         if key in _FUNCTIONS_OF_LISTS and isinstance(argument, list):
             return f"{_short_tag(key)} {self.flow.render(argument, '', inline=True)}"
         return None
+
+
+def _literal(text: str) -> bool:
+    """Return whether a literal block keeps a text; other text of several lines is quoted."""
+    return "\n" in text and _LITERAL.fullmatch(text) is not None and text.replace("\n", "").isprintable()
 
 
 def quoted(text: str) -> str:

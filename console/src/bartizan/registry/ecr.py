@@ -10,14 +10,15 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import hashlib
 import json
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bartizan.registry.access import Access, Credential
-from bartizan.registry.errors import ImageError, RegistryFaultError
+from bartizan.registry.errors import ImageError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -60,15 +61,18 @@ def ecr_password(host: str, credential: Credential | None, access: Access, *, fr
     region = (credential.region if credential else "") or (place.region if place else "")
     if not _REGION.fullmatch(region):
         raise ImageError(f"registry `{host}` has no region in its name: give one with the credential")
-    secret = (credential.secret, credential.session_token) if credential else ()
-    key = ("ecr", host, credential.user if credential else "", region, hash(secret))
-    kept = None if fresh else _kept(access, key)
-    if kept is not None:
-        return kept
-    entry = _ask(place or EcrRegistry("", region, fips=False), region, credential, access)
-    password, expires = _read(entry, host)
-    content = {"user": password.user, "secret": password.secret, "expires": expires}
-    access.memory.keep(key, json.dumps(content).encode())
+    secret = (
+        f"{credential.user}\n{credential.secret}\n{credential.session_token}\n{credential.role}" if credential else ""
+    )
+    key = ("ecr", host, region, hashlib.sha256(secret.encode()).digest())
+    with access.memory.turn:  # several images of one registry need one call
+        kept = None if fresh else _kept(access, key)
+        if kept is not None:
+            return kept
+        entry = _ask(place or EcrRegistry("", region, fips=False), region, credential, access)
+        password, expires = _read(entry, host)
+        content = {"user": password.user, "secret": password.secret, "expires": expires}
+        access.memory.keep(key, json.dumps(content).encode())
     return password
 
 
@@ -84,40 +88,63 @@ def _kept(access: Access, key: Hashable) -> Credential | None:
 
 
 def _ask(place: EcrRegistry, region: str, credential: Credential | None, access: Access) -> Mapping[str, object]:
-    from botocore import session as sessions  # noqa: PLC0415 - 0.3 s that only ECR needs
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # noqa: PLC0415 - 0.3 s for ECR alone
 
-    given = credential if credential is not None and credential.user else None
+    given = credential or Credential(kind="ecr")
+    try:
+        if given.role:
+            given = _assume(given, region, access)
+        client = _client("ecr", region, given, access, access.ecr_endpoint, fips=place.fips)
+        answer = client.get_authorization_token(**({"registryIds": [place.account]} if place.account else {}))
+    except ClientError as cause:
+        error = cause.response.get("Error", {})
+        words = str(error.get("Message", ""))[:200]
+        said = f": {words}" if words and "<" not in words else ""  # a web page is no help
+        raise ImageError(f"Amazon ECR in `{region}` gives no password: {error.get('Code', '')}{said}") from None
+    except (BotoCoreError, HTTPClientError, ValueError) as cause:
+        raise _unasked(region, cause) from None
+    entries = answer.get("authorizationData") or [{}]
+    return dict(entries[0])
+
+
+def _assume(given: Credential, region: str, access: Access) -> Credential:
+    """Return short-lived keys of a role (AWS STS, `AssumeRole`)."""
+    client = _client("sts", region, given, access, access.sts_endpoint, fips=False)
+    answer = client.assume_role(RoleArn=given.role, RoleSessionName="bartizan", DurationSeconds=900)
+    keys = answer["Credentials"]
+    return Credential(
+        kind="ecr", user=keys["AccessKeyId"], secret=keys["SecretAccessKey"], session_token=keys["SessionToken"]
+    )
+
+
+def _client(api: str, region: str, given: Credential, access: Access, endpoint: str | None, *, fips: bool) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
+    from botocore import session as sessions  # noqa: PLC0415 - as above
+    from botocore.config import Config  # noqa: PLC0415
+
     patience = access.patience
     config = Config(
         connect_timeout=patience.connect,
         read_timeout=patience.read,
         retries={"total_max_attempts": 2, "mode": "standard"},
-        use_fips_endpoint=place.fips,
+        use_fips_endpoint=fips,
     )
-    try:
-        client = sessions.Session().create_client(
-            "ecr",
-            region_name=region,
-            endpoint_url=access.ecr_endpoint,
-            aws_access_key_id=given.user if given else None,
-            aws_secret_access_key=given.secret if given else None,
-            aws_session_token=(given.session_token or None) if given else None,
-            verify=str(access.ca_bundle) if access.ca_bundle and access.ecr_endpoint else None,
-            config=config,
-        )
-        answer = client.get_authorization_token(**({"registryIds": [place.account]} if place.account else {}))
-    except ClientError as cause:
-        error = cause.response.get("Error", {})
-        words = str(error.get("Message", ""))[:200]
-        raise ImageError(f"Amazon ECR in `{region}` gives no password: {error.get('Code', '')}: {words}") from None
-    except (BotoCoreError, HTTPClientError, ValueError) as cause:
-        raise RegistryFaultError(
-            f"Amazon ECR in `{region}` cannot be asked for a password: {type(cause).__name__}: {_say(cause)}"
-        ) from None
-    entries = answer.get("authorizationData") or [{}]
-    return dict(entries[0])
+    return sessions.Session().create_client(
+        api,
+        region_name=region,
+        endpoint_url=endpoint,
+        aws_access_key_id=given.user or None,
+        aws_secret_access_key=given.secret if given.user else None,
+        aws_session_token=(given.session_token or None) if given.user else None,
+        verify=str(access.ca_bundle) if access.ca_bundle and endpoint else None,
+        config=config,
+    )
+
+
+def _unasked(region: str, cause: Exception) -> ImageError:
+    name, words = type(cause).__name__, f"Amazon ECR in `{region}` cannot be asked for a password: {_say(cause)}"
+    if name in {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"}:
+        return UnreachableError(words, timed_out="Timeout" in name)
+    return ImageError(words)
 
 
 def _say(cause: Exception) -> str:
@@ -130,7 +157,7 @@ def _say(cause: Exception) -> str:
         "ReadTimeoutError": "it does not answer in time",
         "ProfileNotFound": "the AWS profile does not exist",
     }
-    return known.get(type(cause).__name__, "see the AWS settings")
+    return known.get(type(cause).__name__, f"see the AWS settings ({type(cause).__name__})")
 
 
 def _read(entry: Mapping[str, object], host: str) -> tuple[Credential, float]:

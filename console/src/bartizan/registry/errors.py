@@ -1,25 +1,34 @@
-"""The error of this package: definite, unless it is a `RegistryFaultError`."""
+"""Why an image cannot be had. `ImageError` is the base; its kinds say whether it is worth to try again later."""
 
 
 class ImageError(Exception):
-    """An image cannot be had or is not what it claims to be; the message is one line and never holds a credential."""
+    """An image cannot be had or is not what it claims to be; the message is one line and never holds a credential.
+
+    Raised as it is, trying again will not help: no such image, no such platform, access denied, no reference.
+    What registries send may stand in it, so signs that would steer a terminal or forge a line of a log are replaced.
+    """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split())
+        super().__init__("".join(sign if sign.isprintable() else "?" for sign in line))
 
 
-class RegistryFaultError(ImageError):
-    """The registry did not answer as it should; it may later, with nothing changed on our side."""
+class BusyError(ImageError):
+    """A registry has had too many requests, or is not available for now; `retry_after` seconds if it says so."""
 
-
-class BusyError(RegistryFaultError):
-    """The registry asks to come again later."""
-
-
-class UnreachableError(RegistryFaultError):
-    """A registry does not answer; `distrusted` when it does, with a certificate that nobody trusts."""
-
-    def __init__(self, message: str, *, distrusted: bool, timed_out: bool = False) -> None:
+    def __init__(self, message: str, *, retry_after: float | None) -> None:
         super().__init__(message)
-        self.distrusted = distrusted
+        self.retry_after = retry_after
+
+
+class UnreachableError(ImageError):
+    """A registry does not answer: not in time if `timed_out`, with a certificate nobody trusts if `distrusted`."""
+
+    def __init__(self, message: str, *, timed_out: bool = False, distrusted: bool = False) -> None:
+        super().__init__(message)
         self.timed_out = timed_out
+        self.distrusted = distrusted
+
+
+class AnswerError(ImageError):
+    """A registry, or the token service it names, answers what no registry should: an error of its own, or a lie."""

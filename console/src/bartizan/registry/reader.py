@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import contextmanager
+import math
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bartizan.registry.access import Access, Credential, Kind
-from bartizan.registry.assumed_role import assume_role
-from bartizan.registry.errors import BusyError, ImageError, RegistryFaultError, UnreachableError
+from bartizan.registry.errors import AnswerError, BusyError, ImageError, UnreachableError
 from bartizan.registry.lookup import look_up
 from bartizan.registry.reference import parse_reference
 from bartizan.services.errors import (
@@ -24,23 +20,14 @@ from bartizan.services.image_lookup import Ask, ImageRecord
 from bartizan.services.registries import ImageName
 from bartizan.services.registry_hosts import normal_host
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _KINDS: dict[str, Kind] = {"basic": "basic", "token": "token", "ecr": "ecr", "jfrog": "jfrog"}
 
 
 class RegistryReader:
-    """
-    Implements `RegistryReader`.
+    """Implements `RegistryReader`; `access` is what all look-ups have in common, private addresses forbidden."""
 
-    `access` is what all look-ups have in common, by default with private addresses forbidden; `sts_endpoint` replaces
-    the address of AWS STS.
-    """
-
-    def __init__(self, access: Access | None = None, *, sts_endpoint: str | None = None) -> None:
+    def __init__(self, access: Access | None = None) -> None:
         self._access = access or Access(allow_private=False)
-        self._sts_endpoint = sts_endpoint
 
     def name(self, reference: str) -> ImageName:
         """Return a reference in its parts. Raises InvalidError."""
@@ -57,8 +44,7 @@ class RegistryReader:
     def look_up(self, ask: Ask) -> ImageRecord:
         """Return what the registry says. Raises as the Protocol has it."""
         try:
-            with self._prepared(ask) as access:
-                found = look_up(ask.reference, access=access, architecture=ask.architecture)
+            found = look_up(ask.reference, access=self._prepared(ask), architecture=ask.architecture)
         except ImageError as error:
             raise _told(error) from None
         return ImageRecord(
@@ -74,30 +60,29 @@ class RegistryReader:
             origin=f"registry `{ask.host}`",
         )
 
-    @contextmanager
-    def _prepared(self, ask: Ask) -> Iterator[Access]:
-        """Give the access for one look-up; the authority to trust lies in a file for that long."""
-        home = parse_reference(ask.reference).registry
-        patience = replace(self._access.patience, total=ask.seconds)
-        access = replace(self._access, private_hosts=ask.private_hosts, patience=patience)
-        credential = self._credential(ask, access)
-        access = access.with_credentials(lambda host: credential if host == home else None)
-        if not ask.ca_cert:
-            yield access
-            return
-        with tempfile.NamedTemporaryFile("w", suffix=".pem", encoding="ascii") as file:
-            file.write(ask.ca_cert)
-            file.flush()
-            yield replace(access, ca_bundle=Path(file.name))
+    def _prepared(self, ask: Ask) -> Access:
+        """Return the access for one look-up."""
+        home, credential = parse_reference(ask.reference).registry, _credential(ask)
+        return replace(
+            self._access,
+            credentials=lambda host: credential if host == home else None,
+            ca_pem=ask.ca_cert,
+            private_hosts=ask.private_hosts,
+            patience=replace(self._access.patience, total=ask.seconds),
+        )
 
-    def _credential(self, ask: Ask, access: Access) -> Credential | None:
-        if ask.credential is None:
-            return None
-        known = ask.credential.credential
-        made = Credential(kind=_KINDS[ask.kind], user=known.account, secret=ask.credential.secret, region=known.region)
-        if not known.role_arn:
-            return made
-        return assume_role(made, known.role_arn, host=ask.host, access=access, endpoint=self._sts_endpoint)
+
+def _credential(ask: Ask) -> Credential | None:
+    if ask.credential is None:
+        return None
+    known = ask.credential.credential
+    return Credential(
+        kind=_KINDS[ask.kind],
+        user=known.account,
+        secret=ask.credential.secret,
+        region=known.region,
+        role=known.role_arn,
+    )
 
 
 def _told(error: ImageError) -> ServiceError:
@@ -109,7 +94,7 @@ def _told(error: ImageError) -> ServiceError:
         case UnreachableError(timed_out=True):
             return UpstreamTimeoutError(message)
         case BusyError():
-            return UnavailableError(message)
-        case RegistryFaultError():
+            return UnavailableError(message, retry_after=math.ceil(error.retry_after) if error.retry_after else None)
+        case UnreachableError() | AnswerError():
             return UpstreamError(message)
     return InvalidError(message)

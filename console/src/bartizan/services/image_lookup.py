@@ -7,7 +7,7 @@ young, and later only when the registry does not answer; `origin` then says so.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -23,7 +23,7 @@ from bartizan.services.errors import (
     UpstreamTimeoutError,
 )
 from bartizan.services.interfaces import Clock
-from bartizan.services.registries import KINDS, ImageName, Registries, Registry
+from bartizan.services.registries import VERSIONS, ImageName, Registries, Registry
 from bartizan.services.registry_hosts import ecr_region
 
 _log = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ class ImageLookUp:
             reference=image.reference,
             architecture=image.architecture,
             host=name.host,
-            kind=_kind(credential, registry_type, registry),
+            kind=_kind(credential, self._type(registry_type, registry, explicit, credential)),
             credential=credential,
             ca_cert=self._authority(name, registry),
             private_hosts=self._registries.hosts() | {item.host for item in self._credentials.all() if item.host},
@@ -244,8 +244,8 @@ class ImageLookUp:
 
     def _explicit(self, registry_type: str, credential: str) -> Credential | None:
         """Return the credential that a request names, if it may be used at all."""
-        if registry_type and registry_type not in KINDS:
-            raise InvalidError(f"`registryType`: possible are {', '.join(KINDS)}")
+        if registry_type and registry_type not in VERSIONS:
+            raise InvalidError(f"`registryType`: possible are {', '.join(VERSIONS)}")
         if not credential:
             return None
         try:
@@ -282,6 +282,16 @@ class ImageLookUp:
             return ecr_region(host) is not None
         return host in self._registries.hosts_of(credential.id)
 
+    @staticmethod
+    def _type(
+        asked: str, registry: Registry | None, explicit: Credential | None, credential: OpenCredential | None
+    ) -> str:
+        """Return the type of a registry: the request's counts for its own credential and for unknown registries."""
+        is_explicit = explicit is not None and credential is not None and credential.credential.id == explicit.id
+        if registry is None or (asked and is_explicit):
+            return asked
+        return registry.version
+
     def _authority(self, name: ImageName, registry: Registry | None) -> str:
         """Return the authority of the registry's certificate: of this specification, or of another of the same host."""
         if registry is not None and registry.ca_cert:
@@ -299,7 +309,7 @@ class _Failure:
     error: ServiceError
 
 
-def _kind(credential: OpenCredential | None, registry_type: str, registry: Registry | None) -> str:
+def _kind(credential: OpenCredential | None, registry_type: str) -> str:
     if credential is None:
         return "basic"
     match credential.credential.type:
@@ -308,10 +318,9 @@ def _kind(credential: OpenCredential | None, registry_type: str, registry: Regis
         case CredentialType.JFROG:
             return "jfrog"
         case CredentialType.API_TOKEN:
-            version = registry.version if registry is not None else registry_type
-            return "jfrog" if "jfrog" in {version, registry_type} else "token"
+            return "jfrog" if registry_type == "jfrog" else "token"
         case CredentialType.BASIC:
-            return "basic"
+            return "jfrog" if registry_type == "jfrog" else "basic"
 
 
 def _joined(failures: Sequence[_Failure]) -> ServiceError:
@@ -319,15 +328,14 @@ def _joined(failures: Sequence[_Failure]) -> ServiceError:
     shown = "; ".join(_sentence(failure) for failure in failures[:_MOST_SHOWN])
     if len(failures) > _MOST_SHOWN:
         shown += f"; and {len(failures) - _MOST_SHOWN} more"
-    kinds: Mapping[type[ServiceError], Callable[[str], ServiceError]] = {
-        InvalidError: InvalidError,
-        MissingError: InvalidError,
-        UpstreamTimeoutError: UpstreamTimeoutError,
-        UnavailableError: UnavailableError,
-    }
-    for kind, made in kinds.items():
-        if any(isinstance(failure.error, kind) for failure in failures):
-            return made(shown)
+    errors = [failure.error for failure in failures]
+    if any(isinstance(error, InvalidError | MissingError) for error in errors):
+        return InvalidError(shown)
+    busy = [error for error in errors if isinstance(error, UnavailableError)]
+    if busy:
+        return UnavailableError(shown, retry_after=max(error.retry_after or 0 for error in busy) or None)
+    if any(isinstance(error, UpstreamTimeoutError) for error in errors):
+        return UpstreamTimeoutError(shown)
     return UpstreamError(shown)
 
 

@@ -21,21 +21,21 @@ _LONGEST_CA = 64 * 1024
 _PATTERN = re.compile(r"[a-z0-9*?](?:[a-z0-9._/*?-]{0,254})")
 _TAG_PATTERN = re.compile(r"[A-Za-z0-9_*?][A-Za-z0-9._*?-]{0,127}")
 
-KINDS = {
-    "2": "basic",
-    "aws": "ecr",
-    "jfrog": "jfrog",
-    "dockerhub": "basic",
-    "azure": "basic",
-    "bluemix": "basic",
-    "dtr": "basic",
-    "gcr": "basic",
-    "gitlab": "basic",
-    "harbor": "basic",
-    "redhat": "basic",
-    "sonatype": "basic",
-}
-"""The vendor's types of registries (its field `version`), and how each wants its credential."""
+VERSIONS = (
+    "2",
+    "aws",
+    "jfrog",
+    "dockerhub",
+    "azure",
+    "bluemix",
+    "dtr",
+    "gcr",
+    "gitlab",
+    "harbor",
+    "redhat",
+    "sonatype",
+)
+"""The vendor's types of registries (its field `version`); all but aws and jfrog are asked like `2`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Registry:
     """
     One registry specification: the images of `host` whose repository and tag fit, and how they are asked for.
 
-    `version` is one of `KINDS`. `cap`, `scanners` and `jfrog_types` are kept for scans.
+    `version` is one of `VERSIONS`. `cap`, `scanners` and `jfrog_types` are kept for scans.
     """
 
     version: str
@@ -172,8 +172,8 @@ class Registries:
 
 def check(registry: Registry) -> None:
     """Raise InvalidError for a specification that cannot be right."""
-    if registry.version not in KINDS:
-        raise InvalidError(f"`version`: `{registry.version[:64]}` is not supported, possible are {', '.join(KINDS)}")
+    if registry.version not in VERSIONS:
+        raise InvalidError(f"`version`: `{registry.version[:64]}` is not supported, possible are {', '.join(VERSIONS)}")
     if registry.version == "aws" and ecr_region(registry.host) is None:
         raise InvalidError(
             "`registry`: with version `aws` it is the registry's own host, such as "

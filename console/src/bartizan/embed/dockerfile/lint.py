@@ -95,6 +95,7 @@ def _variables(plan: Plan) -> Iterator[str]:
     own = {name for stage in plan.line.stages for item in stage.every("ENV") for name, _ in pairs(item, escape)}
     for name in sorted(own.intersection(block.VARIABLES)):
         yield f"the file sets `{name}` itself: the Defender's value takes its place, and the program does not see it"
+    own |= {name for item in plan.line.stage.every("ARG") for name, value in pairs(item, escape) if value is not None}
     if plan.platform.variable in own:
         yield f"the file sets `{plan.platform.variable}` itself: that value decides which Defender is put in"
 

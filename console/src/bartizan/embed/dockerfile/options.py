@@ -15,6 +15,9 @@ ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
 _TAKEN = ("", "dev", "proc", "sys")
 """the root itself, and what runtimes mount other file systems on"""
+LONGEST_APP_ID = 512
+"""What Defender and Console take (`contract/channel.schema.json`); with more the image would not start."""
+
 _FOLDER = re.compile(r"/[A-Za-z0-9._/+-]+").fullmatch
 
 
@@ -49,6 +52,8 @@ class DockerfileSettings:
             object.__setattr__(self, "ws_address", next(iter(read_bundle(bundle).addresses), ""))
         for name in ("app_id", "install_bundle", "version", "ws_address"):
             _check_text(name, getattr(self, name), secret=name == "install_bundle")
+        if len(self.app_id) > LONGEST_APP_ID:
+            raise EmbedError(f"the App ID has {len(self.app_id)} characters: a Defender takes {LONGEST_APP_ID}")
         object.__setattr__(self, "data_folder", _folder(self.data_folder))
         if self.fail_mode not in get_args(FailMode):
             raise EmbedError(f"the fail mode `{self.fail_mode}` is neither `open` nor `closed`")

@@ -1,0 +1,249 @@
+"""`bartizan app-embedded embed-manifest`: put apps of Cloud Foundry under the Defender."""
+
+import dataclasses
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+
+import typer
+
+from bartizan.cli.app_folders import Folders
+from bartizan.cli.bundles import defender_files, defenders, install_bundle
+from bartizan.cli.failure import Failure
+from bartizan.cli.files import read_text, write_text
+from bartizan.cli.images import Images as ImageLookUp
+from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, Token, User
+from bartizan.cli.showing import show_diff
+
+if TYPE_CHECKING:
+    from bartizan.embed import Finding, ImageConfig
+    from bartizan.embed.cloud_foundry import ManifestProtection, ManifestReport, ManifestSettings
+    from bartizan.embed.json_text import Value
+
+AppDirs = Annotated[
+    list[str] | None,
+    typer.Option("--app-dir", help="Where an app's files are, when not at its `path`.", metavar="[APP=]DIR"),
+]
+Variables = Annotated[
+    list[str] | None, typer.Option("--var", help="A ((variable)), only to know things.", metavar="NAME=VALUE")
+]
+VariablesFiles = Annotated[list[Path] | None, typer.Option("--vars-file", help="A file of them, as cf takes it.")]
+
+
+def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
+    file: Annotated[str, typer.Argument(metavar="MANIFEST", help="The manifest; - is standard input.")],
+    output_file: Annotated[str, typer.Option(help="Where the protected manifest goes; - is standard output.")] = "-",
+    console_host: Annotated[
+        list[str] | None, typer.Option(help="Name under which Defenders reach the Console; may be repeated.")
+    ] = None,
+    address: Address = "",
+    user: User = "",
+    password: Password = "",
+    token: Token = "",
+    ca_file: CaFile = None,
+    insecure: Insecure = False,  # noqa: FBT002 - an option
+    bundle: Annotated[Path | None, typer.Option(help="Work offline, with what defenders/install-bundle gave.")] = None,
+    bundle_var: Annotated[str, typer.Option(help="Write ((NAME)) in place of the bundle.", metavar="NAME")] = "",
+    bundle_vars_file: Annotated[
+        Path | None, typer.Option(help="Write the bundle to this file, for `cf push --vars-file`.")
+    ] = None,
+    app_id: Annotated[
+        list[str] | None, typer.Option(help="The name by which policies know an app.", metavar="[APP=]ID")
+    ] = None,
+    command: Annotated[
+        list[str] | None,
+        typer.Option(help="What starts where the manifest does not say.", metavar="APP[/TYPE]=LINE"),
+    ] = None,
+    image: Images = None,
+    extract_entrypoint: Annotated[bool, typer.Option(help="Ask registries for images not given.")] = False,  # noqa: FBT002
+    image_defender: Annotated[
+        str, typer.Option(help="Where images that apps run have the Defender.", metavar="PATH")
+    ] = "",
+    defender: Annotated[
+        list[str] | None, typer.Option(help="The Defender's binary, amd64=FILE.", metavar="ARCH=FILE")
+    ] = None,
+    architecture: Annotated[
+        Literal["amd64", "arm64"], typer.Option(help="The cells' processor; all stacks of today are amd64.")
+    ] = "amd64",
+    app_dir: AppDirs = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files called `defender`.")] = False,  # noqa: FBT002
+    var: Variables = None,
+    vars_file: VariablesFiles = None,
+    include: Annotated[
+        list[str] | None, typer.Option(help="Protect these only; may be repeated.", metavar="APP[/TYPE]")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Leave these alone; may be repeated.", metavar="APP[/TYPE]")
+    ] = None,
+    fail_mode: Annotated[
+        Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
+    ] = "open",
+    policy_timeout: Annotated[int | None, typer.Option(help="Seconds to wait for a policy at start.")] = None,
+    filesystem_monitoring: Annotated[bool, typer.Option(help="Turn the file system sensor on.")] = False,  # noqa: FBT002
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, write nothing.")] = False,  # noqa: FBT002
+    diff: Annotated[bool, typer.Option("--diff", help="Print what would change, write nothing.")] = False,  # noqa: FBT002
+    report_format: Annotated[Literal["text", "json"], typer.Option("--format", help="How to report.")] = "text",
+) -> None:
+    """Put the apps of a manifest under the Defender, and the Defender beside them. Reports on standard error."""
+    from bartizan.embed import EmbedError  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed.cloud_foundry import installed, protect  # noqa: PLC0415
+    from bartizan.settings import read_client_settings  # noqa: PLC0415
+
+    client = read_client_settings(
+        address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
+    )
+    text, variables = read_text(file), read_variables(var or [], vars_file or [])
+    answer = install_bundle(bundle, client, ",".join(console_host or []))
+    wanted = (architecture,) if not (dry_run or diff) else ()
+    try:
+        folders = Folders(text, manifest=file, given=app_dir or [], variables=variables)
+        files = defender_files(defender or [])
+        content = next(iter(defenders(wanted, files, client).values()), b"") if folders.any_droplet else b""
+        settings = _settings(
+            answer,
+            bundle_var,
+            app_ids=_named(app_id or [], folders.names),
+            commands=_lines(command or []),
+            variables=variables,
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            image_defender=image_defender or None,
+            fail_mode=fail_mode,
+            policy_timeout=policy_timeout,
+            filesystem_monitoring=filesystem_monitoring,
+            defender=hashlib.sha256(content).hexdigest() if content else "",
+        )
+        images = _images(folders, ImageLookUp(client, image or [], ask_registries=extract_entrypoint))
+        protection = protect(text, settings=settings, procfiles=folders.procfiles(), images=images)
+        earlier = installed(text).defender
+    except EmbedError as error:
+        raise Failure(f"`{file}` is not protected: {error}") from None
+    writes_text = output_file == "-" and not dry_run
+    show_report(protection.report, report_format, sys.stderr if diff or writes_text else sys.stdout)
+    if diff:
+        show_diff(text, protection.edits, name=file)
+    elif not dry_run:
+        with folders.holding(content, protection.folders, known=(earlier, settings.defender), force=force):
+            _write(protection, output_file, answer, bundle_var, bundle_vars_file)
+
+
+def _write(
+    protection: "ManifestProtection", output_file: str, answer: dict[str, Any], name: str, path: Path | None
+) -> None:
+    if name and path is not None:
+        write_text(str(path), f"{name}: {_bundle(answer)}\n")
+    write_text(output_file, protection.text)
+    if name:
+        sys.stderr.write(
+            f"push with: cf push --vars-file {path}\n"
+            if path is not None
+            else f"push with: cf push --vars-file FILE, where FILE says `{name}: …` (see --bundle-vars-file)\n"
+        )
+
+
+def _bundle(answer: dict[str, Any]) -> str:
+    return str(answer.get("installBundle") or answer.get("bundle") or "")
+
+
+def _settings(answer: dict[str, Any], bundle_var: str, **choices: Any) -> "ManifestSettings":  # noqa: ANN401 - options of the command
+    from bartizan.embed import read_bundle  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed.cloud_foundry import ManifestSettings  # noqa: PLC0415
+    from bartizan.settings import package_version  # noqa: PLC0415
+
+    parsed = read_bundle(_bundle(answer))
+    return ManifestSettings(
+        install_bundle=None if bundle_var else _bundle(answer),
+        bundle_variable=bundle_var or None,
+        bundle_id=parsed.id,
+        ws_address=str(answer.get("wsAddress") or next(iter(parsed.addresses), "")),
+        version=str(answer.get("version") or package_version()),
+        **choices,
+    )
+
+
+def read_variables(given: list[str], files: list[Path]) -> "dict[str, Value]":
+    """Return the values of variables; what is given on the command line goes before what files say. Raises Failure."""
+    from bartizan.embed import EmbedError  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed.cloud_foundry import read_variables as read  # noqa: PLC0415
+
+    variables: dict[str, Value] = {}
+    for path in files:
+        try:
+            variables |= read(read_text(str(path)))
+        except EmbedError as error:
+            raise Failure(f"`{path}` is no file of variables: {error}") from None
+    for option in given:
+        name, equals, value = option.partition("=")
+        if not name or not equals:
+            raise Failure("a --var is not NAME=VALUE, such as `--var domain=example.com`")
+        variables[name] = value
+    return variables
+
+
+def _named(given: list[str], names: tuple[str, ...]) -> dict[str, str]:
+    """Read `[APP=]ID` options: without an app the only one is meant."""
+    found = {}
+    for option in given:
+        name, equals, value = option.partition("=")
+        if equals and name in names:
+            found[name] = value
+        elif len(names) == 1:
+            found[""] = option
+        else:
+            raise Failure(f"`{option}` is not APP=ID: the manifest has more than one app")
+    return found
+
+
+def _lines(given: list[str]) -> dict[str, str]:
+    lines = {}
+    for option in given:
+        key, equals, line = option.partition("=")
+        if not equals or not line.strip():
+            raise Failure(f"`{option}` is not APP=LINE or APP/TYPE=LINE, such as `--command 'shop=npm start'`")
+        lines[key] = line
+    return lines
+
+
+def _images(folders: Folders, look_up: ImageLookUp) -> "dict[str, ImageConfig]":
+    found = {}
+    for reference, known_as in folders.images():
+        config = look_up.config(known_as, reference)
+        if config is not None:
+            found[reference] = config
+    return found
+
+
+def show_report(report: "ManifestReport", report_format: str, free: TextIO) -> None:
+    """Report to people on standard error; to programs, as JSON, on `free`."""
+    from bartizan.embed.cloud_foundry import render_report  # noqa: PLC0415 - keeps `--help` quick
+
+    if report_format == "json":
+        free.write(json.dumps(dataclasses.asdict(report), ensure_ascii=False, indent=2) + "\n")
+    else:
+        sys.stderr.write(render_report(report))
+
+
+def unprotect_manifest(text: str, *, file: str, output_file: str, app_dirs: list[str]) -> None:
+    """Give back a manifest, and take the Defender away from beside its apps. Raises Failure, EmbedError."""
+    from bartizan.embed.cloud_foundry import installed, unprotect  # noqa: PLC0415 - keeps `--help` quick
+
+    original, found = unprotect(text), installed(text)
+    folders = Folders(text, manifest=file, given=app_dirs, variables={})
+    write_text(output_file, original)
+    for line in folders.take_away(found.folders, found.defender):
+        sys.stderr.write(line + "\n")
+    sys.stderr.write("an app without a command keeps the one it was pushed with: `cf push -c null` gives it up\n")
+
+
+def missing_defenders(text: str, *, file: str, app_dirs: list[str]) -> "list[Finding]":
+    """Return a finding for each app beside which the Defender should lie and does not. Raises EmbedError, Failure."""
+    from bartizan.embed import Finding, Where  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed.cloud_foundry import installed  # noqa: PLC0415
+
+    found = installed(text)
+    folders = Folders(text, manifest=file, given=app_dirs, variables={})
+    return [
+        Finding("tampered", message, Where(1, 1), app) for app, message in folders.faults(found.folders, found.defender)
+    ]

@@ -1,0 +1,216 @@
+"""What is to be done to a manifest: which commands are wrapped, what each app's environment becomes."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bartizan.embed.cloud_foundry import start_command
+from bartizan.embed.cloud_foundry.manifest import App, Manifest, Start, command_at, with_value
+from bartizan.embed.cloud_foundry.procfile import read_procfile
+from bartizan.embed.cloud_foundry.settings import OWN_ENVIRONMENT, ManifestSettings
+from bartizan.embed.errors import EmbedError
+from bartizan.embed.json_text import Value
+from bartizan.embed.launch import ImageConfig
+from bartizan.embed.selection import listed
+
+FROM_MANIFEST, FROM_PROCFILE, FROM_OPTION, FROM_BEFORE = "manifest", "Procfile", "--command", "earlier protection"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What an earlier protection, or one by hand, knew: lines by key and `DEFENDER_ID` by app."""
+
+    lines: Mapping[str, str] = field(default_factory=dict)
+    app_ids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was looked up before: Procfiles by app, what images start by reference."""
+
+    procfiles: Mapping[str, str]
+    images: Mapping[str, ImageConfig]
+    earlier: Earlier
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStart:
+    """What happens to one start: left alone for the reason `skipped`, or run under the Defender."""
+
+    start: Start
+    line: str = ""
+    origin: str = ""
+    skipped: str | None = None
+    migrated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedApp:
+    """What happens to one app; `app_id` is empty when nothing does."""
+
+    app: App
+    app_id: str
+    starts: tuple[PlannedStart, ...]
+    program: str = start_command.DEFENDER
+    shell: start_command.Shell = "bash"
+
+    def wrap(self, line: str) -> str:
+        """Return the command that runs `line` under the app's Defender."""
+        by_hand = start_command.unwrap_by_hand(line)
+        return start_command.wrap(by_hand.line if by_hand else line, program=self.program, shell=self.shell)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What happens to a manifest, and what it then says."""
+
+    manifest: Manifest
+    apps: tuple[PlannedApp, ...]
+    desired: Value
+
+
+def make(manifest: Manifest, known: Known, settings: ManifestSettings) -> Plan:
+    """Plan the protection of a manifest that has none; raise `EmbedError` for what cannot be protected."""
+    _check_names(manifest, settings)
+    missing: list[Start] = []
+    apps = [_app(app, known, settings, missing) for app in manifest.apps]
+    if missing:
+        raise _missing(missing, manifest)
+    if not any(app.app_id for app in apps):
+        raise EmbedError("nothing is left to protect: all that the manifest starts is excluded", manifest.where(()))
+    desired: Value = manifest.value
+    for planned in apps:
+        desired = _with_commands(desired, planned)
+        if planned.app_id:
+            own = settings.environment(planned.app_id)
+            _check_environment(manifest, planned, own)
+            env = {
+                key: item for key, item in planned.app.environment.items() if key not in OWN_ENVIRONMENT or key in own
+            }
+            desired = with_value(desired, planned.app.path, "env", {**env, **own})
+    return Plan(manifest, tuple(apps), desired)
+
+
+def _check_names(manifest: Manifest, settings: ManifestSettings) -> None:
+    keys = {start.key for app in manifest.apps for start in app.starts}
+    for option, names in (
+        ("include", settings.include),
+        ("exclude", settings.exclude),
+        ("command", settings.commands),
+    ):
+        for name in names:
+            if name not in keys:
+                raise EmbedError(f"nothing is called `{name}` ({option}): the manifest has {listed(sorted(keys))}")
+    apps = [app.name for app in manifest.apps]
+    for name in settings.app_ids:
+        if name not in apps and not (name == "" and len(apps) == 1):
+            raise EmbedError(f"no app is called `{name}`: the manifest has {listed(apps)}")
+
+
+def _app(app: App, known: Known, settings: ManifestSettings, missing: list[Start]) -> PlannedApp:
+    starts = []
+    for start in app.starts:
+        reason = _skip_reason(app, start, settings)
+        if reason is not None:
+            starts.append(PlannedStart(start, skipped=reason))
+            continue
+        found = _line(app, start, known, settings)
+        if found is None:
+            missing.append(start)
+            continue
+        line, origin = found
+        by_hand = start_command.unwrap_by_hand(line)
+        line = by_hand.line if by_hand else line
+        starts.append(PlannedStart(start, line, origin, migrated=by_hand is not None))
+    if all(planned.skipped is not None for planned in starts):
+        return PlannedApp(app, "", tuple(starts))
+    if str(app.value.get("stack", "")).startswith("windows"):
+        raise EmbedError(f"`{app.name}` runs on Windows, the Defender on Linux only: exclude it", app.where)
+    app_id = _app_id(app, known.earlier, settings)
+    if app.image is None:
+        return PlannedApp(app, app_id, tuple(starts))
+    if settings.image_defender is None:
+        message = f"`{app.name}` runs an image, beside which no file can be put: build the Defender into the image "
+        message += "(`bartizan app-embedded embed Dockerfile`), or say where the image has it (--image-defender)"
+        raise EmbedError(message, app.where)
+    return PlannedApp(app, app_id, tuple(starts), settings.image_defender, "/bin/sh")
+
+
+def _skip_reason(app: App, start: Start, settings: ManifestSettings) -> str | None:
+    names = {app.name, start.key}
+    if names & set(settings.exclude):
+        return "excluded by name"
+    if settings.include and not names & set(settings.include):
+        return "not among the names to include"
+    return None
+
+
+def _line(app: App, start: Start, known: Known, settings: ManifestSettings) -> tuple[str, str] | None:
+    """Return the shell line of a start and where it was learnt, None when nobody says."""
+    given = settings.commands.get(start.key)
+    if start.line is not None:
+        if given is not None:
+            message = f"`{start.key}` has a command of its own: change it there rather than by --command"
+            raise EmbedError(message, start.where)
+        return start.line, FROM_MANIFEST
+    if given is not None:
+        return given, FROM_OPTION
+    procfile = read_procfile(known.procfiles.get(app.name, ""))
+    if start.kind != "sidecar" and start.name in procfile:
+        return procfile[start.name], FROM_PROCFILE
+    image = known.images.get(app.image) if app.image else None
+    if image is not None and start.kind == "web" and (image.entrypoint or image.cmd):
+        return shlex.join([*image.entrypoint, *image.cmd]), image.origin
+    before = known.earlier.lines.get(start.key)
+    return (before, FROM_BEFORE) if before is not None else None
+
+
+def _app_id(app: App, earlier: Earlier, settings: ManifestSettings) -> str:
+    given = settings.app_ids.get(app.name) or settings.app_ids.get("")
+    found = given or earlier.app_ids.get(app.name) or str(app.environment.get("DEFENDER_ID") or "") or app.name
+    if not found:
+        raise EmbedError("this app has no name for its Defender to be known by: give it one, or --app-id", app.where)
+    return found
+
+
+def _check_environment(manifest: Manifest, planned: PlannedApp, own: Mapping[str, Value]) -> None:
+    """Raise `EmbedError` when the app has a use of its own for a variable of the Defender, which it would not see."""
+    env = planned.app.environment
+    if env.get("DEFENDER_TYPE") == "appEmbedded" or any(start.migrated for start in planned.starts):
+        return
+    for name, value in env.items():
+        if name in OWN_ENVIRONMENT and str(value) != str(own.get(name)):
+            message = (
+                f"`{planned.app.name}` uses the variable `{name}` itself, which the Defender keeps from apps: rename it"
+            )
+            raise EmbedError(message, manifest.where((*planned.app.path, "env", name)))
+
+
+def _with_commands(desired: Value, planned: PlannedApp) -> Value:
+    for each in planned.starts:
+        if each.skipped is not None:
+            continue
+        own = [path for path in each.start.places if path or not planned.app.path]
+        holding = [path for path in own if command_at(desired, path) is not None]
+        # A command that a process of the same type overrules is wrapped too: cf may be told to leave the process out.
+        for path in holding or own[-1:]:
+            line = command_at(desired, path) if path in holding[:-1] else each.line
+            desired = with_value(desired, path, "command", planned.wrap(line or each.line))
+    return desired
+
+
+def _missing(starts: Sequence[Start], manifest: Manifest) -> EmbedError:
+    names = listed([start.key or "the app" for start in starts])
+    first = starts[0]
+    verb, it = ("has", "it") if len(starts) == 1 else ("have", "them")
+    inherit = " here (what `inherit` names is not looked at)" if "inherit" in manifest.value else ""
+    message = (
+        f"{names} {verb} no command{inherit}, so the buildpack chooses {it} at staging: give "
+        f"{' '.join(_option(start) for start in starts[:3])}{' …' if len(starts) > 3 else ''}; "  # noqa: PLR2004
+        'of an app that runs, `cf curl "/v3/apps/$(cf app NAME --guid)/droplets/current"` tells it under `process_types`'
+    )
+    return EmbedError(message, first.where)
+
+
+def _option(start: Start) -> str:
+    return f"--command {shlex.quote(start.key + '=LINE')}"
