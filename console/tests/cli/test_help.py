@@ -77,7 +77,7 @@ def test_command_lines_in_the_documentation_can_be_typed() -> None:
 
 
 def _command_lines(path: Path) -> list[str]:
-    """Return the commands of a file that start with `bartizan`, continued lines joined, cut at the end of the command."""
+    """Return the commands of a file that start with `bartizan`, continued lines joined, each cut at its end."""
     text = path.read_text()
     if path.suffix == ".md":
         text = "\n".join(re.findall(r"^ *```(?:console|sh|)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL))
