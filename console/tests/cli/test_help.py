@@ -1,5 +1,6 @@
 """What the command line says of itself: `--help`, and the reference that is made from the same source."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from cli_reference import EXAMPLES, cli_reference, commands
 
-REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "cli.md"
+ROOT = Path(__file__).resolve().parents[3]
+REFERENCE = ROOT / "docs" / "reference" / "cli.md"
 COMMANDS = dict(commands())
 # What makes a start slow; `--help` needs none of it.
 HEAVY = ("alembic", "botocore", "cryptography", "fastapi", "httpx", "sqlalchemy", "uvicorn", "yaml")
@@ -55,6 +57,33 @@ def test_each_command_has_an_example_that_can_be_typed(name: str) -> None:
         assert words[: len(name.split())] == name.split()
         typed = {word.split("=", 1)[0] for word in words if word.startswith("-") and word != "-"}
         assert typed <= options(COMMANDS[name])
+
+
+def test_command_lines_in_the_documentation_can_be_typed() -> None:
+    """Every `bartizan …` of a code block in the documentation and in the examples is a command, with options it has."""
+    checked = 0
+    for path in (ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/pipelines/**/*")):
+        for line in _command_lines(path) if path.is_file() else ():
+            words = re.split(r"\s+", line.removeprefix("bartizan").strip())
+            name = next(
+                (n for n in sorted(COMMANDS, key=len, reverse=True) if words[: len(n.split())] == n.split()), None
+            )
+            assert name, f"{path.relative_to(ROOT)}: {line}"
+            typed = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", line))
+            assert typed <= options(COMMANDS[name]) | {"--help"}, f"{path.relative_to(ROOT)}: {line}"
+            checked += 1
+
+    assert checked > 20
+
+
+def _command_lines(path: Path) -> list[str]:
+    """Return the commands of a file that start with `bartizan`, continued lines joined, each cut at its end."""
+    text = path.read_text()
+    if path.suffix == ".md":
+        text = "\n".join(re.findall(r"^ *```(?:console|sh|)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL))
+    joined = re.sub(r"\\\n\s*", "", text)
+    found = re.findall(r"(?:^|[|&{]|- )[ $]*(bartizan (?:[a-z]+-?)+ [^\n]*)", joined, re.MULTILINE)
+    return [re.split(r" [|&]|\s\d?[<>#]|$", line)[0] for line in found]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,7 +1,7 @@
 """Stands in for the `aws` command: the two calls that the examples make.
 
-A task definition is registered with moto, AWS's faithful fake, behind botocore's own validation. A template has to pass
-cfn-lint. What was deployed is written to $REGISTERED: of each task definition its family and its containers' names.
+A task definition has to pass the validation of AWS's own command line (botocore's), a template has to pass cfn-lint.
+What was deployed is written to $REGISTERED: of each task definition its family and its containers' names.
 """
 
 import argparse
@@ -11,11 +11,10 @@ import sys
 from pathlib import Path
 
 Task = dict[str, str | list[str]]
-_REGION = "eu-west-1"
 
 
 def main(words: list[str]) -> None:
-    """Do what `aws` would, in an account that is empty before and gone afterwards."""
+    """Do what `aws` would before it talks to AWS, and note what it would have told it."""
     options = argparse.ArgumentParser(prog="aws", allow_abbrev=False)
     options.add_argument("service", choices=["ecs", "cloudformation"])
     options.add_argument("operation", choices=["register-task-definition", "deploy"])
@@ -27,16 +26,16 @@ def main(words: list[str]) -> None:
 
 
 def _registered(address: str) -> list[Task]:
-    import boto3  # noqa: PLC0415 - slow to load, and not needed for templates
-    from moto import mock_aws  # noqa: PLC0415
+    from botocore.loaders import Loader  # noqa: PLC0415 - not needed for templates
+    from botocore.model import ServiceModel  # noqa: PLC0415
+    from botocore.validate import ParamValidator  # noqa: PLC0415
 
-    os.environ.update({"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"})
-    with mock_aws():
-        ecs = boto3.client("ecs", region_name=_REGION)
-        ecs.register_task_definition(**json.loads(Path(address.removeprefix("file://")).read_text()))
-        arns = ecs.list_task_definitions()["taskDefinitionArns"]
-        known = [ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"] for arn in arns]
-    return [_shown(each["family"], [item["name"] for item in each["containerDefinitions"]]) for each in known]
+    definition = json.loads(Path(address.removeprefix("file://")).read_text())
+    model = ServiceModel(Loader().load_service_model("ecs", "service-2"))
+    report = ParamValidator().validate(definition, model.operation_model("RegisterTaskDefinition").input_shape)
+    if report.has_errors():
+        raise SystemExit(f"aws: parameter validation failed: {report.generate_report()}")
+    return [_shown(definition["family"], [item["name"] for item in definition["containerDefinitions"]])]
 
 
 def _deployed(path: Path) -> list[Task]:

@@ -51,6 +51,20 @@ def test_the_pipeline_registers_what_it_protected(agent: Agent, console: Console
     assert "+" in (agent.workspace / "protected" / "fargate.json.diff").read_text()
 
 
+def test_the_stages_take_a_template_as_well(agent: Agent, console: Console) -> None:
+    """With another name in `withEnv` the same stages protect a template, and keep its format."""
+    given = variables(console) | {"DEFINITION": "service.yaml", "PROTECTED": "protected/service.yaml"}
+
+    done = run_stages(agent, given, "Protect", "Keep the diff")
+    gate = agent.run(["sh", "-xe"], 'bartizan app-embedded verify "$PROTECTED"', given)
+
+    assert done.returncode == 0, done.stderr
+    assert gate.returncode == 0, gate.stderr
+    protected = (agent.workspace / "protected" / "service.yaml").read_text()
+    assert "# The labels are drawn here; the image is read-only." in protected
+    assert protected.count("- Name: BartizanDefender") == 2
+
+
 def test_deploying_another_file_than_the_protected_one_fails(agent: Agent, console: Console) -> None:
     """The mistake of naming the unprotected file stops the stage before AWS hears of it."""
     given = variables(console)
@@ -89,6 +103,7 @@ def test_secrets_are_on_no_command_line_and_in_no_log(agent: Agent, console: Con
     assert done.returncode == 0
     assert "--data-binary" in agent.command_lines()
     assert console.password not in done.stdout + done.stderr + agent.command_lines()
+    assert "long:" not in done.stdout + done.stderr
     assert "Authorization" not in agent.command_lines()
 
 
@@ -101,6 +116,19 @@ def test_the_pipeline_of_the_vendors_page_works_unchanged(agent: Agent, console:
 
     assert done.returncode == 0, done.stderr
     assert gate.returncode == 0, gate.stderr
+    # What ours does better, and proof that the tests for it would notice.
+    assert console.password in agent.command_lines()
+    assert console.user in done.stderr
+
+
+def test_the_log_would_have_the_password_without_care(agent: Agent, console: Console) -> None:
+    """The step switches off -x; without that, Jenkins's log has what the step works with."""
+    careless = STEPS["Protect"].replace("set +x", "true")
+
+    done = run_step(agent, careless, variables(console))
+
+    assert done.returncode == 0
+    assert "long:" in done.stderr
 
 
 @pytest.mark.parametrize(
