@@ -62,7 +62,7 @@ def _if(condition: str, if_true: Any, if_false: Any = None) -> Any:
     ids=["template", "resource", "named resource", "properties", "for each", "SAM"],
 )
 def test_places(value: Any) -> None:
-    """A task definition is found in a template, by itself, in a loop, and written back in capitals, in both syntaxes."""
+    """A task definition is found in a template, by itself, in a loop, and written back in capitals."""
     for text in (json.dumps(value, indent=2), yaml.safe_dump(value, sort_keys=False)):
         made = protect(text, images={}, settings=settings())
         shown = json.dumps(parse(made.text).root.value)
@@ -190,7 +190,9 @@ def test_images_are_resolved_for_the_look_up_only() -> None:
 def test_an_unknown_image_is_named_with_what_is_missing() -> None:
     """The refusal names container, place, expression and the parameters to give."""
     value = template({"Name": "web", "Image": {"Fn::Sub": "${Repo.Uri}:${Tag}"}})
-    with pytest.raises(EmbedError, match=r"runs `\$\{Repo.Uri\}:\$\{Tag\}`.*give `Repo.Uri` and `Tag` with `--parameter`"):
+    with pytest.raises(
+        EmbedError, match=r"runs `\$\{Repo.Uri\}:\$\{Tag\}`.*give `Repo.Uri` and `Tag` with `--parameter`"
+    ):
         run(value)
     made = run(value, web=NGINX)
     assert made.report.containers[0].arguments[0] == "/docker-entrypoint.sh"
@@ -354,7 +356,7 @@ def test_a_label_opts_out() -> None:
     ],
 )
 def test_advice_on_sizes(properties: dict[str, Any], members: dict[str, Any], what: str) -> None:
-    """Sizes that Fargate does not have, and reservations that leave the sidecar nothing, are told with a better size."""
+    """Sizes that Fargate does not have, and reservations that leave no room, are told with a better size."""
     made = run(template(web(**members), RequiresCompatibilities=["FARGATE"], **properties))
     assert any(what in warning for warning in made.report.warnings)
 

@@ -12,7 +12,9 @@ from bartizan.embed.yaml_rewrite import rewrite
 
 _KEYS = st.sampled_from(["Name", "Image", "EntryPoint", "Key", "a", "b c", "Fn::X", "x.y", "yes", "1", "Value"])
 _WORDS = st.one_of(
-    st.sampled_from(["web", "/bin/sh", "-c", "yes", "null", "1.5", "012", "", " x", "a: b", "a #b", "${A}:1", "é𝄞", "x\ny"]),
+    st.sampled_from(
+        ["web", "/bin/sh", "-c", "yes", "null", "1.5", "012", "", " x", "a: b", "a #b", "${A}:1", "é𝄞", "x\ny"]
+    ),
     st.text(max_size=6).filter(lambda text: text.isprintable() and "\x85" not in text),
 )
 _SCALARS = st.one_of(_WORDS, st.integers(-99, 99), st.booleans(), st.none())
@@ -34,6 +36,7 @@ class Writer:
     dash: int
 
     def document(self, value: dict[str, Any]) -> str:
+        """Return a document that says `value`."""
         lines = [*self._comment(0), *self._lines(value, 0)]
         return self.newline.join(lines) + (self.newline if self.draw(st.booleans()) else "")
 
@@ -95,7 +98,7 @@ def _texts(draw: Any) -> str:
     return writer.document(draw(_DOCUMENTS))
 
 
-def _changed(draw: Any, value: Any) -> Any:
+def _changed(draw: Any, value: Any) -> Any:  # noqa: PLR0911 - one return per kind of change
     """Return a value with something put in, taken out or replaced somewhere."""
     if isinstance(value, dict) and value:
         key = draw(st.sampled_from(list(value)))
