@@ -26,10 +26,15 @@ CONSOLE_NAME = "host.bartizan.internal"
 class Task:
     """One task, with a name server of its own in its network namespace."""
 
-    def __init__(self, definition: Path, images: dict[str, str]) -> None:
+    def __init__(
+        self, definition: Path, images: dict[str, str], parameters: dict[str, str] | None = None, which: str = ""
+    ) -> None:
         options = [word for reference, source in images.items() for word in ("--image", f"{reference}={source}")]
         command = [*BARTIZAN, "run-task", str(definition), "--name-server", "127.0.0.1", *options]
         command += ["--health-scale", "0.1"]
+        for name, value in (parameters or {}).items():
+            command += ["--parameter", f"{name}={value}"]
+        command += ["--task", which] if which else []
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self._lines: list[str] = []
         self._news = threading.Condition()

@@ -184,8 +184,10 @@ impl Environment {
 
     fn containers(&self) -> Result<Vec<Container>, ConfigError> {
         let name = "DEFENDER_CONTAINERS";
-        let containers: Vec<Container> =
+        // A template lists null for a container that a condition has left out.
+        let listed: Vec<Option<Container>> =
             serde_json::from_str(self.required(name)?).map_err(|error| ConfigError::value(name, &error))?;
+        let containers: Vec<Container> = listed.into_iter().flatten().collect();
         let mut names: Vec<&str> = containers.iter().map(|container| container.name.as_str()).collect();
         names.sort_unstable();
         if containers.is_empty() || containers.len() > MOST_CONTAINERS {

@@ -48,6 +48,16 @@ fn the_sidecar_reads_its_environment() {
     assert_eq!((config.fail_mode, config.policy_timeout), (FailMode::Open, Duration::from_secs(5)));
 }
 
+/// A container that a template's condition has left out is null in the list; a list of such is none.
+#[test]
+fn containers_that_were_left_out_are_none() {
+    let config =
+        sidecar(&[("DEFENDER_CONTAINERS", r#"[null,{"name":"live-web","id":"<Stage>-web"},null]"#)]).expect("good");
+    assert_eq!(config.containers.len(), 1);
+    assert_eq!(config.containers[0].id.as_deref(), Some("<Stage>-web"));
+    sidecar(&[("DEFENDER_CONTAINERS", "[null]")]).expect_err("nothing to speak for");
+}
+
 /// Every error is one line that names its variable.
 #[test]
 fn every_error_names_its_variable() {

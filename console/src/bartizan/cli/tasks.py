@@ -12,7 +12,8 @@ import typer
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text
 from bartizan.cli.images import image_sources
-from bartizan.cli.options import Images
+from bartizan.cli.options import Images, Parameters, ParametersFiles
+from bartizan.cli.parameters import read_parameters
 
 if TYPE_CHECKING:
     from bartizan.runtask import Event, TaskRun
@@ -23,9 +24,12 @@ _SECCOMP_PROFILES = (
 )
 
 
-def run_task(
-    file: Annotated[str, typer.Argument(help="The task definition; - is standard input.")],
+def run_task(  # noqa: PLR0913, PLR0917 - the options of the command
+    file: Annotated[str, typer.Argument(help="A task definition or a CloudFormation template; - is standard input.")],
     image: Images = None,
+    parameter: Parameters = None,
+    parameters_file: ParametersFiles = None,
+    task: Annotated[str | None, typer.Option(help="Which one, by logical ID or family, if there are several.")] = None,
     secrets: Annotated[Path | None, typer.Option(help="JSON file: name or valueFrom of a secret to its value.")] = None,
     network: Annotated[
         Literal["task", "none", "host"], typer.Option(help="The task's own, loopback only, or this machine's.")
@@ -46,7 +50,7 @@ def run_task(
     settings = read_client_settings(seccomp_profile=seccomp_profile)
     try:
         run = TaskRun(
-            _json_object(file),
+            _definition(file, read_parameters(parameter or [], parameters_file or []), task),
             images=image_sources(image or []),
             secrets={str(name): str(value) for name, value in _json_object(str(secrets)).items()} if secrets else {},
             network=network,
@@ -92,9 +96,26 @@ def _installed_profile() -> Path:
     raise Failure(f"there is no seccomp profile: give --seccomp-profile, or install one ({package})")
 
 
-def _json_object(name: str) -> dict[str, Any]:
+def _definition(file: str, parameters: dict[str, str], task: str | None) -> dict[str, Any]:
+    """Return the definition to run; one of a template is what a deployment would make of it, as far as is known."""
+    from bartizan.embed import EmbedError, deployed, is_template  # noqa: PLC0415 - keeps `--help` quick
+
+    text = read_text(file)
     try:
-        value = json.loads(read_text(name))
+        if not text.lstrip("\ufeff \t\r\n").startswith("{") or is_template(text):
+            return dict(deployed(text, parameters=parameters, task=task))
+    except EmbedError as error:
+        raise Failure(f"`{file}` cannot be run: {error}") from None
+    return _parsed(file, text)
+
+
+def _json_object(name: str) -> dict[str, Any]:
+    return _parsed(name, read_text(name))
+
+
+def _parsed(name: str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
     except ValueError as error:
         raise Failure(f"`{name}` is no JSON: {error}") from None
     if not isinstance(value, dict):

@@ -5,6 +5,7 @@ back; `verify(text, version=…)` finds what is not protected; `needed_images(te
 be looked up first. Bad input raises `EmbedError`, nothing else.
 """
 
+from bartizan.embed.deployed import deployed
 from bartizan.embed.edit import Edit, explain, unified_diff
 from bartizan.embed.errors import EmbedError, Where
 from bartizan.embed.launch import ImageConfig
@@ -26,6 +27,7 @@ __all__ = [
     "Protection",
     "Report",
     "Where",
+    "deployed",
     "explain",
     "explain_protection",
     "is_template",

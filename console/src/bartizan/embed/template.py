@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bartizan.embed.intrinsics import choice, function, spelled
+from bartizan.embed.intrinsics import NO_VALUE, choice, function, spelled
 from bartizan.embed.json_text import Value
 from bartizan.embed.rewrite import CONDITION
 
@@ -39,6 +39,8 @@ class Template:
         name = function(value)
         if name is None or not isinstance(value, dict):
             return Resolved(value)
+        if value == NO_VALUE:
+            return Resolved(None)
         if depth > DEPTH_LIMIT:
             return Resolved(None, ("an expression that goes round in circles",))
         argument = value[name]

@@ -1,7 +1,7 @@
 """What protection adds to a container, and the sidecar it adds to the task; plain values in, plain values out."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from bartizan.embed import intrinsics
 from bartizan.embed.definition import Container, TaskDefinition
@@ -256,41 +256,40 @@ def _sidecar_environment(
 def _containers(containers: Sequence[Container]) -> Value:
     """Return names and images as JSON; what only a deployment knows is joined in when it is deployed.
 
-    A container whose name is such is known to the sidecar by the token of its expression (`id`). Of containers that
-    exclude each other under one name the first stands for all, without an image when they differ in it.
+    A container whose name is such is known to the sidecar by the token of its expression (`id`); one that a condition
+    leaves out is null.
     """
-    listed: dict[str, dict[str, Value]] = {}
-    for container in containers:
-        entry: dict[str, Value] = {"name": container.value["name"], "image": container.value["image"]}
-        if not isinstance(entry["name"], str):
-            entry["id"] = identity(container)
-        earlier = listed.setdefault(container.name, entry)
-        if earlier.get("image") != entry["image"]:
-            earlier.pop("image", None)
-    pieces: list[Value] = [""]
-    for piece in _json_pieces(list(listed.values())):
-        if isinstance(piece, str) and isinstance(pieces[-1], str):
-            pieces[-1] += piece
-        else:
-            pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else {"Fn::Join": ["", pieces]}
+    pieces: list[Value] = ["["]
+    for number, container in enumerate(containers):
+        pieces += ["," if number else "", *_entry(container)]
+    return _joined([*pieces, "]"])
 
 
-def _json_pieces(entries: Sequence[Mapping[str, Value]]) -> Iterator[Value]:
-    """Yield JSON of `entries` in pieces: text, and intrinsic functions that stand inside of its strings."""
-    yield "["
-    for number, entry in enumerate(entries):
-        yield "," if number else ""
-        for position, (key, value) in enumerate(entry.items()):
-            yield f"{',' if position else '{'}{json.dumps(key)}:"
-            if isinstance(value, str):
-                yield json.dumps(value)
-            else:
-                yield '"'
-                yield value
-                yield '"'
-        yield "}"
-    yield "]"
+def _entry(container: Container) -> list[Value]:
+    """Return JSON of what the sidecar must know of a container, in pieces."""
+    entry: dict[str, Value] = {"name": container.value["name"], "image": container.value["image"]}
+    if not isinstance(entry["name"], str):
+        entry["id"] = identity(container)
+    pieces: list[Value] = []
+    for key, value in entry.items():
+        pieces.append(f"{',' if pieces else '{'}{json.dumps(key)}:")
+        pieces += [json.dumps(value)] if isinstance(value, str) else ['"', value, '"']
+    pieces.append("}")
+    for condition, holds in reversed(container.conditions.items()):
+        there = _joined(pieces)
+        pieces = [intrinsics.chosen(condition, there, "null") if holds else intrinsics.chosen(condition, "null", there)]
+    return pieces
+
+
+def _joined(pieces: Sequence[Value]) -> Value:
+    """Return the text that `pieces` make: itself where all is known, else a function that joins them."""
+    joined: list[Value] = [""]
+    for piece in pieces:
+        if isinstance(piece, str) and isinstance(joined[-1], str):
+            joined[-1] += piece
+        elif piece != "":
+            joined.append(piece)
+    return joined[0] if len(joined) == 1 else {"Fn::Join": ["", joined]}
 
 
 def _shared_logs(container: Container) -> dict[str, Value] | None:
