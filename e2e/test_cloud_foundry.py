@@ -1,4 +1,4 @@
-"""A manifest protected, and its apps started the way Cloud Foundry's launcher does, as its user, with a real Console."""
+"""A manifest protected, and its apps started as Cloud Foundry's launcher does, with a real Console."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def finish(process: subprocess.Popen[str]) -> tuple[str, str, int]:
 LINES = [
     "printf '%s|' plain \"$GREETING\" ${PORT:-1} '$HOME'",
     "/usr/bin/printf %s|cat; exit 3",
-    "(false || echo \"it's  here\") | tr a-z A-Z && exit 4",
+    '(false || echo "it\'s  here") | tr a-z A-Z && exit 4',
     "env | grep -c -E '^(INSTALL_BUNDLE|WS_ADDRESS|DEFENDER_ID|DATA_FOLDER|BARTIZAN_COMMAND)='",
     "/usr/bin/env GREETING='two  words' sh -c 'echo \"$GREETING\" $0; kill -9 $$'",
     "cat <<X\n$GREETING \"'\nX\nfalse",
     "ls -d *.txt [ab].t?t {a,b}.txt ~/a.txt | wc -l",
     "no-such-program --at-all",
     "GREETING=once; echo $GREETING # \\ ' \" `",
-    "echo \\$PORT '\\' \"\\\"\"",
+    'echo \\$PORT \'\\\' "\\""',
 ]
 
 

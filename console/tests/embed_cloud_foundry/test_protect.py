@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings as configure
+from hypothesis import example, given
+from hypothesis import settings as configure
 from hypothesis import strategies as st
 from tests.embed_cloud_foundry.manifests import BUNDLE, OWN, corpus, dumped, loaded, manifests, settings
 
@@ -29,7 +30,9 @@ def test_a_simple_app() -> None:
     """Command and environment are as the vendor's page has them, and the rest keeps its bytes."""
     text = protect(SIMPLE, settings=settings()).text
 
-    assert text.startswith("applications:\n- name: shop # c\n  command: exec ./defender app-embedded npm start\n  env:\n")
+    assert text.startswith(
+        "applications:\n- name: shop # c\n  command: exec ./defender app-embedded npm start\n  env:\n"
+    )
     assert loaded(text)["applications"][0]["env"] == OWN
     assert f"    INSTALL_BUNDLE: {BUNDLE}\n" in text
     assert "'" not in text
@@ -72,7 +75,7 @@ def _without_commands(value: Any) -> Any:
 @example("--- # c\napplications:\n- name: shop\n  command: >-\n    a\n    b\n...\n")
 @example("name: shop\ncommand: a 'b' && c")
 def test_every_manifest_comes_back(text: str) -> None:
-    """protect∘protect = protect, unprotect∘protect = bytes given, and PyYAML reads what was planned and nothing else."""
+    """protect∘protect = protect, unprotect∘protect = bytes given, PyYAML reads what was planned and nothing else."""
     protection = protect(text, settings=settings(commands=everything(text)))
     _holds(text, protection)
 
@@ -123,8 +126,9 @@ def test_the_corpus_is_there() -> None:
 def test_each_process_and_sidecar_is_wrapped() -> None:
     """Processes and sidecars run in the app's container with its rights, so each gets its Defender."""
     text = (
-        "applications:\n- name: shop\n  command: old\n  processes:\n  - type: web\n    command: new\n  - type: worker\n"
-        "    command: work\n    instances: 0\n  sidecars:\n  - name: proxy\n    process_types: [web]\n    command: ./proxy\n"
+        "applications:\n- name: shop\n  command: old\n  processes:\n  - type: web\n    command: new\n"
+        "  - type: worker\n    command: work\n    instances: 0\n  sidecars:\n  - name: proxy\n"
+        "    process_types: [web]\n    command: ./proxy\n"
     )
     app = changed(text)
 
@@ -196,11 +200,11 @@ def test_an_image_is_wrapped_where_it_holds_the_defender() -> None:
 
 
 def test_a_defender_put_there_by_hand_is_replaced() -> None:
-    """What follows the vendor's page is migrated: its command is taken out of the old wrap, its variables are set anew."""
+    """What follows the vendor's page is migrated: the old wrap goes, the variables are set anew."""
     text = (
         "applications:\n- name: shop\n  command: defender app-embedded npm start -- --x\n  env:\n    A: b\n"
-        "    DEFENDER_TYPE: appEmbedded\n    DEFENDER_ID: known\n    WS_ADDRESS: wss://old:8084\n    DATA_FOLDER: /tmp\n"
-        "    INSTALL_BUNDLE: eyJvbGQ=\n"
+        "    DEFENDER_TYPE: appEmbedded\n    DEFENDER_ID: known\n    WS_ADDRESS: wss://old:8084\n"
+        "    DATA_FOLDER: /tmp\n    INSTALL_BUNDLE: eyJvbGQ=\n"
     )
     protection = protect(text, settings=settings())
     app = loaded(protection.text)["applications"][0]

@@ -97,7 +97,7 @@ class Folders:
             raise
 
     def take_away(self, apps: Mapping[str, str | None], digest: str) -> Iterator[str]:
-        """Take the Defender away from beside `apps` where it still is the one of `digest`; yield what stays, and why."""
+        """Take the Defender of `digest` away from beside `apps`; yield what stays, and why."""
         for app, declared in apps.items():
             folder = self._known_folder(app, declared)
             path = folder / NAME if folder is not None else None

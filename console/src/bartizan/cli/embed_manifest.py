@@ -19,7 +19,7 @@ from bartizan.cli.showing import show_diff
 
 if TYPE_CHECKING:
     from bartizan.embed import Finding, ImageConfig
-    from bartizan.embed.cloud_foundry import ManifestProtection, ManifestReport, ManifestSettings
+    from bartizan.embed.cloud_foundry import ManifestReport, ManifestSettings
     from bartizan.embed.json_text import Value
 
 AppDirs = Annotated[
@@ -120,27 +120,18 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
         earlier = installed(text).defender
     except EmbedError as error:
         raise Failure(f"`{file}` is not protected: {error}") from None
-    writes_text = output_file == "-" and not dry_run
-    show_report(protection.report, report_format, sys.stderr if diff or writes_text else sys.stdout)
+    writes = not (dry_run or diff)
+    if writes:
+        with folders.holding(content, protection.folders, known=(earlier, settings.defender), force=force):
+            if bundle_var and bundle_vars_file is not None:
+                write_text(str(bundle_vars_file), f"{bundle_var}: {_bundle(answer)}\n")
+            write_text(output_file, protection.text)
+    show_report(protection.report, report_format, sys.stderr if diff or (writes and output_file == "-") else sys.stdout)
     if diff:
         show_diff(text, protection.edits, name=file)
-    elif not dry_run:
-        with folders.holding(content, protection.folders, known=(earlier, settings.defender), force=force):
-            _write(protection, output_file, answer, bundle_var, bundle_vars_file)
-
-
-def _write(
-    protection: "ManifestProtection", output_file: str, answer: dict[str, Any], name: str, path: Path | None
-) -> None:
-    if name and path is not None:
-        write_text(str(path), f"{name}: {_bundle(answer)}\n")
-    write_text(output_file, protection.text)
-    if name:
-        sys.stderr.write(
-            f"push with: cf push --vars-file {path}\n"
-            if path is not None
-            else f"push with: cf push --vars-file FILE, where FILE says `{name}: …` (see --bundle-vars-file)\n"
-        )
+    if writes and bundle_var:
+        where = bundle_vars_file or f"FILE, where FILE says `{bundle_var}: …` (see --bundle-vars-file)"
+        sys.stderr.write(f"push with: cf push --vars-file {where}\n")
 
 
 def _bundle(answer: dict[str, Any]) -> str:

@@ -85,10 +85,8 @@ class BlockStyle:
         short = self._short(value)
         if short is not None:
             return short
-        if isinstance(value, str) and _literal(value):
-            return None
         if not isinstance(value, (dict, list)):
-            return self.scalar(value)
+            return None if isinstance(value, str) and _literal(value) else self.scalar(value)
         if not value:
             return "{}" if isinstance(value, dict) else "[]"
         if isinstance(value, list) and self.flow_lists and all(isinstance(item, str) for item in value):

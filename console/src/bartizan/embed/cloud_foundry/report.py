@@ -12,7 +12,7 @@ from bartizan.embed.selection import listed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartReport:
-    """What was done to one start: it runs under the Defender when `skipped` is None, else it was left alone for that."""
+    """What was done to one start: left alone for the reason `skipped`, else run under the Defender."""
 
     key: str
     kind: Literal["web", "process", "sidecar"]

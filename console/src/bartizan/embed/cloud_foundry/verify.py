@@ -52,7 +52,8 @@ def _is_wrapped(manifest: Manifest, app: App, start: Start) -> bool:
     commands = [command for path in own if (command := command_at(manifest.value, path)) is not None]
     found = [start_command.unwrap(command) for command in commands]
     return bool(found) and all(
-        wrapped is not None and (app.image is not None or wrapped.program == start_command.DEFENDER) for wrapped in found
+        wrapped is not None and (app.image is not None or wrapped.program == start_command.DEFENDER)
+        for wrapped in found
     )
 
 
