@@ -1,5 +1,5 @@
 """
-Write the generated files of `contract/`: the OpenAPI document and the schemas of policy, audit and channel.
+Write what is generated: `contract/` (OpenAPI, schemas of policy, audit and channel), and parts of `docs/`.
 
 `generate.py --check` writes nothing and fails when a file differs from what would be written.
 """
@@ -13,18 +13,32 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
+from api_reference import PAGE, api_reference
+from cli_reference import cli_reference
+from shown_commands import pages
+
 from bartizan.api import create_api
 from bartizan.audit import Audit
 from bartizan.channel.messages import DIRECTIONS
 from bartizan.policy import DefenderPolicy
 
-CONTRACT = Path(__file__).resolve().parents[1] / "contract"
+ROOT = Path(__file__).resolve().parents[1]
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _BASE = "urn:bartizan:contract:v1:"
 
 
+def files() -> dict[str, str]:
+    """Return the texts of all generated files by their path in the repository."""
+    shapes = documents()
+    texts = {
+        f"contract/{name}": json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        for name, document in shapes.items()
+    }
+    return texts | pages() | {PAGE: api_reference(shapes["openapi.json"]), "docs/reference/cli.md": cli_reference()}
+
+
 def documents() -> dict[str, dict[str, Any]]:
-    """Return the generated documents by file name."""
+    """Return the generated documents of `contract/` by file name."""
     return {
         "openapi.json": create_api(None).openapi(),
         "defender-policy.schema.json": _schema(DefenderPolicy, "defender-policy", "The policy of one workload"),
@@ -59,18 +73,17 @@ def _channel() -> dict[str, Any]:
 def main(arguments: list[str]) -> int:
     """Write, or check with `--check`; return the exit code."""
     stale = []
-    for name, document in documents().items():
-        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        path = CONTRACT / name
+    for name, text in files().items():
+        path = ROOT / name
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         if "--check" in arguments:
             stale.append(name)
         else:
             path.write_text(text, encoding="utf-8")
-            sys.stdout.write(f"wrote contract/{name}\n")
+            sys.stdout.write(f"wrote {name}\n")
     if stale:
-        sys.stderr.write(f"stale in contract/: {', '.join(stale)}; run `make gen`\n")
+        sys.stderr.write(f"stale: {', '.join(stale)}; run `make gen`\n")
     return 1 if stale else 0
 
 

@@ -10,8 +10,8 @@ from images import ROOT
 
 DOCKERFILES = ROOT / "e2e/dockerfiles"
 BUSYBOX = Path("/bin/busybox").resolve()
-# Copies, not links: a policy knows a program by its file, and these are told apart from the shell.
-PROGRAMS = ("env", "grep", "hostid", "id", "sleep", "sort")
+# The probe names them by path: so they are programs of their own, though they are one file.
+PROGRAMS = ("env", "grep", "hostid", "id", "nc", "sleep", "sort")
 PLAIN = ImageConfig(env=("PATH=/usr/local/bin:/bin",))
 BASES = {
     "base.test/plain:1": PLAIN,
@@ -42,7 +42,7 @@ def base_files() -> list[File]:
     return [
         File("/bin/busybox", 0o755, BUSYBOX),
         File("/bin/sh", 0o777, Link("/bin/busybox")),
-        *(File(f"/bin/{program}", 0o755, BUSYBOX) for program in PROGRAMS),
+        *(File(f"/bin/{program}", 0o777, Link("/bin/busybox")) for program in PROGRAMS),
         File("/probe.sh", 0o755, DOCKERFILES / "probe.sh"),
         File("/srv/page.txt", 0o644, b"a page\n"),
     ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from bartizan.registry import open_image, parse_platform
 from console import Json
 
 
@@ -16,6 +18,7 @@ class Built:
 
     source: str
     config: Json
+    architecture: str
 
 
 class Builder:
@@ -39,11 +42,31 @@ class Builder:
         layout = self._folder / f"image{self._built}"
         alone = ("--isolation", "chroot", "--pull-never", "--no-cache", "--layers=false")
         self._run("build", *alone, *options, "--format", "docker", "--tag", name, str(context))
-        self._run("push", "--quiet", name, f"oci:{layout}:built")
+        self._run("push", "--quiet", "--disable-compression", name, f"oci:{layout}:built")
         about = json.loads(self._run("inspect", "--type", "image", name))
-        return Built(f"oci:{layout}", about["Docker"]["config"])
+        return Built(f"oci:{layout}", about["Docker"]["config"], about["Docker"]["architecture"])
 
     def _run(self, *words: str) -> str:
         done = subprocess.run([*self._buildah, *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"buildah {' '.join(words)}:\n{done.stdout}{done.stderr}"
         return done.stdout
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file of an image."""
+
+    mode: int
+    content: bytes
+
+
+def layer_file(image: Built, path: str) -> Found:
+    """A file as the topmost layer that has it holds it."""
+    for layer in reversed(open_image(image.source, platform=parse_platform(image.architecture)).layers):
+        with layer.open() as stream, tarfile.open(fileobj=stream, mode="r|*") as tar:
+            for member in tar:
+                if member.name.strip("./") == path:
+                    content = tar.extractfile(member)
+                    assert content is not None
+                    return Found(member.mode, content.read())
+    raise AssertionError(f"{image.source} has no {path}")

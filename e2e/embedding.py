@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bases import BUSYBOX, DOCKERFILES
+from bases import BUSYBOX, DOCKERFILES, PROGRAMS
 from builder import Builder, Built
 from console import BARTIZAN, PASSWORD, USER, Console, Json
 from task import CONSOLE_NAME
@@ -56,7 +56,10 @@ class Workshop:
         self.contexts += 1
         context = self.folder / f"{name}-{self.contexts}"
         shutil.copytree(DOCKERFILES / name, context)
-        shutil.copy(BUSYBOX, context / "busybox")
+        (context / "bin").mkdir()
+        shutil.copy(BUSYBOX, context / "bin/busybox")
+        for program in ("sh", *PROGRAMS):
+            (context / "bin" / program).symlink_to("busybox")
         shutil.copy(DOCKERFILES / "probe.sh", context / "probe.sh")
         return context
 
@@ -67,12 +70,16 @@ class Workshop:
     def protected(self, case: Case) -> Built:
         """The image from what the Console made of the Dockerfile, unpacked as a user would."""
         if case.name not in self.built:
-            context = self.context(case.name)
-            archive = context.parent / f"{context.name}.zip"
-            archive.write_bytes(self.by_command(case) if case.base else self.by_request(case))
-            subprocess.run(["unzip", "-q", "-o", str(archive), "-d", str(context)], check=True)
-            self.built[case.name] = self.builder.build(context, *case.options)
+            self.built[case.name] = self.builder.build(self.unpacked(case), *case.options)
         return self.built[case.name]
+
+    def unpacked(self, case: Case) -> Path:
+        """A build context with the ZIP of a case unpacked in it."""
+        context = self.context(case.name)
+        archive = context.parent / f"{context.name}.zip"
+        archive.write_bytes(self.by_command(case) if case.base else self.by_request(case))
+        subprocess.run(["unzip", "-q", "-o", str(archive), "-d", str(context)], check=True)
+        return context
 
     def by_request(self, case: Case) -> bytes:
         """The ZIP that the API gives for a case."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from bases import add_bases
-from builder import Builder, Built
-from console import Console, running_console
+from builder import Builder, Built, layer_file
+from console import Console, Json
 from embedding import Case, Workshop
+from images import DEFENDER
 from task import CONSOLE_NAME, Task
 from test_spine import rule
 
@@ -28,15 +31,24 @@ CASES = (
     Case("stages", target="final", build_args={"VERSION": "1"}),
     Case("onto-another-stage", base=STARTS),
 )
+FOR_ARM64 = b"\x7fELF" + bytes(14) + b"\xb7\x00, a Defender for arm64"
 OURS = ("Entrypoint", "Cmd", "Env", "Image", "Hostname")
 
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """One Console for all images; it denies one program."""
-    with running_console(tmp_path_factory.mktemp("console") / "data", CONSOLE_NAME) as started:
-        started.put_policy(rule("prevent", processes={"blacklist": ["hostid"]}))
+    """One Console for all images; it has Defenders for two architectures, and denies one program and one port."""
+    folder = tmp_path_factory.mktemp("console")
+    (folder / "arm64").write_bytes(FOR_ARM64)
+    environment = {**os.environ, "BARTIZAN_DEFENDER_ARM64": str(folder / "arm64")}
+    started = Console(folder / "data", names=(CONSOLE_NAME,), environment=environment)
+    started.start()
+    try:
+        denied = {"blacklistOutboundPorts": [{"start": 9, "end": 9}]}
+        started.put_policy(rule("prevent", processes={"blacklist": ["hostid"]}, network=denied))
         yield started
+    finally:
+        started.end()
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +93,16 @@ def printed(task: Task, container: str) -> list[str]:
     return [line.partition(" | ")[2] for line in task.log().splitlines() if line.startswith(ours)]
 
 
+def is_of(audit: Json, app_id: str, kind: str) -> bool:
+    """Whether an audit comes from an app and says that something was done that is denied."""
+    return (audit["appID"], audit["attackType"]) == (app_id, kind)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_protected_image_runs_as_before_but_for_what_is_denied(
     case: Case, console: Console, workshop: Workshop, run_images: RunImages
 ) -> None:
-    """Same user, folder, arguments, environment, exit code; only the denied program does not start, and is audited."""
+    """Same user, folder, arguments, environment, exit code; only what is denied is not done, and is audited."""
     original, protected = workshop.original(case), workshop.protected(case)
 
     task = run_images(protected=protected, original=original, read_only=True, environment={"PROBE": "attack"})
@@ -96,8 +113,9 @@ def test_a_protected_image_runs_as_before_but_for_what_is_denied(
     assert after == [*before[:-2], "probe could not run the program: 126", "protected exited: exit code 3"]
     kept = {name: value for name, value in original.config.items() if name not in OURS}
     assert {name: value for name, value in protected.config.items() if name not in OURS} == kept
-    audit = console.wait_for_audit(lambda audit: audit["appID"] == case.app_id, what="the prevented program")
-    assert (audit["effect"], audit["processPath"]) == ("prevent", "/bin/hostid")
+    for kind in ("explicitlyDeniedProcess", "explicitlyDeniedOutboundPort"):
+        audit = console.wait_for_audit(lambda audit, kind=kind: is_of(audit, case.app_id, kind), what=kind)
+        assert (audit["effect"], audit["processPath"]) == ("prevent", "/bin/busybox")
     assert {defender["type"] for defender in console.defenders(search=case.app_id)} == {"appEmbedded"}
 
 
@@ -121,7 +139,18 @@ def test_the_api_gives_the_archive_of_the_command(workshop: Workshop) -> None:
 
     assert archive == workshop.by_command(case)
     names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
-    assert names == ["Dockerfile", "README.md", "bartizan/defender-amd64.tar"]
+    assert names == ["Dockerfile", "README.md", "bartizan/defender-amd64.tar", "bartizan/defender-arm64.tar"]
+
+
+def test_an_image_for_arm64_gets_the_defender_for_arm64(workshop: Workshop) -> None:
+    """One ZIP serves both architectures: the builder's own variable picks the Defender."""
+    context = workshop.unpacked(CASES[0])
+
+    for architecture, content in (("amd64", DEFENDER.read_bytes()), ("arm64", FOR_ARM64)):
+        image = workshop.builder.build(context, f"--platform=linux/{architecture}")
+        found = layer_file(image, "bartizan/defender")
+        assert found.mode & 0o777 == 0o755
+        assert found.content == content
 
 
 def test_the_manual_way(console: Console, workshop: Workshop, run_images: RunImages) -> None:
@@ -139,8 +168,10 @@ def test_the_manual_way(console: Console, workshop: Workshop, run_images: RunIma
     lines = printed(task, "app")
     assert lines[:3] == ["probe runs as 1000:1000 in /srv with 2 arguments", "probe got <one>", "probe got <two>"]
     assert "probe could not run the program: 126" in lines
-    audit = console.wait_for_audit(lambda audit: audit["appID"] == "shop:manual", what="the prevented program")
-    assert (audit["effect"], audit["processPath"]) == ("prevent", "/bin/hostid")
+    audit = console.wait_for_audit(
+        lambda audit: is_of(audit, "shop:manual", "explicitlyDeniedProcess"), what="the prevented program"
+    )
+    assert (audit["effect"], audit["processPath"]) == ("prevent", "/bin/busybox")
 
 
 def test_the_program_cannot_read_the_install_bundle(workshop: Workshop, run_images: RunImages) -> None:
@@ -151,3 +182,24 @@ def test_the_program_cannot_read_the_install_bundle(workshop: Workshop, run_imag
 
     assert "probe searched as 0" in task.log()
     assert "app | /proc" not in task.log(), task.log()
+
+
+@pytest.mark.parametrize(("fail_mode", "code"), [("closed", 78), ("open", 3)])
+def test_without_a_console_the_fail_mode_decides(
+    fail_mode: str, code: int, workshop: Workshop, run_images: RunImages
+) -> None:
+    """What is given at the start counts more than what is in the image: here a Console that is not there."""
+    bundle = workshop.console.request("GET", "defenders/install-bundle", params={"consoleaddr": CONSOLE_NAME}).json()
+    nowhere = f"wss://{CONSOLE_NAME}:1"
+    document = {**json.loads(base64.b64decode(bundle["bundle"])), "addresses": [nowhere]}
+    environment = {
+        "INSTALL_BUNDLE": base64.b64encode(json.dumps(document).encode()).decode(),
+        "WS_ADDRESS": nowhere,
+        "DEFENDER_FAIL_MODE": fail_mode,
+        "DEFENDER_POLICY_TIMEOUT": "1",
+    }
+
+    task = run_images(app=workshop.protected(CASES[0]), environment=environment)
+
+    assert task.wait() == code
+    assert ("probe runs" in task.log()) == (fail_mode == "open")

@@ -13,6 +13,7 @@ done
 done
 case "$PROBE" in
   attack)
+    /bin/nc -w 1 127.0.0.1 9 < /dev/null
     /bin/hostid && echo "probe ran the program" || echo "probe could not run the program: $?"
     ;;
   search)

@@ -8,6 +8,7 @@ The composition root: it builds everything, and decides nothing.
     server.pem         key and certificate of both ports
     bundle.key         from which the secrets of install bundles are derived
     setup-token        opens the one-time set-up; gone once it is done
+    secrets.key        seals the credentials of registries in the database
     console.json       the real addresses while the Console runs, for tools
     lock               held while the Console runs
 """
@@ -39,21 +40,36 @@ from bartizan.api.patience import patient_for
 from bartizan.channel.peer import identify_with
 from bartizan.channel.server import ChannelServer
 from bartizan.channel.session import Limits, Services
+from bartizan.registry.reader import RegistryReader
 from bartizan.services.accounts import Accounts
 from bartizan.services.audit_sources import AuditSources
 from bartizan.services.audits import Audits
 from bartizan.services.bundles import Bundles
+from bartizan.services.credentials import Credentials
 from bartizan.services.defenders import Defenders
 from bartizan.services.embed_dockerfile import EmbedDockerfile
+from bartizan.services.embedding import TaskEmbedder
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError
 from bartizan.services.housekeeping import Housekeeping
+from bartizan.services.image_lookup import ImageLookUp, LookUpLimits
 from bartizan.services.ingest import AuditFeed, Ingest
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
-from bartizan.services.protect_task import Embedder, ProtectRequest, ProtectTask
+from bartizan.services.protect_task import Embedder, ProtectTask
+from bartizan.services.registries import Registries
 from bartizan.settings import Settings
-from bartizan.store import Database, SqlAccounts, SqlAudits, SqlBundles, SqlDefenders, SqlPolicies, SqlSettings
+from bartizan.store import (
+    Database,
+    SqlAccounts,
+    SqlAudits,
+    SqlBundles,
+    SqlCredentials,
+    SqlDefenders,
+    SqlImages,
+    SqlPolicies,
+    SqlSettings,
+)
 
 Announce = Callable[[str], None]
 
@@ -88,13 +104,14 @@ async def run_console(
     `announce` gets lines for people: the addresses and, until it is done, the one-time set-up command.
     Raises ConsoleError when it cannot start.
     """
-    for name in ("alembic", "uvicorn.error"):  # they tell what the Console tells better
+    # They tell what the Console tells better, and botocore, when it is asked for details, the passwords of ECR.
+    for name in ("alembic", "uvicorn.error", "botocore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     ending = stop or asyncio.Event()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    async with open_console(settings, embedder=embedder or protect_definition) as console:
+    async with open_console(settings, embedder=embedder or TaskEmbedder()) as console:
         for line in _greeting(console):
             announce(line)
         await ending.wait()
@@ -121,26 +138,6 @@ async def open_console(settings: Settings, *, embedder: Embedder) -> AsyncIterat
             parts.close()
 
 
-def protect_definition(definition: bytes, request: ProtectRequest) -> bytes:
-    """Protect a task definition with `bartizan.embed`. Raises InvalidError with its reason for a refusal."""
-    from bartizan.embed import EmbedError, ProtectSettings, protect  # noqa: PLC0415 - only this use needs it
-
-    try:
-        settings = ProtectSettings(
-            defender_image=request.defender_image,
-            version=request.version,
-            install_bundle=request.install_bundle,
-            ws_address=request.ws_address,
-            image_pull_secret=request.image_pull_secret,
-            filesystem_monitoring=request.filesystem_monitoring,
-        )
-        return protect(definition.decode(), images={}, settings=settings).text.encode()
-    except UnicodeDecodeError as error:
-        raise InvalidError(f"the task definition is not UTF-8: byte {error.start}") from None
-    except EmbedError as error:
-        raise InvalidError(str(error)) from None
-
-
 class _Parts:
     """All parts of one Console, built but not running."""
 
@@ -150,6 +147,7 @@ class _Parts:
         self._contexts: list[ssl.SSLContext] = []
         self.authority = pki.Authority(directory)
         bundle_key = pki.BundleKey(directory / "bundle.key")
+        box = pki.SecretBox(directory / "secrets.key")
         self.database = Database(directory / "bartizan.db")
         stored, audits = SqlSettings(self.database), SqlAudits(self.database)
         accounts = SqlAccounts(self.database)
@@ -174,10 +172,22 @@ class _Parts:
         self.ingest = Ingest(audits, self.feed)
         self.audits = Audits(audits, self.feed)
         self.sources = AuditSources(audits, self.defenders)
-        self.protect_task = ProtectTask(
-            self.bundles, embedder, defender_image=settings.defender_image, version=settings.version
+        self.credentials = Credentials(SqlCredentials(self.database), box, box_error=pki.SealError, clock=_milliseconds)
+        self.registries = Registries(stored, self.credentials, check_certificates=pki.check_certificates)
+        self.image_lookup = ImageLookUp(
+            SqlImages(self.database),
+            self.registries,
+            self.credentials,
+            RegistryReader(),
+            limits=LookUpLimits(request_seconds=settings.look_up_seconds, tag_seconds=settings.image_tag_seconds),
+            clock=_milliseconds,
         )
-        self.embed_dockerfile = EmbedDockerfile(self.bundles, _binaries(settings), version=settings.version)
+        self.protect_task = ProtectTask(
+            self.bundles, embedder, self.image_lookup, defender_image=settings.defender_image, version=settings.version
+        )
+        self.embed_dockerfile = EmbedDockerfile(
+            self.bundles, _binaries(settings), self.image_lookup, version=settings.version
+        )
         self.housekeeping = Housekeeping(
             self.defenders, audits, self.feed, self.names, retention=settings.retention, clock=_milliseconds
         )
@@ -187,6 +197,7 @@ class _Parts:
         """Serve on two listening sockets."""
         api_port, channel_port = api.getsockname()[1], channel.getsockname()[1]
         self.names.set_ports(api=api_port, channel=channel_port)
+        await self.credentials.reseal()
         writer = asyncio.create_task(self.ingest.run())
         keeper = asyncio.create_task(self.housekeeping.run())
         gateway = ChannelServer(self._channel_services(), identify_with(pki.identity_of), self._channel_limits())
@@ -216,6 +227,7 @@ class _Parts:
     def close(self) -> None:
         """Close what is open beside the listeners."""
         self.accounts.close()
+        self.image_lookup.close()
         self.database.close()
 
     def _channel_services(self) -> Services:
@@ -245,11 +257,14 @@ class _Parts:
             accounts=self.accounts,
             audits=self.audits,
             bundles=self.bundles,
+            credentials=self.credentials,
             defenders=self.defenders,
             embed_dockerfile=self.embed_dockerfile,
+            image_lookup=self.image_lookup,
             names=self.names,
             policies=self.policies,
             protect_task=self.protect_task,
+            registries=self.registries,
             ca_pem=self.authority.ca_pem,
             ca_expiration=self.authority.ca_expiration,
             version=self._settings.version,

@@ -54,6 +54,8 @@ class Settings:
     heartbeat_seconds: int = 30
     hello_seconds: float = 5.0
     request_seconds: float = 15.0
+    look_up_seconds: int = 60
+    image_tag_seconds: int = 600
 
     def __post_init__(self) -> None:
         """Check what the types cannot."""
@@ -67,6 +69,7 @@ class Settings:
         for name, number in (
             ("certificate_hours", self.certificate_hours),
             ("heartbeat_seconds", self.heartbeat_seconds),
+            ("look_up_seconds", self.look_up_seconds),
             ("audit retention days", self.retention.days),
             ("audit retention number", self.retention.audits),
         ):
@@ -88,6 +91,8 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     | `BARTIZAN_DEFENDER_AMD64`, `BARTIZAN_DEFENDER_ARM64` | the Defender's binaries by architecture |
     | `BARTIZAN_SECCOMP_PROFILE` | the seccomp profile of `run-task` |
     | `BARTIZAN_AUDIT_DAYS`, `BARTIZAN_AUDIT_LIMIT` | how long, and how many audits are kept |
+    | `BARTIZAN_LOOK_UP_SECONDS` | how long one request may ask registries, default 60 |
+    | `BARTIZAN_IMAGE_TAG_SECONDS` | for how long a tag is not asked for again, default 600; 0 asks each time |
 
     Raises SettingsError.
     """
@@ -111,6 +116,9 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
         if path := environment.get(variable):
             found[name] = Path(path)
     found["retention"] = _retention(environment)
+    for name in ("look_up_seconds", "image_tag_seconds"):
+        if environment.get(variable := f"BARTIZAN_{name.upper()}"):
+            found[name] = _number(environment, variable, 0)
     found.update({name: value for name, value in given.items() if value is not None})
     known = {item.name for item in dataclasses.fields(Settings)}
     if unknown := set(found) - known:

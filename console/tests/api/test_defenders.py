@@ -141,9 +141,10 @@ def test_image_and_pull_secret_can_be_chosen(console: ConsoleUnderTest) -> None:
 @pytest.mark.parametrize(
     ("query", "named"),
     [
-        ({"cloudFormation": "true"}, "cloudFormation"),
-        ({"extractEntrypoint": "true"}, "extractEntrypoint"),
         ({"registryType": "aws"}, "extractEntrypoint"),
+        ({"registryCredentialID": "x"}, "extractEntrypoint"),
+        ({"extractEntrypoint": "true", "registryType": "quay"}, "registryType"),
+        ({"extractEntrypoint": "true", "registryCredentialID": "x"}, "registryCredentialID"),
         ({"defenderType": "docker"}, "defenderType"),
         ({"surprise": "1"}, "surprise"),
         ({"consoleaddr": "other.test"}, "other.test"),

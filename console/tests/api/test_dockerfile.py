@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.channel.running import ConsoleUnderTest, running_console
+from tests.registry.servers import ENTRYPOINT, HTPASSWD, LOGIN, basic, certificate, docker_registry, push_family
 
 from bartizan.services.embed_dockerfile import archive_name
 
@@ -61,6 +63,18 @@ def test_the_archive_has_dockerfile_and_defender(console: ConsoleUnderTest) -> N
     assert defenders(archive) == {"bartizan/defender-amd64.tar": binary}
 
 
+def test_several_addresses_of_the_console(console: ConsoleUnderTest) -> None:
+    """`consoleAddr` may name several, separated by commas: the first one is `WS_ADDRESS`, the bundle has all."""
+    text = unpacked(ask(console, consoleAddr="127.0.0.1,localhost")).read("Dockerfile").decode()
+
+    port = console.running.channel_port
+    found = re.search(r"INSTALL_BUNDLE=(\S+)", text)
+    assert found is not None
+    bundle = json.loads(base64.b64decode(found[1]))
+    assert bundle["addresses"] == [f"wss://127.0.0.1:{port}", f"wss://localhost:{port}"]
+    assert f"WS_ADDRESS=wss://127.0.0.1:{port} " in text
+
+
 def test_the_archive_is_the_same_each_time(console: ConsoleUnderTest) -> None:
     """The same request gives the same bytes, so that a pipeline's cache holds."""
     assert ask(console).content == ask(console).content
@@ -73,6 +87,8 @@ def test_the_archive_is_the_same_each_time(console: ConsoleUnderTest) -> None:
         ({"dockerfile": None}, "dockerfile"),
         ({"appID": ""}, "app_id"),
         ({"appID": 7}, "appID"),
+        ({"appID": "s" * 513}, "512"),
+        ({"appID": "a\nRUN evil"}, "app_id"),
         ({"dockerfile": ""}, "Dockerfile"),
         ({"dockerfile": "RUN true"}, "line 1"),
         ({"dataFolder": "relative"}, "relative"),
@@ -82,7 +98,8 @@ def test_the_archive_is_the_same_each_time(console: ConsoleUnderTest) -> None:
         ({"failMode": "perhaps"}, "failMode"),
         ({"architecture": "riscv64"}, "architecture"),
         ({"surprise": True}, "surprise"),
-        ({"dockerfile": "FROM debian:12\n"}, "debian:12"),
+        ({"dockerfile": "FROM debian:12\n", "extractEntrypoint": False}, "debian:12"),
+        ({"dockerfile": "FROM localhost:9/none\n"}, "localhost:9/none"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(console: ConsoleUnderTest, changed: dict[str, Any], named: str) -> None:
@@ -102,6 +119,34 @@ def test_what_the_base_image_starts_can_be_told(console: ConsoleUnderTest) -> No
     text = unpacked(ask(console, dockerfile="FROM debian:12\n", baseImage=config)).read("Dockerfile").decode()
 
     assert "/docker-entrypoint.sh" in text
+
+
+def test_the_base_images_registry_is_asked(console: ConsoleUnderTest, tmp_path: Path) -> None:
+    """What a file inherits is looked up with the Console's own credential, user and shell of the image included."""
+    pem = certificate(tmp_path)
+    (tmp_path / "htpasswd").write_text(HTPASSWD)
+    auth = {"htpasswd": {"realm": "test", "path": str(tmp_path / "htpasswd")}}
+    with docker_registry(tmp_path, pem, auth=auth, push_headers=lambda _repository: basic(*LOGIN)) as registry:
+        push_family(registry, "team/tool", tmp_path)
+        authority = pem.read_text()[pem.read_text().index("-----BEGIN CERTIFICATE") :]
+        url = f"https://{registry.host}"
+        secret = {"_id": "tester", "type": "basic", "accountID": LOGIN[0], "secret": {"plain": LOGIN[1]}, "url": url}
+        with console.client() as client:
+            assert client.post("/credentials", json=secret).status_code == 200
+            specification = {"version": "2", "registry": url, "caCert": authority, "credentialID": "tester"}
+            assert client.post("/settings/registry", json=specification).status_code == 200
+        dockerfile = f"FROM {registry.host}/team/tool:1\nLABEL a=b\n"
+        text = unpacked(ask(console, dockerfile=dockerfile)).read("Dockerfile").decode()
+    entrypoint = json.dumps(["/bartizan/defender", "app-embedded", *ENTRYPOINT], ensure_ascii=False)
+    assert f"ENTRYPOINT {entrypoint}" in text
+    assert 'CMD ["--for", "amd64"]' in text
+
+
+def test_an_image_that_cannot_be_asked_matters_only_when_it_must_be_known(console: ConsoleUnderTest) -> None:
+    """A shell form is taken to be for `/bin/sh` when the registry of its image does not answer."""
+    text = unpacked(ask(console, dockerfile="FROM localhost:9/none\nENTRYPOINT exec app\n")).read("Dockerfile").decode()
+
+    assert 'ENTRYPOINT ["/bartizan/defender", "app-embedded", "/bin/sh", "-c", "exec app"]' in text
 
 
 def test_an_architecture_without_binary_is_missing(console: ConsoleUnderTest) -> None:

@@ -6,7 +6,7 @@ import json
 import secrets
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,8 @@ from websockets.typing import Subprotocol
 from bartizan.app import RunningConsole, open_console
 from bartizan.channel.messages import SUBPROTOCOL
 from bartizan.services.errors import InvalidError
-from bartizan.services.protect_task import ProtectRequest
+from bartizan.services.image_lookup import ImageRecord, WantedImage
+from bartizan.services.protect_task import Embedder, ProtectRequest
 from bartizan.settings import read_settings
 
 DEADLINE = 20
@@ -32,20 +33,30 @@ USER = "admin"
 PASSWORD = "a long enough password"
 
 
-def marking_embedder(definition: bytes, request: ProtectRequest) -> bytes:
-    """Stand in for the transform: refuse what is no JSON, and note what the transform was told."""
-    try:
-        document = json.loads(definition)
-    except ValueError:
-        raise InvalidError("line 1, column 1: not JSON") from None
-    document["told"] = {
-        "image": request.defender_image,
-        "address": request.ws_address,
-        "bundle": request.install_bundle,
-    }
-    document["told"]["monitoring"] = request.filesystem_monitoring
-    document["told"]["pullSecret"] = request.image_pull_secret
-    return json.dumps(document).encode()
+class MarkingEmbedder:
+    """Stands in for the transform: refuses what is no JSON, and notes what the transform was told."""
+
+    def needed_images(self, definition: bytes, request: ProtectRequest) -> Sequence[WantedImage]:
+        """Need nothing."""
+        assert definition
+        assert request.install_bundle
+        return ()
+
+    def protect(self, definition: bytes, request: ProtectRequest, images: Mapping[WantedImage, ImageRecord]) -> bytes:
+        """Note what was told beside the definition."""
+        assert not images
+        try:
+            document = json.loads(definition)
+        except ValueError:
+            raise InvalidError("line 1, column 1: not JSON") from None
+        document["told"] = {
+            "image": request.defender_image,
+            "address": request.ws_address,
+            "bundle": request.install_bundle,
+        }
+        document["told"]["monitoring"] = request.filesystem_monitoring
+        document["told"]["pullSecret"] = request.image_pull_secret
+        return json.dumps(document).encode()
 
 
 @dataclass
@@ -109,7 +120,7 @@ class ConsoleUnderTest:
 
 
 @contextmanager
-def running_console(directory: Path, **given: Any) -> Iterator[ConsoleUnderTest]:
+def running_console(directory: Path, *, embedder: Embedder | None = None, **given: Any) -> Iterator[ConsoleUnderTest]:
     """Run a Console in a thread until the block ends; it is up when the block begins."""
     settings = read_settings({}, data_directory=directory, api_port=0, channel_port=0, **given)
     started: list[RunningConsole] = []
@@ -121,7 +132,7 @@ def running_console(directory: Path, **given: Any) -> Iterator[ConsoleUnderTest]
         ending = asyncio.Event()
         loop = asyncio.get_running_loop()
         stop.append(lambda: loop.call_soon_threadsafe(ending.set))
-        async with open_console(settings, embedder=marking_embedder) as console:
+        async with open_console(settings, embedder=embedder or MarkingEmbedder()) as console:
             started.append(console)
             ready.set()
             await ending.wait()

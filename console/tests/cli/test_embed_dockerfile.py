@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -10,8 +11,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tests.registry.servers import ENTRYPOINT, HTPASSWD, LOGIN, basic, certificate, docker_registry, push_family
 
+from bartizan.cli.images import registry_access
 from bartizan.registry import ImageConfig, write_image
+from bartizan.settings import read_client_settings
 
 BARTIZAN = [sys.executable, "-m", "bartizan.cli", "app-embedded"]
 SECRET = "a-secret-that-must-not-show"
@@ -32,11 +36,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def embed(folder: Path, *words: str, defender: str = "amd64=defender-amd64") -> subprocess.CompletedProcess[str]:
+def embed(
+    folder: Path, *words: str, defender: str = "amd64=defender-amd64", environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Embed offline."""
     given = ["--bundle", "bundle.json", "--app-id", "shop:1", "--defender", defender]
     command = [*BARTIZAN, "embed", *given, *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
 
 
 def files(folder: Path) -> set[str]:
@@ -82,6 +88,20 @@ def test_both_architectures(folder: Path) -> None:
     assert defenders(folder / "one.zip") == {ARM64}
 
 
+def test_unprotect_and_verify_take_dockerfiles(folder: Path) -> None:
+    """The original comes back byte for byte; `verify` tells a protected file from one that is not."""
+    assert embed(folder, "Dockerfile").returncode == 0
+    with zipfile.ZipFile(folder / "app_embedded_embed_shop_1.zip") as archive:
+        (folder / "protected").write_bytes(archive.read("Dockerfile"))
+
+    def run(*words: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([*BARTIZAN, *words], cwd=folder, capture_output=True, check=False)
+
+    assert run("unprotect", "protected").stdout == DOCKERFILE.encode()
+    assert run("verify", "protected").returncode == 0
+    assert run("verify", "Dockerfile").returncode == 1
+
+
 @pytest.mark.parametrize("option", ["--dry-run", "--diff"])
 def test_looking_writes_nothing(folder: Path, option: str) -> None:
     """Neither `--dry-run` nor `--diff` leaves a file, and neither needs a Defender."""
@@ -90,13 +110,15 @@ def test_looking_writes_nothing(folder: Path, option: str) -> None:
     assert done.returncode == 0, done.stderr
     assert files(folder) == set()
     assert ("+++" in done.stdout) == (option == "--diff")
+    assert json.loads((folder / "bundle.json").read_text())["bundle"] not in done.stdout + done.stderr
 
 
 def test_the_report_for_programs_is_json(folder: Path) -> None:
     """Standard output holds the report and nothing else, and the report holds no secret."""
     done = embed(folder, "--format", "json", "Dockerfile")
 
-    assert json.loads(done.stdout)["archive"] == "app_embedded_embed_shop_1.zip"
+    report = json.loads(done.stdout)
+    assert (report["appId"], report["archive"]) == ("shop:1", "app_embedded_embed_shop_1.zip")
     assert SECRET not in done.stdout
     assert json.loads((folder / "bundle.json").read_text())["bundle"] not in done.stdout + done.stderr
 
@@ -111,10 +133,56 @@ def test_the_base_image_is_asked_when_the_file_says_not_what_starts(folder: Path
     known = embed(folder, "--image", "base:1=oci:base", "Dockerfile")
 
     assert unknown.returncode == 1
-    assert "base:1" in unknown.stderr
+    assert "--image base:1=" in unknown.stderr
     assert known.returncode == 0, known.stderr
     with zipfile.ZipFile(folder / "app_embedded_embed_shop_1.zip") as archive:
         assert b"/entry.sh" in archive.read("Dockerfile")
+
+
+def test_the_base_images_registry_is_asked_with_dockers_credentials(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """`--extract-entrypoint` logs in as `docker pull` would, and the password shows nowhere."""
+    home = tmp_path_factory.mktemp("registry")
+    pem = certificate(home)
+    (home / "htpasswd").write_text(HTPASSWD)
+    auth = {"htpasswd": {"realm": "test", "path": str(home / "htpasswd")}}
+    with docker_registry(home, pem, auth=auth, push_headers=lambda _repository: basic(*LOGIN)) as registry:
+        push_family(registry, "team/tool", home)
+        (folder / "Dockerfile").write_text(f"FROM {registry.host}/team/tool:1\n")
+        login = base64.b64encode(":".join(LOGIN).encode()).decode()
+        (home / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": login}}}))
+        environment = {**os.environ, "BARTIZAN_REGISTRY_CA_FILE": str(registry.ca)}
+
+        refused = embed(folder, "--extract-entrypoint", "Dockerfile", environment=environment)
+        done = embed(
+            folder, "--extract-entrypoint", "Dockerfile", environment=environment | {"DOCKER_CONFIG": str(home)}
+        )
+
+    assert refused.returncode == 1
+    assert f"{registry.host}/team/tool:1" in refused.stderr
+    assert done.returncode == 0, done.stderr
+    assert ENTRYPOINT[0] in done.stderr
+    assert LOGIN[1] not in done.stderr + done.stdout
+    assert login not in done.stderr + done.stdout
+
+
+def test_a_registrys_password_goes_to_that_registry_only() -> None:
+    """The credential of the environment is not given to Docker Hub, nor to a registry whose name begins alike."""
+    settings = read_client_settings(
+        {
+            "BARTIZAN_REGISTRY": "registry.test",
+            "BARTIZAN_REGISTRY_USER": "ci",
+            "BARTIZAN_REGISTRY_PASSWORD": SECRET,
+            "DOCKER_CONFIG": "/nowhere",
+        }
+    )
+    credentials = registry_access(settings).credentials
+
+    own = credentials("registry.test")
+    assert own is not None
+    assert own.secret == SECRET
+    assert [credentials(host) for host in ("docker.io", "registry.test.evil.test", "registry.test:444")] == [None] * 3
 
 
 @pytest.mark.parametrize(

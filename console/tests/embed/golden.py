@@ -22,9 +22,19 @@ class Case:
     images: dict[str, ImageConfig]
     settings: ProtectSettings
 
+    @property
+    def expected(self) -> Path:
+        """The file that holds the result."""
+        return self.folder / next(self.folder.glob("input.*")).name.replace("input", "protected")
+
     def run(self) -> Protection:
         """Protect the input."""
         return protect(self.text, images=self.images, settings=self.settings)
+
+
+def reports(protection: Protection) -> str:
+    """Return what people are told."""
+    return "\n".join(map(render_report, protection.reports))
 
 
 def cases() -> list[Case]:
@@ -38,7 +48,7 @@ def _read(folder: Path) -> Case:
     lists = {key: tuple(value) for key, value in made_with.items() if isinstance(value, list)}
     return Case(
         folder,
-        (folder / "input.json").read_bytes().decode(),
+        next(folder.glob("input.*")).read_bytes().decode(),
         {image: _image(**config) for image, config in images.items()},
         ProtectSettings(**{**made_with, **lists}),
     )
@@ -52,8 +62,8 @@ def main() -> None:
     """Write the results of all cases."""
     for case in cases():
         protection = case.run()
-        (case.folder / "protected.json").write_bytes(protection.text.encode())
-        (case.folder / "report.txt").write_bytes(render_report(protection.report).encode())
+        case.expected.write_bytes(protection.text.encode())
+        (case.folder / "report.txt").write_bytes(reports(protection).encode())
 
 
 if __name__ == "__main__":

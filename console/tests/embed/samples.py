@@ -62,10 +62,21 @@ def web(**members: Any) -> dict[str, Any]:
 
 def corpus() -> Iterator[Path]:
     """Yield the real-world task definitions at hand; where there are none, those of this repository."""
-    given = os.environ.get("BARTIZAN_CORPUS")
-    folder = Path(given) if given else REPOSITORY.parent / "shared" / "corpus" / "taskdefs"
-    files = sorted(folder.rglob("*.json")) if folder.is_dir() else []
+    files = _of_corpus("taskdefs", "*.json")
     yield from files or [*sorted(VECTORS.glob("*/input.json")), *sorted((REPOSITORY / "examples").rglob("*task*.json"))]
+
+
+def templates() -> list[Path]:
+    """Return the real-world CloudFormation templates at hand; where there are none, those of this repository."""
+    files = [path for pattern in ("*.json", "*.yaml", "*.yml", "*.template") for path in _of_corpus("cfn", pattern)]
+    return files or [*sorted(VECTORS.glob("template-*/input.*")), *sorted(VECTORS.glob("resource-*/input.*"))]
+
+
+def _of_corpus(kind: str, pattern: str) -> list[Path]:
+    given = os.environ.get("BARTIZAN_CORPUS")
+    root = Path(given) if given else REPOSITORY.parent / "shared" / "corpus"
+    folder = root / kind
+    return sorted(folder.rglob(pattern)) if folder.is_dir() else []
 
 
 def layouts(value: Any) -> list[str]:

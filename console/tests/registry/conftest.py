@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.registry.servers import (
     HTPASSWD,
     HUB_TOKENS,
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate and its key; it is its own CA."""
+    """Make a certificate and its key; it is its own CA."""
     return certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory, pem: Path) -> Iterator[Registry]:
-    """A docker-registry with TLS and passwords."""
+    """Run a docker-registry with TLS and passwords."""
     home = tmp_path_factory.mktemp("registry")
     (home / "htpasswd").write_text(HTPASSWD)
     auth = {"htpasswd": {"realm": "test", "path": str(home / "htpasswd")}}
@@ -41,13 +40,13 @@ def registry(tmp_path_factory: pytest.TempPathFactory, pem: Path) -> Iterator[Re
 
 @pytest.fixture(scope="session")
 def family(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """`team/tool` for two platforms in that registry, by its digests."""
+    """Push `team/tool` for two platforms in that registry, by its digests."""
     return push_family(registry, "team/tool", tmp_path_factory.mktemp("family"))
 
 
 @pytest.fixture(scope="session")
 def tokens(pem: Path) -> Iterator[TokenService]:
-    """A token service with TLS."""
+    """Run a token service with TLS."""
     service = TokenService(pem)
     with service.server:
         yield service
@@ -69,7 +68,7 @@ def token_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def token_registry(
     tmp_path_factory: pytest.TempPathFactory, pem: Path, tokens: TokenService, token_data: Path
 ) -> Iterator[Registry]:
-    """A docker-registry that wants the tokens of that service, with `public/tool`, `library/tool` and `team/tool`."""
+    """Run a docker-registry that wants the tokens of that service, with `…/tool` of `public`, `library` and `team`."""
     home = tmp_path_factory.mktemp("token-registry")
     auth = token_auth(f"https://{tokens.server.host}/token", tokens, pem)
 
@@ -86,7 +85,7 @@ def token_registry(
 def hub(
     tmp_path_factory: pytest.TempPathFactory, tokens: TokenService, token_registry: Registry, token_data: Path
 ) -> Iterator[Registry]:
-    """The same images under the names of Docker Hub: its token service is on another host."""
+    """Serve the same images under the names of Docker Hub: its token service is on another host."""
     home = tmp_path_factory.mktemp("hub")
     auth = token_auth(f"https://{HUB_TOKENS}/token", tokens, token_registry.ca)
     with docker_registry(

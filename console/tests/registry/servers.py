@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-import httpcore
 import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -30,6 +29,8 @@ from bartizan.registry.network import Network, dial
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    import httpcore
 
 LOGIN = ("tester", "tr0ub4dor")
 CREDENTIAL = Credential(kind="basic", user=LOGIN[0], secret=LOGIN[1])
@@ -141,7 +142,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 def make_image(home: Path, architecture: str, entrypoint: tuple[str, ...] = ENTRYPOINT) -> Path:
     """Write a small image into a layout and return where it is."""
     out = home / f"image-{architecture}"
-    config = ImageConfig(
+    config = ImageConfig(  # noqa: S604 - the shell is a field of an image
         entrypoint=entrypoint,
         cmd=("--for", architecture),
         env=("PATH=/bin",),
@@ -347,4 +348,4 @@ class Wire:
         return dial("127.0.0.1", ports[0] if ports else port, timeout)
 
 
-IMPATIENT = Patience(connect=2.0, read=2.0, total=5.0)
+PATIENCE = Patience(connect=15.0, read=15.0, total=45.0)

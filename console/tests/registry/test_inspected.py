@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.registry.servers import digest_of, make_image
 
 from bartizan.registry import Access, ImageError, look_up_source, parse_platform
 from bartizan.registry.image import parse_config
 from bartizan.registry.inspected import parse_inspected
-from tests.registry.servers import digest_of, make_image
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.registry.servers import OCI_INDEX, OCI_MANIFEST, digest_of
 
 from bartizan.registry import ImageError, Platform, parse_platform
 from bartizan.registry.manifests import resolve
 from bartizan.registry.platforms import choose
-from tests.registry.servers import OCI_INDEX, OCI_MANIFEST, digest_of
 
 
 def line(name: str, *platform: str, media_type: str = OCI_MANIFEST) -> dict[str, object]:
@@ -118,6 +118,8 @@ def test_nesting_is_followed_and_bounded() -> None:
         ({"config": {"digest": digest_of(b"")}, "layers": [{}] * 513}, "at most 512"),
         ({"config": {"digest": digest_of(b"")}, "layers": ["x"]}, "only `sha256:`"),
         ({"config": [], "layers": []}, "no `config` and `layers`"),
+        ({"manifests": [], "layers": []}, "an index and a manifest at once"),
+        ({"manifests": [], "config": {}}, "an index and a manifest at once"),
         ({"manifests": [1]}, "not a list of objects"),
         ({"manifests": {}}, "not a list of objects"),
         ({"manifests": [{}] * 1025}, "at most 1024"),
@@ -135,6 +137,16 @@ def test_what_is_no_image_is_refused_with_words(document: dict[str, object], mes
             fetch=lambda _digest: b"",
             what="the manifest",
         )
+
+
+def test_what_a_registry_says_cannot_steer_a_terminal() -> None:
+    """Escape sequences, and marks that turn the direction of writing, are not repeated in an error."""
+    kind = "\x1b[31mred\u202e\r\nfake line"
+    content = json.dumps({"config": {"mediaType": kind}, "layers": []}).encode()
+    with pytest.raises(ImageError, match="no image that can run") as caught:
+        resolve(content, "", media_type="", wanted=Platform("amd64"), fetch=lambda _: b"", what="the manifest")
+    assert str(caught.value).isprintable()
+    assert "\u202e" not in str(caught.value)
 
 
 json_values = st.recursive(

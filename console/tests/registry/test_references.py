@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import httpcore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bartizan.registry import ImageError, parse_reference
+from bartizan.registry import Access, ImageError, look_up, parse_reference
+from bartizan.registry.network import Network
 
 HUB = "registry-1.docker.io"
 DIGEST = "sha256:" + "a" * 64
@@ -81,7 +83,7 @@ def test_the_registry_has_one_name() -> None:
         "a:1\n",
         "host..example/a",
         "-host.example/a",
-        "hoſt.example/a",
+        "hoſt.example/a",  # noqa: RUF001 - a letter that becomes an s in capitals
         "аpple/pie",  # noqa: RUF001 - a Cyrillic letter is what is tested
         "a" * 256,
         "a:" + "t" * 129,
@@ -90,7 +92,7 @@ def test_the_registry_has_one_name() -> None:
 )
 def test_what_no_registry_can_have_is_refused(text: str) -> None:
     """Everything outside the grammar is refused in one printable line of ASCII, so that it cannot forge a log."""
-    with pytest.raises(ImageError, match="^image `") as caught:
+    with pytest.raises(ImageError, match=r"^image `") as caught:
         parse_reference(text)
     assert str(caught.value).isascii()
     assert str(caught.value).isprintable()
@@ -117,3 +119,18 @@ def test_a_reference_never_reaches_outside_its_path(text: str) -> None:
     assert not set("?#@\\ %") & set(everything)
     again = parse_reference(f"{reference.registry}/{reference.repository}:{reference.tag}")
     assert (again.host, again.repository, again.tag) == (reference.host, reference.repository, reference.tag)
+
+
+@given(
+    st.text(max_size=40)
+    | st.from_regex(r"(\[[0-9a-f:]{1,20}\]|[0-9a-z.-]{1,30}|xn--[a-z0-9-]{1,9})(:[0-9]{1,5})?/a", fullmatch=True)
+)
+def test_any_reference_is_looked_up_or_refused(text: str) -> None:
+    """Whatever the host looks like, numbers and punycode that are none among them, there is only an `ImageError`."""
+
+    def nobody(_address: str, _port: int, _timeout: float | None) -> httpcore.NetworkStream:
+        raise httpcore.ConnectError("nobody is there")
+
+    network = Network(resolve=lambda _host, _port: ["52.94.1.7"], dial=nobody)
+    with pytest.raises(ImageError):
+        look_up(text, access=Access(network=network))

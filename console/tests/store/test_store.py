@@ -12,7 +12,17 @@ from alembic.script import ScriptDirectory
 
 from bartizan.audit import RuntimeAudit
 from bartizan.services.interfaces import AuditQuery, BundleGeneration, DefenderRecord, NewAudit, User, WorkloadRecord
-from bartizan.store import Database, SqlAccounts, SqlAudits, SqlBundles, SqlDefenders, SqlPolicies, SqlSettings
+from bartizan.store import (
+    Database,
+    SqlAccounts,
+    SqlAudits,
+    SqlBundles,
+    SqlCredentials,
+    SqlDefenders,
+    SqlImages,
+    SqlPolicies,
+    SqlSettings,
+)
 from bartizan.store.database import NEWEST_SCHEMA
 from bartizan.store.tables import metadata
 
@@ -42,6 +52,22 @@ def test_migrations_lead_to_the_tables(database: Database) -> None:
     config.set_main_option("script_location", "src/bartizan/store/migrations")
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_heads() == [NEWEST_SCHEMA]
+
+
+def test_a_database_of_the_first_schema_is_brought_up(tmp_path: Path) -> None:
+    """What a Console of the first version wrote is still there, and the new tables are beside it."""
+    opened = Database(tmp_path / "bartizan.db")
+    SqlSettings(opened).put("a", "b")
+    opened.close()
+    with sqlite3.connect(tmp_path / "bartizan.db") as direct:
+        direct.executescript(
+            "DROP TABLE images; DROP TABLE credentials; UPDATE alembic_version SET version_num = '0001'"
+        )
+    again = Database(tmp_path / "bartizan.db")
+    assert SqlSettings(again).get("a") == "b"
+    assert SqlCredentials(again).all() == []
+    assert SqlImages(again).page("", offset=0, limit=1) == ([], 0)
+    again.close()
 
 
 def test_commits_survive_a_power_cut(database: Database) -> None:

@@ -7,10 +7,33 @@ from fastapi import FastAPI
 from bartizan.api import document, errors
 from bartizan.api.context import ApiServices
 from bartizan.api.limits import Limits
-from bartizan.api.routes import audits, defenders, dockerfile, images, policies, session, settings
+from bartizan.api.routes import (
+    audits,
+    credentials,
+    defenders,
+    dockerfile,
+    images,
+    known_images,
+    policies,
+    registries,
+    session,
+    settings,
+)
 
 # Of the API, not of the product.
 _VERSION = "1"
+_ROUTES = (
+    session,
+    policies,
+    audits,
+    defenders,
+    dockerfile,
+    images,
+    settings,
+    credentials,
+    registries,
+    known_images,
+)
 _ABOUT = "The API of the Bartizan Console. Paths and names are those that existing pipelines use."
 
 
@@ -26,7 +49,7 @@ def create_api(services: ApiServices | None) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    for routes in (session, policies, audits, defenders, dockerfile, images, settings):
+    for routes in _ROUTES:
         app.router.routes.extend(routes.router.routes)
     errors.install(app)
     app.add_middleware(Limits)

@@ -9,11 +9,14 @@ from starlette.requests import Request
 from bartizan.services.accounts import Accounts
 from bartizan.services.audits import Audits
 from bartizan.services.bundles import Bundles
+from bartizan.services.credentials import Credentials
 from bartizan.services.defenders import Defenders
 from bartizan.services.embed_dockerfile import EmbedDockerfile
+from bartizan.services.image_lookup import ImageLookUp
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import ProtectTask
+from bartizan.services.registries import Registries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +26,14 @@ class ApiServices:
     accounts: Accounts
     audits: Audits
     bundles: Bundles
+    credentials: Credentials
     defenders: Defenders
     embed_dockerfile: EmbedDockerfile
+    image_lookup: ImageLookUp
     names: Names
     policies: Policies
     protect_task: ProtectTask
+    registries: Registries
     ca_pem: str
     ca_expiration: int
     version: str

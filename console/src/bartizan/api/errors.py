@@ -17,6 +17,8 @@ from bartizan.services.errors import (
     TooManyAttemptsError,
     UnauthorizedError,
     UnavailableError,
+    UpstreamError,
+    UpstreamTimeoutError,
 )
 
 _STATUS: dict[type[ServiceError], int] = {
@@ -26,7 +28,9 @@ _STATUS: dict[type[ServiceError], int] = {
     MissingError: 404,
     ConflictError: 409,
     TooManyAttemptsError: 429,
+    UpstreamError: 502,
     UnavailableError: 503,
+    UpstreamTimeoutError: 504,
 }
 _SENTENCES = {404: "there is nothing at this path", 405: "this path does not take this method"}
 
@@ -45,7 +49,7 @@ def install(app: FastAPI) -> None:
         headers = {}
         if isinstance(error, UnauthorizedError):
             headers["WWW-Authenticate"] = 'Basic realm="Bartizan", charset="UTF-8"'
-        if isinstance(error, TooManyAttemptsError):
+        if isinstance(error, TooManyAttemptsError | UnavailableError) and error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
         return problem(_STATUS.get(type(error), 500), str(error), headers)
 

@@ -25,6 +25,9 @@ class Permission(enum.Enum):
     POLICY_READ = "policyRead"
     POLICY_WRITE = "policyWrite"
     AUDITS_READ = "auditsRead"
+    CREDENTIALS_READ = "credentialsRead"
+    CREDENTIALS_WRITE = "credentialsWrite"
+    IMAGES_READ = "imagesRead"
     SETTINGS_READ = "settingsRead"
     SETTINGS_WRITE = "settingsWrite"
 

@@ -1,6 +1,6 @@
 """The JSON that goes in and out, for parsing and for the OpenAPI document. Names are the vendor's where it has them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -61,14 +61,23 @@ class BundleGenerationAnswer(msgspec.Struct):
 
 
 class BaseImage(msgspec.Struct):
-    """What a base image starts, as `docker inspect` names it under `Config`; its other fields are ignored."""
+    """What `docker inspect` says of a base image under `Config`; other fields are ignored."""
 
     entrypoint: Strings | None = msgspec.field(default=None, name="Entrypoint")
     cmd: Strings | None = msgspec.field(default=None, name="Cmd")
+    user: str | None = msgspec.field(default=None, name="User")
+    shell: Strings | None = msgspec.field(default=None, name="Shell")
+    volumes: dict[str, Any] | None = msgspec.field(default=None, name="Volumes")
+    on_build: Strings | None = msgspec.field(default=None, name="OnBuild")
 
 
 class AppEmbeddedEmbedRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """A Dockerfile to put the Defender into; fields from `failMode` on are ours."""
+    """
+    A Dockerfile to put the Defender into; fields from `failMode` on are ours.
+
+    `baseImage` says what the base image starts, where the file does not; without it the Console asks the image's
+    registry, unless `extractEntrypoint` is false.
+    """
 
     app_id: str = msgspec.field(name="appID")
     dockerfile: str
@@ -79,7 +88,11 @@ class AppEmbeddedEmbedRequest(msgspec.Struct, rename="camel", forbid_unknown_fie
     target: str | None = None
     build_args: dict[str, str] = {}
     architecture: Literal["amd64", "arm64"] | None = None
+    migrate: bool = False
     base_image: BaseImage | None = None
+    extract_entrypoint: bool = True
+    registry_type: str = ""
+    registry_credential_id: str = msgspec.field(default="", name="registryCredentialID")
 
 
 class CertSettings(msgspec.Struct, rename="camel"):
@@ -208,16 +221,153 @@ class RuntimePolicyShape(msgspec.Struct):
     id: str = msgspec.field(name="_id", default="appEmbeddedRuntime")
 
 
+class SecretShape(msgspec.Struct):
+    """A secret: it goes in as `plain`, and never comes back; `encrypted` is always empty."""
+
+    plain: str = ""
+    encrypted: str = ""
+
+    def __repr__(self) -> str:
+        """Return nothing of the secret."""
+        return "SecretShape()"
+
+
+class HiddenSecret(msgspec.Struct):
+    """What is shown in place of a secret."""
+
+    encrypted: Literal[""] = ""
+
+
+class CredentialChange(msgspec.Struct, rename="camel"):
+    """
+    A credential. `secret` is the password or the secret access key, `apiToken` the token of types apiToken and jfrog.
+
+    Without a new secret the present one is kept. `url` is the only registry that the secret is sent to.
+    """
+
+    type: Literal["basic", "aws", "ecr", "apiToken", "jfrog"]
+    id: str = msgspec.field(name="_id", default="")
+    account_id: str = msgspec.field(name="accountID", default="")
+    account_name: str = ""
+    secret: SecretShape = msgspec.field(default_factory=SecretShape)
+    api_token: SecretShape = msgspec.field(default_factory=SecretShape)
+    url: str = ""
+    region: str = ""
+    role_arn: str = ""
+    description: str = ""
+
+
+class CredentialAnswer(msgspec.Struct, rename="camel"):
+    """A credential, without its secret."""
+
+    id: str = msgspec.field(name="_id")
+    type: str
+    account_id: str = msgspec.field(name="accountID")
+    account_name: str
+    secret: HiddenSecret
+    api_token: HiddenSecret
+    url: str
+    region: str
+    role_arn: str
+    description: str
+    owner: str
+    created: str
+    last_modified: str
+
+
+class CredentialUsage(msgspec.Struct):
+    """Who uses a credential."""
+
+    type: str
+    description: str
+
+
+class Resealed(msgspec.Struct):
+    """How many secrets were sealed with the new key."""
+
+    resealed: int
+
+
+class RegistrySpecification(msgspec.Struct, rename="camel"):
+    """
+    The images of one registry, and how they are asked for.
+
+    `version` is its type (2, aws, jfrog, dockerhub, …), `registry` its address (empty: Docker Hub); in `repository`,
+    `tag` and the excluded ones `*` stands for any characters. `cap`, `scanners` and `jfrogRepoTypes` are for scans.
+    """
+
+    version: str
+    registry: str = ""
+    namespace: str = ""
+    repository: str = ""
+    tag: str = ""
+    os: str = "linux"
+    credential_id: str = msgspec.field(name="credentialID", default="")
+    ca_cert: str = ""
+    excluded_repositories: Strings = msgspec.field(default_factory=list)
+    excluded_tags: Strings = msgspec.field(default_factory=list)
+    cap: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    scanners: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    collections: Strings = msgspec.field(default_factory=list)
+    jfrog_repo_types: list[Literal["local", "remote", "virtual"]] = msgspec.field(default_factory=list)
+
+
+class RegistrySettings(msgspec.Struct):
+    """All registries; the first that covers an image tells how it is asked for."""
+
+    specifications: list[RegistrySpecification]
+
+
+class RepoTag(msgspec.Struct):
+    """An image's name."""
+
+    registry: str
+    repo: str
+    tag: str
+    digest: str
+
+
+class ImageRun(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What an image starts; `user` and `shell` are left out when `compact` is asked for."""
+
+    repo_digest: Strings
+    entrypoint: Strings
+    cmd: Strings
+    user: str = ""
+    shell: Strings = msgspec.field(default_factory=list)
+
+
+class KnownImage(msgspec.Struct, rename="camel"):
+    """An image that the Console knows, of one architecture; `origin` tells where that was learnt."""
+
+    id: str = msgspec.field(name="_id")
+    image_id: str = msgspec.field(name="id")
+    reference: str
+    repo_tag: RepoTag
+    architecture: str
+    image: ImageRun
+    origin: str
+    scan_time: str
+
+
 ALL = (
     AppEmbeddedEmbedRequest,
+    BaseImage,
     BundleGenerationAnswer,
     CertSettings,
     CertSettingsChange,
+    CredentialAnswer,
+    CredentialChange,
+    CredentialUsage,
     Credentials,
     Defender,
     DefenderSettings,
     InstallBundleAnswer,
+    KnownImage,
     Problem,
+    RegistrySettings,
+    RegistrySpecification,
+    Resealed,
     RuntimeAudit,
     RuntimePolicyShape,
     RuntimeRule,

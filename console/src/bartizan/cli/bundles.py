@@ -6,18 +6,20 @@ import json
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text
-from bartizan.settings import ClientSettings
+
+if TYPE_CHECKING:
+    from bartizan.settings import ClientSettings
 
 # ELF, `e_machine`: EM_X86_64 and EM_AARCH64, little-endian at offset 18 (elf(5)).
 _MACHINES = {"amd64": b"\x3e\x00", "arm64": b"\xb7\x00"}
 _LARGEST_DEFENDER = 256 << 20
 
 
-def install_bundle(path: Path | None, client: ClientSettings, console_host: str) -> dict[str, Any]:
+def install_bundle(path: Path | None, client: "ClientSettings", console_host: str) -> dict[str, Any]:
     """Return what the Console's `defenders/install-bundle` says, from a file or from the Console itself."""
     if path is not None:
         text = read_text(str(path))
@@ -46,7 +48,7 @@ def defender_files(given: Iterable[str]) -> dict[str, Path]:
     return files
 
 
-def defenders(architectures: Iterable[str], files: dict[str, Path], client: ClientSettings) -> dict[str, bytes]:
+def defenders(architectures: Iterable[str], files: dict[str, Path], client: "ClientSettings") -> dict[str, bytes]:
     """Return the Defender for each architecture, from its file or from the Console. Raises Failure."""
     return {
         architecture: _read_defender(architecture, files[architecture])
@@ -64,7 +66,7 @@ def _read_defender(architecture: str, path: Path) -> bytes:
     return _checked(content, architecture, f"`{path}`")
 
 
-def _fetch_defender(architecture: str, client: ClientSettings) -> bytes:
+def _fetch_defender(architecture: str, client: "ClientSettings") -> bytes:
     from bartizan.cli.client import Client  # noqa: PLC0415 - offline work needs no client
 
     if not client.address:

@@ -1,8 +1,8 @@
 """`bartizan app-embedded embed`: put the Defender into a Dockerfile."""
 
-import dataclasses
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
@@ -11,8 +11,9 @@ import typer
 from bartizan.cli.bundles import defender_files, defenders, install_bundle
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text, write_bytes
-from bartizan.cli.images import Images as ImageLookUp
-from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, Token, User
+from bartizan.cli.images import Images
+from bartizan.cli.options import Address, CaFile, Insecure, KnownImages, Password, Token, User
+from bartizan.cli.showing import show_diff
 
 if TYPE_CHECKING:
     from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     file: Annotated[str, typer.Argument(metavar="DOCKERFILE", help="The Dockerfile; - is standard input.")],
     app_id: Annotated[str, typer.Option(help="The name by which policies and audits know this app.")],
-    console_host: Annotated[str, typer.Option(help="Name under which Defenders reach the Console.")] = "",
+    console_host: Annotated[
+        list[str] | None, typer.Option(help="Name under which Defenders reach the Console; may be repeated.")
+    ] = None,
     data_folder: Annotated[str, typer.Option(help="Folder of the Defender in the image.")] = "/bartizan/",
     output_file: Annotated[
         str, typer.Option(help="The ZIP to write, by default app_embedded_embed_APP-ID.zip; - is standard output.")
@@ -37,7 +40,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     defender: Annotated[
         list[str] | None, typer.Option(help="The Defender's binary, amd64=FILE,arm64=FILE.", metavar="ARCH=FILE")
     ] = None,
-    image: Images = None,
+    image: KnownImages = None,
     extract_entrypoint: Annotated[bool, typer.Option(help="Ask the base image's registry, if need be.")] = False,  # noqa: FBT002
     target: Annotated[str | None, typer.Option(help="The stage to protect; the last one otherwise.")] = None,
     build_arg: Annotated[
@@ -56,7 +59,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     report_format: Annotated[Literal["text", "json"], typer.Option("--format", help="How to report.")] = "text",
 ) -> None:
     """Put the Defender into a Dockerfile. Gives a ZIP with the new Dockerfile and the Defender; reports on stderr."""
-    from bartizan.embed import EmbedError, unified_diff  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed import EmbedError  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.embed.dockerfile import needed_image, write_archive  # noqa: PLC0415
     from bartizan.services.embed_dockerfile import archive_name, protect_for  # noqa: PLC0415
     from bartizan.settings import read_client_settings  # noqa: PLC0415
@@ -64,8 +67,9 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     client = read_client_settings(
         address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
     )
+    reference = config = None
     text, files = read_text(file), defender_files(defender or [])
-    answer = install_bundle(bundle, client, console_host)
+    answer = install_bundle(bundle, client, ",".join(console_host or []))
     known = answer.get("defenderArchitectures") if client.address else None
     try:
         settings = _settings(
@@ -80,11 +84,13 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
             architecture=_architecture(platform),
         )
         reference = needed_image(text, settings=settings)
-        base = ImageLookUp(client, image or [], ask_registries=extract_entrypoint)
+        base = Images(client, image or [], ask_registries=extract_entrypoint)
         config = base.config(reference, architecture=settings.architecture or "amd64") if reference else None
         protection = protect_for(text, image=config, settings=settings, available=(*files, *(known or ())))
     except EmbedError as error:
-        raise Failure(f"`{file}` is not protected: {error}") from None
+        hint = f"; `--extract-entrypoint` asks its registry, `--image {reference}=…` says where it is"
+        unknown = config is None and f"`{reference}`" in str(error)
+        raise Failure(f"`{file}` is not protected: {error}{hint if unknown else ''}") from None
     written = None
     if not dry_run and not diff:
         written = output_file or archive_name(app_id)
@@ -92,7 +98,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
         write_bytes(written, write_archive(protection, binaries=binaries))
     _tell(protection, report_format, sys.stderr if diff or written == "-" else sys.stdout, written)
     if diff:
-        sys.stdout.write(unified_diff(text, protection.edits))
+        show_diff(text, protection.edits, name=file)
 
 
 def _settings(answer: dict[str, Any], **choices: Any) -> "DockerfileSettings":  # noqa: ANN401 - options of the command
@@ -112,12 +118,17 @@ def _tell(protection: "DockerfileProtection", report_format: str, free: TextIO, 
     from bartizan.embed.dockerfile import render_report  # noqa: PLC0415 - keeps `--help` quick
 
     if report_format == "json":
-        report = {**dataclasses.asdict(protection.report), "archive": written}
+        report = {_camel(name): value for name, value in asdict(protection.report).items()} | {"archive": written}
         free.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
         return
     sys.stderr.write(render_report(protection.report))
     if written not in (None, "-"):
         sys.stderr.write(f"wrote {written}\n")
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _build_args(given: list[str]) -> dict[str, str]:

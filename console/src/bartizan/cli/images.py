@@ -51,11 +51,20 @@ class Images:
 
 def registry_access(client: "ClientSettings") -> "Access":
     """Return how registries are reached: credentials of the environment, then of Docker's configuration, then AWS's."""
-    from bartizan.registry import Access, Credential, ImageError, docker_config_credentials, run_credential_helper  # noqa: PLC0415
+    from bartizan.registry import (  # noqa: PLC0415 - keeps `--help` quick
+        Access,
+        Credential,
+        ImageError,
+        docker_config_credentials,
+        registry_name,
+        run_credential_helper,
+    )
 
     own: dict[str, Credential] = {}
     if client.registry:
-        own[client.registry] = Credential(kind="basic", user=client.registry_user, secret=client.registry_password)
+        own[registry_name(client.registry)] = Credential(
+            kind="basic", user=client.registry_user, secret=client.registry_password
+        )
     docker: Mapping[str, Credential] = {}
     if client.docker_config is not None and client.docker_config.is_file():
         try:

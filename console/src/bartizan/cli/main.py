@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bartizan.cli import app_embedded, console, embed_dockerfile, embed_manifest, events, tasks
+from bartizan.cli import app_embedded, console, embed_dockerfile, embed_manifest, events, registry, tasks
 from bartizan.cli.failure import Failure
 
 _HELP = "Bartizan: an open App-Embedded Defender."
@@ -16,6 +16,7 @@ app_embedded.app.command("embed")(embed_dockerfile.embed)
 app_embedded.app.command("embed-manifest")(embed_manifest.embed_manifest)
 app.add_typer(app_embedded.app, name="app-embedded")
 app.add_typer(events.policy, name="policy")
+app.add_typer(registry.app, name="registry")
 app.command("audits")(events.audits)
 app.command("defenders")(events.defenders)
 app.command("run-task")(tasks.run_task)

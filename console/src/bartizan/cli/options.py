@@ -31,3 +31,11 @@ Images = Annotated[
         metavar="REF=SOURCE",
     ),
 ]
+KnownImages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image",
+        help="What an image is: REF=oci:DIR, REF=archive:FILE, or REF=inspect:FILE (of `docker image inspect`).",
+        metavar="REF=SOURCE",
+    ),
+]

@@ -1,6 +1,7 @@
 """What the commands that embed show: reports and differences."""
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
     from bartizan.embed import Edit, Report
 
+# Base64 of JSON begins so; a diff often ends in the log of a pipeline.
+_BUNDLE = re.compile(r"eyJ[A-Za-z0-9+/]{60,}={0,2}")
 _COLOURS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 
 
@@ -26,11 +29,11 @@ def show_reports(reports: "Sequence[Report]", report_format: str, free: TextIO) 
 
 
 def show_diff(text: str, edits: "Sequence[Edit]", *, name: str) -> None:
-    """Print the edits as a unified diff, with colours on a terminal."""
+    """Print the edits as a unified diff, with colours on a terminal and without the secret of an install bundle."""
     from bartizan.embed import unified_diff  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.settings import wants_colour  # noqa: PLC0415
 
     colour = sys.stdout.isatty() and wants_colour()
-    for line in unified_diff(text, edits, name=name).splitlines(keepends=True):
+    for line in _BUNDLE.sub("eyJ…", unified_diff(text, edits, name=name)).splitlines(keepends=True):
         style = _COLOURS.get(line[:1]) if colour else None
         sys.stdout.write(line if style is None else typer.style(line, fg=style))

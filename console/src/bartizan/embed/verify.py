@@ -105,7 +105,7 @@ def _wrap(container: Container, sidecar: str, settings: ProtectSettings | None) 
 
 
 def _token(container: Container, settings: ProtectSettings) -> dict[str, Value]:
-    return {"name": "DEFENDER_TOKEN", "value": settings.container_token(container.name)}
+    return {"name": "DEFENDER_TOKEN", "value": settings.container_token(wrap.identity(container))}
 
 
 def _own_variables(container: Container) -> Iterator[int]:

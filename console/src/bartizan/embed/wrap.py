@@ -118,10 +118,18 @@ def _environment(container: Container, settings: ProtectSettings, definition: Ta
         container.value["image"],
         container.value["name"],
         _switch(on=settings.filesystem_monitoring),
-        settings.container_token(container.name),
+        settings.container_token(identity(container)),
         settings.fail_mode,
     )
     return variables(dict(zip(OWN_ENVIRONMENT, values, strict=True)))
+
+
+def identity(container: Container) -> str:
+    """Return what the token of a container is made of: its name, or the expression of it where that is not known.
+
+    The expression is written with angle brackets, for `${…}` outside of `Fn::Sub` is taken for a mistake.
+    """
+    return container.name.replace("${", "<").replace("}", ">")
 
 
 def family(definition: TaskDefinition) -> Value:
@@ -255,7 +263,7 @@ def _containers(containers: Sequence[Container]) -> Value:
     for container in containers:
         entry: dict[str, Value] = {"name": container.value["name"], "image": container.value["image"]}
         if not isinstance(entry["name"], str):
-            entry["id"] = container.name
+            entry["id"] = identity(container)
         earlier = listed.setdefault(container.name, entry)
         if earlier.get("image") != entry["image"]:
             earlier.pop("image", None)

@@ -8,6 +8,7 @@ An alias (`*name`) whose value changes, or whose anchor's does, is written out: 
 longer do.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from bartizan.embed import yaml_style
@@ -18,13 +19,16 @@ from bartizan.embed.rewrite import FlowRewriter, Path, align, same
 from bartizan.embed.yaml_text import MERGE, gap
 
 
+_LITERAL = re.compile(r" \|-?\r?$", re.MULTILINE)
+
+
 def rewrite(document: Document, node: Node, desired: Value) -> tuple[Edit, ...]:
     """Return the edits of `document.text` that make the part `node` spell `desired`.
 
     Raises `EmbedError` where YAML cannot say it: a member that comes from a merge (`<<`) cannot be taken out.
     """
     rewriter = _Rewriter(document, node)
-    edits = sorted(rewriter.edits(node, desired, ()), key=lambda edit: (edit.start, edit.end))
+    edits = sorted(rewriter.edits(node, desired, (), node.start), key=lambda edit: (edit.start, edit.end))
     written_out = [
         Edit(alias.start, alias.end, rewriter.inline(alias.target.value), "", "was an alias of what changes")
         for alias in document.aliases
@@ -48,37 +52,43 @@ class _Rewriter:
         line = self._style.inline(value)
         return self._style.flow.render(value, "", inline=True) if line is None else line
 
-    def edits(self, node: Node, desired: Value, path: Path) -> list[Edit]:
+    def edits(self, node: Node, desired: Value, path: Path, mark: int) -> list[Edit]:
+        """Return the edits that make `node`, which stands behind the colon or dash at `mark`, spell `desired`."""
         if node.value is desired or same(node.value, desired):
             return []
         opening = self._text[node.start : node.start + 1]
         if opening == "!" and isinstance(node, Object) and isinstance(desired, dict):
             (key, member), *_ = node.members.items()
             if list(desired) == [key] and not isinstance(member.node, Scalar):
-                return self.edits(member.node, desired[key], (*path, key))
+                return self.edits(member.node, desired[key], (*path, key), member.key_end)
         elif opening in {"{", "["}:
-            return self._flow.edits(node, desired, path)
+            if isinstance(desired, (dict, list)) and isinstance(desired, dict) == isinstance(node, Object):
+                return self._flow.edits(node, desired, path)
         elif opening == "*":
             pass
         elif isinstance(node, Object) and isinstance(desired, dict) and desired:
             return self._mapping(node, desired, path)
         elif isinstance(node, Array) and isinstance(desired, list) and desired:
             return self._sequence(node, desired, path)
-        return [self._replace(node, desired, path)]
+        return self._replace(node, desired, path, mark)
 
-    def _replace(self, node: Node, desired: Value, path: Path) -> Edit:
-        """Put another value in the place of one that stands behind a colon or a dash."""
-        if node.start == node.end:  # nothing is written: right behind the mark
-            return Edit(
-                node.start, node.end, self._style.behind(desired, self._column_of_line(node.start)), pointer(path)
-            )
-        before = len(self._text[: node.start].rstrip(" \t\r\n"))
-        mark = self._text[before - 1 : before]
-        on_one_line = "\n" not in self._text[node.start : node.end]
-        if self._style.inline(desired) is None and mark == ":" and (on_one_line or isinstance(desired, str)):
-            column = self._column_of_line(before)
-            return Edit(before, node.end, self._style.behind(desired, column), pointer(path))
-        return Edit(node.start, node.end, self.inline(desired), pointer(path))
+    def _replace(self, node: Node, desired: Value, path: Path, mark: int) -> list[Edit]:
+        """Put another value in the place of one that stands behind the colon or dash at `mark`."""
+        where, between = pointer(path), self._text[mark : node.start]
+        column = self._column_of_line(mark)
+        in_list = self._text[mark - 1 : mark] == "-"
+        new = self._style.item(desired, self._column(mark) - 1)[1:] if in_list else self._style.behind(desired, column)
+        if _LITERAL.search(new) and node.end < self._line_end(node.end):
+            new = " " + self.inline(desired)  # a comment behind would become part of the text
+        if between.strip()[:1] in {"&", "!"} or (mark == node.start and node.end > mark):
+            return [Edit(node.start, node.end, self.inline(desired), where)]
+        if not between.strip():
+            return [Edit(mark, node.end, new, where)]
+        # A comment stands between: it stays on the line of the mark.
+        above = self._line_start(node.start)
+        if new.startswith(self._style.newline):
+            return [Edit(above, node.end, new, where)]
+        return [Edit(mark, mark, " " + self.inline(desired), where), Edit(above, node.end, "", where)]
 
     def _mapping(self, node: Object, desired: dict[str, Value], path: Path) -> list[Edit]:
         edits: list[Edit] = []
@@ -88,7 +98,8 @@ class _Rewriter:
             if key in desired or (merged and key == MERGE):
                 kept.append(key)
                 if key in desired:
-                    edits += self.edits(member.node, desired[key], (*path, key))
+                    mark = self._text.index(":", member.key_end) + 1
+                    edits += self.edits(member.node, desired[key], (*path, key), mark)
         for key in node.value:
             if key not in desired and key not in node.members:
                 message = f"`{key}` comes from a merge (`<<`) and cannot be taken out: write the mapping out"
@@ -127,7 +138,7 @@ class _Rewriter:
         fresh: list[tuple[str, int]] = []
         for index, (item, match) in enumerate(zip(desired, matches, strict=True)):
             if match is not None:
-                edits += self.edits(node.items[match], item, (*path, index))
+                edits += self.edits(node.items[match], item, (*path, index), dashes[match] + 1)
                 if match == first and fresh:
                     text = "".join(new + self._line(column) for new, _ in fresh)
                     where = pointer((*path, fresh[0][1]) if len(fresh) == 1 else path)

@@ -21,6 +21,8 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 # Text of several lines that a literal block keeps as it is; the group is its last line end.
 _LITERAL = re.compile(r"[^\s](?:[^\n]*\n)+?[^\n]*[^\s](\n?)")
 _INDICATOR = re.compile(r"[,\[\]{}]|: |:$")
+_FUNCTIONS_OF_LISTS = frozenset({"Fn::Join", "Fn::Split", "Fn::Select", "Fn::FindInMap"})
+_ODD_WORDS = frozenset("yYnN")  # booleans to some readers of YAML 1.1
 WIDTH = 100
 """Columns that a list on one line may take."""
 
@@ -30,6 +32,7 @@ class FlowStyle(Style):
     """How values are written on one line of YAML, or inside of brackets."""
 
     single_quotes: bool = False
+    short_tags: bool = False
 
     def scalar(self, value: Value) -> str:
         """Return a scalar; strings are always quoted."""
@@ -43,6 +46,9 @@ class FlowStyle(Style):
         """Return `value`; a short tag is written as it was, if that took one line."""
         if isinstance(value, Tagged) and value.written is not None:
             return self._in_brackets(value, value.written)
+        if self.short_tags and isinstance(value, dict) and _is_intrinsic(value):
+            key, argument = next(iter(value.items()))
+            return f"{_short_tag(key)} {Style.render(self, argument, indent, inline=True)}"
         return Style.render(self, value, indent, inline=inline)
 
     def _in_brackets(self, value: Tagged, written: str) -> str:
@@ -74,7 +80,7 @@ class BlockStyle:
 
     def scalar(self, value: Value) -> str:
         """Return a scalar, without quotes where YAML and people need none."""
-        if isinstance(value, str) and _PLAIN.fullmatch(value) and resolved(value) == value and len(value) > 1:
+        if isinstance(value, str) and _PLAIN.fullmatch(value) and resolved(value) == value and value not in _ODD_WORDS:
             return value
         return self.flow.scalar(value)
 
@@ -145,8 +151,8 @@ class BlockStyle:
             return f"{_short_tag(key)} {argument if plain else self.flow.scalar(argument)}"
         if key == "Fn::GetAtt" and isinstance(argument, list) and all(isinstance(part, str) for part in argument):
             return f"!GetAtt {'.'.join(map(str, argument))}"
-        if key == "Fn::Join" and isinstance(argument, list):
-            return f"!Join {self.flow.render(argument, '', inline=True)}"
+        if key in _FUNCTIONS_OF_LISTS and isinstance(argument, list):
+            return f"{_short_tag(key)} {self.flow.render(argument, '', inline=True)}"
         return None
 
 
@@ -173,6 +179,7 @@ def of(text: str, node: Node) -> BlockStyle:
     dash = dashes.most_common(1)[0][0] if dashes else step
     single = whole.count("'") > whole.count('"')
     spaced = "[ " in here and "[ " in whole
+    short_tags = _SHORT_TAG.search(here) is not None or _SHORT_TAG.search(text) is not None
     padding = " " if spaced and here.count("[ ") > here.count("[") / 2 else ""
     flow = FlowStyle(
         newline="",
@@ -185,12 +192,13 @@ def of(text: str, node: Node) -> BlockStyle:
         inline_arrays=True,
         ascii_only=False,
         single_quotes=single,
+        short_tags=short_tags,
     )
     return BlockStyle(
         newline=newline,
         step=step,
         dash=max(dash, 0),
-        short_tags=_SHORT_TAG.search(here) is not None or _SHORT_TAG.search(text) is not None,
+        short_tags=short_tags,
         flow_lists=re.search(r"[:-] \[\s*[\"'A-Za-z]", here) is not None,
         flow=flow,
     )

@@ -3,8 +3,9 @@
 from bartizan.pki.authority import Authority, CertificateRequestError, Identity, identity_of
 from bartizan.pki.bundle_key import BundleKey
 from bartizan.pki.files import LooseModeError, read_private, write_atomically
+from bartizan.pki.secret_box import SealError, SecretBox
 from bartizan.pki.server_names import machine_names
-from bartizan.pki.tls import api_context, channel_context, swap_certificate
+from bartizan.pki.tls import api_context, channel_context, check_certificates, swap_certificate
 
 __all__ = [
     "Authority",
@@ -12,8 +13,11 @@ __all__ = [
     "CertificateRequestError",
     "Identity",
     "LooseModeError",
+    "SealError",
+    "SecretBox",
     "api_context",
     "channel_context",
+    "check_certificates",
     "identity_of",
     "machine_names",
     "read_private",

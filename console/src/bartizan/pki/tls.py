@@ -32,3 +32,14 @@ def _context(server: Path) -> ssl.SSLContext:
     context.num_tickets = 0
     context.load_cert_chain(server)
     return context
+
+
+def check_certificates(pem: str) -> None:
+    """Raise ValueError for a text that does not hold certificates in PEM form, which could be trusted."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=pem)
+    except (ssl.SSLError, TypeError):  # the latter for what is not ASCII
+        raise ValueError("no certificates in PEM form") from None
+    if not context.get_ca_certs() and not context.cert_store_stats()["x509"]:
+        raise ValueError("no certificates in PEM form")

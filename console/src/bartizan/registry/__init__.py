@@ -2,7 +2,7 @@
 
 from bartizan.registry.access import Access, Credential, Patience
 from bartizan.registry.docker_config import docker_config_credentials, run_credential_helper
-from bartizan.registry.errors import ImageError
+from bartizan.registry.errors import BusyError, ImageError, RegistryFaultError, UnreachableError
 from bartizan.registry.image import Image, ImageConfig, Layer
 from bartizan.registry.layers import Limits, unpack_layer
 from bartizan.registry.lookup import LookUp, look_up, look_up_all, look_up_source
@@ -13,6 +13,7 @@ from bartizan.registry.writer import File, Link, defender_image, write_image
 
 __all__ = [
     "Access",
+    "BusyError",
     "Credential",
     "File",
     "Image",
@@ -25,6 +26,8 @@ __all__ = [
     "Patience",
     "Platform",
     "Reference",
+    "RegistryFaultError",
+    "UnreachableError",
     "defender_image",
     "docker_config_credentials",
     "look_up",

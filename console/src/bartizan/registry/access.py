@@ -72,8 +72,9 @@ class Access:
     """How registries are reached.
 
     `credentials` gives the `Credential` of a registry, or None; it is asked with the host (and port) as references have
-    it, `docker.io` for Docker Hub. `insecure` hosts may be spoken to without TLS, as loopback may; `ca_bundle` is a PEM
-    file to trust besides none other; blobs of layers are kept in `cache` while they are unpacked.
+    it, `docker.io` for Docker Hub. `insecure` hosts may be spoken to without TLS, as loopback may. `ca_bundle` is a PEM
+    file to trust, `ca_pem` the same as text; without either the authorities of the system are trusted. Blobs of layers
+    are kept in `cache` while they are unpacked.
 
     `allow_private` says whether a registry may have an address that is not public. The Console turns it off, so that an
     image named in somebody's task definition cannot make it talk to its neighbours, and lists the hosts that are meant
@@ -81,13 +82,14 @@ class Access:
     no redirect or token service leads from a public registry to a private address, whatever the switch says.
 
     `chain` allows Amazon ECR to be asked with the credentials that botocore finds by itself when `credentials` has
-    none; `ecr_endpoint` replaces the address of ECR's API. `memory` keeps configurations and ECR's passwords.
-    `wait` sleeps between tries.
+    none; `ecr_endpoint` replaces the address of ECR's API. `memory` keeps configurations and the
+    passwords of ECR. `wait` sleeps between tries.
     """
 
     credentials: Callable[[str], Credential | None] = field(default=lambda _host: None, repr=False)
     insecure: frozenset[str] = frozenset()
     ca_bundle: Path | None = None
+    ca_pem: str = ""
     cache: Path | None = None
     largest_blob: int = 8 << 30
     allow_private: bool = True

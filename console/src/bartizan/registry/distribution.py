@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 import httpx
 
 from bartizan.registry.artifactory import artifactory_roots
-from bartizan.registry.errors import ImageError
+from bartizan.registry.errors import ImageError, RegistryFaultError, UnreachableError
 from bartizan.registry.image import Image, Layer, parse_config
 from bartizan.registry.login import Login
 from bartizan.registry.manifests import LARGEST_CONFIG, LARGEST_MANIFEST, Manifest, resolve
 from bartizan.registry.platforms import INDEX_TYPES
 from bartizan.registry.reference import Reference, parse_reference
-from bartizan.registry.transport import Transport, UnreachableError
+from bartizan.registry.transport import Transport, host_of, origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,10 @@ _MANIFEST_TYPES = ", ".join(
         *INDEX_TYPES,
     )
 )
+
+
+# What a server says that has no API there: Artifactory's front may take a path for one of its pages.
+_ELSEWHERE = (400, 403, 404, 405)
 
 
 def open_remote(reference: str, access: Access, platform: Platform) -> Image:
@@ -120,7 +124,7 @@ class Session:
                     seen.update(chunk)
                     store.write(chunk)
             if f"sha256:{seen.hexdigest()}" != digest:
-                raise ImageError(f"registry `{self._registry}` sent other bytes than `{digest}`")  # noqa: TRY301
+                raise RegistryFaultError(f"registry `{self._registry}` sent other bytes than `{digest}`")  # noqa: TRY301
             store.seek(0, os.SEEK_SET)
         except BaseException:
             store.close()
@@ -131,28 +135,29 @@ class Session:
         """Return the bytes, the digest and the media type of a manifest."""
         what = self._what("the manifest of")
         with self._get(self._transport, f"manifests/{selector}", accept=_MANIFEST_TYPES) as answer:
-            media_type = answer.header("content-type").partition(";")[0].strip().lower()
             claimed = answer.header("docker-content-digest")
-            if media_type == "text/html":
-                raise ImageError(f"`{self._registry}` answers with a web page: is it a registry?")
+            if answer.is_page:
+                raise RegistryFaultError(f"`{self._registry}` answers with a web page: is it a registry?")
             content = answer.read(LARGEST_MANIFEST, what)
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if claimed.startswith("sha256:") and claimed != digest:
-            raise ImageError(f"registry `{self._registry}` says `{claimed[:80]}` of a manifest that is `{digest}`")
+            raise RegistryFaultError(
+                f"registry `{self._registry}` says `{claimed[:80]}` of a manifest that is `{digest}`"
+            )
         if selector.startswith("sha256:"):
             self._verify(content, selector, what)
-        return content, digest, media_type
+        return content, digest, answer.media_type
 
     def _verify(self, content: bytes, digest: str, what: str) -> None:
         if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
-            raise ImageError(f"registry `{self._registry}` sent other bytes for {what} than `{digest}`")
+            raise RegistryFaultError(f"registry `{self._registry}` sent other bytes for {what} than `{digest}`")
 
     @contextmanager
     def _get(self, transport: Transport, tail: str, *, accept: str) -> Iterator[Answer]:
         """GET below the API's root; where Artifactory may have two, the first that knows the image is kept."""
         for root in self._roots:
             with self._authorised(transport, root, tail, accept) as answer:
-                if answer.status == httpx.codes.NOT_FOUND and root != self._roots[-1]:
+                if root != self._roots[-1] and (answer.status in _ELSEWHERE or answer.is_page):
                     self._login.forget()
                     continue
                 self._check(answer)
@@ -162,12 +167,15 @@ class Session:
 
     @contextmanager
     def _authorised(self, transport: Transport, root: tuple[str, str], tail: str, accept: str) -> Iterator[Answer]:
-        """GET, and once more after a challenge was answered; a second one is a refusal, never a loop."""
+        """GET, and once more after a challenge was answered; a second one is a refusal, never a loop.
+
+        A challenge from where a redirect led is not the registry's, and the password is not for it.
+        """
         base = self._address(transport)
         path, repository = root
         url, headers = base.join(f"{path}{repository}/{tail}"), {"accept": accept}
         with transport.get(url, headers=headers, secrets=self._login.headers) as answer:
-            if answer.status != httpx.codes.UNAUTHORIZED:
+            if answer.status not in self._login.challenges or origin(answer.url) != origin(url):
                 yield answer
                 return
             challenge = answer.header("www-authenticate")
@@ -179,7 +187,10 @@ class Session:
         """Return the registry's address; plain HTTP is tried only where that is allowed."""
         if self._base is not None:
             return self._base
-        url = httpx.URL(f"https://{self._reference.host}")
+        try:
+            url = httpx.URL(f"https://{self._reference.host}")
+        except httpx.InvalidURL:
+            raise ImageError(f"`{self._reference.host}` is no host") from None
         if transport.may_be_plain(url):
             try:
                 with transport.get(url.join("/v2/"), headers={}, secrets={}):
@@ -201,7 +212,12 @@ class Session:
             404: "it has no such image" + ("" if self._login.has_credential else " that everybody may see"),
         }
         why = meaning.get(answer.status, f"it answers {answer.status}")
-        raise ImageError(f"registry `{self._registry}` did not give {self._what('')}: {why}")
+        if self._base is not None and origin(answer.url) != origin(self._base):
+            unwanted = answer.status == httpx.codes.UNAUTHORIZED
+            said = "wants credentials from us, which it does not get" if unwanted else f"answers {answer.status}"
+            why = f"it redirects to `{host_of(answer.url)}`, which {said}"
+        kind = ImageError if answer.status in meaning else RegistryFaultError
+        raise kind(f"registry `{self._registry}` did not give {self._what('')}: {why}")
 
     def _what(self, part: str) -> str:
         return f"{part} `{self._reference.repository}:{self._reference.selector}`".strip()

@@ -10,14 +10,16 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import functools
+import hashlib
 import json
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bartizan.registry.access import Access, Credential
-from bartizan.registry.errors import ImageError
+from bartizan.registry.errors import ImageError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -60,15 +62,16 @@ def ecr_password(host: str, credential: Credential | None, access: Access, *, fr
     region = (credential.region if credential else "") or (place.region if place else "")
     if not _REGION.fullmatch(region):
         raise ImageError(f"registry `{host}` has no region in its name: give one with the credential")
-    secret = (credential.secret, credential.session_token) if credential else ()
-    key = ("ecr", host, credential.user if credential else "", region, hash(secret))
-    kept = None if fresh else _kept(access, key)
-    if kept is not None:
-        return kept
-    entry = _ask(place or EcrRegistry("", region, fips=False), region, credential, access)
-    password, expires = _read(entry, host)
-    content = {"user": password.user, "secret": password.secret, "expires": expires}
-    access.memory.keep(key, json.dumps(content).encode())
+    secret = f"{credential.user}\n{credential.secret}\n{credential.session_token}" if credential else ""
+    key = ("ecr", host, region, hashlib.sha256(secret.encode()).digest())
+    with access.memory.turn:  # several images of one registry need one call
+        kept = None if fresh else _kept(access, key)
+        if kept is not None:
+            return kept
+        entry = _ask(place or EcrRegistry("", region, fips=False), region, credential, access)
+        password, expires = _read(entry, host)
+        content = {"user": password.user, "secret": password.secret, "expires": expires}
+        access.memory.keep(key, json.dumps(content).encode())
     return password
 
 
@@ -84,40 +87,61 @@ def _kept(access: Access, key: Hashable) -> Credential | None:
 
 
 def _ask(place: EcrRegistry, region: str, credential: Credential | None, access: Access) -> Mapping[str, object]:
-    from botocore import session as sessions  # noqa: PLC0415 - 0.3 s that only ECR needs
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # noqa: PLC0415 - 0.3 s for ECR alone
 
-    given = credential if credential is not None and credential.user else None
-    patience = access.patience
-    config = Config(
-        connect_timeout=patience.connect,
-        read_timeout=patience.read,
-        retries={"total_max_attempts": 2, "mode": "standard"},
-        use_fips_endpoint=place.fips,
-    )
+    given = credential or Credential(kind="ecr")
     try:
-        client = sessions.Session().create_client(
-            "ecr",
-            region_name=region,
-            endpoint_url=access.ecr_endpoint,
-            aws_access_key_id=given.user if given else None,
-            aws_secret_access_key=given.secret if given else None,
-            aws_session_token=(given.session_token or None) if given else None,
-            verify=str(access.ca_bundle) if access.ca_bundle and access.ecr_endpoint else None,
-            config=config,
-        )
+        client = _client(region, given, access, fips=place.fips)
         answer = client.get_authorization_token(**({"registryIds": [place.account]} if place.account else {}))
     except ClientError as cause:
         error = cause.response.get("Error", {})
         words = str(error.get("Message", ""))[:200]
-        raise ImageError(f"Amazon ECR in `{region}` gives no password: {error.get('Code', '')}: {words}") from None
+        said = f": {words}" if words and "<" not in words else ""  # a web page is no help
+        raise ImageError(f"Amazon ECR in `{region}` gives no password: {error.get('Code', '')}{said}") from None
     except (BotoCoreError, HTTPClientError, ValueError) as cause:
-        raise ImageError(
-            f"Amazon ECR in `{region}` cannot be asked for a password: {type(cause).__name__}: {_say(cause)}"
-        ) from None
+        raise _unasked(region, cause) from None
     entries = answer.get("authorizationData") or [{}]
     return dict(entries[0])
+
+
+def _client(region: str, given: Credential, access: Access, *, fips: bool) -> Any:  # noqa: ANN401 - made at run time
+    from botocore import session as sessions  # noqa: PLC0415 - as above
+    from botocore.config import Config  # noqa: PLC0415
+
+    patience = access.patience
+    config = Config(
+        connect_timeout=min(patience.connect, patience.total),
+        read_timeout=min(patience.read, patience.total),
+        retries={"total_max_attempts": 2, "mode": "standard"},
+        use_fips_endpoint=fips,
+    )
+    session = sessions.Session()
+    session.register_component("data_loader", _api_descriptions())
+    return session.create_client(
+        "ecr",
+        region_name=region,
+        endpoint_url=access.ecr_endpoint,
+        aws_access_key_id=given.user or None,
+        aws_secret_access_key=given.secret if given.user else None,
+        aws_session_token=(given.session_token or None) if given.user else None,
+        verify=str(access.ca_bundle) if access.ca_bundle and access.ecr_endpoint else None,
+        config=config,
+    )
+
+
+@functools.cache
+def _api_descriptions() -> Any:  # noqa: ANN401 - botocore has no types
+    """Read botocore's descriptions of AWS once: they are most of what a client costs."""
+    from botocore.loaders import create_loader  # noqa: PLC0415 - as above
+
+    return create_loader()
+
+
+def _unasked(region: str, cause: Exception) -> ImageError:
+    name, words = type(cause).__name__, f"Amazon ECR in `{region}` cannot be asked for a password: {_say(cause)}"
+    if name in {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"}:
+        return UnreachableError(words, timed_out="Timeout" in name)
+    return ImageError(words)
 
 
 def _say(cause: Exception) -> str:
@@ -130,7 +154,7 @@ def _say(cause: Exception) -> str:
         "ReadTimeoutError": "it does not answer in time",
         "ProfileNotFound": "the AWS profile does not exist",
     }
-    return known.get(type(cause).__name__, "see the AWS settings")
+    return known.get(type(cause).__name__, f"see the AWS settings ({type(cause).__name__})")
 
 
 def _read(entry: Mapping[str, object], host: str) -> tuple[Credential, float]:

@@ -14,8 +14,9 @@ import httpx
 from bartizan.registry.artifactory import artifactory_headers
 from bartizan.registry.challenge import Challenge, parse_challenges
 from bartizan.registry.ecr import ecr_password, ecr_registry
-from bartizan.registry.errors import ImageError
+from bartizan.registry.errors import ImageError, RegistryFaultError
 from bartizan.registry.image import parse_json
+from bartizan.registry.transport import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,11 @@ class Login:
     def has_credential(self) -> bool:
         """Whether there is anything to log in with."""
         return self._credential is not None or self._is_ecr()
+
+    @property
+    def challenges(self) -> tuple[int, ...]:
+        """The statuses that are worth an answer: ECR says 403 of a password that has expired."""
+        return (401, 403) if self._is_ecr() and not self._renewed else (401,)
 
     @property
     def is_artifactory(self) -> bool:
@@ -123,28 +129,30 @@ class Login:
             realm = httpx.URL(challenge.parameters.get("realm", ""))
         except httpx.InvalidURL:
             realm = httpx.URL("")
-        if not realm.host or realm.scheme not in {"http", "https"}:
-            raise ImageError(f"registry `{self._registry}` names no token service that can be asked")
-        same_plain = registry.scheme == "http" and realm.host == registry.host and transport.may_be_plain(realm)
+        if not host_of(realm) or realm.scheme not in {"http", "https"}:
+            raise RegistryFaultError(f"registry `{self._registry}` names no token service that can be asked")
+        same_plain = registry.scheme == "http" and host_of(realm) == host_of(registry) and transport.may_be_plain(realm)
         if realm.scheme != "https" and not same_plain:
             raise ImageError(
-                f"registry `{self._registry}` names the token service `http://{realm.host}`: it must be https"
+                f"registry `{self._registry}` names the token service `http://{host_of(realm)}`: it must be https"
             )
         return realm.copy_with(username=None, password=None, fragment=None)
 
     def _read(self, answer: Answer, realm: httpx.URL) -> str:
         if answer.status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
             raise ImageError(
-                f"registry `{self._registry}`: the credentials are refused by its token service `{realm.host}`"
+                f"registry `{self._registry}`: the credentials are refused by its token service `{host_of(realm)}`"
             )
         if answer.status != httpx.codes.OK:
-            raise ImageError(f"the token service `{realm.host}` of `{self._registry}` answers {answer.status}")
+            raise RegistryFaultError(
+                f"the token service `{host_of(realm)}` of `{self._registry}` answers {answer.status}"
+            )
         document = parse_json(
-            answer.read(_LARGEST_TOKEN, "the token"), f"the answer of the token service `{realm.host}`"
+            answer.read(_LARGEST_TOKEN, "the token"), f"the answer of the token service `{host_of(realm)}`"
         )
         token = document.get("token") or document.get("access_token")
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise ImageError(f"the token service `{realm.host}` gave no token")
+            raise RegistryFaultError(f"the token service `{host_of(realm)}` gave no token")
         return token
 
 

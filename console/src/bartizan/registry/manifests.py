@@ -36,13 +36,16 @@ def resolve(
     """Return the manifest for `wanted`: `content` itself, or one from the index that `content` is.
 
     `fetch` gives the bytes of a manifest by digest and has checked them. Indexes may be nested three deep, and eight
-    manifests are fetched at most. Raises `ImageError`.
+    manifests are fetched at most. A document that could be read as either kind is refused, since runtimes would differ
+    about it (CVE-2021-41190). Raises `ImageError`.
     """
     budget = [_MOST_FETCHED]
 
     def descend(content: bytes, digest: str, media_type: str, depth: int) -> Manifest:
         document = parse_json(content, what)
         refuse_schema_1(document, media_type, what)
+        if "manifests" in document and ("layers" in document or "config" in document):
+            raise ImageError(f"{what} is an index and a manifest at once: which is meant cannot be told")
         if "manifests" not in document:
             return parse_manifest(document, digest, what)
         if depth == _DEEPEST:

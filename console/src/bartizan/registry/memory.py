@@ -16,11 +16,13 @@ class Memory:
     """A bounded map with the longest unused entry thrown out first; safe to be shared by threads.
 
     `largest` bounds the bytes of all contents together; an entry of more than an eighth of it is not kept.
+    `turn` is taken by whoever is about to fetch what all would fetch.
     """
 
     largest: int = 16 << 20
     _kept: OrderedDict[Hashable, bytes] = field(default_factory=OrderedDict, repr=False)
     _size: int = 0
+    turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def get(self, key: Hashable) -> bytes | None:

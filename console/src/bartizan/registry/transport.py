@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 import ipaddress
 import ssl
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import httpcore
 import httpx
 
-from bartizan.registry.errors import ImageError
+from bartizan.registry.errors import BusyError, ImageError, UnreachableError
 from bartizan.registry.network import Deadline, Depth, GuardedBackend, depth_of, forbid
 from bartizan.registry.reference import registry_name
 
@@ -27,9 +28,10 @@ _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({429, 503})
 _LONGEST_LOCATION = 8192
+_DRAINED = 16384
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """The head of a response, and its body still to be read."""
 
@@ -37,10 +39,21 @@ class Answer:
     headers: tuple[tuple[str, str], ...]
     url: httpx.URL
     _response: httpcore.Response
+    _begun: bool = False
 
     def header(self, name: str) -> str:
         """Return a header's value, several of one name joined by commas; empty when there is none."""
         return ", ".join(value for key, value in self.headers if key == name)
+
+    @property
+    def media_type(self) -> str:
+        """The type of the body, in lower case and without parameters."""
+        return self.header("content-type").partition(";")[0].strip().lower()
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the body is a web page, which no registry has to give."""
+        return self.media_type == "text/html"
 
     def chunks(self, most: int, what: str) -> Iterator[bytes]:
         """Give the body piece by piece; raises `ImageError` when it is longer than `most` bytes, or encoded."""
@@ -49,7 +62,7 @@ class Answer:
         announced = self.header("content-length")
         if announced.isdecimal() and int(announced) > most:
             raise ImageError(f"{what} has more than {most} bytes")
-        size = 0
+        size, self._begun = 0, True
         for chunk in self._response.iter_stream():
             size += len(chunk)
             if size > most:
@@ -61,7 +74,12 @@ class Answer:
         return b"".join(self.chunks(most, what))
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connection back, so that it can be used again: what is left of a short body is read for that."""
+        length = self.header("content-length")
+        if not self._begun and length.isdecimal() and int(length) <= _DRAINED:
+            with suppress(httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
+                for _ in self._response.iter_stream():
+                    pass
         self._response.close()
 
 
@@ -76,6 +94,7 @@ class Transport:
     def __init__(self, host: str, access: Access, *, timed: bool = True) -> None:
         self._host = host
         self._access = access
+        self._asked = host
         self._depth = Depth.PUBLIC
         self._seen_home = False
         self._tls = trust(access)
@@ -121,7 +140,9 @@ class Transport:
 
     def may_be_plain(self, url: httpx.URL) -> bool:
         """Tell whether a host may be spoken to without TLS: by the settings, or because it is this machine."""
-        return is_loopback(url.host) or _place(url) in self._access.insecure or url.host in self._access.insecure
+        return (
+            is_loopback(host_of(url)) or _place(url) in self._access.insecure or host_of(url) in self._access.insecure
+        )
 
     def _follow(self, url: httpx.URL, headers: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
         home, left = origin(url), False
@@ -142,10 +163,9 @@ class Transport:
             raise ImageError(f"registry `{self._host}` redirects to what is no address") from None
         if following.scheme == "http" and url.scheme == "http" and self.may_be_plain(following):
             return following.copy_with(fragment=None, username=None, password=None)
-        if following.scheme != "https" or not following.host:
-            raise ImageError(
-                f"registry `{self._host}` redirects to `{following.scheme}://{following.host}`: only https is followed"
-            )
+        if following.scheme != "https" or not host_of(following):
+            where = f"{following.scheme}://{host_of(following)}"
+            raise ImageError(f"registry `{self._host}` redirects to `{where}`: only https is followed")
         return following.copy_with(fragment=None, username=None, password=None)
 
     def _patiently(self, url: httpx.URL, headers: dict[str, str]) -> Answer:
@@ -158,12 +178,13 @@ class Transport:
             pause = _pause(answer.header("retry-after"), attempt)
             if attempt == patience.retries or pause > patience.longest_wait:
                 answer.close()
-                raise ImageError(_busy(url.host, answer.status, answer.header("retry-after")))
+                raise _busy(host_of(url), answer.status, answer.header("retry-after"))
             answer.close()
             self._access.wait(self.deadline.left(pause) or 0.0)
         raise AssertionError  # the loop always returns or raises
 
     def _send(self, method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> Answer:
+        self._asked = _place(url)
         pool = self._pool(url)
         fields = {"host": _place(url), "user-agent": "bartizan", "accept-encoding": "identity"} | dict(headers)
         if body or method == "POST":
@@ -184,10 +205,10 @@ class Transport:
     def _pool(self, url: httpx.URL) -> httpcore.ConnectionPool:
         """Return the connections for a URL: direct, or through the proxy that the system has for it."""
         proxy = system_proxy(url)
-        if proxy and (literal := _literal(url.host)):
-            self._permit(url.host, _port(url), depth_of(literal))
+        if proxy and (literal := _literal(host_of(url))):
+            self._permit(host_of(url), _port(url), depth_of(literal))
         if proxy not in self._pools:
-            through = httpcore.Proxy(proxy) if proxy else None
+            through = _through(proxy) if proxy else None
             backend = None if proxy else self._backend  # the proxy is the administrator's, not the registry's
             self._pools[proxy] = httpcore.ConnectionPool(
                 ssl_context=self._tls, proxy=through, network_backend=backend, max_connections=4
@@ -219,29 +240,37 @@ class Transport:
             yield
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError) as cause:
             why = str(cause) or "it took too long" if isinstance(cause, httpcore.TimeoutException) else str(cause)
-            error = ImageError(f"registry `{self._host}` cannot be reached: {why or type(cause).__name__}")
-            raise UnreachableError(str(error), distrusted=_is_distrust(cause)) from None
-
-
-class UnreachableError(ImageError):
-    """A registry does not answer; `distrusted` when it does, with a certificate that nobody trusts."""
-
-    def __init__(self, message: str, *, distrusted: bool) -> None:
-        super().__init__(message)
-        self.distrusted = distrusted
+            who = f"registry `{self._host}`"
+            if self._asked != self._host:
+                who = f"`{self._asked}`, to which {who} sent us,"
+            words = f"{who} cannot be reached: {why or type(cause).__name__}"
+            timed_out = isinstance(cause, httpcore.TimeoutException)
+            raise UnreachableError(words, timed_out=timed_out, distrusted=_is_distrust(cause)) from None
 
 
 def trust(access: Access) -> ssl.SSLContext:
     """Return the TLS settings: the given CA and none other, or those of the system. Raises `ImageError`."""
+    path = access.ca_bundle
     try:
-        return ssl.create_default_context(cafile=str(access.ca_bundle) if access.ca_bundle else None)
-    except (OSError, ssl.SSLError) as cause:
-        raise ImageError(f"CA bundle `{access.ca_bundle}` cannot be used: {cause.strerror or cause}") from None
+        return _trusted(str(path) if path else None, access.ca_pem or None, path.stat().st_mtime_ns if path else 0)
+    except (OSError, ValueError, TypeError) as cause:
+        raise ImageError(f"CA bundle `{path or 'given as text'}` cannot be used: {cause}") from None
+
+
+@functools.lru_cache(maxsize=8)
+def _trusted(path: str | None, text: str | None, _changed: int) -> ssl.SSLContext:
+    """Read certificates once: those of a system are a hundred and more, and each look-up would parse them anew."""
+    return ssl.create_default_context(cafile=path, cadata=text)
+
+
+def host_of(url: httpx.URL) -> str:
+    """Return the host in ASCII: `URL.host` decodes what looks like punycode, and fails where it is none."""
+    return url.raw_host.decode("ascii")
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int]:
     """Return scheme, host and port: what must be equal for a credential to be sent."""
-    return url.scheme, url.host, _port(url)
+    return url.scheme, host_of(url), _port(url)
 
 
 def is_loopback(host: str) -> bool:
@@ -252,9 +281,21 @@ def is_loopback(host: str) -> bool:
 
 def system_proxy(url: httpx.URL) -> str:
     """Return the proxy that the system names for a URL, or nothing; this machine is reached without one."""
-    if is_loopback(url.host) or urllib.request.proxy_bypass(url.netloc.decode("ascii")):
+    if is_loopback(host_of(url)) or urllib.request.proxy_bypass(url.netloc.decode("ascii")):
         return ""
     return urllib.request.getproxies().get(url.scheme, "")
+
+
+def _through(proxy: str) -> httpcore.Proxy:
+    """Read a proxy's address, perhaps with user and password in it; neither is shown when it cannot be read."""
+    try:
+        url = httpx.URL(proxy if "://" in proxy else f"http://{proxy}")
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in {"http", "https"} or not url.raw_host:
+        raise ImageError("the proxy of the environment is not understood: write it like `http://host:port`")
+    place = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=_port(url), target=b"/")
+    return httpcore.Proxy(place, auth=(url.username, url.password) if url.username else None)
 
 
 def _pause(after: str, attempt: int) -> float:
@@ -267,11 +308,14 @@ def _pause(after: str, attempt: int) -> float:
         return float(1 << attempt)
 
 
-def _busy(host: str, status: int, after: str) -> str:
-    again = f" It asks to come again in {after} seconds." if after.isascii() and after.isdecimal() else ""
+def _busy(host: str, status: int, after: str) -> BusyError:
+    seconds = float(after[:9]) if after.isascii() and after.isdecimal() else None
+    again = f". It asks to come again in {seconds:.0f} seconds" if seconds is not None else ""
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        return f"`{host}` has had too many requests (429).{again} Credentials often raise the limit"
-    return f"`{host}` is not available for now ({status}).{again}".rstrip(".")
+        words = f"`{host}` has had too many requests (429){again}. Credentials often raise the limit"
+    else:
+        words = f"`{host}` is not available for now ({status}){again}"
+    return BusyError(words, retry_after=seconds)
 
 
 def _place(url: httpx.URL) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +12,9 @@ from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings, 
 from bartizan.embed.dockerfile.options import ARCHITECTURES, Architecture
 from bartizan.embed.options import FailMode
 from bartizan.services.bundles import Bundles
-from bartizan.services.errors import InvalidError, MissingError
-
-BaseImages = Callable[[str], ImageConfig | None]
-"""Says what a base image starts; None when it is not known. Raises ServiceError when it could not be asked."""
+from bartizan.services.errors import InvalidError, MissingError, ServiceError
+from bartizan.services.image_lookup import ImageLookUp, WantedImage
+from bartizan.services.protect_task import LookUpRequest
 
 
 def archive_name(app_id: str) -> str:
@@ -38,14 +37,13 @@ def protect_for(
     return protection
 
 
-def nothing_known(_reference: str) -> ImageConfig | None:
-    """Know no base image."""
-    return None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DockerfileRequest:
-    """What is to be protected, and how. `image` is what the base image starts, if the client says so."""
+    """
+    What is to be protected, and how.
+
+    `image` is what the base image starts, if the client says so; otherwise it is looked up, if `look_up` says how.
+    """
 
     dockerfile: str
     app_id: str
@@ -56,46 +54,82 @@ class DockerfileRequest:
     target: str | None = None
     build_args: Mapping[str, str] = field(default_factory=dict)
     architecture: Architecture | None = None
+    migrate: bool = False
     image: ImageConfig | None = None
+    look_up: LookUpRequest | None = None
 
 
 class EmbedDockerfile:
     """Puts the Defender into Dockerfiles, with this Console's install bundle and binaries."""
 
     def __init__(
-        self, bundles: Bundles, binaries: Mapping[str, Path], *, version: str, base_images: BaseImages = nothing_known
+        self, bundles: Bundles, binaries: Mapping[str, Path], image_lookup: ImageLookUp, *, version: str
     ) -> None:
         self._bundles = bundles
         self._binaries = binaries
+        self._image_lookup = image_lookup
         self._version = version
-        self._base_images = base_images
 
     async def embed(self, request: DockerfileRequest) -> bytes:
-        """Return the archive (ZIP). Raises InvalidError with the reason for a refusal, MissingError without binary."""
-        bundle = self._bundles.install_bundle(request.console)
+        """
+        Return the archive (ZIP).
+
+        Raises InvalidError with the reason for a refusal, MissingError without a binary, and what `ImageLookUp.find`
+        raises.
+        """
         try:
-            settings = DockerfileSettings(
-                app_id=request.app_id,
-                ws_address=bundle.ws_address,
-                install_bundle=bundle.text,
-                version=self._version,
-                data_folder=request.data_folder,
-                filesystem_monitoring=request.filesystem_monitoring,
-                fail_mode=request.fail_mode,
-                target=request.target,
-                build_args=request.build_args,
-                architecture=request.architecture,
-            )
-            return await asyncio.to_thread(self._archive, request, settings)
+            settings = self._settings(request)
+            reference = await asyncio.to_thread(needed_image, request.dockerfile, settings=settings)
+            if reference is None or request.image is not None or request.look_up is None:
+                return await asyncio.to_thread(self._archive, request.dockerfile, request.image, settings)
+            return await self._with_look_up(reference, request.dockerfile, settings, request.look_up)
         except EmbedError as error:
             raise InvalidError(f"the Dockerfile is not protected: {error}") from None
 
-    def _archive(self, request: DockerfileRequest, settings: DockerfileSettings) -> bytes:
-        image = request.image
-        reference = needed_image(request.dockerfile, settings=settings)
-        if reference is not None and image is None:
-            image = self._base_images(reference)
-        protection = protect_for(request.dockerfile, image=image, settings=settings, available=self._binaries)
+    async def _with_look_up(
+        self, reference: str, dockerfile: str, settings: DockerfileSettings, how: LookUpRequest
+    ) -> bytes:
+        """Return the archive; an image that cannot be looked up matters only if the file cannot do without it."""
+        try:
+            image = await self._looked_up(reference, settings, how)
+        except ServiceError as failure:
+            try:
+                return await asyncio.to_thread(self._archive, dockerfile, None, settings)
+            except EmbedError:
+                raise failure from None
+        return await asyncio.to_thread(self._archive, dockerfile, image, settings)
+
+    def _settings(self, request: DockerfileRequest) -> DockerfileSettings:
+        bundle = self._bundles.install_bundle(request.console)
+        return DockerfileSettings(
+            app_id=request.app_id,
+            ws_address=bundle.ws_address,
+            install_bundle=bundle.text,
+            version=self._version,
+            data_folder=request.data_folder,
+            filesystem_monitoring=request.filesystem_monitoring,
+            fail_mode=request.fail_mode,
+            target=request.target,
+            build_args=request.build_args,
+            architecture=request.architecture,
+            migrate=request.migrate,
+        )
+
+    async def _looked_up(self, reference: str, settings: DockerfileSettings, how: LookUpRequest) -> ImageConfig:
+        wanted = WantedImage(reference=reference, architecture=settings.architecture or ARCHITECTURES[0])
+        found = await self._image_lookup.find([wanted], registry_type=how.registry_type, credential=how.credential)
+        record = found[wanted]
+        return ImageConfig(
+            entrypoint=record.entrypoint,
+            cmd=record.cmd,
+            user=record.user,
+            shell=record.shell,
+            origin=record.origin,
+            digest=record.digest,
+        )
+
+    def _archive(self, dockerfile: str, image: ImageConfig | None, settings: DockerfileSettings) -> bytes:
+        protection = protect_for(dockerfile, image=image, settings=settings, available=self._binaries)
         return write_archive(protection, binaries=self._read_binaries(protection))
 
     def _read_binaries(self, protection: DockerfileProtection) -> dict[str, bytes]:

@@ -40,7 +40,19 @@ class TooManyAttemptsError(ServiceError):
 
 
 class UnavailableError(ServiceError):
-    """It could not be done now, and may succeed later."""
+    """It could not be done now, and may succeed later: after `retry_after` seconds, if that is known."""
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UpstreamError(ServiceError):
+    """Somebody whom we had to ask, a registry, did not answer as it should; it may later."""
+
+
+class UpstreamTimeoutError(ServiceError):
+    """Somebody whom we had to ask did not answer in time."""
 
 
 def misfit(error: msgspec.ValidationError) -> str:

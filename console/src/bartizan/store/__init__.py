@@ -3,9 +3,21 @@
 from bartizan.store.accounts import SqlAccounts
 from bartizan.store.audits import SqlAudits
 from bartizan.store.bundles import SqlBundles
+from bartizan.store.credentials import SqlCredentials
 from bartizan.store.database import Database
 from bartizan.store.defenders import SqlDefenders
+from bartizan.store.images import SqlImages
 from bartizan.store.policies import SqlPolicies
 from bartizan.store.settings import SqlSettings
 
-__all__ = ["Database", "SqlAccounts", "SqlAudits", "SqlBundles", "SqlDefenders", "SqlPolicies", "SqlSettings"]
+__all__ = [
+    "Database",
+    "SqlAccounts",
+    "SqlAudits",
+    "SqlBundles",
+    "SqlCredentials",
+    "SqlDefenders",
+    "SqlImages",
+    "SqlPolicies",
+    "SqlSettings",
+]

@@ -101,3 +101,30 @@ audits = Table(
     Index("audits_received", "received"),
     sqlite_autoincrement=True,
 )
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("tag", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("manifest_digest", Text, nullable=False),
+    Column("architecture", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("recorded", BigInteger, nullable=False),
+    UniqueConstraint("host", "repository", "tag", "digest", "architecture", name="images_once"),
+    Index("images_digest", "digest", "architecture"),
+    Index("images_manifest", "manifest_digest", "architecture"),
+    Index("images_recorded", "recorded"),
+)

@@ -87,9 +87,9 @@ mod tests {
 
     #[test]
     fn a_container_whose_name_a_template_makes_proves_its_expression() {
-        let made = Tokens::new("secret").expect("random").of("${Stack}-shop");
+        let made = Tokens::new("secret").expect("random").of("<Stack>-shop");
         let tokens = Tokens::new("secret").expect("random");
-        let tokens = tokens.with_identities([("live-shop".to_owned(), "${Stack}-shop".to_owned())]);
+        let tokens = tokens.with_identities([("live-shop".to_owned(), "<Stack>-shop".to_owned())]);
         assert!(tokens.proves("live-shop", &made));
         assert!(!tokens.proves("shop", &made));
         let by_name = Tokens::new("secret").expect("random").of("live-shop");

@@ -1,6 +1,6 @@
 """Defenders: install bundles, protected task definitions, and who is there."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -16,6 +16,7 @@ from bartizan.services.defenders import DefenderQuery
 from bartizan.services.errors import InvalidError
 from bartizan.services.interfaces import DefenderRecord, User
 from bartizan.services.policies import Policies
+from bartizan.services.protect_task import LookUpRequest
 
 router = APIRouter(prefix="/api/v1/defenders", tags=["defenders"])
 _reader = Annotated[User, Depends(Requires(Permission.DEFENDERS_READ))]
@@ -25,7 +26,11 @@ _FARGATE = frozenset(
     ("consoleaddr", "defenderType", "interpreter", "cloudFormation", "filesystemMonitoring", "filestemMonitoring",
      "extractEntrypoint", "registryType", "registryCredentialID", "defenderImage", "defenderImagePullSecret", "project")
 )  # fmt: skip
-_TASK = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+_SYNTAXES = {"application/json": {"schema": {"type": "object"}}, "text/yaml": {"schema": {"type": "string"}}}
+_TASK = {"requestBody": {"required": True, "content": _SYNTAXES}}
+_PROTECTED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The protected task definition, in the syntax of the one given", "content": _SYNTAXES}
+}
 
 
 @router.get("/install-bundle", responses=gives(reference(InstallBundleAnswer), text="The bundle"))
@@ -70,16 +75,15 @@ async def revoke_install_bundle(request: Request, bundle: str, _user: _keeper) -
     return Response()
 
 
-@router.post(
-    "/fargate.json", openapi_extra=_TASK, responses=gives({"type": "object"}, text="The protected task definition")
-)
+@router.post("/fargate.json", openapi_extra=_TASK, responses=_PROTECTED)
+@router.post("/fargate.yaml", openapi_extra=_TASK, responses=_PROTECTED)
 async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's parameters
     request: Request,
     _user: _keeper,
     consoleaddr: str = "",
     defenderType: str = "",  # noqa: N803
     interpreter: str = "",  # noqa: ARG001 - accepted, see below
-    cloudFormation: bool = False,  # noqa: FBT001, FBT002, N803 - a query parameter
+    cloudFormation: bool = False,  # noqa: ARG001, FBT001, FBT002, N803 - accepted, see below
     filesystemMonitoring: bool = False,  # noqa: FBT001, FBT002, N803
     filestemMonitoring: bool = False,  # noqa: FBT001, FBT002, N803 - the vendor misspells it
     extractEntrypoint: bool = False,  # noqa: FBT001, FBT002, N803
@@ -89,27 +93,26 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
     defenderImagePullSecret: str = "",  # noqa: N803
 ) -> Response:
     """
-    Protect an ECS task definition.
+    Protect an ECS task definition, JSON or YAML; the answer has the syntax of what was sent, whichever the path.
 
-    `interpreter` is accepted and without effect: our Defender needs no shell in the image.
+    With `extractEntrypoint` images say what containers start, where the definition does not; `registryCredentialID`
+    opens the registries that the credential is for. `cloudFormation` and `interpreter` are accepted and without effect:
+    a template is recognised by itself, and our Defender needs no shell in the image.
     """
     only_known_parameters(request, _FARGATE)
     _check_type(defenderType)
-    if cloudFormation:
-        raise InvalidError("`cloudFormation`: CloudFormation templates are not supported yet, send the task definition")
-    if extractEntrypoint or registryType or registryCredentialID:
-        raise InvalidError(
-            "`extractEntrypoint`: this Console asks no registries yet; give entryPoint or command in the definition, "
-            "or use `bartizan app-embedded generate-fargate-task`, which reads images itself"
-        )
+    if not extractEntrypoint and (registryType or registryCredentialID):
+        raise InvalidError("`registryType` and `registryCredentialID` are for look-ups: add `extractEntrypoint=true`")
+    look_up = LookUpRequest(registry_type=registryType, credential=registryCredentialID)
     protected = await services_of(request).protect_task.protect(
         await request.body(),
         console=consoleaddr or request.url.netloc,
         defender_image=defenderImage or None,
         image_pull_secret=defenderImagePullSecret or None,
         filesystem_monitoring=filesystemMonitoring or filestemMonitoring,
+        look_up=look_up if extractEntrypoint else None,
     )
-    return Response(protected, media_type="application/json")
+    return Response(protected, media_type=_media_type(protected))
 
 
 @router.get("", responses=gives(list_of(Defender), text="One page; `Total-Count` tells how many match"))
@@ -134,6 +137,12 @@ async def list_defenders(
     records, total = services_of(request).defenders.page(query)
     body = msgspec.json.encode([_shown(record, services_of(request).policies) for record in records])
     return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
+
+
+def _media_type(text: bytes) -> str:
+    """Return what a definition is written in: JSON begins with a brace, perhaps after a byte order mark."""
+    is_json = text.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
+    return "application/json" if is_json else "text/yaml"
 
 
 def _check_type(kind: str) -> None:

@@ -12,6 +12,7 @@ from bartizan.api.shapes import AppEmbeddedEmbedRequest, BaseImage
 from bartizan.embed import ImageConfig
 from bartizan.services.embed_dockerfile import DockerfileRequest, archive_name
 from bartizan.services.interfaces import User
+from bartizan.services.protect_task import LookUpRequest
 
 router = APIRouter(prefix="/api/v1/defenders", tags=["defenders"])
 _keeper = Annotated[User, Depends(Requires(Permission.DEFENDERS_MANAGE))]
@@ -25,6 +26,7 @@ async def embed_in_dockerfile(request: Request, _user: _keeper) -> Response:
     """Put the Defender into a Dockerfile."""
     only_known_parameters(request, frozenset(("project",)))
     body = await read_body(request, AppEmbeddedEmbedRequest)
+    look_up = LookUpRequest(registry_type=body.registry_type, credential=body.registry_credential_id)
     archive = await services_of(request).embed_dockerfile.embed(
         DockerfileRequest(
             dockerfile=body.dockerfile,
@@ -36,7 +38,9 @@ async def embed_in_dockerfile(request: Request, _user: _keeper) -> Response:
             target=body.target,
             build_args=body.build_args,
             architecture=body.architecture,
+            migrate=body.migrate,
             image=_told(body.base_image),
+            look_up=look_up if body.extract_entrypoint else None,
         )
     )
     headers = {"Content-Disposition": f'attachment; filename="{archive_name(body.app_id)}"'}
@@ -46,4 +50,12 @@ async def embed_in_dockerfile(request: Request, _user: _keeper) -> Response:
 def _told(image: BaseImage | None) -> ImageConfig | None:
     if image is None:
         return None
-    return ImageConfig(entrypoint=tuple(image.entrypoint or ()), cmd=tuple(image.cmd or ()), origin="the request")
+    return ImageConfig(
+        entrypoint=tuple(image.entrypoint or ()),
+        cmd=tuple(image.cmd or ()),
+        user=image.user or "",
+        shell=tuple(image.shell or ()),
+        volumes=tuple(image.volumes or ()),
+        on_build=tuple(image.on_build or ()),
+        origin="the request",
+    )

@@ -7,7 +7,13 @@ the input back; `verify(text, version=…)` finds what is not protected. Bad inp
 
 from bartizan.embed.dockerfile.archive import defender_tar, write_archive
 from bartizan.embed.dockerfile.options import DockerfileSettings
-from bartizan.embed.dockerfile.protect import DockerfileProtection, needed_image, protect, unprotect
+from bartizan.embed.dockerfile.protect import (
+    DockerfileProtection,
+    build_architectures,
+    needed_image,
+    protect,
+    unprotect,
+)
 from bartizan.embed.dockerfile.report import DockerfileReport, render_report
 from bartizan.embed.dockerfile.verify import verify
 
@@ -15,6 +21,7 @@ __all__ = [
     "DockerfileProtection",
     "DockerfileReport",
     "DockerfileSettings",
+    "build_architectures",
     "defender_tar",
     "needed_image",
     "protect",

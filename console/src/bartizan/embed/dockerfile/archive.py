@@ -58,9 +58,32 @@ def _put(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 def _readme(protection: DockerfileProtection) -> str:
     report = protection.report
+    files = "\n".join(
+        f"- `{block.archive_name(name)}`: the Defender for linux/{name}; `ADD` unpacks it with its modes and owner"
+        for name in protection.architectures
+    )
+    target = f" --target {report.stage}" if report.target else ""
     return f"""# {report.app_id}, protected by Bartizan {report.version}
 
-Unpack this beside your `Dockerfile`, in the folder that you build in, and build as before: `docker build .`
+- `Dockerfile`: yours, with stage {report.stage} starting its program under the Defender
+{files}
 
-Your `.dockerignore`, if there is one, must let `{block.FOLDER}/` through.
+1. Unpack this archive in the folder that you build in, where your `Dockerfile` is, and keep a copy of yours.
+2. If there is a `.dockerignore`, let `{block.FOLDER}/` through: add the line `!{block.FOLDER}/` at its end.
+3. Build, push and deploy as before: `docker build{target} .`
+{_platforms(protection)}
+The image's program is started as `{report.data_folder}defender app-embedded PROGRAM …`; the Defender keeps what it
+writes in `{report.data_folder}`, which any user of the image may write to and none but root may take the Defender from.
+`Dockerfile` has the install bundle in it, a secret: keep the file and the image private.
+
+`bartizan app-embedded unprotect Dockerfile` takes all of it out again; protecting the file again upgrades it in place.
+"""
+
+
+def _platforms(protection: DockerfileProtection) -> str:
+    if len(protection.architectures) == 1:
+        return f"\nThe image is for linux/{protection.architectures[0]}: protect the file anew for another platform.\n"
+    return """
+The builder's `TARGETARCH` picks the Defender. BuildKit and `docker buildx` set it; other builders take the one for
+amd64, so give them `--build-arg TARGETARCH=arm64` where they build for arm64.
 """

@@ -64,12 +64,12 @@ def json_array(arguments: Iterable[str]) -> str:
 
 def json_string(text: str) -> str:
     """Return one argument in double quotes."""
-    shown = "".join(char if char.isprintable() or char in "\n\t\r" else json.dumps(char)[1:-1] for char in text)
-    return _escape(shown)
+    shown = json.dumps(text, ensure_ascii=False)
+    return shown if shown.isprintable() else "".join(map(_printable, shown))
 
 
-def _escape(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _printable(char: str) -> str:
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 def quoted(value: str, escape: str) -> str:
@@ -82,7 +82,7 @@ def quoted(value: str, escape: str) -> str:
 def compose(
     settings: DockerfileSettings, *, add: Iterable[str], escape: str, commands: Iterable[str], undo: str
 ) -> list[str]:
-    """Return the lines of the block; `undo` is left out when it is empty."""
+    """Return the lines of the block, keywords in capitals; `undo` is left out when it is empty."""
     variables = [f"{name}={quoted(value, escape)}" for name, value in environment(settings).items()]
     joined = f" {escape}\n    ".join(variables).split("\n")
     return [

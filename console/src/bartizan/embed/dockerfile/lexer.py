@@ -5,7 +5,7 @@ lines inside continued lines, here-documents, flags.
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,16 +15,18 @@ from bartizan.embed.errors import EmbedError, Where
 LINE_LIMIT = 65_535
 """bytes of the longest line that builders read (Go, `bufio.MaxScanTokenSize`)"""
 
-KEYWORDS = frozenset(
-    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER VOLUME"
-    " WORKDIR".split()
-)
+_KEYWORDS = re.compile(
+    "ADD|ARG|CMD|COPY|ENTRYPOINT|ENV|EXPOSE|FROM|HEALTHCHECK|LABEL|MAINTAINER"
+    "|ONBUILD|RUN|SHELL|STOPSIGNAL|USER|VOLUME|WORKDIR"
+).fullmatch
 _WITH_HEREDOC = frozenset(("ADD", "COPY", "RUN"))
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*", re.ASCII).fullmatch
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=(.*)", re.ASCII).fullmatch
 _DIRECTIVES = ("syntax", "escape", "check")
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 _HEREDOC = re.compile(r"[0-9]*<<(-?)([^<]*)").fullmatch
 _BOM = "\ufeff"
+# Those of bytes that are not UTF-8 (PEP 383) can be written again as they were.
+_LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]").search
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,13 @@ class Source:
     escape: str
     instructions: tuple[Instruction, ...]
     comments: tuple[Comment, ...]
+    breaks: tuple[int, ...]
+    """where the line breaks are"""
 
     def where(self, offset: int) -> Where:
         """Return the place of an offset, as people count."""
-        return where(self.text, offset)
+        before = bisect_left(self.breaks, offset)
+        return Where(before + 1, offset - (self.breaks[before - 1] if before else -1))
 
     def newline(self, offset: int) -> str:
         """Return the line break in use at `offset`: that of its line, else the first of the file."""
@@ -116,6 +121,9 @@ def _check(text: str) -> None:
     nul = text.find("\0")
     if nul >= 0:
         raise EmbedError("there is a NUL character: this is no Dockerfile", where(text, nul))
+    lone = _LONE_SURROGATE(text)
+    if lone:
+        raise EmbedError("there is half a character: save the file as UTF-8", where(text, lone.start()))
     if len(text) * 4 <= LINE_LIMIT:
         return
     start = 0
@@ -145,7 +153,8 @@ class _Scanner:
                 self.comments.append(Comment(start, end, stripped))
             elif stripped:
                 self._instruction(start, stripped, end)
-        return Source(self.text, self.escape, tuple(self.instructions), tuple(self.comments))
+        breaks = tuple(found.start() for found in re.finditer("\n", self.text))
+        return Source(self.text, self.escape, tuple(self.instructions), tuple(self.comments), breaks)
 
     def _physical(self) -> tuple[int, str, int]:
         """Read a line: where it begins, what is on it, where that ends."""
@@ -160,18 +169,18 @@ class _Scanner:
         if self.directives is None:
             return
         found = _DIRECTIVE(line)
-        name = found[1].lower() if found else ""
-        if found is None or name not in _DIRECTIVES:
+        name, value = (found[1].lower(), found[2].strip()) if found else ("", "")
+        if name not in _DIRECTIVES or not value:
             self.directives = None
             return
         if name in self.directives:
             raise EmbedError(f"the directive `{name}` is given twice: keep one", where(self.text, start))
         self.directives.add(name)
         if name == "escape":
-            if found[2] not in ("\\", "`"):
-                message = f"the escape character `{found[2]}` is neither a backslash nor a backquote"
+            if value not in ("\\", "`"):
+                message = f"the escape character `{value[:20]}` is neither a backslash nor a backquote"
                 raise EmbedError(message, where(self.text, start))
-            self.escape = found[2]
+            self.escape = value
 
     def _instruction(self, start: int, first: str, end: int) -> None:
         line, ended = self._continued(first)
@@ -221,7 +230,7 @@ class _Scanner:
             dangling=dangling,
         )
         start = made.place(head)
-        if made.keyword not in KEYWORDS:
+        if not _KEYWORDS(made.keyword):
             shown = made.keyword[:40].encode("unicode_escape").decode()
             raise EmbedError(f"`{shown}` is no instruction of a Dockerfile", where(self.text, start))
         return _replace(made, start=start)

@@ -10,9 +10,17 @@ from bartizan.embed.dockerfile.lexer import Instruction, Source, scan
 from bartizan.embed.dockerfile.shell_words import SPACE
 from bartizan.embed.errors import EmbedError, Where
 
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*").fullmatch
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 _FROM_WITH_NAME = 3
+_ARRAYS = frozenset(("ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME"))
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+# JSON as Go has it: no NaN; how large a number is does not matter, for a number is an error.
+_JSON = json.JSONDecoder(parse_constant=_no_constant, parse_int=float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +98,27 @@ def read(text: str) -> Dockerfile:
         else:
             message = f"`{item.keyword}` stands before the first `FROM`: only `ARG` may"
             raise EmbedError(message, source.where(item.start))
+        _check(source, item)
     if not stages:
         raise EmbedError("there is no `FROM`: this is no Dockerfile, or an empty one", source.where(0))
     made = tuple(_stage(source, index, start, items) for index, (start, items) in enumerate(stages))
     return Dockerfile(source, tuple(heading), made)
+
+
+def _check(source: Source, item: Instruction) -> None:
+    """Refuse what builders refuse of instructions that are not looked into otherwise."""
+    if item.keyword in _ARRAYS and item.arguments.startswith("["):
+        try:
+            json_strings(item.arguments)
+        except TypeError:
+            raise _no_strings(source, item) from None
+    elif item.keyword in ("ENV", "LABEL"):
+        if not item.arguments:
+            raise EmbedError(f"`{item.keyword}` names nothing: give `name=value`", source.where(item.start))
+        for name, value in pairs(item, source.escape):
+            if value is None or not name:
+                message = f"`{item.keyword}` gives `{name[:40]}` no value: write `name=value`"
+                raise EmbedError(message, source.where(item.arguments_start))
 
 
 def _stage(source: Source, index: int, start: Instruction, items: list[Instruction]) -> Stage:
@@ -102,9 +127,6 @@ def _stage(source: Source, index: int, start: Instruction, items: list[Instructi
     if not named and len(words) != 1:
         raise EmbedError("`FROM` takes an image, or an image, `AS` and a name", source.where(start.start))
     name = words[2].lower() if named else None
-    if name is not None and not _STAGE_NAME(name):
-        message = f"`{name[:40]}` is no name for a stage: use letters, digits and `_.-`, a letter first"
-        raise EmbedError(message, source.where(start.start))
     platform = None
     for flag in start.flags:
         key, _, value = flag.partition("=")
@@ -126,8 +148,12 @@ def command_line(source: Source, item: Instruction) -> CommandLine:
     try:
         return CommandLine(json_strings(item.arguments), item.arguments)
     except TypeError:
-        message = f"the array of `{item.keyword}` has something else than strings: put it in double quotes"
-        raise EmbedError(message, source.where(item.arguments_start)) from None
+        raise _no_strings(source, item) from None
+
+
+def _no_strings(source: Source, item: Instruction) -> EmbedError:
+    message = f"the array of `{item.keyword}` has something else than strings: put it in double quotes"
+    return EmbedError(message, source.where(item.arguments_start))
 
 
 def json_strings(arguments: str) -> tuple[str, ...] | None:
@@ -135,7 +161,7 @@ def json_strings(arguments: str) -> tuple[str, ...] | None:
     if not arguments.startswith("["):
         return None
     try:
-        items = json.loads(arguments, parse_constant=_no_constant, parse_int=float)
+        items = _JSON.decode(arguments)
     except RecursionError:
         raise TypeError from None
     except ValueError:
@@ -145,19 +171,15 @@ def json_strings(arguments: str) -> tuple[str, ...] | None:
     return tuple(re.sub("[\ud800-\udfff]", "\ufffd", item) for item in items)
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
-
-
 def pairs(item: Instruction, escape: str) -> Iterator[tuple[str, str | None]]:
-    """Yield the names and values (with their quotes) of ENV, LABEL or ARG; a value may be missing in ARG only.
+    """Yield the names and values (with their quotes) of ENV, LABEL or ARG; builders let values be missing in ARG only.
 
     `ENV NAME the rest` is the old form: one name, and all of the rest.
     """
     words = _words(item.arguments, escape)
     if item.keyword != "ARG" and words and "=" not in words[0]:
         name, *rest = _BLANKS.split(item.arguments, maxsplit=1)
-        yield name, rest[0] if rest else ""
+        yield name, rest[0] if rest else None
         return
     for word in words:
         name, equals, value = word.partition("=")

@@ -13,6 +13,11 @@ Architecture = Literal["amd64", "arm64"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 """The architectures there is a Defender for, by their names in Docker."""
 
+_TAKEN = ("", "dev", "proc", "sys")
+"""the root itself, and what runtimes mount other file systems on"""
+LONGEST_APP_ID = 512
+"""What Defender and Console take (`contract/channel.schema.json`); with more the image would not start."""
+
 _FOLDER = re.compile(r"/[A-Za-z0-9._/+-]+").fullmatch
 
 
@@ -47,6 +52,8 @@ class DockerfileSettings:
             object.__setattr__(self, "ws_address", next(iter(read_bundle(bundle).addresses), ""))
         for name in ("app_id", "install_bundle", "version", "ws_address"):
             _check_text(name, getattr(self, name), secret=name == "install_bundle")
+        if len(self.app_id) > LONGEST_APP_ID:
+            raise EmbedError(f"the App ID has {len(self.app_id)} characters: a Defender takes {LONGEST_APP_ID}")
         object.__setattr__(self, "data_folder", _folder(self.data_folder))
         if self.fail_mode not in get_args(FailMode):
             raise EmbedError(f"the fail mode `{self.fail_mode}` is neither `open` nor `closed`")
@@ -72,6 +79,6 @@ def _folder(given: str) -> str:
         message = f"the data folder `{given}` is not an absolute path of letters, digits and `._+-`"
         raise EmbedError(f"{message}: choose one like `/bartizan/`")
     folder = posixpath.normpath(given).replace("//", "/")
-    if folder == "/":
-        raise EmbedError("the data folder cannot be `/`: choose one like `/bartizan/`")
+    if folder.split("/")[1] in _TAKEN:
+        raise EmbedError(f"the data folder cannot be `{folder}`: choose one like `/bartizan/`")
     return f"{folder}/"

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from bartizan.embed.dockerfile import shell_words
 from bartizan.embed.dockerfile.model import Dockerfile
 from bartizan.embed.dockerfile.options import ARCHITECTURES, Architecture, DockerfileSettings
 from bartizan.embed.dockerfile.scope import Lineage
@@ -50,11 +51,14 @@ def platform(file: Dockerfile, line: Lineage, image: ImageConfig | None, setting
         return _agreed(file, line, Platform((_named(file, line, namespace),)), settings)
     if settings.architecture is not None:
         return Platform((settings.architecture,))
-    if "BUILD" in written and written.strip("${}") in ("BUILDPLATFORM", "BUILDARCH"):
-        return Platform(ARCHITECTURES, "BUILDARCH")
-    if line.platform is not None and written.strip("${}") != "TARGETPLATFORM":
-        return Platform((_named(file, line, line.platform),))
-    return Platform(ARCHITECTURES, "TARGETARCH")
+    if line.platform is None:
+        return Platform(ARCHITECTURES, "TARGETARCH")
+    named = _named(file, line, line.platform)
+    used = shell_words.names(written)
+    for variable in ("TARGETARCH", "BUILDARCH"):
+        if used <= {variable, variable.replace("ARCH", "PLATFORM")}:
+            return Platform(ARCHITECTURES, variable)
+    return Platform((named,))
 
 
 def _named(file: Dockerfile, line: Lineage, name: str) -> Architecture:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 
 from bartizan.embed import edit
-from bartizan.embed.dockerfile import lint, platforms, start, transform, undo
+from bartizan.embed.dockerfile import lint, platforms, start, transform, undo, vendor
 from bartizan.embed.dockerfile.model import Dockerfile, read
 from bartizan.embed.dockerfile.options import DockerfileSettings
 from bartizan.embed.dockerfile.report import DockerfileReport
-from bartizan.embed.dockerfile.scope import SCRATCH, lineage
+from bartizan.embed.dockerfile.scope import SCRATCH, Lineage, lineage
 from bartizan.embed.dockerfile.transform import Plan
 from bartizan.embed.dockerfile.undo import Embedding, ImageRecord, Record
 from bartizan.embed.edit import Edit
@@ -28,17 +28,42 @@ class DockerfileProtection:
     """those the archive must have a Defender for"""
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The Dockerfile given, the edits that take out what it carries already, and the file that these leave."""
+
+    text: str
+    back: tuple[Edit, ...]
+    """from `text` to `before`"""
+    before: str
+    """the file as it was before an earlier protection"""
+    removal: tuple[Edit, ...]
+    """from `before` to `original`"""
+    original: Dockerfile
+    """without another Defender"""
+    earlier: Embedding | None
+    migrated_from: str | None
+
+
 def needed_image(text: str, *, settings: DockerfileSettings) -> str | None:
     """Return the base image that must be known to say what the stage starts, variables replaced; None when none must.
 
     An image that an earlier protection recorded is named too, for its tag may have moved since; `protect` goes by the
     record when it is not given. Raises as `protect` does.
     """
-    file, _, _ = _original(text)
-    line = lineage(file, settings)
-    platforms.platform(file, line, None, settings)
-    found = start.start(file, line, None)
-    return line.base if found.needs_image and line.base != SCRATCH else None
+    original = _given(text, settings).original
+    line = lineage(original, settings)
+    platforms.platform(original, line, None, settings)
+    return line.base if _needs_image(original, line) else None
+
+
+def build_architectures(text: str, *, settings: DockerfileSettings) -> tuple[str, ...]:
+    """Return the architectures the stage may be built for; the base image is to be looked up for the first.
+
+    Raises as `protect` does.
+    """
+    original = _given(text, settings).original
+    return platforms.platform(original, lineage(original, settings), None, settings).architectures
 
 
 def protect(text: str, *, image: ImageConfig | None, settings: DockerfileSettings) -> DockerfileProtection:
@@ -48,21 +73,14 @@ def protect(text: str, *, image: ImageConfig | None, settings: DockerfileSetting
     is unknown. A file that is protected already is upgraded in place; when it is up to date there are no edits. Raises
     `EmbedError` for what cannot be protected.
     """
-    file, back, earlier = _original(text)
-    plan, known = _plan(file, image, settings, earlier)
-    forward = _edits(plan, known)
-    result = edit.apply(file.text, forward)
-    report = _report(plan, known)
-    if earlier is None:
-        return DockerfileProtection(forward, result, report, plan.platform.architectures)
-    if result == text:
-        report = replace(report, unchanged=True)
-    return DockerfileProtection(
-        edit.compose(text, back, forward),
-        result,
-        replace(report, upgraded_from=earlier.version),
-        plan.platform.architectures,
-    )
+    given = _given(text, settings)
+    plan, known = _plan(given, image, settings)
+    record, edits = _edits(given, plan, known)
+    result = edit.apply(text, edits)
+    report = _report(given, plan, known)
+    if given.earlier is not None and _is_same(text, result, given.earlier.record, record):
+        edits, result, report = (), text, replace(report, unchanged=True)
+    return DockerfileProtection(edits, result, report, plan.platform.architectures)
 
 
 def unprotect(text: str) -> str:
@@ -78,48 +96,75 @@ def unprotect(text: str) -> str:
     return edit.apply(text, undo.back(file.source, earlier))
 
 
-def _original(text: str) -> tuple[Dockerfile, tuple[Edit, ...], Embedding | None]:
-    """Return the file without an earlier protection, the edits that take that out, and what it was."""
+def _given(text: str, settings: DockerfileSettings) -> _Given:
     file = read(text)
     earlier = undo.find(file.source)
-    if earlier is None:
-        return file, (), None
-    back = undo.back(file.source, earlier)
-    return read(edit.apply(text, back)), back, earlier
+    back = undo.back(file.source, earlier) if earlier is not None else ()
+    original = read(edit.apply(text, back)) if back else file
+    line = lineage(original, settings)
+    other = vendor.traces(original, line)
+    if other is None:
+        return _Given(text, back, original.text, (), original, earlier, None)
+    name, shown_by = other
+    if not settings.migrate:
+        message = f"this file carries {name}: take it out, or ask for it to be migrated"
+        raise EmbedError(message, original.where(shown_by))
+    removal = vendor.removal(original, line)
+    return _Given(text, back, original.text, removal, read(edit.apply(original.text, removal)), earlier, name)
 
 
-def _plan(
-    file: Dockerfile, image: ImageConfig | None, settings: DockerfileSettings, earlier: Embedding | None
-) -> tuple[Plan, ImageConfig | None]:
+def _needs_image(file: Dockerfile, line: Lineage) -> bool:
+    return line.base != SCRATCH and start.start(file, line, None).needs_image
+
+
+def _plan(given: _Given, image: ImageConfig | None, settings: DockerfileSettings) -> tuple[Plan, ImageConfig | None]:
+    """Return what to do, and what the base image says when that matters."""
+    file = given.original
     line = lineage(file, settings)
-    if image is None and earlier is not None and earlier.record.image is not None:
-        image = earlier.record.image.config() if earlier.record.image.base == line.base else None
+    record = given.earlier.record.image if given.earlier is not None else None
+    if image is None and record is not None and record.base == line.base:
+        image = record.config()
     platform = platforms.platform(file, line, image, settings)
     found = start.start(file, line, image)
     plan = Plan(file, line, found, platform, settings)
     if found.entrypoint.argv is None or (found.cmd_is_lost and found.cmd.argv is None):
         message = f"what the image `{line.base}` starts is not known, and stage {line.stage.label} does not say all"
-        raise EmbedError(f"{message}: give the image's entrypoint", file.where(line.stages[0].start))
+        raise EmbedError(f"{message}: let it be looked up, or add `ENTRYPOINT`", file.where(line.stages[0].start))
     if not plan.arguments:
         message = f"stage {line.stage.label} starts nothing: neither it nor the image `{line.base}` says what"
         raise EmbedError(f"{message}: add an `ENTRYPOINT`", file.where(line.stage.start))
-    needed = start.start(file, line, None).needs_image and line.base != SCRATCH
-    return plan, image if needed else None
+    return plan, image if _matters(plan) else None
 
 
-def _edits(plan: Plan, image: ImageConfig | None) -> tuple[Edit, ...]:
-    """Return the edits of the plan with the way back in them."""
-    bare = transform.edits(plan, "")
+def _matters(plan: Plan) -> bool:
+    """Return whether what the base image says makes a difference to what is started."""
+    unknown = start.start(plan.file, plan.line, None)
+    said, assumed = ((one.entrypoint.argv, one.cmd.argv) for one in (plan.start, unknown))
+    return plan.line.base != SCRATCH and (unknown.needs_image or said != assumed)
+
+
+def _edits(given: _Given, plan: Plan, image: ImageConfig | None) -> tuple[Record, tuple[Edit, ...]]:
+    """Return the record and the edits of the file given, with that record in them."""
+    bare = edit.compose(given.before, given.removal, transform.edits(plan, ""))
     wrapped = transform.wrap(plan)
-    text = plan.file.text
     record = Record(
-        digest=undo.digest(edit.apply(text, bare)),
-        edits=[(one.start, one.end, one.replacement) for one in edit.reverse(text, bare)],
+        digest=undo.digest(edit.apply(given.before, bare)),
+        edits=[(one.start, one.end, one.replacement) for one in edit.reverse(given.before, bare)],
         entrypoint=(wrapped.now, wrapped.then) if wrapped else None,
         image=_image_record(plan.line.base, image) if image is not None else None,
         target=plan.settings.target,
+        build_args={name: value for name, value in plan.settings.build_args.items() if name in plan.line.depends_on},
     )
-    return transform.edits(plan, undo.encode(record))
+    forward = edit.compose(given.before, given.removal, transform.edits(plan, undo.encode(record)))
+    return record, edit.compose(given.text, given.back, forward)
+
+
+def _is_same(text: str, result: str, earlier: Record, record: Record) -> bool:
+    """Return whether two protected files differ in nothing, or in how their equal records were packed."""
+    if text == result:
+        return True
+    lines, others = undo.without_record(text), undo.without_record(result)
+    return earlier == record and [line for _, line in lines] == [line for _, line in others]
 
 
 def _image_record(base: str, image: ImageConfig) -> ImageRecord:
@@ -137,11 +182,12 @@ def _image_record(base: str, image: ImageConfig) -> ImageRecord:
     )
 
 
-def _report(plan: Plan, image: ImageConfig | None) -> DockerfileReport:
+def _report(given: _Given, plan: Plan, image: ImageConfig | None) -> DockerfileReport:
     return DockerfileReport(
         app_id=plan.settings.app_id,
         version=plan.settings.version,
         stage=plan.line.stage.name or str(plan.line.stage.index),
+        target=plan.settings.target,
         base=plan.line.base,
         data_folder=plan.settings.data_folder,
         architectures=plan.platform.architectures,
@@ -149,5 +195,7 @@ def _report(plan: Plan, image: ImageConfig | None) -> DockerfileReport:
         origin=image.origin if image is not None else FROM_FILE,
         digest=image.digest if image is not None else None,
         user=plan.start.user,
-        warnings=tuple(lint.warnings(plan)),
+        warnings=tuple(lint.warnings(plan, image)),
+        migrated_from=given.migrated_from,
+        upgraded_from=given.earlier.version if given.earlier is not None else None,
     )

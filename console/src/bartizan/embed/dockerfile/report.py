@@ -12,6 +12,8 @@ class DockerfileReport:
     version: str
     stage: str
     """name of the protected stage, its number when it has none"""
+    target: str | None
+    """the stage that was asked for, None for the last one"""
     base: str
     """the image at the root of the stage"""
     data_folder: str

@@ -1,5 +1,6 @@
 """Which stage is protected, what it is built from, and the variables its FROM lines may use."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from bartizan.embed.dockerfile.shell_words import SubstitutionError
 from bartizan.embed.errors import EmbedError
 
 SCRATCH = "scratch"
+_SHOWN = 20
 BY_BUILDER = frozenset(
     f"{kind}{part}" for kind in ("TARGET", "BUILD") for part in ("PLATFORM", "OS", "ARCH", "VARIANT")
 )
@@ -40,8 +42,11 @@ def lineage(file: Dockerfile, settings: DockerfileSettings) -> Lineage:
     variables = _variables(file, settings)
     found = [_target(file, settings.target)]
     used: set[str] = set()
+    indexes: dict[str | None, list[int]] = {}
+    for stage in file.stages:
+        indexes.setdefault(stage.name, []).append(stage.index)
     while True:
-        stage = found[0]
+        stage = found[-1]
         base = _expanded(file, stage.start, stage.base, variables)
         if stage.platform is not None:
             used |= shell_words.names(stage.platform)
@@ -50,14 +55,15 @@ def lineage(file: Dockerfile, settings: DockerfileSettings) -> Lineage:
             names = ", ".join(f"`{name}`" for name in sorted(shell_words.names(stage.base)))
             message = f"`FROM {stage.base}` names no image: give {names} as a build argument"
             raise EmbedError(message, file.where(stage.start))
-        earlier = [other for other in file.stages[: stage.index] if other.name == base.lower()]
+        named = indexes.get(base.lower(), [])
+        earlier = bisect_left(named, stage.index)
         if not earlier:
             break
-        found.insert(0, earlier[-1])
+        found.append(file.stages[named[earlier - 1]])
     platform = None
     if stage.platform is not None:
         platform = _expanded(file, stage.start, stage.platform, variables)
-    return Lineage(tuple(found), base, platform or None, frozenset(used))
+    return Lineage(tuple(found[::-1]), base, platform or None, frozenset(used))
 
 
 def _target(file: Dockerfile, target: str | None) -> Stage:
@@ -70,14 +76,14 @@ def _target(file: Dockerfile, target: str | None) -> Stage:
         index = int(target)
         if index < len(file.stages):
             return file.stages[index]
-    names = ", ".join(stage.label for stage in file.stages)
+    names = ", ".join(stage.label for stage in file.stages[:_SHOWN])
     raise EmbedError(f"there is no stage `{target}`: choose one of {names}", file.where(file.stages[0].start))
 
 
 def _variables(file: Dockerfile, settings: DockerfileSettings) -> dict[str, str]:
     """Return what FROM lines may use: what the builder sets, and ARG of the heading, which build arguments overrule."""
     architecture = settings.architecture or "amd64"
-    variables = {name: "" for name in BY_BUILDER}
+    variables = dict.fromkeys(BY_BUILDER, "")
     for kind in ("TARGET", "BUILD"):
         variables[f"{kind}OS"] = "linux"
         variables[f"{kind}ARCH"] = architecture

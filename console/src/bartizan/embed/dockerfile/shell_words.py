@@ -4,13 +4,15 @@ The rules are those of BuildKit's `frontend/dockerfile/shell/lex.go`; they resem
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 """what Go's `unicode.IsSpace` takes for a blank"""
 
 _NESTING = 50
 _PATTERN_LIMIT = 1000
+_VALUE_LIMIT = 65_535
 _SPECIAL = "@*#?-$!0"
 
 
@@ -31,10 +33,8 @@ def expand(word: str, variables: Mapping[str, str], *, escape: str = "\\") -> st
 def names(word: str, *, escape: str = "\\") -> frozenset[str]:
     """Return the variables whose values `word` depends on."""
     lexer = _Lexer(word, {}, escape=escape, keep_unset=True)
-    try:
+    with suppress(SubstitutionError):
         lexer.text()
-    except SubstitutionError:
-        pass
     return frozenset(lexer.asked)
 
 
@@ -57,22 +57,22 @@ class _Words:
     """Words as they grow; blanks end one only when they were not quoted."""
 
     done: list[str] = field(default_factory=list)
-    word: str = ""
+    word: list[str] = field(default_factory=list)
 
     def split(self, text: str) -> None:
         for char in text:
             if char in SPACE:
                 self.finish()
             else:
-                self.word += char
+                self.word.append(char)
 
     def add(self, text: str) -> None:
-        self.word += text
+        self.word.append(text)
 
     def finish(self) -> list[str]:
-        if self.word:
-            self.done.append(self.word)
-            self.word = ""
+        if word := "".join(self.word):
+            self.done.append(word)
+        self.word.clear()
         return self.done
 
 
@@ -86,6 +86,8 @@ class _Lexer:
     keep_unset: bool = False
     at: int = 0
     depth: int = 0
+    room: int = _VALUE_LIMIT
+    """characters that values may still add"""
     asked: set[str] = field(default_factory=set)
 
     def text(self) -> str:
@@ -178,7 +180,11 @@ class _Lexer:
 
     def _value(self, name: str) -> str | None:
         self.asked.add(name)
-        return self.variables.get(name)
+        value = self.variables.get(name)
+        self.room -= len(value or "")
+        if self.room < 0:
+            raise SubstitutionError(f"it grows beyond {_VALUE_LIMIT:,} characters")
+        return value
 
     def _modified(self, name: str, value: str | None, operator: str) -> str:
         if operator == "/":
@@ -207,18 +213,21 @@ class _Lexer:
         pattern = _tokens(self._until("/", keep_escapes=True)[0])
         new = self._until("}", keep_escapes=True)[0]
         _check_size(value)
-        result, at = "", 0
+        pieces, at = [], 0
         while at < len(value):
             ends = _ends(pattern, value[at:])
             if not ends or ends[-1] == 0:
-                result += value[at]
+                pieces.append(value[at])
                 at += 1
                 continue
-            result += new
+            pieces.append(new)
+            self.room -= len(new)
             at += ends[-1]
             if not every:
                 break
-        return result + value[at:]
+        if self.room < 0:
+            raise SubstitutionError(f"it grows beyond {_VALUE_LIMIT:,} characters")
+        return "".join(pieces) + value[at:]
 
     def _name(self) -> str:
         start = self.at

@@ -5,11 +5,10 @@ An ENTRYPOINT resets the CMD that was there before its stage, not one of its own
 counts. `[]` and `[""]` reset the entrypoint (moby, `daemon/create.go`).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bartizan.embed.dockerfile.lexer import Instruction, parse_line
-from bartizan.embed.dockerfile.model import Dockerfile, Stage, command_line
+from bartizan.embed.dockerfile.model import Dockerfile, command_line
 from bartizan.embed.dockerfile.scope import SCRATCH, Lineage
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.launch import ImageConfig
@@ -60,15 +59,28 @@ class Start:
 def start(file: Dockerfile, line: Lineage, image: ImageConfig | None) -> Start:
     """Follow the stages of `line` from the base image on; raise `EmbedError` for instructions that cannot be read."""
     state = _from_image(ImageConfig() if line.base == SCRATCH else image)
-    triggers = tuple(_image_triggers(image)) if line.base != SCRATCH else ()
+    triggers = [(text, line.stages[0].start) for text in (image.on_build if image is not None else ())]
+    triggers = triggers if line.base != SCRATCH else []
     for stage in line.stages:
         state = replace(state, entrypoint=replace(state.entrypoint, own=False), cmd=replace(state.cmd, own=False))
-        for item in triggers:
-            state = _followed(file, state, item, by=None)
+        for text, shown_by in triggers:
+            state = _triggered(file, state, text, shown_by)
         for item in stage.instructions:
             state = _followed(file, state, item, by=item)
-        triggers = tuple(_stage_triggers(file, stage))
+        triggers = [(item.arguments, item) for item in stage.every("ONBUILD")]
     return state
+
+
+def _triggered(file: Dockerfile, state: Start, text: str, shown_by: Instruction) -> Start:
+    """Follow a trigger; `shown_by` is where people can look for it."""
+    words = text.split(maxsplit=1)
+    if not words or words[0].upper() not in _STATE:
+        return state
+    try:
+        return _followed(file, state, parse_line(text), by=None)
+    except EmbedError as error:
+        message = f"the trigger `ONBUILD {text[:40]}` cannot be read: {error.message}"
+        raise EmbedError(message, file.where(shown_by)) from None
 
 
 def _from_image(image: ImageConfig | None) -> Start:
@@ -82,7 +94,7 @@ def _followed(file: Dockerfile, state: Start, item: Instruction, *, by: Instruct
         case "SHELL":
             argv = command_line(file.source, item).argv
             if not argv:
-                raise EmbedError("`SHELL` takes a JSON array of strings", file.where(by or item))
+                raise EmbedError("`SHELL` takes a JSON array of strings", file.where(item))
             return replace(state, shell=argv)
         case "USER":
             return replace(state, user=item.arguments)
@@ -98,24 +110,3 @@ def _value(file: Dockerfile, state: Start, item: Instruction, by: Instruction | 
     line = command_line(file.source, item)
     assumes_shell = line.argv is None and state.shell is None
     return Value(line.under(state.shell or DEFAULT_SHELL), by, assumes_shell, own=True)
-
-
-def _image_triggers(image: ImageConfig | None) -> Iterator[Instruction]:
-    for line in image.on_build if image else ():
-        if _matters(line):
-            yield parse_line(line)
-
-
-def _stage_triggers(file: Dockerfile, stage: Stage) -> Iterator[Instruction]:
-    for item in stage.every("ONBUILD"):
-        if not _matters(item.arguments):
-            continue
-        try:
-            yield parse_line(item.arguments)
-        except EmbedError as error:
-            raise EmbedError(error.message, file.where(item)) from None
-
-
-def _matters(trigger: str) -> bool:
-    words = trigger.split(maxsplit=1)
-    return bool(words) and words[0].upper() in _STATE

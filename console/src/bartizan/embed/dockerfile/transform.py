@@ -1,10 +1,11 @@
 """The edits that protect a stage: the block at its end, and the wrap of the ENTRYPOINT it has."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bartizan.embed.dockerfile import block
-from bartizan.embed.dockerfile.lexer import LINE_LIMIT
+from bartizan.embed.dockerfile.lexer import LINE_LIMIT, Instruction
 from bartizan.embed.dockerfile.model import Dockerfile, command_line
 from bartizan.embed.dockerfile.options import DockerfileSettings
 from bartizan.embed.dockerfile.platforms import Platform
@@ -13,6 +14,7 @@ from bartizan.embed.dockerfile.start import Start
 from bartizan.embed.edit import Edit
 from bartizan.embed.errors import EmbedError
 
+_KEYWORD = re.compile("^(ADD|ARG|CMD|ENTRYPOINT|ENV) ").sub
 RESETS = ((), ("",))
 """what Docker takes for no entrypoint"""
 
@@ -63,7 +65,7 @@ def edits(plan: Plan, undo: str) -> tuple[Edit, ...]:
 
 
 def _block(plan: Plan, undo: str) -> Edit:
-    last, source = plan.line.stage.last, plan.file.source
+    last, source = _last(plan), plan.file.source
     newline = source.newline(last.start)
     lines = block.compose(
         plan.settings,
@@ -72,22 +74,35 @@ def _block(plan: Plan, undo: str) -> Edit:
         commands=_commands(plan),
         undo=undo,
     )
+    if source.text[plan.line.stage.start.start] == "f":  # the file's own style: keywords in small letters
+        lines = [_KEYWORD(lambda found: found[0].lower(), line) for line in lines]
     text = newline.join(lines)
     why = f"the Defender and what it needs, at the end of stage {plan.line.stage.label}"
-    if not last.dangling:
-        return Edit(last.end, last.end, f"{newline}{newline}{text}", "", why)
-    if last is plan.line.stage.start:
-        raise EmbedError("this `FROM` ends in a line continuation: remove that", source.where(last.start))
-    return Edit(last.start, last.start, f"{text}{newline}", "", why)
+    return Edit(last.end, last.end, f"{newline}{newline}{text}", f"line {source.where(last.end).line + 1}", why)
+
+
+def _last(plan: Plan) -> Instruction:
+    """Return the instruction that the block stands behind: the last of the stage that does not go on to the end."""
+    stage = plan.line.stage
+    for item in (stage.start, *stage.instructions)[::-1]:
+        if not item.dangling:
+            return item
+    raise EmbedError("this `FROM` ends in a line continuation: remove that", plan.file.where(stage.start))
 
 
 def _commands(plan: Plan) -> Iterator[str]:
     """Yield the ENTRYPOINT and CMD of the block: what the stage does not say itself."""
     if plan.start.written_entrypoint is None:
-        argv = (*block.wrapper(plan.settings.program), *plan.entrypoint)
-        yield f"ENTRYPOINT {block.json_array(argv)}"
+        yield f"ENTRYPOINT {_array(plan, (*block.wrapper(plan.settings.program), *plan.entrypoint))}"
     if plan.start.cmd_is_lost and plan.start.cmd.argv:
-        yield f"CMD {block.json_array(plan.start.cmd.argv)}"
+        yield f"CMD {_array(plan, plan.start.cmd.argv)}"
+
+
+def _array(plan: Plan, argv: tuple[str, ...]) -> str:
+    if any("\ud800" <= char <= "\udfff" for word in argv for char in word):
+        where = plan.file.where(plan.start.entrypoint.by or plan.line.stage.start)
+        raise EmbedError("what is started is not all UTF-8, which exec form cannot keep: put it in a file", where)
+    return block.json_array(argv)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +123,12 @@ def wrap(plan: Plan) -> Wrap | None:
     then = plan.file.text[start:end]
     wrapper = block.wrapper(plan.settings.program)
     line = command_line(plan.file.source, item)
-    why = "starts the program under the Defender"
+    pointer, why = f"line {plan.file.where(item).line}", "starts the program under the Defender"
     if line.argv is None or line.argv in RESETS or is_wrapped(line.argv):
-        now = block.json_array((*wrapper, *plan.entrypoint))
-        return Wrap(Edit(start, end, now, "", why), now, then)
+        now = _array(plan, (*wrapper, *plan.entrypoint))
+        return Wrap(Edit(start, end, now, pointer, why), now, then)
     inserted = "".join(f"{block.json_string(word)}, " for word in wrapper)
+    if then[1:2] == " ":  # the file's own style: a blank inside the brackets
+        inserted = f" {inserted[:-1]}"
     now = f"[{inserted}{item.arguments[1:]}"
-    return Wrap(Edit(start + 1, start + 1, inserted, "", why), now, then)
+    return Wrap(Edit(start + 1, start + 1, inserted, pointer, why), now, then)

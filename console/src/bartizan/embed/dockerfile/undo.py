@@ -10,17 +10,21 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 import zlib
+from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 
 from bartizan.embed import edit
-from bartizan.embed.dockerfile.block import BEGIN, END, UNDO
-from bartizan.embed.dockerfile.lexer import Comment, Source
+from bartizan.embed.dockerfile.block import BEGIN, END, MODE, UNDO
+from bartizan.embed.dockerfile.lexer import Comment, Instruction, Source
 from bartizan.embed.edit import Edit
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.launch import ImageConfig
 
+_WRAPPER = re.compile(rf'\[\s*("[^"]*defender"\s*,\s*"{MODE}"\s*(?:,\s*)?)').match
 SIZE_LIMIT = 1 << 20
 """bytes a record may unpack to"""
 
@@ -63,6 +67,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """the arguments of ENTRYPOINT as they are now, and as they were"""
     image: ImageRecord | None = None
     target: str | None = None
+    build_args: dict[str, str] = {}
+    """those that FROM lines use"""
     v: int = 1
 
 
@@ -95,7 +101,7 @@ def find(source: Source) -> Embedding | None:
     if not (begins and undos and len(ends) == 1 and marks[0] is begins[0] and marks[-1] is ends[0]):
         message = f"the block of Bartizan is not whole: it lacks `{BEGIN}`, `{UNDO}` or `{END}`"
         raise EmbedError(f"{message}: protect the original file", source.where(marks[0].start))
-    for before, after in zip(undos, undos[1:], strict=False):
+    for before, after in pairwise(undos):
         if source.text[before.end : after.start].strip("\r\n \t"):
             message = f"the lines `{UNDO}` do not follow each other: protect the original file"
             raise EmbedError(message, source.where(after.start))
@@ -146,13 +152,41 @@ def _by_what_is_found(source: Source, embedding: Embedding) -> tuple[Edit, ...]:
             break
         start = before - 1 if text[before - 1 : before] == "\r" else before
     edits = [Edit(start, embedding.end, "", "", "the block is taken out")]
-    if embedding.record.entrypoint is not None:
-        now, then = embedding.record.entrypoint
-        for item in reversed(source.instructions):
-            if item.keyword == "ENTRYPOINT" and item.arguments == now and not start <= item.start < embedding.end:
-                edits.append(Edit(item.arguments_start, item.arguments_end, then, "", "as it was before"))
-                break
+    for item in reversed(_stage(source, embedding)):
+        if item.keyword == "ENTRYPOINT":
+            edits += _entrypoint(item, embedding.record)
+            break
     return tuple(sorted(edits, key=lambda made: made.start))
+
+
+def _stage(source: Source, embedding: Embedding) -> list[Instruction]:
+    """Return the instructions of the stage that the block is in, without the block's own."""
+    stage: list[Instruction] = []
+    for item in source.instructions:
+        if item.keyword == "FROM":
+            if item.start > embedding.start:
+                break
+            stage = []
+        elif not embedding.start < item.start < embedding.end:
+            stage.append(item)
+    return stage
+
+
+def _entrypoint(item: Instruction, record: Record) -> Iterator[Edit]:
+    """Yield the edit that gives ENTRYPOINT back as it was; of one that was changed since, it loses the Defender."""
+    if record.entrypoint is None:
+        return
+    now, then = record.entrypoint
+    if item.arguments == now:
+        yield Edit(item.arguments_start, item.arguments_end, then, "", "as it was before")
+    elif found := _WRAPPER(item.arguments):
+        start, end = (item.arguments_at + at for at in found.span(1))
+        yield Edit(item.place(start), item.place_end(end), "", "", "the Defender is taken out")
+
+
+def without_record(text: str) -> list[tuple[int, str]]:
+    """Return the lines of a text, numbered from 1, but for those that look like the record's."""
+    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if not line.startswith(f"{UNDO} ")]
 
 
 def digest(text: str) -> str:
