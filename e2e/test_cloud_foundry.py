@@ -161,7 +161,7 @@ def test_a_simple_command_starts_where_all_shells_are_denied(cell: Cell) -> None
 @pytest.mark.parametrize("line", ["sh ./serve.sh", "sh ./serve.sh; exit 6"])
 def test_the_platforms_signal_does_what_it_did(cell: Cell, line: str) -> None:
     """SIGTERM, by which Cloud Foundry asks an app to end, has the same end with and without a Defender."""
-    (cell.folder / "app" / "serve.sh").write_text("trap 'echo bye; exit 5' TERM; echo ready; read go <go & wait\n")
+    (cell.folder / "app" / "serve.sh").write_text("trap 'exit 5' TERM; exec 3<>go; echo ready; read go <&3\n")
     go = cell.folder / "app" / "go"
     os.mkfifo(go)
     go.chmod(0o666)
@@ -174,7 +174,9 @@ def test_the_platforms_signal_does_what_it_did(cell: Cell, line: str) -> None:
         code = process.wait(60)
         ends.append(128 - code if code < 0 else code)
         with contextlib.suppress(OSError):  # what an outer shell leaves behind waits for this
-            os.close(os.open(go, os.O_WRONLY | os.O_NONBLOCK))
+            writer = os.open(go, os.O_WRONLY | os.O_NONBLOCK)
+            os.write(writer, b"end\n")
+            os.close(writer)
         process.communicate()
 
     assert ends[0] == ends[1]

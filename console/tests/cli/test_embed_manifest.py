@@ -4,6 +4,7 @@ import base64
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -183,12 +184,12 @@ def test_apps_in_folders_of_their_own(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words", "told"),
     [
-        ("path: nowhere", (), "there is no folder `nowhere`"),
+        ("path: nowhere", (), "there is no `nowhere`"),
         ("path: ((dir))", (), "the `path` of `shop` has a variable"),
-        ("path: shop.jar", (), "`shop.jar` of `shop` is an archive"),
+        ("path: shop.jar", (), "cannot be put into `shop.jar`: it is no ZIP file"),
         ("path: ignoring", (), "`ignoring/.cfignore` keeps `defender` from being pushed"),
         ("path: app", ("--command", "shop"), "is not APP=LINE"),
-        ("path: app", ("--app-dir", "a=b", "--app-dir", "c"), "there is no folder"),
+        ("path: app", ("--app-dir", "a=b", "--app-dir", "c"), "there is no `c`"),
         ("path: app", ("--var", "x"), "a --var is not NAME=VALUE"),
         ("path: app", ("--defender", "amd64=bundle.json"), "is no Defender"),
         ("path: app", ("--vars-file", "bad.yml"), "`bad.yml` is no file of variables"),
@@ -234,6 +235,27 @@ def test_an_image_gives_what_it_starts(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     command = yaml.safe_load(done.stdout)["applications"][0]["command"]
     assert command == "exec /bartizan/defender app-embedded /entry 'serve now'"
+
+
+def test_the_defender_goes_into_an_archive_and_out_again(folder: Path) -> None:
+    """Of an app that is pushed as a JAR the Procfile inside is read; the Defender goes inside, and out."""
+    jar = folder / "shop.jar"
+    with zipfile.ZipFile(jar, "w") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "Main-Class: Shop\n")
+        archive.writestr("Procfile", "web: java Shop\n")
+    before = jar.read_bytes()
+    (folder / "manifest.yml").write_text("applications:\n- {name: shop, path: shop.jar}\n")
+    done = embed(folder, "--output-file", "out.yml", "manifest.yml")
+
+    assert done.returncode == 0, done.stderr
+    assert "exec ./defender app-embedded java Shop" in (folder / "out.yml").read_text()
+    with zipfile.ZipFile(jar) as archive:
+        assert archive.testzip() is None
+        assert archive.read("defender") == DEFENDER
+        assert archive.getinfo("defender").external_attr >> 16 == 0o100755
+    assert bartizan(folder, "verify", "out.yml").returncode == 0
+    assert bartizan(folder, "unprotect", "out.yml").returncode == 0
+    assert jar.read_bytes() == before
 
 
 def test_what_is_missing_is_found_before_the_push(folder: Path) -> None:

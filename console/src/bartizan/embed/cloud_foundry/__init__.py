@@ -5,6 +5,7 @@
 `EmbedError`, nothing else.
 """
 
+from bartizan.embed.cloud_foundry.archive import defender_in, with_defender, without_defender
 from bartizan.embed.cloud_foundry.protect import (
     AppFolder,
     Installed,
@@ -30,6 +31,7 @@ __all__ = [
     "ManifestSettings",
     "StartReport",
     "app_folders",
+    "defender_in",
     "explain_protection",
     "filled_in",
     "installed",
@@ -39,4 +41,6 @@ __all__ = [
     "render_report",
     "unprotect",
     "verify",
+    "with_defender",
+    "without_defender",
 ]
