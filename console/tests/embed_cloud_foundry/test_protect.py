@@ -101,7 +101,8 @@ def test_a_manifest_changed_since_loses_the_protection_only(text: str, keeps_com
 def _commands(value: Any) -> Any:
     """Return all commands that are real ones, in order."""
     if isinstance(value, dict):
-        own = [value["command"]] if value.get("command") not in {None, "", "null", "default"} else []
+        command = (value.get("command") or "").strip()
+        own = [] if command in {"", "null", "default"} else [value["command"]]
         return own + [each for key in sorted(value) if key != "command" for each in _commands(value[key])]
     return [each for item in value for each in _commands(item)] if isinstance(value, list) else []
 

@@ -103,6 +103,11 @@ def _without(text: str, comment: Comment) -> Iterator[Edit]:
     yield Edit(len(before.removesuffix("\n").removesuffix("\r")), comment.end, "", "", "the way back")
 
 
+def same_but_edits(left: Record, right: Record) -> bool:
+    """Return whether two records are about the same text; how its edits are cut may differ between releases."""
+    return msgspec.structs.replace(left, edits=[]) == msgspec.structs.replace(right, edits=[])
+
+
 def comment_gone(text: str, comment: Comment) -> Edit:
     """Return the edit that takes the comment out of a text that was changed since."""
     return next(_without(text, comment))
