@@ -62,7 +62,7 @@ bench: build bench-programs ## Measure every promised number (docs/spec.md), as 
 bench-smoke: build bench-programs
 	$(PYTHON) scripts/bench.py --quick
 
-gen: build ## Write the generated files anew: contract/openapi.json, contract/*.schema.json
+gen: build ## Write the generated files anew: contract/openapi.json, contract/*.schema.json, docs/reference
 	$(PYTHON) console/generate.py
 
 gen-check: build

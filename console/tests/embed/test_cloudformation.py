@@ -62,7 +62,7 @@ def _if(condition: str, if_true: Any, if_false: Any = None) -> Any:
     ids=["template", "resource", "named resource", "properties", "for each", "SAM"],
 )
 def test_places(value: Any) -> None:
-    """A task definition is found in a template, by itself, in a loop, and written back in capitals, in both syntaxes."""
+    """A task definition is found in a template, by itself, in a loop, and written back in capitals."""
     for text in (json.dumps(value, indent=2), yaml.safe_dump(value, sort_keys=False)):
         made = protect(text, images={}, settings=settings())
         shown = json.dumps(parse(made.text).root.value)
@@ -356,7 +356,7 @@ def test_a_label_opts_out() -> None:
     ],
 )
 def test_advice_on_sizes(properties: dict[str, Any], members: dict[str, Any], what: str) -> None:
-    """Sizes that Fargate does not have, and reservations that leave the sidecar nothing, are told with a better size."""
+    """Sizes that Fargate does not have, and reservations that leave no room, are told with a better size."""
     made = run(template(web(**members), RequiresCompatibilities=["FARGATE"], **properties))
     assert any(what in warning for warning in made.report.warnings)
 

@@ -36,6 +36,7 @@ class Writer:
     dash: int
 
     def document(self, value: dict[str, Any]) -> str:
+        """Return a document that says `value`."""
         lines = [*self._comment(0), *self._lines(value, 0)]
         return self.newline.join(lines) + (self.newline if self.draw(st.booleans()) else "")
 
@@ -97,7 +98,7 @@ def _texts(draw: Any) -> str:
     return writer.document(draw(_DOCUMENTS))
 
 
-def _changed(draw: Any, value: Any) -> Any:
+def _changed(draw: Any, value: Any) -> Any:  # noqa: PLR0911 - one return per kind of change
     """Return a value with something put in, taken out or replaced somewhere."""
     if isinstance(value, dict) and value:
         key = draw(st.sampled_from(list(value)))

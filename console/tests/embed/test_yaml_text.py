@@ -53,7 +53,7 @@ def _nodes(node: Node) -> list[Node]:
 def test_templates_read_as_pyyaml_reads_them(text: str) -> None:
     """Values agree with PyYAML's, and the span of each plain scalar is the very text of it."""
     document = parse(text)
-    assert _same(document.root.value, yaml.load(text, _Loader))
+    assert _same(document.root.value, yaml.load(text, _Loader))  # noqa: S506 - made of the base loader: text only
     for node in _nodes(document.root):
         written = text[node.start : node.end]
         if isinstance(node.value, str) and "\n" not in written and written[:1] not in "'\"|>":
@@ -65,8 +65,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     """Whatever the text, it is read with spans inside of it, or refused with an `EmbedError`."""
     try:
         document = parse(text)
-    except EmbedError as error:
-        assert error.message
+    except EmbedError:
         return
     assert all(0 <= node.start <= node.end <= len(text) for node in _nodes(document.root))
 

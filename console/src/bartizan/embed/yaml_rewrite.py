@@ -18,7 +18,6 @@ from bartizan.embed.json_text import Array, Document, Node, Object, Scalar, Valu
 from bartizan.embed.rewrite import FlowRewriter, Path, align, same
 from bartizan.embed.yaml_text import MERGE, gap
 
-
 _LITERAL = re.compile(r" \|-?\r?$", re.MULTILINE)
 
 

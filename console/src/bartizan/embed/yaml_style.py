@@ -88,11 +88,12 @@ class BlockStyle:
         """Return `value` as it stands on one line; None when it takes lines of its own."""
         if isinstance(value, Tagged) and value.written is not None:
             return value.written
-        short = self._short(value)
-        if short is not None:
-            return short
-        if not isinstance(value, (dict, list)):
-            return None if isinstance(value, str) and _literal(value) else self.scalar(value)
+        if isinstance(value, (dict, list)):
+            return self._short(value) or self._brackets(value, column)
+        return None if isinstance(value, str) and _literal(value) else self.scalar(value)
+
+    def _brackets(self, value: dict[str, Value] | list[Value], column: int) -> str | None:
+        """Return what is empty, or a list of strings where such lists stand on one line and this one has room."""
         if not value:
             return "{}" if isinstance(value, dict) else "[]"
         if isinstance(value, list) and self.flow_lists and all(isinstance(item, str) for item in value):
