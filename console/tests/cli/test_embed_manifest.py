@@ -128,7 +128,7 @@ def test_the_report_for_programs(folder: Path) -> None:
     done = embed(folder, "--format", "json", "--output-file", "out.yml", "manifest.yml")
     report = json.loads(done.stdout)
 
-    assert report["apps"][0]["app_id"] == "shop"
+    assert report["apps"][0]["appId"] == "shop"
     assert report["apps"][0]["starts"][0]["line"] == "npm start"
 
 

@@ -1,6 +1,5 @@
 """`bartizan app-embedded embed-manifest`: put apps of Cloud Foundry under the Defender."""
 
-import dataclasses
 import hashlib
 import json
 import sys
@@ -124,7 +123,7 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
     if writes:
         with folders.holding(content, protection.folders, known=(earlier, settings.defender), force=force):
             if bundle_var and bundle_vars_file is not None:
-                write_text(str(bundle_vars_file), f"{bundle_var}: {_bundle(answer)}\n")
+                write_text(str(bundle_vars_file), f"{bundle_var}: {bundle_text(answer)}\n")
             write_text(output_file, protection.text)
     show_report(protection.report, report_format, sys.stderr if diff or (writes and output_file == "-") else sys.stdout)
     if diff:
@@ -134,7 +133,8 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
         sys.stderr.write(f"push with: cf push --vars-file {where}\n")
 
 
-def _bundle(answer: dict[str, Any]) -> str:
+def bundle_text(answer: dict[str, Any]) -> str:
+    """Return the install bundle of what `defenders/install-bundle` says."""
     return str(answer.get("installBundle") or answer.get("bundle") or "")
 
 
@@ -143,9 +143,9 @@ def _settings(answer: dict[str, Any], bundle_var: str, **choices: Any) -> "Manif
     from bartizan.embed.cloud_foundry import ManifestSettings  # noqa: PLC0415
     from bartizan.settings import package_version  # noqa: PLC0415
 
-    parsed = read_bundle(_bundle(answer))
+    parsed = read_bundle(bundle_text(answer))
     return ManifestSettings(
-        install_bundle=None if bundle_var else _bundle(answer),
+        install_bundle=None if bundle_var else bundle_text(answer),
         bundle_variable=bundle_var or None,
         bundle_id=parsed.id,
         ws_address=str(answer.get("wsAddress") or next(iter(parsed.addresses), "")),
@@ -208,10 +208,10 @@ def _images(folders: Folders, look_up: ImageLookUp) -> "dict[str, ImageConfig]":
 
 def show_report(report: "ManifestReport", report_format: str, free: TextIO) -> None:
     """Report to people on standard error; to programs, as JSON, on `free`."""
-    from bartizan.embed.cloud_foundry import render_report  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed.cloud_foundry import render_report, report_value  # noqa: PLC0415 - keeps `--help` quick
 
     if report_format == "json":
-        free.write(json.dumps(dataclasses.asdict(report), ensure_ascii=False, indent=2) + "\n")
+        free.write(json.dumps(report_value(report), ensure_ascii=False, indent=2) + "\n")
     else:
         sys.stderr.write(render_report(report))
 

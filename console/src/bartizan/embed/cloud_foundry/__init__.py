@@ -17,7 +17,7 @@ from bartizan.embed.cloud_foundry.protect import (
     protect,
     unprotect,
 )
-from bartizan.embed.cloud_foundry.report import AppReport, ManifestReport, StartReport, render_report
+from bartizan.embed.cloud_foundry.report import AppReport, ManifestReport, StartReport, render_report, report_value
 from bartizan.embed.cloud_foundry.settings import ManifestSettings
 from bartizan.embed.cloud_foundry.variables import filled_in, read_variables
 from bartizan.embed.cloud_foundry.verify import verify
@@ -39,6 +39,7 @@ __all__ = [
     "protect",
     "read_variables",
     "render_report",
+    "report_value",
     "unprotect",
     "verify",
     "with_defender",
