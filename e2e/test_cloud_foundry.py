@@ -1,4 +1,4 @@
-"""A manifest protected, and its apps started the way Cloud Foundry's launcher does, as its user, with a real Console."""
+"""A manifest protected, and its apps started as Cloud Foundry's launcher does, with a real Console."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def finish(process: subprocess.Popen[str]) -> tuple[str, str, int]:
 LINES = [
     "printf '%s|' plain \"$GREETING\" ${PORT:-1} '$HOME'",
     "/usr/bin/printf %s|cat; exit 3",
-    "(false || echo \"it's  here\") | tr a-z A-Z && exit 4",
+    '(false || echo "it\'s  here") | tr a-z A-Z && exit 4',
     "env | grep -c -E '^(INSTALL_BUNDLE|WS_ADDRESS|DEFENDER_ID|DATA_FOLDER|BARTIZAN_COMMAND)='",
     "/usr/bin/env GREETING='two  words' sh -c 'echo \"$GREETING\" $0; kill -9 $$'",
     "cat <<X\n$GREETING \"'\nX\nfalse",
     "ls -d *.txt [ab].t?t {a,b}.txt ~/a.txt | wc -l",
     "no-such-program --at-all",
     "GREETING=once; echo $GREETING # \\ ' \" `",
-    "echo \\$PORT '\\' \"\\\"\"",
+    'echo \\$PORT \'\\\' "\\""',
 ]
 
 
@@ -161,7 +161,7 @@ def test_a_simple_command_starts_where_all_shells_are_denied(cell: Cell) -> None
 @pytest.mark.parametrize("line", ["sh ./serve.sh", "sh ./serve.sh; exit 6"])
 def test_the_platforms_signal_does_what_it_did(cell: Cell, line: str) -> None:
     """SIGTERM, by which Cloud Foundry asks an app to end, has the same end with and without a Defender."""
-    (cell.folder / "app" / "serve.sh").write_text("trap 'echo bye; exit 5' TERM; echo ready; read go <go & wait\n")
+    (cell.folder / "app" / "serve.sh").write_text("trap 'exit 5' TERM; exec 3<>go; echo ready; read go <&3\n")
     go = cell.folder / "app" / "go"
     os.mkfifo(go)
     go.chmod(0o666)
@@ -174,7 +174,9 @@ def test_the_platforms_signal_does_what_it_did(cell: Cell, line: str) -> None:
         code = process.wait(60)
         ends.append(128 - code if code < 0 else code)
         with contextlib.suppress(OSError):  # what an outer shell leaves behind waits for this
-            os.close(os.open(go, os.O_WRONLY | os.O_NONBLOCK))
+            writer = os.open(go, os.O_WRONLY | os.O_NONBLOCK)
+            os.write(writer, b"end\n")
+            os.close(writer)
         process.communicate()
 
     assert ends[0] == ends[1]

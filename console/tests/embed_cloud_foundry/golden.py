@@ -1,7 +1,7 @@
 """Golden cases of manifests, `contract/vectors/cloud-foundry/<name>/`: reads them, and writes their results anew.
 
-`python -m tests.embed_cloud_foundry.golden`, run in `console/`, rewrites `protected.yml` and `report.txt` of every case;
-the difference is then reviewed like code.
+`python -m tests.embed_cloud_foundry.golden`, run in `console/`, rewrites `protected.yml` and `report.txt` of every
+case; the difference is then reviewed like code.
 """
 
 import json

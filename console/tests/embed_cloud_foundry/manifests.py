@@ -23,7 +23,7 @@ OWN = {
     "DEFENDER_TYPE": "appEmbedded",
     "DEFENDER_ID": "shop",
     "WS_ADDRESS": "wss://console:8084",
-    "DATA_FOLDER": "/tmp",
+    "DATA_FOLDER": "/tmp",  # noqa: S108 - the vendor's page
     "INSTALL_BUNDLE": BUNDLE,
     "FILESYSTEM_MONITORING": False,
     "DEFENDER_FAIL_MODE": "open",
@@ -45,7 +45,7 @@ def corpus() -> Iterator[Path]:
 
 def loaded(text: str) -> Any:
     """Read YAML by a parser of its own (libyaml's events are ours too, what it makes of them is not)."""
-    return yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506 - a safe one
+    return yaml.load(text, Loader=yaml.CSafeLoader)
 
 
 def dumped(value: Any, **options: Any) -> str:
@@ -55,7 +55,9 @@ def dumped(value: Any, **options: Any) -> str:
 
 _NAMES = st.sampled_from(["shop", "worker-1", "((name))", "été", "a b", "yes", "007"])
 _LINES = st.one_of(
-    st.sampled_from(["npm start", "a && b", "run 'x y' $Z", "serve ((port))", "cd x\nrun\n", "", "null", "a: b # c", "- x"]),
+    st.sampled_from(
+        ["npm start", "a && b", "run 'x y' $Z", "serve ((port))", "cd x\nrun\n", "", "null", "a: b # c", "- x"]
+    ),
     st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=20),
 )
 _VALUES = st.one_of(st.integers(0, 9), st.booleans(), st.sampled_from(["b", "((c))", "", "1G", "a\nb"]), st.none())

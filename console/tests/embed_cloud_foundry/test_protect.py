@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings as configure
+from hypothesis import example, given
+from hypothesis import settings as configure
 from hypothesis import strategies as st
 from tests.embed_cloud_foundry.manifests import BUNDLE, OWN, corpus, dumped, loaded, manifests, settings
 
@@ -29,7 +30,9 @@ def test_a_simple_app() -> None:
     """Command and environment are as the vendor's page has them, and the rest keeps its bytes."""
     text = protect(SIMPLE, settings=settings()).text
 
-    assert text.startswith("applications:\n- name: shop # c\n  command: exec ./defender app-embedded npm start\n  env:\n")
+    assert text.startswith(
+        "applications:\n- name: shop # c\n  command: exec ./defender app-embedded npm start\n  env:\n"
+    )
     assert loaded(text)["applications"][0]["env"] == OWN
     assert f"    INSTALL_BUNDLE: {BUNDLE}\n" in text
     assert "'" not in text
@@ -72,7 +75,7 @@ def _without_commands(value: Any) -> Any:
 @example("--- # c\napplications:\n- name: shop\n  command: >-\n    a\n    b\n...\n")
 @example("name: shop\ncommand: a 'b' && c")
 def test_every_manifest_comes_back(text: str) -> None:
-    """protect∘protect = protect, unprotect∘protect = bytes given, and PyYAML reads what was planned and nothing else."""
+    """protect∘protect = protect, unprotect∘protect = bytes given, PyYAML reads what was planned and nothing else."""
     protection = protect(text, settings=settings(commands=everything(text)))
     _holds(text, protection)
 
@@ -98,7 +101,8 @@ def test_a_manifest_changed_since_loses_the_protection_only(text: str, keeps_com
 def _commands(value: Any) -> Any:
     """Return all commands that are real ones, in order."""
     if isinstance(value, dict):
-        own = [value["command"]] if value.get("command") not in {None, "", "null", "default"} else []
+        command = (value.get("command") or "").strip()
+        own = [] if command in {"", "null", "default"} else [value["command"]]
         return own + [each for key in sorted(value) if key != "command" for each in _commands(value[key])]
     return [each for item in value for each in _commands(item)] if isinstance(value, list) else []
 
@@ -123,8 +127,9 @@ def test_the_corpus_is_there() -> None:
 def test_each_process_and_sidecar_is_wrapped() -> None:
     """Processes and sidecars run in the app's container with its rights, so each gets its Defender."""
     text = (
-        "applications:\n- name: shop\n  command: old\n  processes:\n  - type: web\n    command: new\n  - type: worker\n"
-        "    command: work\n    instances: 0\n  sidecars:\n  - name: proxy\n    process_types: [web]\n    command: ./proxy\n"
+        "applications:\n- name: shop\n  command: old\n  processes:\n  - type: web\n    command: new\n"
+        "  - type: worker\n    command: work\n    instances: 0\n  sidecars:\n  - name: proxy\n"
+        "    process_types: [web]\n    command: ./proxy\n"
     )
     app = changed(text)
 
@@ -196,11 +201,11 @@ def test_an_image_is_wrapped_where_it_holds_the_defender() -> None:
 
 
 def test_a_defender_put_there_by_hand_is_replaced() -> None:
-    """What follows the vendor's page is migrated: its command is taken out of the old wrap, its variables are set anew."""
+    """What follows the vendor's page is migrated: the old wrap goes, the variables are set anew."""
     text = (
         "applications:\n- name: shop\n  command: defender app-embedded npm start -- --x\n  env:\n    A: b\n"
-        "    DEFENDER_TYPE: appEmbedded\n    DEFENDER_ID: known\n    WS_ADDRESS: wss://old:8084\n    DATA_FOLDER: /tmp\n"
-        "    INSTALL_BUNDLE: eyJvbGQ=\n"
+        "    DEFENDER_TYPE: appEmbedded\n    DEFENDER_ID: known\n    WS_ADDRESS: wss://old:8084\n"
+        "    DATA_FOLDER: /tmp\n    INSTALL_BUNDLE: eyJvbGQ=\n"
     )
     protection = protect(text, settings=settings())
     app = loaded(protection.text)["applications"][0]

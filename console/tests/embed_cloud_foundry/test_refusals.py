@@ -1,5 +1,6 @@
 """What cannot be protected is refused in one sentence, with its place."""
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -66,9 +67,9 @@ def test_refusal(text: str, place: str, words: str) -> None:
 )
 def test_choices_that_do_not_fit(choices: dict[str, Any], words: str) -> None:
     """A name that is not there is refused rather than ignored."""
-    with pytest.raises(EmbedError, match="^(line [0-9]+, column [0-9]+: )?.*") as caught:
+    with pytest.raises(EmbedError, match=words) as caught:
         protect(SHOP + "  command: a\n", settings=settings(**choices))
-    assert words in caught.value.message
+    assert "\n" not in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,10 @@ def test_choices_that_do_not_fit(choices: dict[str, Any], words: str) -> None:
         ({"install_bundle": None}, "give either an install bundle or the name"),
         ({"bundle_variable": "B"}, "give either an install bundle or the name"),
         ({"install_bundle": "bm8="}, "the install bundle is not one"),
-        ({"install_bundle": None, "bundle_variable": "a b", "bundle_id": "b", "ws_address": "w"}, "no name of a variable"),
+        (
+            {"install_bundle": None, "bundle_variable": "a b", "bundle_id": "b", "ws_address": "w"},
+            "no name of a variable",
+        ),
         ({"install_bundle": None, "bundle_variable": "B"}, "the setting `bundle_id` is empty"),
         ({"fail_mode": "ajar"}, "neither `open` nor `closed`"),
         ({"policy_timeout": 0}, "is no time to wait"),
@@ -103,7 +107,5 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         lambda: verify(text, version="1"),
         lambda: read_variables(text),
     ):
-        try:
+        with contextlib.suppress(EmbedError):
             entry()
-        except EmbedError as error:
-            assert error.message

@@ -11,11 +11,11 @@ from bartizan.embed.cloud_foundry.start_command import Shell, is_simple, unwrap,
 
 _SHELLS = st.sampled_from(["bash", "/bin/sh"])
 # Pieces of shell, put together at random: words, quotes, expansions, operators, and halves of all of them.
-_PIECES = st.sampled_from(
-    ["echo", "printf '%s.'", "false", "true", "exit 3", "nice -n 1", "a b", "  ", "'", '"', "\\", "$A", "${A}", "${B:-c d}"]
-    + ["$(echo x)", "`echo y`", "&&", "||", ";", "|", "cat", "\n", "#", "(", ")", "{", "}", "*", "?", "~", "A=2", "!", "=", "é"]
-    + ["<<X\nb $A\nX\n", ">/dev/null", "if", "then", "fi", "for i in 1 2; do echo $i; done", "BARTIZAN", "((a))", "$((1+1))"]
-)
+_WORDS = ["echo", "printf '%s.'", "false", "true", "exit 3", "nice -n 1", "a b", "cat", "if", "then", "fi", "BARTIZAN"]
+_SIGNS = ["  ", "'", '"', "\\", "&&", "||", ";", "|", "\n", "#", "(", ")", "{", "}", "*", "?", "~", "=", "!", "é"]
+_EXPANSIONS = ["$A", "${A}", "${B:-c d}", "$(echo x)", "`echo y`", "$((1+1))", "((a))", "A=2", ">/dev/null"]
+_BLOCKS = ["<<X\nb $A\nX\n", "for i in 1 2; do echo $i; done"]
+_PIECES = st.sampled_from([*_WORDS, *_SIGNS, *_EXPANSIONS, *_BLOCKS])
 _LINES = st.lists(_PIECES, min_size=1, max_size=6).map(" ".join).filter(str.strip)
 
 
@@ -66,8 +66,10 @@ def test_real_shells_do_the_same_with_and_without(place: Path, line: str, shell:
         ("cd x", "exec ./defender app-embedded bash -c 'cd x'"),
         (
             "run 'x' ; y",
-            "IFS= read -r -d '' BARTIZAN_COMMAND <<'BARTIZAN'\nrun 'x' ; y\nBARTIZAN\n"
-            'exec ./defender app-embedded bash -c "$BARTIZAN_COMMAND"',
+            """IFS= read -r -d '' BARTIZAN_COMMAND <<'BARTIZAN'
+run 'x' ; y
+BARTIZAN
+exec ./defender app-embedded bash -c "$BARTIZAN_COMMAND\"""",
         ),
     ],
 )
@@ -78,14 +80,16 @@ def test_the_plainest_form_is_taken(line: str, command: str) -> None:
 
 def test_a_variable_may_hold_anything(place: Path) -> None:
     """Whatever `cf push` fills in for a variable, quotes and operators too, ends where it was meant."""
-    line, value = "echo ((words))", "'; echo \"$A\" && echo done #"
+    line, value = "echo ((words))", '\'; echo "$A" && echo done #'
 
     filled = wrap(line).replace("((words))", value)
 
     assert _run(place, "bash", filled) == _run(place, "bash", line.replace("((words))", value))
 
 
-@pytest.mark.parametrize("line", ["echo $$", "run $PPID", "run `x`", "run $(x)", "run >log", "run &", "! run", "time run", "'a b'", "run \\"])
+@pytest.mark.parametrize(
+    "line", ["echo $$", "run $PPID", "run `x`", "run $(x)", "run >log", "run &", "! run", "time run", "'a b'", "run \\"]
+)
 def test_what_needs_its_shell_is_not_simple(line: str) -> None:
     """Builtins, operators and questions to the shell about itself keep their shell."""
     assert not is_simple(line)

@@ -53,7 +53,7 @@ def own_record() -> Any:
     ],
 )
 def test_a_bad_record_is_refused(encoded: str, words: str) -> None:
-    """A record that is damaged, hostile or from elsewhere is named with its place; nothing is unpacked without bound."""
+    """A record that is damaged, hostile or from elsewhere is named; nothing is unpacked without bound."""
     with pytest.raises(EmbedError) as caught:
         unprotect(with_record(encoded))
     assert words in caught.value.message
@@ -65,7 +65,9 @@ def test_two_records_are_refused() -> None:
         unprotect(PROTECTED + PROTECTED.splitlines()[-1] + "\n")
 
 
-@given(st.dictionaries(st.sampled_from(["shop", "other"]), st.one_of(st.none(), st.just({"A": "b", "DATA_FOLDER": "x"}))))
+@given(
+    st.dictionaries(st.sampled_from(["shop", "other"]), st.one_of(st.none(), st.just({"A": "b", "DATA_FOLDER": "x"})))
+)
 def test_a_forged_record_can_change_what_is_ours_only(environment: Any) -> None:
     """What a record says about values can neither add nor take away anything but the Defender's own."""
     forged = {**own_record(), "digest": "0" * 64, "added": ["other"], "environment": environment}
@@ -86,4 +88,7 @@ def test_what_was_added_later_stays() -> None:
     """An app that was added behind the comment, and a variable of the app's own, survive; layout does too."""
     text = TEXT.replace("npm start && x", "npm start  # c")
     later = protect(text, settings=settings()).text.replace("  env:\n", "  env:\n    OWN: 1 # mine\n")
-    assert unprotect(later + "- name: new\n  command: b\n") == text + "  env:\n    OWN: 1 # mine\n- name: new\n  command: b\n"
+    assert (
+        unprotect(later + "- name: new\n  command: b\n")
+        == text + "  env:\n    OWN: 1 # mine\n- name: new\n  command: b\n"
+    )

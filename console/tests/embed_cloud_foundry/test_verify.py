@@ -1,7 +1,7 @@
 """The gate in front of `cf push`."""
 
 import pytest
-from tests.embed_cloud_foundry.manifests import settings
+from tests.embed_cloud_foundry.manifests import BUNDLE, settings
 
 from bartizan.embed.cloud_foundry import ManifestSettings, protect, verify
 
@@ -36,6 +36,17 @@ def test_tampering_is_found(old: str, new: str, found: list[tuple[str, str]]) ->
     assert codes(protected) == []
     assert old in protected
     assert codes(protected.replace(old, new)) == found
+
+
+def test_another_bundle_is_stale() -> None:
+    """Each app with a bundle that is not the one given is named; a variable may hold any."""
+    protected = protect(TEXT, settings=settings()).text
+    held = protected.replace(BUNDLE, "((B))")
+
+    assert verify(protected, version="0.1.0", install_bundle=BUNDLE) == []
+    assert verify(held, version="0.1.0", install_bundle=BUNDLE) == []
+    found = verify(protected, version="0.1.0", install_bundle="eyJv")
+    assert [(each.code, each.container, each.where.line) for each in found] == [("stale", "shop", 12)]
 
 
 def test_another_version_or_other_settings_are_stale() -> None:

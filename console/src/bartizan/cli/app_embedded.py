@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bartizan.cli.bundles import install_bundle
-from bartizan.cli.embed_manifest import AppDirs, missing_defenders, unprotect_manifest
+from bartizan.cli.embed_manifest import AppDirs, bundle_text, missing_defenders, unprotect_manifest
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text, write_text
 from bartizan.cli.images import Images as ImageLookUp
@@ -141,7 +141,8 @@ def verify_command(
         if is_dockerfile(text):
             findings = dockerfile.verify(text, version=package_version())
         elif cloud_foundry.is_manifest(text):
-            findings = cloud_foundry.verify(text, version=package_version())
+            wanted = bundle_text(install_bundle(bundle, ClientSettings(), "")) if bundle else None
+            findings = cloud_foundry.verify(text, version=package_version(), install_bundle=wanted)
             findings += missing_defenders(text, file=file, app_dirs=app_dir or [])
         else:
             settings = protect_settings(install_bundle(bundle, ClientSettings(), "")) if bundle else None

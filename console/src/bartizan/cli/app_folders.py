@@ -1,22 +1,17 @@
-"""The folders of apps that are pushed to Cloud Foundry, and the Defender in them."""
+"""The files of apps that are pushed to Cloud Foundry, and the Defender among them."""
 
 import contextlib
 import fnmatch
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bartizan.cli.app_places import NAME, ArchivePlace, FolderPlace, Place
 from bartizan.cli.failure import Failure
 
 if TYPE_CHECKING:
     from bartizan.embed.json_text import Value
-
-NAME = "defender"
-_EXECUTABLE = 0o755
-_PROCFILE_LIMIT = 1 << 20
 
 
 class Folders:
@@ -65,14 +60,9 @@ class Folders:
                 yield app.image, filled_in(app.image, self._variables) or app.image
 
     def procfiles(self) -> dict[str, str]:
-        """Return the Procfiles that lie beside apps, by app."""
-        found = {}
-        for app in self._apps:
-            folder = self._known_folder(app.name, app.path) if app.image is None else None
-            path = folder / "Procfile" if folder is not None else None
-            if path is not None and path.is_file() and path.stat().st_size <= _PROCFILE_LIMIT:
-                found[app.name] = path.read_text("utf-8", "replace")
-        return found
+        """Return the Procfiles of apps, by app."""
+        places = {app.name: self._place(app.name, app.path) for app in self._apps if app.image is None}
+        return {name: place.procfile() for name, place in places.items() if place is not None}
 
     @contextlib.contextmanager
     def holding(
@@ -83,63 +73,69 @@ class Folders:
         A file of that name with another content is left alone and refused, unless its SHA-256 is `known` or `force`d.
         """
         places = self._places(apps)
-        for app, path in places.items():
-            if path.exists() and not force and _digest(path) not in {*known, hashlib.sha256(content).hexdigest()}:
-                raise Failure(f"`{path}` is another file than the Defender of `{app}`: move it, or give --force")
-        new = [path for path in dict.fromkeys(places.values()) if not path.exists()]
+        before = {place: place.digest() for place in places.values()}
+        for app, place in places.items():
+            if before[place] not in {None, *known, hashlib.sha256(content).hexdigest()} and not force:
+                raise Failure(f"`{place.shown}` is another file than the Defender of `{app}`: move it, or give --force")
         try:
-            for path in dict.fromkeys(places.values()):
-                _write_program(path, content)
+            for place in before:
+                place.put(content)
             yield
         except BaseException:
-            for path in new:
-                path.unlink(missing_ok=True)
+            for place, found in before.items():
+                if found is None:
+                    place.take_away()
             raise
 
     def take_away(self, apps: Mapping[str, str | None], digest: str) -> Iterator[str]:
-        """Take the Defender away from beside `apps` where it still is the one of `digest`; yield what stays, and why."""
+        """Take the Defender of `digest` away from beside `apps`; yield what stays, and why."""
         for app, declared in apps.items():
-            folder = self._known_folder(app, declared)
-            path = folder / NAME if folder is not None else None
-            if path is None:
+            place = self._place(app, declared)
+            if place is None:
                 yield f"the Defender of `{app}` stays where it is: give --app-dir to take it away too"
-            elif not path.is_file():
                 continue
-            elif digest and _digest(path) == digest:
-                path.unlink()
-            else:
-                yield f"`{path}` stays: it is not the Defender that was put there"
+            found = place.digest()
+            if found is not None and digest and found == digest:
+                place.take_away()
+            elif found is not None:
+                yield f"`{place.shown}` stays: it is not the Defender that was put there"
 
     def faults(self, apps: Mapping[str, str | None], digest: str) -> Iterator[tuple[str, str]]:
-        """Yield app and what is wrong with the Defender beside it; folders that cannot be known are passed over."""
+        """Yield app and what is wrong with the Defender beside it; places that cannot be known are passed over."""
         for app, declared in apps.items():
-            folder = self._known_folder(app, declared)
-            if folder is None or not folder.is_dir():
+            place = self._place(app, declared)
+            if place is None:
                 continue
-            path = folder / NAME
-            if not path.is_file():
-                yield app, f"there is no `{path}` for `{app}` to start under: protect the manifest again"
-            elif digest and _digest(path) != digest:
-                yield app, f"`{path}` is not the Defender that was put there: protect the manifest again"
-            elif not os.access(path, os.X_OK):
-                yield app, f"`{path}` cannot be executed: protect the manifest again"
+            found = place.digest()
+            if found is None:
+                yield app, f"there is no `{place.shown}` for `{app}` to start under: protect the manifest again"
+            elif digest and found != digest:
+                yield app, f"`{place.shown}` is not the Defender that was put there: protect the manifest again"
+            elif not place.is_executable():
+                yield app, f"`{place.shown}` cannot be executed: protect the manifest again"
 
-    def _places(self, apps: Mapping[str, str | None]) -> dict[str, Path]:
+    def _places(self, apps: Mapping[str, str | None]) -> dict[str, Place]:
         """Return where the Defender goes, by app. Raises Failure for a place where none can be."""
         places = {}
         for app, declared in apps.items():
-            folder = self._known_folder(app, declared)
-            if folder is None:
-                raise Failure(f"the `path` of `{app}` has a variable: give --var, or --app-dir `{app}=DIR`")
-            if folder.is_file():
-                message = f"`{folder}` of `{app}` is an archive: unpack it, set `path` to the folder"
-                raise Failure(f"{message}, and protect the manifest again")
-            if not folder.is_dir():
-                raise Failure(f"there is no folder `{folder}`, where the files of `{app}` should be: give --app-dir")
-            if _is_ignored(folder):
-                raise Failure(f"`{folder / '.cfignore'}` keeps `{NAME}` from being pushed: add a line `!{NAME}` to it")
-            places[app] = folder / NAME
+            place = self._place(app, declared)
+            if place is None:
+                folder = self._known_folder(app, declared)
+                if folder is None:
+                    raise Failure(f"the `path` of `{app}` has a variable: give --var, or --app-dir `{app}=DIR`")
+                raise Failure(f"there is no `{folder}`, where the files of `{app}` should be: give --app-dir")
+            if isinstance(place, FolderPlace) and _is_ignored(place.folder):
+                ignoring = place.folder / ".cfignore"
+                raise Failure(f"`{ignoring}` keeps `{NAME}` from being pushed: add a line `!{NAME}` to it")
+            places[app] = place
         return places
+
+    def _place(self, app: str, declared: str | None) -> Place | None:
+        """Return where an app's files are, None when that is unknown or not there."""
+        path = self._known_folder(app, declared)
+        if path is None or not path.exists():
+            return None
+        return FolderPlace(path) if path.is_dir() else ArchivePlace(path)
 
     def _known_folder(self, app: str, declared: str | None) -> Path | None:
         from bartizan.embed.cloud_foundry import filled_in  # noqa: PLC0415 - keeps `--help` quick
@@ -161,30 +157,3 @@ def _is_ignored(folder: Path) -> bool:
         if fnmatch.fnmatchcase(NAME, pattern.removeprefix("!").removeprefix("/")) and not pattern.startswith("#"):
             ignored = not pattern.startswith("!")
     return ignored
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise Failure(f"`{path}` cannot be read: {error.strerror}") from None
-
-
-def _write_program(path: Path, content: bytes) -> None:
-    """Write an executable whole or not at all."""
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(_EXECUTABLE)
-            Path(temporary).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
-    except OSError as error:
-        raise Failure(f"`{path}` cannot be written: {error.strerror}") from None

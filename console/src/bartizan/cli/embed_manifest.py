@@ -1,6 +1,5 @@
 """`bartizan app-embedded embed-manifest`: put apps of Cloud Foundry under the Defender."""
 
-import dataclasses
 import hashlib
 import json
 import sys
@@ -19,7 +18,7 @@ from bartizan.cli.showing import show_diff
 
 if TYPE_CHECKING:
     from bartizan.embed import Finding, ImageConfig
-    from bartizan.embed.cloud_foundry import ManifestProtection, ManifestReport, ManifestSettings
+    from bartizan.embed.cloud_foundry import ManifestReport, ManifestSettings
     from bartizan.embed.json_text import Value
 
 AppDirs = Annotated[
@@ -120,30 +119,22 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
         earlier = installed(text).defender
     except EmbedError as error:
         raise Failure(f"`{file}` is not protected: {error}") from None
-    writes_text = output_file == "-" and not dry_run
-    show_report(protection.report, report_format, sys.stderr if diff or writes_text else sys.stdout)
+    writes = not (dry_run or diff)
+    if writes:
+        with folders.holding(content, protection.folders, known=(earlier, settings.defender), force=force):
+            if bundle_var and bundle_vars_file is not None:
+                write_text(str(bundle_vars_file), f"{bundle_var}: {bundle_text(answer)}\n")
+            write_text(output_file, protection.text)
+    show_report(protection.report, report_format, sys.stderr if diff or (writes and output_file == "-") else sys.stdout)
     if diff:
         show_diff(text, protection.edits, name=file)
-    elif not dry_run:
-        with folders.holding(content, protection.folders, known=(earlier, settings.defender), force=force):
-            _write(protection, output_file, answer, bundle_var, bundle_vars_file)
+    if writes and bundle_var:
+        where = bundle_vars_file or f"FILE, where FILE says `{bundle_var}: …` (see --bundle-vars-file)"
+        sys.stderr.write(f"push with: cf push --vars-file {where}\n")
 
 
-def _write(
-    protection: "ManifestProtection", output_file: str, answer: dict[str, Any], name: str, path: Path | None
-) -> None:
-    if name and path is not None:
-        write_text(str(path), f"{name}: {_bundle(answer)}\n")
-    write_text(output_file, protection.text)
-    if name:
-        sys.stderr.write(
-            f"push with: cf push --vars-file {path}\n"
-            if path is not None
-            else f"push with: cf push --vars-file FILE, where FILE says `{name}: …` (see --bundle-vars-file)\n"
-        )
-
-
-def _bundle(answer: dict[str, Any]) -> str:
+def bundle_text(answer: dict[str, Any]) -> str:
+    """Return the install bundle of what `defenders/install-bundle` says."""
     return str(answer.get("installBundle") or answer.get("bundle") or "")
 
 
@@ -152,9 +143,9 @@ def _settings(answer: dict[str, Any], bundle_var: str, **choices: Any) -> "Manif
     from bartizan.embed.cloud_foundry import ManifestSettings  # noqa: PLC0415
     from bartizan.settings import package_version  # noqa: PLC0415
 
-    parsed = read_bundle(_bundle(answer))
+    parsed = read_bundle(bundle_text(answer))
     return ManifestSettings(
-        install_bundle=None if bundle_var else _bundle(answer),
+        install_bundle=None if bundle_var else bundle_text(answer),
         bundle_variable=bundle_var or None,
         bundle_id=parsed.id,
         ws_address=str(answer.get("wsAddress") or next(iter(parsed.addresses), "")),
@@ -217,10 +208,10 @@ def _images(folders: Folders, look_up: ImageLookUp) -> "dict[str, ImageConfig]":
 
 def show_report(report: "ManifestReport", report_format: str, free: TextIO) -> None:
     """Report to people on standard error; to programs, as JSON, on `free`."""
-    from bartizan.embed.cloud_foundry import render_report  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed.cloud_foundry import render_report, report_value  # noqa: PLC0415 - keeps `--help` quick
 
     if report_format == "json":
-        free.write(json.dumps(dataclasses.asdict(report), ensure_ascii=False, indent=2) + "\n")
+        free.write(json.dumps(report_value(report), ensure_ascii=False, indent=2) + "\n")
     else:
         sys.stderr.write(render_report(report))
 

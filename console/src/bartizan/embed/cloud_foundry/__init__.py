@@ -5,6 +5,7 @@
 `EmbedError`, nothing else.
 """
 
+from bartizan.embed.cloud_foundry.archive import defender_in, with_defender, without_defender
 from bartizan.embed.cloud_foundry.protect import (
     AppFolder,
     Installed,
@@ -16,7 +17,7 @@ from bartizan.embed.cloud_foundry.protect import (
     protect,
     unprotect,
 )
-from bartizan.embed.cloud_foundry.report import AppReport, ManifestReport, StartReport, render_report
+from bartizan.embed.cloud_foundry.report import AppReport, ManifestReport, StartReport, render_report, report_value
 from bartizan.embed.cloud_foundry.settings import ManifestSettings
 from bartizan.embed.cloud_foundry.variables import filled_in, read_variables
 from bartizan.embed.cloud_foundry.verify import verify
@@ -30,6 +31,7 @@ __all__ = [
     "ManifestSettings",
     "StartReport",
     "app_folders",
+    "defender_in",
     "explain_protection",
     "filled_in",
     "installed",
@@ -37,6 +39,9 @@ __all__ = [
     "protect",
     "read_variables",
     "render_report",
+    "report_value",
     "unprotect",
     "verify",
+    "with_defender",
+    "without_defender",
 ]

@@ -4,23 +4,22 @@ What cf CLI v7 and later read (docs, "App manifest attribute reference"), and wh
 are inherited by each app, and a manifest without `applications` is one app.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bartizan.embed import edit, yaml_text
-from bartizan.embed.cloud_foundry import start_command
-from bartizan.embed.cloud_foundry.settings import OWN_ENVIRONMENT
+from bartizan.embed import yaml_text
 from bartizan.embed.errors import EmbedError, Where
-from bartizan.embed.json_text import Alias, Document, Node, Object, Scalar, Value
+from bartizan.embed.json_text import Document, Node, Object, Scalar, Value
 
 Path = tuple[str | int, ...]
 Kind = Literal["web", "process", "sidecar"]
 
-_APP_KEYS = frozenset(
+_KEYS = (
     "buildpack buildpacks command disk_quota docker domain domains env health-check-type host hosts instances memory "
-    "name no-hostname no-route path processes random-route routes services sidecars stack timeout".split()
+    "name no-hostname no-route path processes random-route routes services sidecars stack timeout"
 )
+_APP_KEYS = frozenset(_KEYS.split())
 _NO_COMMAND = frozenset({"", "null", "default"})
 """What cf takes for "the buildpack's own" (cf CLI, `push -c`)."""
 

@@ -108,32 +108,30 @@ def _check_names(manifest: Manifest, settings: ManifestSettings) -> None:
 
 
 def _app(app: App, known: Known, settings: ManifestSettings, missing: list[Start]) -> PlannedApp:
-    starts = []
-    for start in app.starts:
-        reason = _skip_reason(app, start, settings)
-        if reason is not None:
-            starts.append(PlannedStart(start, skipped=reason))
-            continue
-        found = _line(app, start, known, settings)
-        if found is None:
-            missing.append(start)
-            continue
-        line, origin = found
-        by_hand = start_command.unwrap_by_hand(line)
-        line = by_hand.line if by_hand else line
-        starts.append(PlannedStart(start, line, origin, migrated=by_hand is not None))
-    if all(planned.skipped is not None for planned in starts):
-        return PlannedApp(app, "", tuple(starts))
-    if str(app.value.get("stack", "")).startswith("windows"):
-        raise EmbedError(f"`{app.name}` runs on Windows, the Defender on Linux only: exclude it", app.where)
-    app_id = _app_id(app, known.earlier, settings)
-    if app.image is None:
-        return PlannedApp(app, app_id, tuple(starts))
-    if settings.image_defender is None:
+    reasons = {start.key: _skip_reason(app, start, settings) for start in app.starts}
+    if None not in reasons.values():
+        return PlannedApp(app, "", tuple(PlannedStart(start, skipped=reasons[start.key]) for start in app.starts))
+    if app.image is not None and settings.image_defender is None:
         message = f"`{app.name}` runs an image, beside which no file can be put: build the Defender into the image "
         message += "(`bartizan app-embedded embed Dockerfile`), or say where the image has it (--image-defender)"
         raise EmbedError(message, app.where)
-    return PlannedApp(app, app_id, tuple(starts), settings.image_defender, "/bin/sh")
+    if str(app.value.get("stack", "")).startswith("windows"):
+        raise EmbedError(f"`{app.name}` runs on Windows, the Defender on Linux only: exclude it", app.where)
+    starts = []
+    for start in app.starts:
+        found = None if reasons[start.key] else _line(app, start, known, settings)
+        if found is not None:
+            by_hand = start_command.unwrap_by_hand(found[0])
+            line = by_hand.line if by_hand else found[0]
+            starts.append(PlannedStart(start, line, found[1], migrated=by_hand is not None))
+        elif reasons[start.key] is not None:
+            starts.append(PlannedStart(start, skipped=reasons[start.key]))
+        else:
+            missing.append(start)
+    app_id = _app_id(app, known.earlier, settings)
+    if app.image is not None and settings.image_defender is not None:
+        return PlannedApp(app, app_id, tuple(starts), settings.image_defender, "/bin/sh")
+    return PlannedApp(app, app_id, tuple(starts))
 
 
 def _skip_reason(app: App, start: Start, settings: ManifestSettings) -> str | None:
@@ -200,17 +198,21 @@ def _with_commands(desired: Value, planned: PlannedApp) -> Value:
 
 
 def _missing(starts: Sequence[Start], manifest: Manifest) -> EmbedError:
+    """Return the refusal of what starts nobody knows, with the way to learn it."""
     names = listed([start.key or "the app" for start in starts])
-    first = starts[0]
     verb, it = ("has", "it") if len(starts) == 1 else ("have", "them")
+    options = " ".join(f"--command {shlex.quote(start.key + '=LINE')}" for start in starts[:_SHOWN])
+    options += " …" if len(starts) > _SHOWN else ""
+    image = next((app.image for app in manifest.apps if starts[0] in app.starts), None)
     inherit = " here (what `inherit` names is not looked at)" if "inherit" in manifest.value else ""
-    message = (
-        f"{names} {verb} no command{inherit}, so the buildpack chooses {it} at staging: give "
-        f"{' '.join(_option(start) for start in starts[:3])}{' …' if len(starts) > 3 else ''}; "  # noqa: PLR2004
-        'of an app that runs, `cf curl "/v3/apps/$(cf app NAME --guid)/droplets/current"` tells it under `process_types`'
-    )
-    return EmbedError(message, first.where)
+    if image is not None:
+        message = f"{names} {verb} no command, so the image says what starts: give --image {image}=SOURCE, or {options}"
+    else:
+        message = (
+            f"{names} {verb} no command{inherit}, so the buildpack chooses {it} at staging: give {options}; of an app "
+            'that runs, `cf curl "/v3/apps/$(cf app NAME --guid)/droplets/current"` tells it under `process_types`'
+        )
+    return EmbedError(message, starts[0].where)
 
 
-def _option(start: Start) -> str:
-    return f"--command {shlex.quote(start.key + '=LINE')}"
+_SHOWN = 3

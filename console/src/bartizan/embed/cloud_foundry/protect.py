@@ -71,7 +71,8 @@ def protect(
     _check(result, planned)
     if found is not None:
         done = replace(done, upgraded_from=found.version)
-        if (found.version, found.record) == (settings.version, record) and undo.exact(text, found) is not None:
+        unchanged = found.version == settings.version and undo.same_but_edits(found.record, record)
+        if unchanged and undo.exact(text, found) is not None:
             return ManifestProtection((), text, replace(done, unchanged=True))
     comment = undo.comment(original.document.text, result, settings.version, record)
     end = len(original.document.text)
@@ -176,7 +177,7 @@ def _earlier(given: Manifest) -> Earlier:
 def _edits(planned: Plan, defender: str) -> tuple[tuple[Edit, ...], undo.Record]:
     """Return the edits of a plan, and the record of the way back."""
     document = planned.manifest.document
-    made = yaml_rewrite.rewrite(document, document.root, planned.desired)
+    made = _with_aliases(planned, yaml_rewrite.rewrite(document, document.root, planned.desired))
     edits = tuple(replace(each, why=each.why or _why(each)) for each in made)
     text = document.text
     protected = [app for app in planned.apps if app.app_id]
@@ -199,6 +200,27 @@ def _edits(planned: Plan, defender: str) -> tuple[tuple[Edit, ...], undo.Record]
         defender=defender,
     )
     return edits, record
+
+
+def _with_aliases(planned: Plan, edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    """Return `edits` without those that write an alias out, as far as the text then says the same.
+
+    What an app merges from another (`<<: *other`) may change there: the app says itself what is its own.
+    """
+    text = planned.manifest.document.text
+    spans = {(alias.start, alias.end) for alias in planned.manifest.document.aliases}
+    written_out = [made for made in edits if (made.start, made.end) in spans and not made.pointer]
+    for alias in written_out[:_ALIASES_TRIED]:
+        fewer = tuple(made for made in edits if made is not alias)
+        try:
+            if same(read(edit.apply(text, fewer)).value, planned.desired):
+                edits = fewer
+        except EmbedError:
+            continue
+    return edits
+
+
+_ALIASES_TRIED = 100
 
 
 def _holds_none(value: Value, places: Sequence[tuple[str | int, ...]]) -> bool:

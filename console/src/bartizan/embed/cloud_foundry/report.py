@@ -7,12 +7,13 @@ from bartizan.embed.cloud_foundry import start_command
 from bartizan.embed.cloud_foundry.plan import FROM_MANIFEST, Plan, PlannedApp
 from bartizan.embed.cloud_foundry.procfile import read_procfile
 from bartizan.embed.cloud_foundry.settings import ManifestSettings
+from bartizan.embed.json_text import Value
 from bartizan.embed.selection import listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartReport:
-    """What was done to one start: it runs under the Defender when `skipped` is None, else it was left alone for that."""
+    """What was done to one start: left alone for the reason `skipped`, else run under the Defender."""
 
     key: str
     kind: Literal["web", "process", "sidecar"]
@@ -125,6 +126,25 @@ def _of_app(planned: PlannedApp, procfile: dict[str, str]) -> list[str]:
             "name a `root:` in its Staticfile, so that `./defender` stays"
         )
     return found
+
+
+def report_value(report: ManifestReport) -> dict[str, Value]:
+    """Return a report as plain JSON, with the names of the API."""
+    plain = _plain(report)
+    return plain if isinstance(plain, dict) else {}
+
+
+def _plain(value: object) -> Value:
+    if isinstance(value, (ManifestReport, AppReport, StartReport)):
+        return {_camel(name): _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, bool)) else None
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def render_report(report: ManifestReport) -> str:

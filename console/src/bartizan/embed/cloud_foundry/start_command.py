@@ -10,8 +10,9 @@ character for character, in one of three forms, the plainest that keeps its mean
   the words, as it did before, and no shell is left behind: a rule may deny all shells. This is the vendor's form.
 * anything else: `exec ./defender app-embedded bash -c 'LINE'`, where single quotes keep every character (bash manual,
   "Single Quotes"). The second bash is what the launcher's `bash -c` was before.
-* what holds a single quote, or a `((variable))` of cf, whose value may hold anything at the next push: the line in a here-document with a
-  quoted delimiter, which keeps every character too (bash manual, "Here Documents"), read into a variable.
+* what holds a single quote, or a `((variable))` of cf, whose value may hold anything at the next push: the line in a
+  here-document with a quoted delimiter, which keeps every character too (bash manual, "Here Documents"), read into a
+  variable.
 
 `exec` leaves the Defender in the place of the launcher's shell, so signals of the platform reach it, and it hands them
 on. Lines that ask the shell about itself (`$$`, `$PPID`) are no simple commands: the shell they mean must be there.
@@ -36,13 +37,13 @@ _PART = rf"""(?:[A-Za-z0-9_./:=@%+,^~*?\[\]{{}}-]|'[^'\n]*'|"(?:[^"$`\\!\n]|{_VA
 _PROGRAM = rf"(?P<program>(?:{_VARIABLE}/)?[A-Za-z0-9_./+@-]+)"
 _SIMPLE = re.compile(rf"[ \t]*{_PROGRAM}(?:[ \t]+{_PART}+)*[ \t]*", re.ASCII)
 # What bash does itself when it is the first word (bash manual, "Reserved Words", "Shell Builtin Commands").
-_SHELL_WORDS = frozenset(
-    """. : [ alias bg bind break builtin caller case cd command compgen complete compopt continue coproc declare dirs
+_RESERVED = """
+    . : [ alias bg bind break builtin caller case cd command compgen complete compopt continue coproc declare dirs
     disown do done echo elif else enable esac eval exec exit export false fc fg fi for function getopts hash help
     history if in jobs kill let local logout mapfile popd printf pushd pwd read readarray readonly return select set
     shift shopt source suspend test then time times trap true type typeset ulimit umask unalias unset until wait
-    while""".split()
-)
+    while"""
+_SHELL_WORDS = frozenset(_RESERVED.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Wrapped:
 def wrap(line: str, *, program: str = DEFENDER, shell: Shell = "bash") -> str:
     """Return the command that runs the shell line `line` under the Defender."""
     prefix = f"exec {program} {_MODE} "
-    if references(line) or "'" in line and not is_simple(line):
+    if references(line) or ("'" in line and not is_simple(line)):
         return _stored(line, prefix, shell)
     return prefix + line if is_simple(line) else f"{prefix}{shell} -c '{line}'"
 

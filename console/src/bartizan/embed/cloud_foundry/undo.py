@@ -32,7 +32,7 @@ SIZE_LIMIT = 1 << 20
 """Bytes a comment may unpack to: what cf takes of a manifest."""
 
 _COMMENT = re.compile(
-    r"^# Bartizan (?P<version>\S+) protects this manifest; its undo needs this line: (?P<record>\S*)\r?$", re.M
+    r"^# Bartizan (?P<version>\S+) protects this manifest; its undo needs this line: (?P<record>\S*)\r?$", re.MULTILINE
 )
 
 
@@ -40,8 +40,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the comment says.
 
     `added` are the keys of the starts whose command was not in the manifest before, `environment` the variables of ours
-    that an app had before, by app (null when it had no `env` at all), `skipped` the keys that were left alone, `defender`
-    the SHA-256 of the Defender put beside the apps.
+    that an app had before, by app (null when it had no `env` at all), `skipped` the keys that were left alone, and
+    `defender` the SHA-256 of the Defender put beside the apps.
     """
 
     digest: str
@@ -101,6 +101,11 @@ def _without(text: str, comment: Comment) -> Iterator[Edit]:
         yield Edit(comment.start, behind.end(), "", "", "the way back")
     before = text[: comment.start]
     yield Edit(len(before.removesuffix("\n").removesuffix("\r")), comment.end, "", "", "the way back")
+
+
+def same_but_edits(left: Record, right: Record) -> bool:
+    """Return whether two records are about the same text; how its edits are cut may differ between releases."""
+    return msgspec.structs.replace(left, edits=[]) == msgspec.structs.replace(right, edits=[])
 
 
 def comment_gone(text: str, comment: Comment) -> Edit:

@@ -7,6 +7,7 @@ from bartizan.embed.cloud_foundry import start_command, undo
 from bartizan.embed.cloud_foundry.manifest import App, Manifest, Start, command_at, read
 from bartizan.embed.cloud_foundry.protect import protect
 from bartizan.embed.cloud_foundry.settings import ManifestSettings
+from bartizan.embed.cloud_foundry.variables import references
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.selection import listed
 from bartizan.embed.verify import Finding
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 _NEEDED = ("DEFENDER_ID", "WS_ADDRESS", "DATA_FOLDER", "INSTALL_BUNDLE")
 
 
-def verify(text: str, *, version: str, settings: ManifestSettings | None = None) -> list[Finding]:
+def verify(
+    text: str, *, version: str, settings: ManifestSettings | None = None, install_bundle: str | None = None
+) -> list[Finding]:
     """Return what keeps a manifest from being protected by `version`; an empty list is good.
 
-    With `settings` it is also compared with what `protect` would make of it now. Raises `EmbedError` for a text that is
+    With `settings` it is also compared with what `protect` would make of it now, with `install_bundle` only the bundle
+    is, unless a ((variable)) holds it. Raises `EmbedError` for a text that is
     no manifest.
     """
     manifest = read(text)
@@ -29,6 +33,8 @@ def verify(text: str, *, version: str, settings: ManifestSettings | None = None)
     if comment is not None and comment.version != version:
         message = f"protected by version `{comment.version}`, not `{version}`: protect it again"
         findings.append(Finding("stale", message, manifest.where(())))
+    if install_bundle is not None:
+        findings += [finding for app in manifest.apps for finding in _bundle(manifest, app, install_bundle)]
     if not findings and settings is not None:
         findings += _against(text, manifest, settings)
     return findings
@@ -52,7 +58,8 @@ def _is_wrapped(manifest: Manifest, app: App, start: Start) -> bool:
     commands = [command for path in own if (command := command_at(manifest.value, path)) is not None]
     found = [start_command.unwrap(command) for command in commands]
     return bool(found) and all(
-        wrapped is not None and (app.image is not None or wrapped.program == start_command.DEFENDER) for wrapped in found
+        wrapped is not None and (app.image is not None or wrapped.program == start_command.DEFENDER)
+        for wrapped in found
     )
 
 
@@ -65,6 +72,13 @@ def _environment(manifest: Manifest, app: App) -> Iterator[Finding]:
     lost = [name for name in _NEEDED if not app.environment.get(name)]
     if lost:
         yield Finding("tampered", f"`{app.name}` has lost {listed(lost)}: protect it again", where, app.name)
+
+
+def _bundle(manifest: Manifest, app: App, wanted: str) -> Iterator[Finding]:
+    found = app.environment.get("INSTALL_BUNDLE")
+    if found is not None and found != wanted and not references(str(found)):
+        where = manifest.where((*app.path, "env", "INSTALL_BUNDLE"))
+        yield Finding("stale", f"`{app.name}` has another install bundle: protect it again", where, app.name)
 
 
 def _against(text: str, manifest: Manifest, settings: ManifestSettings) -> Iterator[Finding]:
