@@ -110,7 +110,7 @@ def test_a_protected_image_runs_as_before_but_for_what_is_denied(
     assert task.wait() == 3
     before, after = printed(task, "original"), printed(task, "protected")
     assert before[-2:] == ["probe ran the program", "original exited: exit code 3"]
-    assert after == [*before[:-2], "probe could not run the program: 126", "protected exited: exit code 3"]
+    assert after == [*before[:-2], "probe could not run the program: 126", "protected exited: exit code 3"], task.log()
     kept = {name: value for name, value in original.config.items() if name not in OURS}
     assert {name: value for name, value in protected.config.items() if name not in OURS} == kept
     for kind in ("explicitlyDeniedProcess", "explicitlyDeniedOutboundPort"):
