@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,7 +111,7 @@ def test_a_protected_image_runs_as_before_but_for_what_is_denied(
     assert task.wait() == 3
     before, after = printed(task, "original"), printed(task, "protected")
     assert before[-2:] == ["probe ran the program", "original exited: exit code 3"]
-    assert after == [*before[:-2], "probe could not run the program: 126", "protected exited: exit code 3"]
+    assert after == [*before[:-2], "probe could not run the program: 126", "protected exited: exit code 3"], task.log()
     kept = {name: value for name, value in original.config.items() if name not in OURS}
     assert {name: value for name, value in protected.config.items() if name not in OURS} == kept
     for kind in ("explicitlyDeniedProcess", "explicitlyDeniedOutboundPort"):
@@ -203,3 +204,12 @@ def test_without_a_console_the_fail_mode_decides(
 
     assert task.wait() == code
     assert ("probe runs" in task.log()) == (fail_mode == "open")
+
+
+def test_the_defender_tells_each_thing_in_one_piece() -> None:
+    """A line of the Defender is one write: what the program writes at the same time does not come into its middle."""
+    reading, writing = os.pipe2(os.O_DIRECT)  # packets: one read gives what one write wrote (pipe(2))
+    with os.fdopen(reading, "rb", buffering=0) as packets:
+        with os.fdopen(writing, "wb") as errors:
+            subprocess.run([str(DEFENDER), "app-embedded", "/bin/true"], env={}, stderr=errors, check=False)
+        assert packets.read(4096) == b"bartizan: `DEFENDER_APP_ID` is not set\n"

@@ -5,7 +5,7 @@ use std::{env, ffi::OsString, fmt::Display, path::Path, process::ExitCode};
 
 use defender_agent::{
     config::{Environment, SidecarConfig},
-    health, sidecar,
+    health, say, sidecar,
     workload::{self, WorkloadError},
 };
 use defender_sys::signals::Signals;
@@ -83,6 +83,6 @@ fn command(words: Vec<OsString>, mode: usize) -> (OsString, Vec<OsString>) {
 }
 
 fn fail(code: u8, reason: impl Display) -> ExitCode {
-    eprintln!("bartizan: {reason}");
+    say!("bartizan: {reason}");
     ExitCode::from(code)
 }

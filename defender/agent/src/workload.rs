@@ -112,10 +112,10 @@ fn run(application: &Application, signals: &Signals, desk: &Arc<Desk>, patience:
         Waited::InVain => {
             let reason = "no policy could be had in time".to_owned();
             if application.fail_mode == FailMode::Closed {
-                eprintln!("bartizan: the application is not started: {reason}, and the fail mode is `closed`");
+                crate::say!("bartizan: the application is not started: {reason}, and the fail mode is `closed`");
                 return FAIL_CLOSED;
             }
-            eprintln!("bartizan: the application is started without policy: {reason}");
+            crate::say!("bartizan: the application is started without policy: {reason}");
             desk.notice(Notice::StartedWithoutPolicy, &reason);
         }
     }

@@ -152,7 +152,7 @@ pub async fn run(speaker: Speaker, mut stop: Stop) {
     let key = match Key::generate() {
         Ok(key) => key,
         Err(error) => {
-            eprintln!("bartizan: there will be no link to the console: {error}");
+            crate::say!("bartizan: there will be no link to the console: {error}");
             return;
         }
     };
@@ -251,7 +251,7 @@ impl Link {
         }
         let reason = end.reason();
         if worked || reason != self.said {
-            eprintln!("bartizan: not connected to the console: {reason}; trying again");
+            crate::say!("bartizan: not connected to the console: {reason}; trying again");
             self.said = reason;
         }
     }

@@ -53,7 +53,7 @@ impl Protected for Embedded {
     fn take_policies(&self, policies: Vec<WorkloadPolicy>) {
         for policy in policies.into_iter().filter(|policy| policy.container.is_none()) {
             if let Err(error) = self.0.apply(policy.hash, policy.policy) {
-                eprintln!("bartizan: the policy was refused, the last one stays: {error}");
+                crate::say!("bartizan: the policy was refused, the last one stays: {error}");
             }
         }
     }

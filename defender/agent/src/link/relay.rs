@@ -52,7 +52,7 @@ pub async fn run(socket: PathBuf, attachment: Attachment, desk: Arc<Desk>, mut s
         desk.rewind();
         let reason = result.map_or_else(|error| error.to_string(), |()| "the sidecar closed the connection".into());
         if reason != said {
-            eprintln!("bartizan: not attached to the sidecar: {reason}; trying again");
+            crate::say!("bartizan: not attached to the sidecar: {reason}; trying again");
             said = reason;
         }
         let delay = backoff.broken(began.elapsed(), identity::random()).min(LONGEST_DELAY);
@@ -90,7 +90,7 @@ async fn receive(reader: &mut (impl AsyncRead + Unpin), desk: &Desk) -> io::Resu
                     continue;
                 };
                 if let Err(error) = desk.apply(hash, policy) {
-                    eprintln!("bartizan: the policy was refused, the last one stays: {error}");
+                    crate::say!("bartizan: the policy was refused, the last one stays: {error}");
                 }
             }
             FromSidecar::Ack { received, committed } => desk.acknowledge(received, committed),

@@ -100,7 +100,7 @@ impl Session<'_> {
     fn take(&mut self, message: FromConsole, progress: &mut Progress) -> Result<(), End> {
         match message {
             FromConsole::Welcome { heartbeat_seconds, max_batch, .. } => {
-                eprintln!("bartizan: connected to the console at {}", self.address);
+                crate::say!("bartizan: connected to the console at {}", self.address);
                 *self.worked = true;
                 progress.session.welcome(max_batch);
                 progress.heartbeat = Duration::from_secs(heartbeat_seconds.clamp(1, 3600));

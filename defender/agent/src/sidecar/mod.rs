@@ -64,7 +64,7 @@ pub fn run(config: SidecarConfig, signals: &Signals, directory: &Path, program: 
     };
     // All that needed a privilege is done.
     if let Err(error) = hardening::drop_all_capabilities() {
-        eprintln!("bartizan: capabilities cannot be given up: {error}");
+        crate::say!("bartizan: capabilities cannot be given up: {error}");
     }
     let table = Table::new(&config.containers, identity::instance)?;
     let identities = config.containers.iter().filter_map(|each| Some((each.name.clone(), each.id.clone()?)));
@@ -80,7 +80,7 @@ pub fn run(config: SidecarConfig, signals: &Signals, directory: &Path, program: 
     };
     let served = Background::start(move |stop| async move {
         if let Err(error) = serve(sockets, table, tokens, health, speaker, stop).await {
-            eprintln!("bartizan: the sidecar cannot listen: {error}");
+            crate::say!("bartizan: the sidecar cannot listen: {error}");
         }
     })
     .map_err(SidecarError::Runtime)?;

@@ -300,7 +300,7 @@ impl Protected for Table {
             let Some(slot) = container.as_ref().and_then(|name| state.slots.get_mut(name)) else { continue };
             match CompiledPolicy::new(policy.clone()) {
                 Ok(_) => slot.policy = Some((hash, policy)),
-                Err(error) => eprintln!("bartizan: a policy was refused, the last one stays: {error}"),
+                Err(error) => crate::say!("bartizan: a policy was refused, the last one stays: {error}"),
             }
         }
         drop(state);

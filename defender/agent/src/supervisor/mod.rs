@@ -52,7 +52,7 @@ pub fn run(
     let launch = match program::prepare(application) {
         Ok(launch) => launch,
         Err(error) => {
-            eprintln!("bartizan: {error}");
+            crate::say!("bartizan: {error}");
             return error.exit_code();
         }
     };
@@ -88,12 +88,12 @@ fn unfiltered(
     let reason = format!("this platform does not allow a seccomp listener: {errno}");
     report.report(0, vec![reason.clone()]);
     judge.notice(Notice::NotEnforcing, &reason);
-    eprintln!("bartizan: nothing can be enforced here: {reason}");
+    crate::say!("bartizan: nothing can be enforced here: {reason}");
     if application.fail_mode == FailMode::Closed {
         return None;
     }
     let launch = program::prepare(application).ok()?;
-    spawn::without_filter(launch, signals).inspect_err(|errno| eprintln!("bartizan: cannot start: {errno}")).ok()
+    spawn::without_filter(launch, signals).inspect_err(|errno| crate::say!("bartizan: cannot start: {errno}")).ok()
 }
 
 struct Supervisor<'a> {
@@ -180,7 +180,7 @@ impl<'a> Supervisor<'a> {
         };
         self.connects.copies = false;
         self.datagrams.copies = false;
-        eprintln!("bartizan: {reason}");
+        crate::say!("bartizan: {reason}");
         self.report.report(2, vec![reason]);
     }
 
@@ -215,7 +215,7 @@ impl<'a> Supervisor<'a> {
     fn explain_failure(&self) {
         if let Some(errno) = self.launched.failure() {
             let denied = if errno == Errno::EACCES { " (or its policy forbids it)" } else { "" };
-            eprintln!("bartizan: the application cannot be started: {errno}{denied}");
+            crate::say!("bartizan: the application cannot be started: {errno}{denied}");
         }
     }
 
