@@ -190,7 +190,9 @@ def test_images_are_resolved_for_the_look_up_only() -> None:
 def test_an_unknown_image_is_named_with_what_is_missing() -> None:
     """The refusal names container, place, expression and the parameters to give."""
     value = template({"Name": "web", "Image": {"Fn::Sub": "${Repo.Uri}:${Tag}"}})
-    with pytest.raises(EmbedError, match=r"runs `\$\{Repo.Uri\}:\$\{Tag\}`.*give `Repo.Uri` and `Tag` with `--parameter`"):
+    with pytest.raises(
+        EmbedError, match=r"runs `\$\{Repo.Uri\}:\$\{Tag\}`.*give `Repo.Uri` and `Tag` with `--parameter`"
+    ):
         run(value)
     made = run(value, web=NGINX)
     assert made.report.containers[0].arguments[0] == "/docker-entrypoint.sh"

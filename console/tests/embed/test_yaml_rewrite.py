@@ -12,7 +12,9 @@ from bartizan.embed.yaml_rewrite import rewrite
 
 _KEYS = st.sampled_from(["Name", "Image", "EntryPoint", "Key", "a", "b c", "Fn::X", "x.y", "yes", "1", "Value"])
 _WORDS = st.one_of(
-    st.sampled_from(["web", "/bin/sh", "-c", "yes", "null", "1.5", "012", "", " x", "a: b", "a #b", "${A}:1", "é𝄞", "x\ny"]),
+    st.sampled_from(
+        ["web", "/bin/sh", "-c", "yes", "null", "1.5", "012", "", " x", "a: b", "a #b", "${A}:1", "é𝄞", "x\ny"]
+    ),
     st.text(max_size=6).filter(lambda text: text.isprintable() and "\x85" not in text),
 )
 _SCALARS = st.one_of(_WORDS, st.integers(-99, 99), st.booleans(), st.none())
