@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from embed import settings
 
 from bartizan.embed import EmbedError, ImageConfig, ProtectSettings, needed_images, protect
+from embed import settings
 
 TASKS = 50
 CONTAINERS = 10
@@ -111,7 +111,8 @@ def every() -> None:
     works = [work for path in corpus() if (work := prepared(path.read_bytes().decode(), settings())) is not None]
     definitions = sum(work() for work in works)
     cost = cpu_s(lambda: [work() for work in works])
-    print(f"templates.protect_definitions_per_second {definitions / cost:.0f} definitions {definitions} files {len(works)}")
+    rate, size = definitions / cost, f"definitions {definitions} files {len(works)}"
+    print(f"templates.protect_definitions_per_second {rate:.0f} {size}")
 
 
 def main() -> None:
