@@ -1,13 +1,15 @@
 """What a deployment would make of a template, to run it on this machine."""
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.embed.samples import VECTORS
 
 from bartizan.embed import EmbedError, deployed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TEXT = (VECTORS / "template-with-choices" / "input.yaml").read_text("utf-8")
 

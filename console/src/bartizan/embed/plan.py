@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, count, repeat
 
 from bartizan.embed import intrinsics, launch, selection, twistlock, wrap
@@ -25,6 +25,8 @@ class Plan:
     migrated: bool
     unpinned: tuple[Container, ...] = ()
     """whose image should have been pinned to its digest but is not known well enough"""
+    pinned: Mapping[int, Mapping[str, ImageConfig]] = field(default_factory=dict)
+    """the images whose digest is written, by reference, of each container by its index"""
 
 
 class NothingToProtectError(EmbedError):
@@ -41,7 +43,7 @@ def make(definition: TaskDefinition, images: Mapping[str, ImageConfig], settings
     changed: dict[int, Value] = {container.index: container.value for container in containers}
     for container, start in zip(selected, launches, strict=True):
         changed[container.index] = wrap.wrapped(container, start, settings, definition)
-    unpinned = _pin(selected, images, changed) if settings.pin_digest else ()
+    unpinned, pinned = _pin(selected, images, changed) if settings.pin_digest else ((), {})
     sidecar = wrap.sidecar(definition, selected, settings)
     return Plan(
         definition=definition,
@@ -51,14 +53,19 @@ def make(definition: TaskDefinition, images: Mapping[str, ImageConfig], settings
         skipped=tuple(skipped),
         migrated=migrated,
         unpinned=unpinned,
+        pinned=pinned,
     )
 
 
 def _pin(
     containers: Sequence[Container], images: Mapping[str, ImageConfig], changed: dict[int, Value]
-) -> tuple[Container, ...]:
-    """Write the digests that were looked at into the images; return the containers that stay without."""
+) -> tuple[tuple[Container, ...], dict[int, dict[str, ImageConfig]]]:
+    """Write the digests that were looked at into the images; return the containers that stay without, and the images.
+
+    The images are by reference, of each container by its index.
+    """
     unpinned: list[Container] = []
+    pinned: dict[int, dict[str, ImageConfig]] = {}
     for container in containers:
         image, value = container.value["image"], changed[container.index]
         known = images.get(container.image) or images.get(container.name)
@@ -66,9 +73,10 @@ def _pin(
             continue
         if isinstance(image, str) and known is not None and known.digest is not None and isinstance(value, dict):
             changed[container.index] = {**value, "image": f"{_untagged(image)}@{known.digest}"}
+            pinned[container.index] = {image: known}
         else:
             unpinned.append(container)
-    return tuple(unpinned)
+    return tuple(unpinned), pinned
 
 
 def _untagged(image: str) -> str:

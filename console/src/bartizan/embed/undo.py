@@ -29,6 +29,7 @@ from bartizan.embed.launch import ImageConfig
 from bartizan.embed.restore import STEPS_LIMIT, Step
 from bartizan.embed.rewrite import same
 from bartizan.embed.wrap import UNDO_LABEL, VERSION_LABEL
+from bartizan.embed.yaml_text import end_with_comments
 
 SIZE_LIMIT = 1 << 20
 """Bytes a label may unpack to: sixteen times the largest task definition."""
@@ -108,7 +109,8 @@ def _label(container: Container, name: str) -> Scalar | None:
 def scope(definition: TaskDefinition) -> tuple[int, int]:
     """Return the span of the text that a definition's record is about.
 
-    Of a template that is one resource, to the end of its last line, so that what else the template says may change.
+    Of a template that is one resource, to the end of its last line and of the comments there, so that what else the
+    template says may change.
     """
     text = definition.document.text
     if not definition.dialect.pascal or not definition.path:
@@ -116,9 +118,7 @@ def scope(definition: TaskDefinition) -> tuple[int, int]:
     start, end = definition.node.start, definition.node.end
     if text[start] in "{[":
         return start, end
-    at = text.find("\n", end)
-    at = len(text) if at < 0 else at
-    return start, at - 1 if at > end and text[at - 1] == "\r" else at
+    return start, end_with_comments(text, end, start - text.rfind("\n", 0, start) - 1)
 
 
 def exact(definition: TaskDefinition, embedding: Embedding) -> tuple[Edit, ...] | None:

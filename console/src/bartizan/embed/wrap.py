@@ -275,7 +275,7 @@ def _entry(container: Container) -> list[Value]:
         pieces.append(f"{',' if pieces else '{'}{json.dumps(key)}:")
         pieces += [json.dumps(value)] if isinstance(value, str) else ['"', value, '"']
     pieces.append("}")
-    for condition, holds in reversed(container.conditions.items()):
+    for condition, holds in reversed(list(container.conditions.items())):
         there = _joined(pieces)
         pieces = [intrinsics.chosen(condition, there, "null") if holds else intrinsics.chosen(condition, "null", there)]
     return pieces

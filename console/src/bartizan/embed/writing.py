@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 from bartizan.embed import advice, edit, rewrite, undo, wrap, yaml_rewrite
 from bartizan.embed.definition import TaskDefinition
@@ -123,13 +124,14 @@ def _record(planned: Plan, edits: Sequence[Edit]) -> undo.Record:
 
 
 def _sources(planned: Plan) -> dict[str, undo.Source]:
-    """Return what images were asked, by container; of a container that chooses between images, numbered."""
+    """Return what images were asked or pinned, by container; what a container has more of them is numbered."""
     sources: dict[str, undo.Source] = {}
     for container, start in planned.selected:
-        for number, (image, config) in enumerate(start.sources.items()):
-            sources[f"{container.name}#{number}" if number else container.name] = undo.Source(
-                image, list(config.entrypoint), list(config.cmd), config.origin, config.digest
-            )
+        asked = {**planned.pinned.get(container.index, {}), **start.sources}
+        for image, config in asked.items():
+            names = (f"{container.name}#{number}" if number else container.name for number in count())
+            name = next(name for name in names if name not in sources)
+            sources[name] = undo.Source(image, list(config.entrypoint), list(config.cmd), config.origin, config.digest)
     return sources
 
 

@@ -10,13 +10,14 @@ longer do.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from bartizan.embed import yaml_style
 from bartizan.embed.edit import Edit
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.json_text import Array, Document, Node, Object, Scalar, Value, pointer
 from bartizan.embed.rewrite import FlowRewriter, Path, align, same
-from bartizan.embed.yaml_text import MERGE, gap
+from bartizan.embed.yaml_text import MERGE, end_with_comments, gap, line_end
 
 _LITERAL = re.compile(r" \|-?\r?$", re.MULTILINE)
 
@@ -77,8 +78,8 @@ class _Rewriter:
         column = self._column_of_line(mark)
         in_list = self._text[mark - 1 : mark] == "-"
         new = self._style.item(desired, self._column(mark) - 1)[1:] if in_list else self._style.behind(desired, column)
-        if _LITERAL.search(new) and node.end < self._line_end(node.end):
-            new = " " + self.inline(desired)  # a comment behind would become part of the text
+        if _LITERAL.search(new) and "#" in self._text[node.end : gap(self._text, node.end)]:
+            new = " " + self.inline(desired)  # a comment behind or beneath could become part of the text
         if between.strip()[:1] in {"&", "!"} or (mark == node.start and node.end > mark):
             return [Edit(node.start, node.end, self.inline(desired), where)]
         if not between.strip():
@@ -108,7 +109,7 @@ class _Rewriter:
         edits += self._gone(node, kept, path)
         last = node.members[kept[-1]].node
         column = self._column(node.members[next(iter(node.members))].key_start)
-        at = self._line_end(last.end)
+        at = end_with_comments(self._text, last.end, column)
         edits += [
             Edit(at, at, self._line(column) + self._style.member(key, value, column), pointer((*path, key)))
             for key, value in desired.items()
@@ -121,7 +122,9 @@ class _Rewriter:
         names = list(node.members)
         starts = [member.key_start for member in node.members.values()]
         ends = [member.node.end for member in node.members.values()]
-        spans = _taken_out([name in kept for name in names], starts, ends, self._line_start, self._line_end)
+        spans = _taken_out(
+            [name in kept for name in names], starts, ends, self._line_start, partial(line_end, self._text)
+        )
         return [Edit(start, end, "", pointer((*path, names[index]))) for index, start, end in spans]
 
     def _sequence(self, node: Array, desired: list[Value], path: Path) -> list[Edit]:
@@ -142,7 +145,7 @@ class _Rewriter:
                     text = "".join(new + self._line(column) for new, _ in fresh)
                     where = pointer((*path, fresh[0][1]) if len(fresh) == 1 else path)
                     edits.append(Edit(dashes[first], dashes[first], text, where))
-                at = self._line_end(node.items[match].end)
+                at = end_with_comments(self._text, node.items[match].end, column)
                 continue
             new = self._style.item(item, column)
             if at is None:
@@ -151,7 +154,7 @@ class _Rewriter:
                 edits.append(Edit(at, at, self._line(column) + new, pointer((*path, index))))
         ends = [item.end for item in node.items]
         kept = [index in stay for index in range(len(dashes))]
-        spans = _taken_out(kept, dashes, ends, self._line_start, self._line_end)
+        spans = _taken_out(kept, dashes, ends, self._line_start, partial(line_end, self._text))
         return edits + [Edit(start, end, "", pointer((*path, index))) for index, start, end in spans]
 
     def _replace_block(self, node: Object | Array, desired: Value, path: Path) -> Edit:
@@ -193,13 +196,6 @@ class _Rewriter:
         """Return the offset of the line end before the line of `offset`."""
         at = max(self._text.rfind("\n", 0, offset), 0)
         return at - 1 if at and self._text[at - 1] == "\r" else at
-
-    def _line_end(self, offset: int) -> int:
-        """Return the offset of the line end behind `offset`."""
-        at = self._text.find("\n", offset)
-        if at < 0:
-            return len(self._text)
-        return at - 1 if at > offset and self._text[at - 1] == "\r" else at
 
 
 def _taken_out(

@@ -65,6 +65,7 @@ class _Anchor:
 
 # Behind an element: blanks, line ends and comments.
 _GAP = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_COMMENT_LINE = re.compile(r"\n([ ]*)#[^\r\n]*")
 _PROPERTIES = re.compile(r"(?:&[^\s,\[\]{}]+(?:[ \t\r\n]|(?<=\s)#[^\n]*)+)")
 _TAG = re.compile(r"![^\s,\[\]{}]*")
 _KEEP = re.compile(r"[|>][0-9-]*\+")
@@ -284,6 +285,30 @@ class _Reader:
 def _at(mark: "yaml.error.Mark | yaml._yaml.Mark | None") -> int:
     """Return the offset of a mark; libyaml marks every event."""
     return mark.index if mark is not None else 0
+
+
+def line_end(text: str, offset: int) -> int:
+    """Return the offset of the line end behind `offset`."""
+    at = text.find("\n", offset)
+    if at < 0:
+        return len(text)
+    return at - 1 if at > offset and text[at - 1] == "\r" else at
+
+
+def end_with_comments(text: str, end: int, column: int) -> int:
+    """Return the end of the lines of an element that ends at `end`, of a block whose elements begin at `column`.
+
+    To it belong the comments beneath it that are indented like the block, but not those above what follows: there a
+    comment speaks of that.
+    """
+    at = line_end(text, end)
+    following = gap(text, at)
+    least = max(column, following - text.rfind("\n", 0, following) if following < len(text) else 0)
+    for comment in _COMMENT_LINE.finditer(text, at, following):
+        if len(comment[1]) < least:
+            break
+        at = comment.end()
+    return at
 
 
 def gap(text: str, at: int) -> int:
