@@ -1,7 +1,7 @@
 # `make help` explains the targets. Everything that is made lies in .venv/, .cache/ and defender/target/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test build setup lint format bench bench-smoke bench-programs gen gen-check clean test-python test-rust test-arm64 test-e2e
+.PHONY: help run test build setup lint format bench bench-smoke bench-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e
 
 PYTHON := .venv/bin/python
 HOST_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -67,6 +67,9 @@ gen: build ## Write the generated files anew: contract/openapi.json, contract/*.
 
 gen-check: build
 	$(PYTHON) console/generate.py --check
+
+corpus: build ## Run every way in over real definitions (BARTIZAN_CORPUS=folder) and write docs/corpus.md
+	$(PYTHON) scripts/corpus.py
 
 clean: ## Remove everything that was made
 	rm -rf .venv .cache defender/target console/.mypy_cache console/.ruff_cache .ruff_cache .pytest_cache

@@ -139,7 +139,7 @@ def _lint(found: Findings) -> list[str]:
         after = pool.map(cfn_lint_findings, [text for _, _, text in pairs])
         new = [found_after - found_before for found_before, found_after in zip(before, after, strict=True)]
     found.held[name] = sum(not more for more in new)
-    return [f"{path.name}: cfn-lint: {dict(more)}" for (path, _, _), more in zip(pairs, new, strict=True) if more]
+    return [f"{path.name}: cfn-lint: {sorted(more)}" for (path, _, _), more in zip(pairs, new, strict=True) if more]
 
 
 def _without_times(text: str) -> str:

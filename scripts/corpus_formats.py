@@ -56,6 +56,7 @@ MANIFEST_SETTINGS = cloud_foundry.ManifestSettings(
     version=VERSION, install_bundle=BUNDLE, image_defender="/bartizan/defender"
 )
 
+_PLACE = re.compile(r"\bResources/[^\s']+")
 _REASONS = (
     ("an image has to be looked up", r"nothing is known about the image|what the image .* starts is not known"),
     ("the buildpack chooses the command", r"so the buildpack chooses"),
@@ -193,15 +194,18 @@ def _rules() -> Any:
     return Runner(ConfigMixIn(regions=["us-east-1"])).rules
 
 
-def cfn_lint_findings(text: str) -> Counter[tuple[str, str]]:
-    """Return what cfn-lint says of a template, without places; of one region, for each costs as much as the first."""
+def cfn_lint_findings(text: str) -> frozenset[tuple[str, str]]:
+    """Return what cfn-lint says of a template, without places; of one region, for each costs as much as the first.
+
+    Without counts too: what the sidecar copies from a container (its image, its logs) is wrong there as it was before.
+    """
     from cfnlint.config import ConfigMixIn  # noqa: PLC0415 - the other formats do without
     from cfnlint.decode.decode import decode_str  # noqa: PLC0415
     from cfnlint.runner import run_template_by_data  # noqa: PLC0415
 
     template, found = decode_str(text)
     matches = found or run_template_by_data(template or {}, ConfigMixIn(regions=["us-east-1"]), _rules())
-    return Counter((str(match.rule.id), str(match.message)) for match in matches)
+    return frozenset((str(match.rule.id), _PLACE.sub("", str(match.message))) for match in matches)
 
 
 _DEFINITION_PROMISES: dict[str, Callable[[str, Made], bool]] = {
