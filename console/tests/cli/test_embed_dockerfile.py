@@ -98,6 +98,7 @@ def test_unprotect_and_verify_take_dockerfiles(folder: Path) -> None:
         return subprocess.run([*BARTIZAN, *words], cwd=folder, capture_output=True, check=False)
 
     assert run("unprotect", "protected").stdout == DOCKERFILE.encode()
+    assert b"line 3, ENTRYPOINT: starts the program under the Defender" in run("explain", "protected").stdout
     assert run("verify", "protected").returncode == 0
     assert run("verify", "Dockerfile").returncode == 1
 

@@ -159,13 +159,20 @@ def verify_command(
 
 @app.command("explain")
 def explain_command(
-    file: Annotated[str, typer.Argument(help="A protected task definition or template; - is standard input.")],
+    file: Annotated[
+        str,
+        typer.Argument(help="A protected task definition, template, Dockerfile or manifest; - is standard input."),
+    ],
 ) -> None:
     """Say what the protection changed, one line per value, and why."""
-    from bartizan.embed import EmbedError, cloud_foundry, explain, explain_protection  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed import EmbedError, cloud_foundry, dockerfile, explain, explain_protection  # noqa: PLC0415 - keeps `--help` quick
 
     text = read_text(file)
-    explained = cloud_foundry.explain_protection if cloud_foundry.is_manifest(text) else explain_protection
+    explained = explain_protection
+    if is_dockerfile(text):
+        explained = dockerfile.explain_protection
+    elif cloud_foundry.is_manifest(text):
+        explained = cloud_foundry.explain_protection
     try:
         sys.stdout.write(explain(explained(text)) + "\n")
     except EmbedError as error:

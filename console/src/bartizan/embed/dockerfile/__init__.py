@@ -6,6 +6,7 @@ the input back; `verify(text, version=…)` finds what is not protected. Bad inp
 """
 
 from bartizan.embed.dockerfile.archive import defender_tar, write_archive
+from bartizan.embed.dockerfile.explain import explain_protection
 from bartizan.embed.dockerfile.options import DockerfileSettings
 from bartizan.embed.dockerfile.protect import (
     DockerfileProtection,
@@ -23,6 +24,7 @@ __all__ = [
     "DockerfileSettings",
     "build_architectures",
     "defender_tar",
+    "explain_protection",
     "needed_image",
     "protect",
     "render_report",

@@ -184,6 +184,11 @@ def _entrypoint(item: Instruction, record: Record) -> Iterator[Edit]:
         yield Edit(item.place(start), item.place_end(end), "", "", "the Defender is taken out")
 
 
+def wraps(item: Instruction, record: Record) -> bool:
+    """Return whether an instruction is the ENTRYPOINT of the file given, with the Defender in front."""
+    return item.keyword == "ENTRYPOINT" and any(True for _ in _entrypoint(item, record))
+
+
 def without_record(text: str) -> list[tuple[int, str]]:
     """Return the lines of a text, numbered from 1, but for those that look like the record's."""
     return [(number, line) for number, line in enumerate(text.split("\n"), 1) if not line.startswith(f"{UNDO} ")]
