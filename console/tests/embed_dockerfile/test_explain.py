@@ -8,7 +8,9 @@ from bartizan.embed.dockerfile import explain_protection
 
 
 def _explained(text: str) -> list[tuple[str, str]]:
-    return [(made.pointer.partition(", ")[2], made.why) for made in explain_protection(protected(text, image=NGINX).text)]
+    return [
+        (made.pointer.partition(", ")[2], made.why) for made in explain_protection(protected(text, image=NGINX).text)
+    ]
 
 
 def test_what_is_added_is_explained_where_it_stands() -> None:
