@@ -231,6 +231,7 @@ impl Judge {
             reason: violation.reason,
             matched: violation.matched,
             event,
+            ancestry: Vec::new(),
         });
         effect == Effect::Prevent
     }

@@ -126,8 +126,8 @@ fn draft(detail: &str) -> AuditDraft {
 }
 
 fn audit(seq: u64, detail: &str) -> Audit {
-    let AuditDraft { time, rule, effect, reason, matched, event } = draft(detail);
-    Audit { seq, time, rule, effect, reason, matched, event }
+    let AuditDraft { time, rule, effect, reason, matched, event, ancestry } = draft(detail);
+    Audit { seq, time, rule, effect, reason, matched, event, ancestry, count: 1 }
 }
 
 /// A forged token attaches nothing, learns nothing, and is reported once under the container that it claimed.

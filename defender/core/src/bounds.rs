@@ -30,6 +30,15 @@ pub(crate) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error>
     within(from, 0, LARGEST_COUNT)
 }
 
+pub(crate) fn one() -> u64 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for it
+pub(crate) fn is_one(count: &u64) -> bool {
+    *count == 1
+}
+
 pub(crate) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     within(from, 0, LATEST)
 }

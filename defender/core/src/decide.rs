@@ -42,7 +42,7 @@ pub fn decide(policy: &CompiledPolicy, event: &Event) -> Decision {
         Event::Process(process) => (policy.processes.effect, judge_process(&policy.processes, process)),
         Event::Lookup(lookup) => (policy.dns.effect, judge_lookup(&policy.dns, lookup)),
         Event::Connection(connection) => (policy.network.effect, judge_connection(&policy.network, connection)),
-        Event::Defender(_) => return Decision::Allow,
+        Event::Listen(_) | Event::File(_) | Event::Defender(_) => return Decision::Allow,
     };
     let Some(Objection(reason, matched)) = objection else { return Decision::Allow };
     let violation = Violation { rule: rule.clone(), reason, matched };

@@ -15,6 +15,10 @@ pub enum Event {
     Lookup(LookupEvent),
     /// A connection is about to be made, or a datagram to be sent.
     Connection(ConnectionEvent),
+    /// A port is about to be listened on.
+    Listen(ListenEvent),
+    /// A file is about to be written, or was.
+    File(FileEvent),
     /// Something that happened to the Defender.
     Defender(DefenderEvent),
 }
@@ -43,6 +47,107 @@ pub struct ProcessEvent {
     pub interpreted: bool,
     /// True when `invoked` is, or links to, the very file at `path`.
     pub invoked_is_exe: bool,
+    /// Lower-case hexadecimal SHA-256 of the file; none when nobody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// What detections go by; never travels.
+    #[serde(skip)]
+    pub facts: ProcessFacts,
+}
+
+/// What the Defender found out about a program start, for detections and custom rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProcessFacts {
+    /// Where the program comes from.
+    pub origin: Origin,
+    /// Whether its file was made or changed since the workload started.
+    pub change: Change,
+    /// The program that the dynamic loader was told to run, when the loader itself was started.
+    pub loaded: Option<String>,
+    /// Variables and files that make foreign libraries load first (`LD_PRELOAD`, `LD_AUDIT`), as `NAME=value`.
+    pub preloads: Vec<String>,
+    /// True for a file with setuid, setgid or capabilities.
+    pub privileged: bool,
+    /// True when input or output is a connection to another machine.
+    pub socket_as_terminal: bool,
+    /// Executables of the processes above it, the nearest first.
+    pub ancestors: Vec<String>,
+}
+
+/// Where a program comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// An ordinary file.
+    #[default]
+    File,
+    /// A file on a file system in memory (tmpfs, ramfs).
+    Tmpfs,
+    /// A file that has no name any more.
+    Deleted,
+    /// A file that never had one (`memfd_create`).
+    Memory,
+}
+
+/// Whether a file was made or changed since the workload started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Change {
+    /// It is as it was.
+    #[default]
+    None,
+    /// It was changed, or replaced.
+    Modified,
+    /// It was not there.
+    New,
+    /// It differs from what its package installed.
+    Altered,
+}
+
+/// A port that is about to be listened on, or bound for datagrams.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenEvent {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Address that is bound, IPv4-mapped IPv6 already made IPv4.
+    pub address: IpAddr,
+    /// Port; 0 when the kernel chooses one.
+    pub port: u16,
+    /// The process.
+    pub pid: u32,
+    /// Its executable path; empty when unknown.
+    pub path: String,
+}
+
+/// A write to a file, or to its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileEvent {
+    /// What is done.
+    pub operation: FileOperation,
+    /// The file, absolute and without links.
+    pub file: String,
+    /// The process.
+    pub pid: u32,
+    /// Its executable path; empty when unknown.
+    pub path: String,
+    /// Effective user id of the process.
+    pub user: u32,
+}
+
+/// What is done to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FileOperation {
+    /// It is made.
+    Create,
+    /// It is opened for writing, or truncated.
+    Write,
+    /// Its name is given to another file, or another name to it (rename, link).
+    Rename,
+    /// It is removed.
+    Remove,
+    /// Its mode or owner is changed.
+    Attributes,
 }
 
 /// A DNS look-up.
@@ -112,4 +217,6 @@ pub enum Notice {
     NotEnforcing,
     /// Somebody tried to attach to the relay as a container that they are not.
     AttachRefused,
+    /// A call waited too long for an answer and was given one without being judged.
+    AnsweredLate,
 }

@@ -18,13 +18,17 @@ mod scrub;
 mod session;
 mod spool;
 
-pub use audit::{Audit, AuditDraft, Reason};
+pub use audit::{Ancestor, Audit, AuditDraft, Reason};
 pub use backoff::Backoff;
 pub use bounds::is_hex;
 pub use decide::{Decision, Violation, decide};
-pub use event::{ConnectionEvent, DefenderEvent, Event, LookupEvent, Notice, ProcessEvent, Protocol};
+pub use event::{
+    Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
+    ProcessEvent, ProcessFacts, Protocol,
+};
 pub use policy::{
-    CompiledPolicy, DefenderPolicy, DnsPolicy, Effect, NetworkPolicy, PolicyError, PortRange, ProcessPolicy,
+    CompiledPolicy, CustomEffect, CustomKind, CustomRule, DefenderPolicy, DnsPolicy, Effect, FilePolicy, NetworkPolicy,
+    PolicyError, PortRange, ProcessPolicy,
 };
 pub use scrub::scrub;
 pub use session::Session;

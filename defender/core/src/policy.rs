@@ -1,8 +1,10 @@
 //! The policy of one workload, as the Console resolved it (`contract/defender-policy.schema.json`).
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{address::AddressBlock, bounds};
+use crate::{Reason, address::AddressBlock, bounds};
 
 /// What happens to a violation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +34,17 @@ pub struct DefenderPolicy {
     pub processes: ProcessPolicy,
     /// Look-ups.
     pub dns: DnsPolicy,
-    /// Connections.
+    /// Connections and listening ports.
     pub network: NetworkPolicy,
+    /// Writes to files.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub files: FilePolicy,
+    /// What happens to what a detection finds; those not named are off.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub detections: BTreeMap<Reason, Effect>,
+    /// Custom rules, tried in this order before everything else.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub custom: Vec<CustomRule>,
 }
 
 /// Lists for program starts: entries without `/` are globs on names, with `/` globs on paths.
@@ -74,6 +85,62 @@ pub struct NetworkPolicy {
     pub allow_ports: Vec<PortRange>,
     /// Always a violation.
     pub deny_ports: Vec<PortRange>,
+    /// If not empty, listening on every other port is a violation.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub allow_listen_ports: Vec<PortRange>,
+    /// Listening on them is always a violation.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub deny_listen_ports: Vec<PortRange>,
+}
+
+/// Lists for writes to files: globs on absolute paths; an entry also speaks of everything beneath it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FilePolicy {
+    /// What happens to a violation.
+    pub effect: Effect,
+    /// If not empty, every other path is a violation.
+    pub allow: Vec<String>,
+    /// Always a violation.
+    pub deny: Vec<String>,
+}
+
+/// One custom rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomRule {
+    /// Its name, for audits.
+    pub name: String,
+    /// What it is about.
+    pub kind: CustomKind,
+    /// Its condition, in the grammar of `docs/reference`.
+    pub script: String,
+    /// What happens when it matches: `allow` ends the judging in favour of the event.
+    pub effect: CustomEffect,
+}
+
+/// What a custom rule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CustomKind {
+    /// Program starts.
+    Processes,
+    /// Writes to files.
+    Filesystem,
+    /// Connections.
+    NetworkOutgoing,
+}
+
+/// What happens when a custom rule matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CustomEffect {
+    /// It happens, and nothing else is asked.
+    Allow,
+    /// It happens, and is reported.
+    Alert,
+    /// It does not happen, and is reported.
+    Prevent,
 }
 
 /// An inclusive range of ports.
@@ -221,6 +288,11 @@ impl NetworkRules {
             deny_ports: policy.deny_ports.clone(),
         })
     }
+}
+
+/// What a policy does not speak of is left out, so that it reads as its user wrote it.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Names are compared in lower case and without the root's dot (RFC 4343).

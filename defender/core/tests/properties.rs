@@ -3,7 +3,7 @@ use std::net::IpAddr;
 
 use defender_core::{
     CompiledPolicy, ConnectionEvent, Decision, DefenderPolicy, DnsPolicy, Effect, Event, LookupEvent, NetworkPolicy,
-    PortRange, ProcessEvent, ProcessPolicy, Protocol, decide,
+    PortRange, ProcessEvent, ProcessFacts, ProcessPolicy, Protocol, decide,
 };
 use proptest::prelude::*;
 
@@ -47,7 +47,8 @@ prop_compose! {
             rule,
             processes: ProcessPolicy { effect: effects[0], allow, deny },
             dns: DnsPolicy { effect: effects[1], allow: allow_names, deny: deny_names },
-            network: NetworkPolicy { effect: effects[2], allow_addresses, deny_addresses, allow_ports, deny_ports },
+            network: NetworkPolicy { effect: effects[2], allow_addresses, deny_addresses, allow_ports, deny_ports, ..NetworkPolicy::default() },
+            ..DefenderPolicy::default()
         }
     }
 }
@@ -69,6 +70,8 @@ fn events() -> impl Strategy<Value = Event> {
                 main,
                 interpreted,
                 invoked_is_exe,
+                sha256: None,
+                facts: ProcessFacts::default(),
             })
         },
     );
@@ -92,7 +95,7 @@ fn effect_for(policy: &DefenderPolicy, event: &Event) -> Effect {
         Event::Process(_) => policy.processes.effect,
         Event::Lookup(_) => policy.dns.effect,
         Event::Connection(_) => policy.network.effect,
-        Event::Defender(_) => Effect::Disable,
+        Event::Listen(_) | Event::File(_) | Event::Defender(_) => Effect::Disable,
     }
 }
 

@@ -15,6 +15,8 @@ from bartizan.audit.wire import (
     AuditEffect,
     ConnectionEvent,
     DefenderEvent,
+    FileEvent,
+    ListenEvent,
     LookupEvent,
     Notice,
     ProcessEvent,
@@ -36,6 +38,7 @@ _NOTICES = {
     Notice.STARTED_WITHOUT_POLICY: ("high", "the application was started before a policy could be had"),
     Notice.AUDITS_DROPPED: ("medium", "audits were given up, since the spool was full"),
     Notice.NOT_ENFORCING: ("high", "nothing is enforced on this platform"),
+    Notice.ANSWERED_LATE: ("medium", "a call waited too long and was answered without being judged"),
     Notice.ATTACH_REFUSED: ("high", "somebody tried to attach to the relay as a container that they are not"),
 }
 
@@ -74,6 +77,7 @@ class RuntimeAudit(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     pid: int = 0
     user: str = ""
     domain: str = ""
+    filepath: str = ""
     ip: str = ""
     port: int = 0
     protocol: str = ""
@@ -125,6 +129,19 @@ def describe(audit: Audit, reporter: Reporter) -> RuntimeAudit:
                 process_path=_cut(event.path),
                 pid=event.pid,
             )
+        case ListenEvent():
+            return msgspec.structs.replace(
+                found,
+                ip=_cut(event.address),
+                port=event.port,
+                protocol=event.protocol.value,
+                process_path=_cut(event.path),
+                pid=event.pid,
+            )
+        case FileEvent():
+            return msgspec.structs.replace(
+                found, filepath=_cut(event.file), process_path=_cut(event.path), pid=event.pid, user=str(event.user)
+            )
         case DefenderEvent():
             return msgspec.structs.replace(found, count=max(event.count, 1))
 
@@ -154,6 +171,10 @@ def _message(audit: Audit) -> str:
         case ConnectionEvent() as event:
             address = f"[{event.address}]" if ":" in event.address else event.address
             return f"{event.protocol.value} connection to {address}:{event.port}{_by(event.path)} {done}: {why}"
+        case ListenEvent() as event:
+            return f"listening on {event.protocol.value} port {event.port}{_by(event.path)} {done}: {why}"
+        case FileEvent() as event:
+            return f"{event.operation.value} of {event.file}{_by(event.path)} {done}: {why}"
         case DefenderEvent() as event:
             text = _NOTICES[event.notice][1]
             return f"{text}: {event.detail}" if event.detail else text

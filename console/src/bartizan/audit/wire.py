@@ -24,6 +24,41 @@ class Reason(enum.Enum):
     ADDRESS_NOT_ALLOWED = "addressNotAllowed"
     DENIED_PORT = "deniedPort"
     PORT_NOT_ALLOWED = "portNotAllowed"
+    MODIFIED_BINARY = "modifiedBinary"
+    NEW_BINARY = "newBinary"
+    ALTERED_PACKAGE_BINARY = "alteredPackageBinary"
+    CRYPTO_MINER = "cryptoMiner"
+    REVERSE_SHELL = "reverseShell"
+    WEB_SHELL = "webShell"
+    TMPFS_PROCESS = "tmpfsProcess"
+    MEMORY_PROCESS = "memoryProcess"
+    LOADER_INVOCATION = "loaderInvocation"
+    PRELOAD = "preload"
+    SETUID_USE = "setuidUse"
+    LATERAL_MOVEMENT = "lateralMovement"
+    INLINE_CODE = "inlineCode"
+    NOT_MAIN_PROCESS = "notMainProcess"
+    PORT_SCAN = "portScan"
+    RAW_SOCKET = "rawSocket"
+    CLOUD_METADATA = "cloudMetadata"
+    ENCRYPTED_DNS = "encryptedDns"
+    UNRESOLVED_ADDRESS = "unresolvedAddress"
+    UNSEEN_CONNECTION = "unseenConnection"
+    DENIED_LISTEN_PORT = "deniedListenPort"
+    LISTEN_PORT_NOT_ALLOWED = "listenPortNotAllowed"
+    DENIED_FILE = "deniedFile"
+    FILE_NOT_ALLOWED = "fileNotAllowed"
+    BINARY_WRITTEN = "binaryWritten"
+    CERTIFICATE_WRITTEN = "certificateWritten"
+    SSH_ACCESS = "sshAccess"
+    ADMINISTRATIVE_ACCOUNT = "administrativeAccount"
+    SUSPICIOUS_ELF = "suspiciousElf"
+    PACKED_BINARY = "packedBinary"
+    PRELOAD_FILE = "preloadFile"
+    CRON_FILE = "cronFile"
+    CUSTOM_RULE = "customRule"
+    INJECTED_PROCESS = "injectedProcess"
+    TAMPERING = "tampering"
     DEFENDER = "defender"
 
 
@@ -48,9 +83,10 @@ class Notice(enum.Enum):
     AUDITS_DROPPED = "auditsDropped"
     NOT_ENFORCING = "notEnforcing"
     ATTACH_REFUSED = "attachRefused"
+    ANSWERED_LATE = "answeredLate"
 
 
-class ProcessEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="process"):
+class ProcessEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="process", omit_defaults=True):
     """A program start. `path` is the loaded executable, `invoked` what execve was given."""
 
     path: str
@@ -63,6 +99,7 @@ class ProcessEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind"
     main: bool
     interpreted: bool
     invoked_is_exe: bool
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
 
 
 class LookupEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="lookup"):
@@ -85,6 +122,36 @@ class ConnectionEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="ki
     resolver: bool
 
 
+class ListenEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="listen"):
+    """A port that is listened on, or bound for datagrams; port 0 when the kernel chooses one."""
+
+    protocol: Protocol
+    address: str
+    port: Port
+    pid: Id32
+    path: str
+
+
+class FileOperation(enum.Enum):
+    """What is done to a file."""
+
+    CREATE = "create"
+    WRITE = "write"
+    RENAME = "rename"
+    REMOVE = "remove"
+    ATTRIBUTES = "attributes"
+
+
+class FileEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="file"):
+    """A write to `file`, or to its name, by the program `path`."""
+
+    operation: FileOperation
+    file: str
+    pid: Id32
+    path: str
+    user: Id32
+
+
 class DefenderEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="defender"):
     """A notice of the Defender about itself."""
 
@@ -93,10 +160,17 @@ class DefenderEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind
     count: Count
 
 
-Event = ProcessEvent | LookupEvent | ConnectionEvent | DefenderEvent
+Event = ProcessEvent | LookupEvent | ConnectionEvent | ListenEvent | FileEvent | DefenderEvent
 
 
-class Audit(msgspec.Struct, frozen=True, rename="camel"):
+class Ancestor(msgspec.Struct, frozen=True):
+    """One of the processes that led to an event."""
+
+    pid: Id32
+    path: str
+
+
+class Audit(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """One judged event; `seq` counts from 1 for each Defender process."""
 
     seq: Sequence
@@ -106,3 +180,7 @@ class Audit(msgspec.Struct, frozen=True, rename="camel"):
     reason: Reason
     matched: str | None
     event: Event
+    ancestry: tuple[Ancestor, ...] = ()
+    """the processes that led to it, the nearest first"""
+    count: Sequence = 1
+    """how many times it happened since the last audit of its kind"""

@@ -9,7 +9,7 @@
 //! 4. If it stops in any other way the call failed, and it is let go.
 use std::collections::HashSet;
 
-use defender_core::{Decision, Effect, Event, Notice, ProcessEvent, Reason};
+use defender_core::{Decision, Effect, Event, Notice, ProcessEvent, ProcessFacts, Reason};
 use defender_sys::{
     Errno, constants,
     notify::{Listener, Notification, Reply},
@@ -97,6 +97,8 @@ impl ExecWatch {
             main: self.main == Some(thread),
             interpreted: false,
             invoked_is_exe: true,
+            sha256: None,
+            facts: ProcessFacts::default(),
         };
         let Decision::Prevent(violation) = self.judge.opinion(&Event::Process(event.clone())) else {
             return Answer::AtTheStop;
@@ -168,6 +170,8 @@ impl ExecWatch {
             main,
             interpreted: false,
             invoked_is_exe: led_to.is_none_or(|file| file == identity),
+            sha256: None,
+            facts: ProcessFacts::default(),
         };
         event.interpreted = !event.invoked_is_exe && process::is_script(process, &event.invoked);
         // What a path means inside a chroot is for its owner to choose; only where the image really lies counts there.

@@ -74,6 +74,7 @@ impl Judge {
             reason: violation.reason,
             matched: violation.matched,
             event,
+            ancestry: Vec::new(),
         });
         if effect == Effect::Prevent { Verdict::Stop } else { Verdict::Go }
     }
@@ -87,6 +88,7 @@ impl Judge {
             reason: Reason::Defender,
             matched: None,
             event: Event::Defender(DefenderEvent { notice, detail: detail.to_owned(), count: 1 }),
+            ancestry: Vec::new(),
         });
     }
 }

@@ -14,6 +14,7 @@ fn draft(effect: Effect, name: &str) -> AuditDraft {
         reason: Reason::DeniedName,
         matched: Some("*".into()),
         event: Event::Lookup(event),
+        ancestry: Vec::new(),
     }
 }
 
