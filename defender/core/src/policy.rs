@@ -235,6 +235,15 @@ impl CompiledPolicy {
         })
     }
 
+    /// What happens to what a detection finds.
+    #[must_use]
+    pub fn detection(&self, reason: Reason) -> Effect {
+        if self.rule.is_none() {
+            return Effect::Disable;
+        }
+        self.policy.detections.get(&reason).copied().unwrap_or_default()
+    }
+
     /// The policy as it came.
     #[must_use]
     pub fn source(&self) -> &DefenderPolicy {

@@ -65,6 +65,15 @@ impl Judge {
         self.judge(Event::Lookup(event), |_| ())
     }
 
+    /// Reports what a detection of the agent's own found, if the policy has it on, and says what is to be done.
+    pub fn detected(&self, reason: Reason, matched: Option<String>, event: Event) -> Verdict {
+        let policy = self.policy.current();
+        match (policy.detection(reason), &policy.source().rule) {
+            (Effect::Disable, _) | (_, None) => Verdict::Go,
+            (effect, Some(rule)) => self.report(Violation { rule: rule.clone(), reason, matched }, effect, event),
+        }
+    }
+
     /// Reports a violation that was found by [`Judge::opinion`].
     pub fn report(&self, violation: Violation, effect: Effect, event: Event) -> Verdict {
         self.audits.submit(AuditDraft {
