@@ -12,7 +12,7 @@ use std::{
 };
 
 use defender_agent::{
-    enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport},
+    enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport, Wanted},
     supervisor,
 };
 use defender_core::{AuditDraft, CompiledPolicy};
@@ -63,6 +63,7 @@ fn main() -> ExitCode {
         arguments: words.collect(),
         environment: env::vars_os().collect(),
         fail_mode: FailMode::Closed,
+        wanted: if env::var_os("SUPERVISE_COMPAT").is_some() { Wanted::Compat } else { Wanted::Strongest },
     };
     let audits = Arc::new(Lines(Mutex::new(file)));
     ExitCode::from(supervisor::run(&application, &signals, policy, audits, &Say))

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod notify;
 pub mod pidfd;
 pub mod poll;
+pub mod probe;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
@@ -23,6 +24,7 @@ pub use errno::{Errno, Result};
 pub mod constants {
     pub use libc::{
         AF_INET6, AT_FDCWD, MSG_DONTWAIT, MSG_FASTOPEN, O_NONBLOCK, O_PATH, SIGCHLD, SIGKILL, SIGTSTP, SIGTTIN,
-        SIGTTOU, SYS_connect, SYS_execve, SYS_execveat, SYS_sendmmsg, SYS_sendmsg, SYS_sendto,
+        SIGTTOU, SYS_connect, SYS_execve, SYS_execveat, SYS_kill, SYS_prlimit64, SYS_sendmmsg, SYS_sendmsg, SYS_sendto,
+        SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSTOP, SIGSYS, SIGTRAP,
     };
 }

@@ -28,13 +28,15 @@ pub struct ExecWatch {
     main: Option<u32>,
     seized: HashSet<u32>,
     blind: bool,
+    /// False where nothing can be prevented: what cannot be watched is let go then.
+    pub prevents: bool,
 }
 
 impl ExecWatch {
     /// Watches the workload whose first process is `main`.
     #[must_use]
     pub fn new(judge: Judge, main: u32) -> Self {
-        Self { judge, main: Some(main), seized: HashSet::new(), blind: false }
+        Self { judge, main: Some(main), seized: HashSet::new(), blind: false, prevents: true }
     }
 
     /// Answers a notified execve or execveat.
@@ -132,7 +134,7 @@ impl ExecWatch {
                         format!("a program start cannot be watched (a debugger, or no right to trace): {errno}");
                     self.judge.notice(Notice::NotEnforcing, &detail);
                 }
-                let prevents = self.judge.policy().source().processes.effect == Effect::Prevent;
+                let prevents = self.prevents && self.judge.policy().source().processes.effect == Effect::Prevent;
                 Err(if prevents { Reply::Fail(Errno::EACCES) } else { Reply::Continue })
             }
         }
@@ -140,6 +142,12 @@ impl ExecWatch {
 
     /// A new image is loaded in `process`; `former` is the thread that called execve.
     pub fn on_exec(&mut self, process: u32, former: u32) {
+        self.judge_image(process, former);
+        let _ = trace::detach(process, 0);
+    }
+
+    /// Judges a new image; one that must not run is killed.
+    pub fn judge_image(&mut self, process: u32, former: u32) {
         self.seized.remove(&former);
         self.seized.remove(&process);
         let main = self.main.take_if(|main| *main == process).is_some();
@@ -147,7 +155,12 @@ impl ExecWatch {
             // Killed while stopped: no instruction of the new image ever runs.
             let _ = signals::send(process as i32, constants::SIGKILL);
         }
-        let _ = trace::detach(process, 0);
+    }
+
+    /// True when a thread is watched until its program runs.
+    #[must_use]
+    pub fn has(&self, thread: u32) -> bool {
+        self.seized.contains(&thread)
     }
 
     fn judge_loaded(&self, process: u32, main: bool) -> Verdict {

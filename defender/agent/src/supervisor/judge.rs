@@ -5,7 +5,7 @@ use std::{
 };
 
 use defender_core::{
-    AuditDraft, CompiledPolicy, Decision, DefenderEvent, Effect, Event, LookupEvent, Notice, Reason, Violation, decide,
+    AuditDraft, CompiledPolicy, Decision, Effect, Event, LookupEvent, Notice, Reason, Violation, decide,
     dns,
 };
 
@@ -90,15 +90,12 @@ impl Judge {
 
     /// Reports something about the Defender itself.
     pub fn notice(&self, notice: Notice, detail: &str) {
-        self.audits.submit(AuditDraft {
-            time: now(),
-            rule: None,
-            effect: Effect::Alert,
-            reason: Reason::Defender,
-            matched: None,
-            event: Event::Defender(DefenderEvent { notice, detail: detail.to_owned(), count: 1 }),
-            ancestry: Vec::new(),
-        });
+        self.notice_many(notice, detail, 1);
+    }
+
+    /// Reports something about the Defender itself that happened `count` times.
+    pub fn notice_many(&self, notice: Notice, detail: &str, count: u64) {
+        self.audits.submit(AuditDraft::notice(now(), notice, detail, count));
     }
 }
 
