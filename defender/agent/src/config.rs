@@ -158,11 +158,9 @@ impl Environment {
         match self.optional("DEFENDER_TIER")? {
             None | Some("auto") => Ok(Wanted::Strongest),
             Some("compat") => Ok(Wanted::Compat),
-            Some(other) => Err(ConfigError::Word {
-                name: "DEFENDER_TIER",
-                value: other.into(),
-                expected: "`auto` or `compat`",
-            }),
+            Some(other) => {
+                Err(ConfigError::Word { name: "DEFENDER_TIER", value: other.into(), expected: "`auto` or `compat`" })
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
 pub struct Options {
     /// Process and thread ids of the Defender, as the workload sees them: calls aimed at them are refused.
     pub protected: Vec<u32>,
-    /// Its process group: joining it, or signals to it, are refused too.
+    /// Its process group: joining it, or signals to it, are refused too. 0 for one that the workload cannot name.
     pub group: u32,
     /// True when the Defender is the first process of its namespace: the kernel lets no signal from inside end it. If it is
     /// not, signals on ways that name no process id are refused as well.
@@ -151,7 +151,9 @@ fn self_protection(options: &Options) -> Vec<Block> {
         let mut cases: Vec<_> = options.protected.iter().map(|&id| (Condition::Equals(argument, id), ATTACK)).collect();
         match number {
             libc::SYS_kill => {
-                cases.push((Condition::Equals(0, options.group.wrapping_neg()), ATTACK));
+                if options.group != 0 {
+                    cases.push((Condition::Equals(0, options.group.wrapping_neg()), ATTACK));
+                }
                 if !options.first {
                     cases.push((Condition::Equals(0, EVERYBODY), ATTACK));
                 }
@@ -166,7 +168,9 @@ fn self_protection(options: &Options) -> Vec<Block> {
         }
     }
     // In our group, a signal to one's own group would be one to us.
-    blocks.push(Block { number: libc::SYS_setpgid, cases: vec![(Condition::Equals(1, options.group), ATTACK)] });
+    if options.group != 0 {
+        blocks.push(Block { number: libc::SYS_setpgid, cases: vec![(Condition::Equals(1, options.group), ATTACK)] });
+    }
     if !options.first {
         // A descriptor of `/proc/PID` names a process as well as one of pidfd_open; callers then fall back to kill.
         blocks.push(Block { number: libc::SYS_pidfd_send_signal, cases: vec![(Condition::Always, ABSENT)] });

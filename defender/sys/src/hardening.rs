@@ -75,6 +75,18 @@ pub fn raise_ptrace_capability() {
     }
 }
 
+/// Allows this process as many descriptors as it may have, so that a workload that makes it hold many leaves some over; what
+/// it was allowed before, for the workload.
+pub(crate) fn allow_all_descriptors() -> Option<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid structure to fill.
+    Errno::check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }).ok()?;
+    let all = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+    // SAFETY: a valid structure.
+    Errno::check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const all) }).ok()?;
+    Some(limit)
+}
+
 /// Gives up every capability, for good.
 ///
 /// # Errors

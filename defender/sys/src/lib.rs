@@ -23,8 +23,8 @@ pub use errno::{Errno, Result};
 /// Flags and numbers of system calls that the supervisor reads.
 pub mod constants {
     pub use libc::{
-        AF_INET6, AT_FDCWD, MSG_DONTWAIT, MSG_FASTOPEN, O_NONBLOCK, O_PATH, SIGCHLD, SIGKILL, SIGTSTP, SIGTTIN,
-        SIGTTOU, SYS_connect, SYS_execve, SYS_execveat, SYS_kill, SYS_prlimit64, SYS_sendmmsg, SYS_sendmsg, SYS_sendto,
-        SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSTOP, SIGSYS, SIGTRAP,
+        AF_INET6, AT_FDCWD, MSG_DONTWAIT, MSG_FASTOPEN, O_NONBLOCK, O_PATH, SIGABRT, SIGBUS, SIGCHLD, SIGFPE, SIGILL,
+        SIGKILL, SIGSEGV, SIGSTOP, SIGSYS, SIGTRAP, SIGTSTP, SIGTTIN, SIGTTOU, SYS_connect, SYS_execve, SYS_execveat,
+        SYS_kill, SYS_prlimit64, SYS_sendmmsg, SYS_sendmsg, SYS_sendto,
     };
 }

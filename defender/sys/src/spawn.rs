@@ -140,10 +140,8 @@ pub(crate) fn install(program: &[Instruction]) -> Result<Listener> {
 
 /// Puts the calling thread, and what it will start, under `program`; the descriptor of the listener where one is asked for.
 fn set_filter(program: &[Instruction], flags: libc::c_ulong) -> Result<i32> {
-    let description = libc::sock_fprog {
-        len: program.len() as u16,
-        filter: program.as_ptr().cast_mut().cast::<libc::sock_filter>(),
-    };
+    let description =
+        libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut().cast::<libc::sock_filter>() };
     // SAFETY: `Instruction` has the layout of `sock_filter`; pointer and length describe `program`, which the kernel copies.
     Errno::check_descriptor(unsafe {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const description)
@@ -164,12 +162,20 @@ struct Image {
     mask: libc::sigset_t,
     failure: (OwnedFd, OwnedFd),
     gate: Option<(OwnedFd, OwnedFd)>,
+    /// What this process was allowed before it gave itself more.
+    descriptors: Option<libc::rlimit>,
 }
 
 impl Image {
     fn new(launch: Launch, signals: &Signals) -> Result<Self> {
         let failure = pipe(libc::O_CLOEXEC | libc::O_NONBLOCK)?;
-        Ok(Self { launch, mask: signals.original_mask(), failure, gate: None })
+        Ok(Self {
+            launch,
+            mask: signals.original_mask(),
+            failure,
+            gate: None,
+            descriptors: hardening::allow_all_descriptors(),
+        })
     }
 
     fn fork(self, listener: Option<Arc<Listener>>) -> Result<Launched> {
@@ -178,6 +184,10 @@ impl Image {
         let child = Errno::check(unsafe { libc::fork() })?;
         if child == 0 {
             let gate = self.gate.as_ref().map(|(end, _)| end.as_raw_fd());
+            if let Some(descriptors) = &self.descriptors {
+                // SAFETY: a valid structure; async-signal-safe in fact, being a mere system call.
+                unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, descriptors) };
+            }
             run(&self.launch.program, &arguments, &environment, &self.mask, (self.failure.1.as_raw_fd(), gate));
         }
         let gate = self.gate.map(|(_, end)| end);

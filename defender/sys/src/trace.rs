@@ -122,8 +122,7 @@ pub fn wait_for_end(child: u32) {
     loop {
         let mut status = 0;
         // SAFETY: the status pointer is valid; no resource usage is asked for.
-        let waited =
-            unsafe { libc::wait4(child as libc::pid_t, &raw mut status, libc::__WALL, std::ptr::null_mut()) };
+        let waited = unsafe { libc::wait4(child as libc::pid_t, &raw mut status, libc::__WALL, std::ptr::null_mut()) };
         if waited < 0 && Errno::last() != Errno::EINTR || libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
             return;
         }

@@ -5,8 +5,7 @@ use std::{
 };
 
 use defender_core::{
-    AuditDraft, CompiledPolicy, Decision, Effect, Event, LookupEvent, Notice, Reason, Violation, decide,
-    dns,
+    AuditDraft, CompiledPolicy, Decision, Effect, Event, LookupEvent, Notice, Reason, Violation, decide, dns,
 };
 
 use crate::enforcement::{AuditSink, PolicyHandle};

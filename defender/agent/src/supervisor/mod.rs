@@ -35,12 +35,10 @@ use defender_sys::{
 };
 
 use self::{
-    connect::ConnectWatch, datagram::DatagramWatch, exec::ExecWatch, lifelong::Lifelong,
-    protection::Protection, sentry::Sentry, start::Started, watchdog::Watchdog,
+    connect::ConnectWatch, datagram::DatagramWatch, exec::ExecWatch, lifelong::Lifelong, protection::Protection,
+    sentry::Sentry, start::Started, watchdog::Watchdog,
 };
-use crate::{
-    enforcement::{Application, AuditSink, PolicyHandle, TierReport},
-};
+use crate::enforcement::{Application, AuditSink, PolicyHandle, TierReport};
 
 /// How often waiting connects are looked at for a signal that their caller must handle.
 const TICK: Duration = Duration::from_millis(50);

@@ -3,8 +3,7 @@ use std::sync::Arc;
 
 use defender_core::Notice;
 use defender_sys::{
-    Errno, Result, hardening,
-    probe,
+    Errno, Result, hardening, probe,
     signals::Signals,
     spawn::{self, Launch, Launched},
 };
@@ -93,7 +92,9 @@ fn find_tier(application: &Application, judge: &Judge, report: &dyn TierReport) 
     if !tier.prevents() {
         judge.notice(Notice::NotEnforcing, &reasons);
         if application.fail_mode == FailMode::Closed {
-            crate::say!("bartizan: the application is not started: nothing can be prevented, and the fail mode is `closed`");
+            crate::say!(
+                "bartizan: the application is not started: nothing can be prevented, and the fail mode is `closed`"
+            );
             return Err(FAIL_CLOSED);
         }
     }

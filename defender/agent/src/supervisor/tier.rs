@@ -62,7 +62,8 @@ pub fn choose(probe: &Probe, wanted: Wanted) -> Tier {
         match (probe.watching, probe.trace_capability) {
             (Ok(()), true) => return compat(),
             (Ok(()), false) => {
-                reasons.push("`compat` was asked for and needs SYS_PTRACE: programs would lose their privileges".into());
+                reasons
+                    .push("`compat` was asked for and needs SYS_PTRACE: programs would lose their privileges".into());
             }
             (Err(errno), _) => reasons.push(format!("`compat` was asked for, but nothing can be traced here: {errno}")),
         }
