@@ -203,7 +203,10 @@ fn kill_by_io(target: i32, signal: i32) -> i64 {
         libc::fcntl(ends[0], libc::F_SETOWN, target);
         libc::fcntl(ends[0], 10, signal);
         libc::fcntl(ends[0], libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK);
-        libc::write(ends[1], c"x".as_ptr().cast(), 1) as i64
+        let sent = libc::write(ends[1], c"x".as_ptr().cast(), 1);
+        // One signal is enough: closing the pair would send another.
+        libc::fcntl(ends[0], libc::F_SETFL, libc::O_NONBLOCK);
+        sent as i64
     }
 }
 

@@ -151,7 +151,8 @@ fn self_protection(options: &Options) -> Vec<Block> {
         let mut cases: Vec<_> = options.protected.iter().map(|&id| (Condition::Equals(argument, id), ATTACK)).collect();
         match number {
             libc::SYS_kill => {
-                if options.group != 0 {
+                // Group 1 cannot be named: -1 means everybody.
+                if options.group > 1 {
                     cases.push((Condition::Equals(0, options.group.wrapping_neg()), ATTACK));
                 }
                 if !options.first {

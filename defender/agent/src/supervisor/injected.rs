@@ -46,7 +46,8 @@ struct Facts {
 pub struct Scan {
     own: u32,
     filters: Option<u32>,
-    sign: Sign,
+    /// How the workload's processes are told from others.
+    pub sign: Sign,
     namespace: Option<PathBuf>,
     last: Option<u32>,
     /// Processes that need not be looked at again: id and start time.
@@ -58,12 +59,12 @@ pub struct Scan {
 impl Scan {
     /// Prepares. What runs already is not asked about where we are not the first process.
     #[must_use]
-    pub fn new(sign: Sign) -> Self {
+    pub fn new() -> Self {
         let own = std::process::id();
         let mut scan = Self {
             own,
             filters: facts(own).unwrap_or_default().filters,
-            sign,
+            sign: Sign::Filter,
             namespace: fs::read_link("/proc/self/ns/mnt").ok(),
             last: None,
             known: HashSet::new(),
@@ -217,7 +218,7 @@ mod tests {
     /// The second look finds nothing new, and none of what runs beside us is of our container.
     #[test]
     fn what_runs_already_is_not_reported() {
-        let mut scan = Scan::new(Sign::Filter);
+        let mut scan = Scan::new();
         let own = std::process::id();
         assert!(scan.look().iter().all(|(process, _)| *process != own));
     }

@@ -41,9 +41,12 @@ impl Sentry {
         // A supervisor that is busy finds the process at the next round.
         finds.set_nonblocking(true)?;
         let (begin, begun) = mpsc::channel();
+        // What it compares with is from before the workload.
+        let mut watch = Watch::new(judge, finds);
         thread::Builder::new().name("sentry".into()).stack_size(256 << 10).spawn(move || {
             if let Ok(sign) = begun.recv() {
-                Watch::new(judge, sign, finds).run(&begun);
+                watch.scan.sign = sign;
+                watch.run(&begun);
             }
         })?;
         Ok(Self { begin, found })
@@ -80,13 +83,13 @@ struct Watch {
 type Identity = (u64, u64, u64, i64, i64);
 
 impl Watch {
-    fn new(judge: Judge, sign: Sign, finds: UnixDatagram) -> Self {
+    fn new(judge: Judge, finds: UnixDatagram) -> Self {
         let program = fs::read_link("/proc/self/exe").ok().and_then(|path| {
             let path = path.to_string_lossy().into_owned();
             let identity = identity(&path)?;
             Some((path, identity))
         });
-        Self { judge, scan: Scan::new(sign), finds, score: fs::read_to_string(KILL_SCORE).ok(), program }
+        Self { judge, scan: Scan::new(), finds, score: fs::read_to_string(KILL_SCORE).ok(), program }
     }
 
     fn run(mut self, supervisor: &Receiver<Sign>) {
