@@ -27,6 +27,8 @@ impl PolicyHandle {
 pub trait AuditSink: Send + Sync {
     /// Takes one audit.
     fn submit(&self, draft: AuditDraft);
+    /// Called about once a second, for what has to happen with time.
+    fn tick(&self) {}
 }
 
 /// What to do when protection cannot be had: an explicit setting, never an accident.

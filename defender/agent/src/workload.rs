@@ -120,7 +120,9 @@ fn run(application: &Application, signals: &Signals, desk: &Arc<Desk>, patience:
             desk.notice(Notice::StartedWithoutPolicy, &reason);
         }
     }
-    supervisor::run(application, signals, desk.policy(), desk.clone(), desk.as_ref())
+    let code = supervisor::run(application, signals, desk.policy(), desk.clone(), desk.as_ref());
+    desk.release();
+    code
 }
 
 /// How the wait for a policy ended.

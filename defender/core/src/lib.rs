@@ -11,6 +11,7 @@ mod bounds;
 mod decide;
 pub mod dns;
 mod event;
+mod gather;
 mod glob;
 pub mod message;
 mod policy;
@@ -26,6 +27,7 @@ pub use event::{
     Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
     ProcessEvent, ProcessFacts, Protocol,
 };
+pub use gather::{Counted, Gatherer};
 pub use policy::{
     CompiledPolicy, CustomEffect, CustomKind, CustomRule, DefenderPolicy, DnsPolicy, Effect, FilePolicy, NetworkPolicy,
     PolicyError, PortRange, ProcessPolicy,

@@ -92,6 +92,11 @@ impl Judge {
         self.notice_many(notice, detail, 1);
     }
 
+    /// Lets the sink do what has to happen with time.
+    pub fn tick(&self) {
+        self.audits.tick();
+    }
+
     /// Reports something about the Defender itself that happened `count` times.
     pub fn notice_many(&self, notice: Notice, detail: &str, count: u64) {
         self.audits.submit(AuditDraft::notice(now(), notice, detail, count));

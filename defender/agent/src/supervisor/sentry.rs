@@ -94,6 +94,7 @@ impl Watch {
 
     fn run(mut self, supervisor: &Receiver<Sign>) {
         loop {
+            self.judge.tick();
             self.look_for_processes();
             self.keep_score();
             self.check_program();
