@@ -140,13 +140,7 @@ impl ExecWatch {
         }
     }
 
-    /// A new image is loaded in `process`; `former` is the thread that called execve.
-    pub fn on_exec(&mut self, process: u32, former: u32) {
-        self.judge_image(process, former);
-        let _ = trace::detach(process, 0);
-    }
-
-    /// Judges a new image; one that must not run is killed.
+    /// Judges the new image of `process`; one that must not run is killed. `former` is the thread that called execve.
     pub fn judge_image(&mut self, process: u32, former: u32) {
         self.seized.remove(&former);
         self.seized.remove(&process);

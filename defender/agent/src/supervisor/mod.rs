@@ -163,13 +163,15 @@ impl<'a> Supervisor<'a> {
             let code = match happening {
                 Happening::Exited(code) => code,
                 Happening::Killed(signal) => 128 + signal,
-                Happening::Exec { former } if for_life => {
-                    self.execs.judge_image(child, former);
-                    self.lifelong.on_exec(child, former);
-                    continue;
-                }
                 Happening::Exec { former } => {
-                    self.execs.on_exec(child, former);
+                    self.watchdog.judging(Some(child));
+                    self.execs.judge_image(child, former);
+                    self.watchdog.judging(None);
+                    if for_life {
+                        self.lifelong.on_exec(child, former);
+                    } else {
+                        let _ = trace::detach(child, 0);
+                    }
                     continue;
                 }
                 // A new child of one that is traced for life is nobody's yet.

@@ -61,7 +61,9 @@ fn as_seen_by(thread: u32, directory: i32, path: &[u8]) -> std::path::PathBuf {
 pub fn is_script(process: u32, path: &str) -> bool {
     let path = format!("/proc/{process}/root{path}");
     let mut start = [0; 2];
-    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
+    // A pipe without a writer must not hold us up.
+    let file = fs::OpenOptions::new().read(true).custom_flags(constants::O_NONBLOCK).open(path);
+    file.and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
 }
 
 /// The image that a process runs: path after all links, and which file it is.

@@ -2,8 +2,8 @@
 //!
 //! Whatever holds the supervisor up (a file that does not answer, a huge one to hash, a sink that blocks), no call waits
 //! longer than two seconds. Then the effect of its section answers: where it prevents, the call fails; otherwise it goes on.
-//! Program starts that were already let through as far as their stop are killed where programs are prevented; only the
-//! supervisor's own thread can let them go on.
+//! A program that is loaded and waits for its judge is killed where programs are prevented; where they are not, it waits on,
+//! for only the supervisor's own thread can let it go, and that is recorded.
 use std::{
     os::fd::AsFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -16,6 +16,7 @@ use defender_sys::{
     Errno, constants,
     notify::{Listener, Notification, Reply},
     poll::{self, Interest},
+    signals,
 };
 
 use super::judge::Judge;
@@ -35,6 +36,8 @@ struct State {
     /// Since when calls may have been waiting behind slow answers.
     behind: Option<Instant>,
     call: Option<Notification>,
+    /// The process whose new image is being judged.
+    loaded: Option<u32>,
     /// Calls taken by the watchdog.
     taken: u64,
     listener: Weak<Listener>,
@@ -102,6 +105,11 @@ impl Watchdog {
         Some(call)
     }
 
+    /// A process stands at its new image until it is judged, or none does any more.
+    pub fn judging(&self, process: Option<u32>) {
+        self.state().loaded = process;
+    }
+
     /// The call was answered, or put aside for its peer.
     pub fn done(&self) {
         let mut state = self.state();
@@ -114,6 +122,7 @@ impl Watchdog {
 
 /// One look. Answers what has waited too long, and as long as the supervisor hangs, what comes in.
 fn watch(watchdog: &Watchdog, judge: &Judge) {
+    stop_loaded(watchdog, judge);
     let mut late: Vec<(Notification, Reply)> = Vec::new();
     let mut held_up = Duration::ZERO;
     while let Some((listener, call, waited)) = overdue(watchdog) {
@@ -136,6 +145,25 @@ fn watch(watchdog: &Watchdog, judge: &Judge) {
         );
         judge.notice_many(Notice::AnsweredLate, &detail, late.len() as u64);
     }
+}
+
+/// A program that is loaded and whose judge hangs.
+fn stop_loaded(watchdog: &Watchdog, judge: &Judge) {
+    let mut state = watchdog.state();
+    if state.busy.is_none_or(|since| since.elapsed() < LIMIT) {
+        return;
+    }
+    let Some(process) = state.loaded.take() else { return };
+    let stops = by_effect(&judge.policy(), constants::SYS_execve) != Reply::Continue;
+    if stops {
+        // Still under the lock: the supervisor has not let it go, so the id is still its own.
+        let _ = signals::send(process as i32, constants::SIGKILL);
+    }
+    drop(state);
+    let what = if stops { "was killed unjudged" } else { "waits to be judged" };
+    let detail =
+        format!("the supervisor was held up for {} ms: program of process {process} {what}", LIMIT.as_millis());
+    judge.notice(Notice::AnsweredLate, &detail);
 }
 
 type Overdue = (Arc<Listener>, Option<Notification>, Duration);
