@@ -2,8 +2,9 @@
 //!
 //! The first of its kind goes out at once. Those that follow within the window are counted, and go out as one when it ends.
 //! Equal means: same rule, effect, reason, matched entry and event, but for the process id, the time and the arguments.
+//! Arguments tell people what was meant: the first few variants of a kind go out in full, each once.
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     hash::{BuildHasher, Hash, Hasher, RandomState},
     mem,
 };
@@ -14,6 +15,8 @@ use crate::{AuditDraft, Event};
 pub const WINDOW: u64 = 10_000;
 /// Kinds that are remembered at once; a new one beyond that ends the window of the oldest.
 const MOST_KINDS: usize = 512;
+/// Variants by arguments of one kind that go out in full within a window.
+const MOST_VARIANTS: usize = 32;
 
 /// An audit, and how often it happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,8 @@ struct Kind {
     draft: AuditDraft,
     /// Not gone out yet.
     count: u64,
+    /// Arguments that went out, as hashes.
+    variants: HashSet<u64>,
     end: (u64, u64),
 }
 
@@ -53,6 +58,10 @@ impl Gatherer {
         let key = self.key(&draft);
         match self.kinds.get_mut(&key) {
             Some(kind) if is_same(&kind.draft, &draft) => {
+                if kind.variants.len() < MOST_VARIANTS && kind.variants.insert(self.hasher.hash_one(arguments(&draft)))
+                {
+                    return vec![Counted { draft, count: 1 }];
+                }
                 kind.draft = draft;
                 kind.count += 1;
                 Vec::new()
@@ -104,7 +113,8 @@ impl Gatherer {
         self.order += 1;
         let end = (now.saturating_add(WINDOW), self.order);
         self.ends.insert(end, key);
-        self.kinds.insert(key, Kind { draft, count: 0, end });
+        let variants = HashSet::from([self.hasher.hash_one(arguments(&draft))]);
+        self.kinds.insert(key, Kind { draft, count: 0, variants, end });
     }
 
     /// Forgets the kind whose window ends first; what of it has not gone out. None when there is no kind.
@@ -132,6 +142,10 @@ impl Gatherer {
         }
         state.finish()
     }
+}
+
+fn arguments(draft: &AuditDraft) -> &[String] {
+    if let Event::Process(event) = &draft.event { &event.arguments } else { &[] }
 }
 
 /// Equal but for the process id, the time and the arguments. Notices about the Defender are never gathered: they count by

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Effect, LookupEvent, Notice, Reason};
+use crate::{Effect, LookupEvent, Notice, ProcessEvent, ProcessFacts, Reason};
 
 fn lookup(effect: Effect, name: &str, pid: u32) -> AuditDraft {
     let event = LookupEvent { name: name.into(), record_type: "A".into(), pid, path: String::new() };
@@ -35,6 +35,35 @@ fn equal_audits_become_one() {
     assert!(gatherer.take(lookup(Effect::Alert, "a", 6), WINDOW + 1).is_empty(), "a storm goes on in the next window");
     assert_eq!([1], *counts(&gatherer.all()));
     assert_eq!(None, gatherer.next_end());
+}
+
+fn start(argument: &str) -> AuditDraft {
+    let event = ProcessEvent {
+        path: "/usr/bin/id".into(),
+        invoked: "/usr/bin/id".into(),
+        arguments: vec!["id".into(), argument.into()],
+        pid: 7,
+        parent_pid: 1,
+        parent_path: String::new(),
+        user: 0,
+        main: false,
+        interpreted: false,
+        invoked_is_exe: true,
+        sha256: None,
+        facts: ProcessFacts::default(),
+    };
+    AuditDraft { event: Event::Process(event), ..lookup(Effect::Alert, "a", 1) }
+}
+
+/// The same program with other arguments goes out in full, once for each, but not for ever.
+#[test]
+fn a_few_variants_go_out_in_full() {
+    let mut gatherer = Gatherer::default();
+    let out = |gatherer: &mut Gatherer, argument: usize| gatherer.take(start(&argument.to_string()), 0).len();
+
+    assert_eq!(MOST_VARIANTS, (0..MOST_VARIANTS).map(|argument| out(&mut gatherer, argument)).sum::<usize>());
+    assert_eq!(0, (0..10 * MOST_VARIANTS).map(|argument| out(&mut gatherer, argument)).sum::<usize>());
+    assert_eq!([10 * MOST_VARIANTS as u64], *counts(&gatherer.due(WINDOW)));
 }
 
 /// A quiet kind is forgotten, so that its next audit goes out at once.
