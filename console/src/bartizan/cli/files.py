@@ -25,15 +25,16 @@ def write_text(name: str, text: str) -> None:
     write_bytes(name, text.encode())
 
 
-def write_bytes(name: str, content: bytes) -> None:
-    """Write a file whole or not at all; an existing one keeps its mode. Raises Failure."""
+def write_bytes(name: str, content: bytes, *, mode: int | None = None) -> None:
+    """Write a file whole or not at all; without a `mode` an existing one keeps its own. Raises Failure."""
     if name == "-":
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
     path = Path(name)
     try:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+        if mode is None:
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
