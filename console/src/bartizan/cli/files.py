@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import errno
 import os
 import sys
 import tempfile
@@ -67,12 +68,14 @@ def write_bytes(name: str, content: bytes) -> None:
             with path.open("wb") as file:
                 file.write(content)
         else:
-            _replace(path.resolve(), content)
+            _replace(path.resolve() if path.is_symlink() else path, content)
     except OSError as error:
         raise Failure(f"`{name}` cannot be written: {error.strerror}") from None
 
 
 def _replace(path: Path, content: bytes) -> None:
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".bartizan.")
     try:
