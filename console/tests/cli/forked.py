@@ -3,6 +3,7 @@
 Run as a program this file is that one process. It reads a line of JSON for each command and answers with one.
 """
 
+import gc
 import json
 import os
 import resource
@@ -73,10 +74,13 @@ def commands(folder: Path) -> Iterator[Commands]:
 
 
 def _serve() -> None:
-    from bartizan import embed  # noqa: F401, PLC0415 - loaded here once rather than in each command
-    from bartizan.cli.main import main  # noqa: PLC0415
+    from bartizan.cli.main import main  # noqa: PLC0415 - what it needs is loaded here once, not by each command
     from bartizan.embed import cloud_foundry, dockerfile  # noqa: F401, PLC0415
+    from bartizan.services import embed_dockerfile  # noqa: F401, PLC0415
+    from bartizan.settings import package_version  # noqa: PLC0415
 
+    package_version()
+    gc.freeze()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
