@@ -10,10 +10,13 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bartizan.cli.failure import Failure
+from bartizan.cli.main import app, main
 
 MEMORY = 1 << 30
 SECONDS = 20
@@ -74,12 +77,10 @@ def commands(folder: Path) -> Iterator[Commands]:
 
 
 def _serve() -> None:
-    from bartizan.cli.main import main  # noqa: PLC0415 - what it needs is loaded here once, not by each command
-    from bartizan.embed import cloud_foundry, dockerfile  # noqa: F401, PLC0415
-    from bartizan.services import embed_dockerfile  # noqa: F401, PLC0415
-    from bartizan.settings import package_version  # noqa: PLC0415
-
-    package_version()
+    # Refused, these have loaded what the commands need: once, rather than in each process.
+    for command in (["generate-fargate-task"], ["embed-manifest"], ["embed", "--app-id", "x"]):
+        with suppress(Failure):
+            app(["app-embedded", *command, "--bundle", os.devnull, os.devnull])
     gc.freeze()
     for line in sys.stdin:
         child = os.fork()

@@ -279,7 +279,7 @@ def test_cut_off_files(bartizan: Commands, folder: Path, kind: str) -> None:
     """A real file that was cut off anywhere is refused with a place, or protected as the smaller file it is."""
     whole = FORMATS[kind].real.read_bytes()
     refused = 0
-    for length in range(0, len(whole), len(whole) // 24):
+    for length in range(0, len(whole), len(whole) // 16):
         (folder / "in").write_bytes(whole[:length])
         before = contents(folder)
         done = bartizan.run(folder, *words(kind))
