@@ -6,6 +6,8 @@ the input back; `verify(text, version=…)` finds what is not protected. Bad inp
 """
 
 from bartizan.embed.dockerfile.archive import defender_tar, write_archive
+from bartizan.embed.dockerfile.block import archive_name
+from bartizan.embed.dockerfile.ignore import is_ignored
 from bartizan.embed.dockerfile.options import DockerfileSettings
 from bartizan.embed.dockerfile.protect import (
     DockerfileProtection,
@@ -21,8 +23,10 @@ __all__ = [
     "DockerfileProtection",
     "DockerfileReport",
     "DockerfileSettings",
+    "archive_name",
     "build_architectures",
     "defender_tar",
+    "is_ignored",
     "needed_image",
     "protect",
     "render_report",
