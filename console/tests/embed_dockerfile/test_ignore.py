@@ -29,6 +29,8 @@ _PATH = "bartizan/defender-amd64.tar"
         ("b?rtizan", True),
         ("[a-c]artizan", True),
         ("[^b]artizan", False),
+        (r"[\b]artizan", True),
+        ("[[&&b--]artizan", True),
         (r"\bartizan", True),
         ("bart", False),
         ("bartizan/defender-arm64.tar", False),
@@ -45,7 +47,7 @@ def test_rules(rules: str, ignored: bool) -> None:  # noqa: FBT001 - a parameter
     assert is_ignored(_PATH, rules) is ignored
 
 
-@given(st.text(st.sampled_from("*?[]!#\\/-.\nbartizan ")))
+@given(st.text(st.sampled_from("*?[]!^&|~#\\/-.\nbartizan ")))
 def test_the_advice_always_helps(rules: str) -> None:
     """Whatever a file says, `!bartizan/` at its end lets the Defender in."""
     assert not is_ignored(_PATH, f"{rules}\n!bartizan/")

@@ -8,6 +8,8 @@ import posixpath
 import re
 
 _PARTS = re.compile(r"\*\*/?|\*|\?|\[[^\]/]+\]|\\.|.", re.DOTALL)
+# What means more to Python inside a class than to Go (`path/filepath`, "Match").
+_IN_CLASS = re.compile(r"\\(.)|--|[\[&|~]", re.DOTALL)
 
 
 def is_ignored(path: str, rules: str) -> bool:
@@ -40,5 +42,10 @@ def _word(part: str) -> str:
     known = {"**": ".*", "**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}.get(part)
     if known is not None:
         return known
-    is_class = part.startswith("[") and part.endswith("]") and len(part) > 1
-    return part if is_class else re.escape(part[-1])
+    if part.startswith("[") and len(part) > 1:
+        return f"[{_IN_CLASS.sub(_literal, part[1:-1])}]"
+    return re.escape(part[-1])
+
+
+def _literal(found: re.Match[str]) -> str:
+    return re.escape(found[1] or found[0])
