@@ -6,8 +6,9 @@ it; the last pattern that matches a path or a folder above it counts; `!` lets i
 
 import posixpath
 import re
+from collections.abc import Iterator
 
-_PARTS = re.compile(r"\*\*/?|\*|\?|\[[^\]/]+\]|\\.|.", re.DOTALL)
+_PARTS = re.compile(r"\*\*/?|\*|\[[^\]/]+\]|\\.|.", re.DOTALL)
 # What means more to Python inside a class than to Go (`path/filepath`, "Match").
 _IN_CLASS = re.compile(r"\\(.)|--|[\[&|~]", re.DOTALL)
 
@@ -23,28 +24,45 @@ def is_ignored(path: str, rules: str) -> bool:
         pattern = rule.removeprefix("!").strip()
         if not pattern or rule.startswith("#") or lets_in != ignored:
             continue
-        expression = _expression(posixpath.normpath(pattern).lstrip("/"))
-        if expression is not None and any(map(expression.fullmatch, above)):
+        parts = _PARTS.findall(posixpath.normpath(pattern).lstrip("/"))
+        if any(_matches(parts, part_of_path) for part_of_path in above):
             ignored = not lets_in
     return ignored
 
 
-def _expression(pattern: str) -> re.Pattern[str] | None:
-    """Return the pattern as a regular expression, None for one that builders refuse."""
-    words = "".join(map(_word, _PARTS.findall(pattern)))
+def _matches(parts: list[str], path: str) -> bool:
+    """Follow all ways to match at once, so that no pattern takes long."""
+    reached = {0}
+    for part in parts:
+        reached = {end for start in reached for end in _ends(part, path, start)}
+        if not reached:
+            return False
+    return len(path) in reached
+
+
+def _ends(part: str, path: str, start: int) -> Iterator[int]:
+    """Yield where `part` may end when it begins at `start`."""
+    if part == "**":
+        yield from range(start, len(path) + 1)
+    elif part == "**/":
+        yield start
+        yield from (at + 1 for at in range(start, len(path)) if path[at] == "/")
+    elif part == "*":
+        slash = path.find("/", start)
+        yield from range(start, (slash if slash >= 0 else len(path)) + 1)
+    elif start < len(path) and _is_one(part, path[start]):
+        yield start + 1
+
+
+def _is_one(part: str, character: str) -> bool:
+    if part == "?":
+        return character != "/"
+    if len(part) == 1 or part.startswith("\\"):
+        return part[-1] == character
     try:
-        return re.compile(words, re.DOTALL)
-    except re.error:
-        return None
-
-
-def _word(part: str) -> str:
-    known = {"**": ".*", "**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}.get(part)
-    if known is not None:
-        return known
-    if part.startswith("[") and len(part) > 1:
-        return f"[{_IN_CLASS.sub(_literal, part[1:-1])}]"
-    return re.escape(part[-1])
+        return re.fullmatch(f"[{_IN_CLASS.sub(_literal, part[1:-1])}]", character) is not None
+    except re.error:  # such as `[z-a]`, which builders refuse
+        return False
 
 
 def _literal(found: re.Match[str]) -> str:
