@@ -176,7 +176,7 @@ fn naive(policy: &DefenderPolicy, event: &Event) -> Decision {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// The same effect for the same reason, with the same entry of the list.
     #[test]
