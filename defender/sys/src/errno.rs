@@ -33,6 +33,7 @@ impl Errno {
         ENXIO,
         EROFS,
         EXDEV,
+        ENAMETOOLONG,
         EISCONN,
         EMSGSIZE,
         ENOENT,

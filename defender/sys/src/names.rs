@@ -206,16 +206,13 @@ pub fn path_of(file: impl AsFd) -> Result<Vec<u8>> {
     read_link(file, path.as_bytes())
 }
 
-/// Clears `O_NONBLOCK`, which was set only for the time of opening.
+/// Sets the flags of an open file that can be changed after opening (`F_SETFL` of fcntl(2)).
 ///
 /// # Errors
 /// The kernel's answer.
-pub fn block_again(file: impl AsFd) -> Result<()> {
-    let file = number(file);
+pub fn set_flags(file: impl AsFd, flags: i32) -> Result<()> {
     // SAFETY: integers only.
-    let flags = Errno::check(unsafe { libc::fcntl(file, libc::F_GETFL) })?;
-    // SAFETY: integers only.
-    Errno::check(unsafe { libc::fcntl(file, libc::F_SETFL, flags & !libc::O_NONBLOCK) }).map(drop)
+    Errno::check(unsafe { libc::fcntl(number(file), libc::F_SETFL, flags) }).map(drop)
 }
 
 fn itself(file: impl AsFd) -> String {
