@@ -42,7 +42,8 @@ pub fn decide(policy: &CompiledPolicy, event: &Event) -> Decision {
         Event::Process(process) => (policy.processes.effect, judge_process(&policy.processes, process)),
         Event::Lookup(lookup) => (policy.dns.effect, judge_lookup(&policy.dns, lookup)),
         Event::Connection(connection) => (policy.network.effect, judge_connection(&policy.network, connection)),
-        Event::Listen(_) | Event::File(_) | Event::Defender(_) => return Decision::Allow,
+        Event::File(file) => (policy.source().files.effect, judge_file(&policy.source().files, file)),
+        Event::Listen(_) | Event::Defender(_) => return Decision::Allow,
     };
     let Some(Objection(reason, matched)) = objection else { return Decision::Allow };
     let violation = Violation { rule: rule.clone(), reason, matched };
@@ -111,6 +112,21 @@ fn base_name(path: &str) -> &str {
 /// proc(5) adds a mark to the path of a file that has been removed; that must not hide it from a deny list.
 fn undeleted(path: &str) -> &str {
     path.strip_suffix(" (deleted)").unwrap_or(path)
+}
+
+fn judge_file(rules: &crate::FilePolicy, event: &crate::FileEvent) -> Option<Objection> {
+    if rules.effect == Effect::Disable {
+        return None;
+    }
+    let speaks = |entry: &&String| {
+        let beneath = event.file.strip_prefix(entry.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'));
+        beneath || glob::matches(entry, &event.file)
+    };
+    if let Some(entry) = rules.deny.iter().find(speaks) {
+        return Some(Objection(Reason::DeniedFile, Some(entry.clone())));
+    }
+    let allowed = rules.allow.is_empty() || rules.allow.iter().any(|entry| speaks(&entry));
+    (!allowed).then_some(Objection(Reason::FileNotAllowed, None))
 }
 
 fn judge_lookup(rules: &NameRules, lookup: &LookupEvent) -> Option<Objection> {
