@@ -57,6 +57,12 @@ impl OwnRoot {
         Ok(Self(place(&open_path("/")?)?, users_of("self")))
     }
 
+    /// The mount of our root directory.
+    #[must_use]
+    pub fn mount(&self) -> u64 {
+        self.0.2
+    }
+
     fn same_users(&self, thread: u32) -> bool {
         self.1.is_some() && self.1 == users_of(&thread.to_string())
     }

@@ -6,9 +6,11 @@
 //! 4. Where it may stop something, nothing is left to the kernel's second look: the path is walked once, with the caller's
 //!    rights, to an open directory or file; that is judged; that very file is opened, renamed, removed, and the caller gets the
 //!    result. One thread does all of it, one call after the other, so no directory is moved between the walk and the deed.
+mod alias;
 mod caller;
 mod prepare;
 mod request;
+mod terminal;
 mod walk;
 
 use std::{
@@ -21,7 +23,9 @@ use std::{
     time::Duration,
 };
 
-use defender_core::{CompiledPolicy, CustomEffect, CustomKind, Effect, Event, FileEvent, Notice, Reason};
+use defender_core::{
+    CompiledPolicy, CustomEffect, CustomKind, Decision, Effect, Event, FileEvent, FileOperation, Notice, Reason,
+};
 use defender_sys::{
     Errno, Result, constants as c,
     credentials::{self, Credentials},
@@ -212,28 +216,44 @@ impl Worker {
         let rights = |walk: &mut dyn FnMut()| credentials::with(&caller.credentials, &self.own, walk);
         let preparation = Preparation { caller, rules: &self.rules, rights: &rights };
         let Prepared { subjects, act } = preparation.prepare(request)?;
-        if self.judge_subjects(caller, &subjects) == Verdict::Stop {
+        if self.judge_subjects(caller, &subjects) == Verdict::Stop
+            || self.judge_moved(caller, &subjects)? == Verdict::Stop
+        {
             return Err(Errno::EACCES);
         }
         let outcome = credentials::with(&caller.credentials, &self.own, act)??;
         Ok(Answer::Outcome(outcome, request.close_on_exec()))
     }
 
+    /// Judges all that a request is about. Under its other names a file is what it is, too.
     fn judge_subjects(&self, caller: &Caller, subjects: &[Subject]) -> Verdict {
-        let mut verdict = Verdict::Go;
+        let (mut verdict, policy) = (Verdict::Go, self.judge.policy());
         for subject in subjects {
-            let event = Event::File(FileEvent {
-                operation: subject.operation,
-                file: String::from_utf8_lossy(&subject.path).into_owned(),
-                pid: caller.process,
-                path: String::new(),
-                user: caller.user,
-            });
-            if self.judge.judge(event, complete) == Verdict::Stop {
+            let alias = alias::known_as(&policy, &subject.path, subject.file.as_ref(), self.own_root.mount());
+            let path = alias.unwrap_or_else(|| String::from_utf8_lossy(&subject.path).into_owned());
+            if self.judge.judge(event(caller, subject.operation, path), complete) == Verdict::Stop {
                 verdict = Verdict::Stop;
             }
         }
         verdict
+    }
+
+    /// Judges what a directory carries along when it is renamed: where it was, and where it will be.
+    fn judge_moved(&self, caller: &Caller, subjects: &[Subject]) -> Result<Verdict> {
+        for subject in subjects.iter().filter(|subject| subject.operation == FileOperation::Rename) {
+            let Some(file) = &subject.file else { continue };
+            for below in alias::beneath(file)? {
+                let paths = subjects.iter().map(|top| [top.path.as_slice(), b"/", below.as_slice()].concat());
+                for path in paths {
+                    let path = String::from_utf8_lossy(&path).into_owned();
+                    let event = event(caller, FileOperation::Rename, path);
+                    if matches!(self.judge.opinion(&event), Decision::Prevent(_)) {
+                        return Ok(self.judge.judge(event, complete));
+                    }
+                }
+            }
+        }
+        Ok(Verdict::Go)
     }
 
     fn reply(&mut self, listener: &Arc<Listener>, call: &Notification, result: Result<Option<Answer>>) {
@@ -294,6 +314,10 @@ impl Request {
     fn close_on_exec(&self) -> bool {
         matches!(self, Self::Open { flags, .. } if flags & c::O_CLOEXEC != 0)
     }
+}
+
+fn event(caller: &Caller, operation: FileOperation, file: String) -> Event {
+    Event::File(FileEvent { operation, file, pid: caller.process, path: String::new(), user: caller.user })
 }
 
 fn complete(event: &mut Event) {

@@ -11,6 +11,7 @@ use defender_sys::{Errno, Result, constants as c, names};
 use super::{
     caller::Caller,
     request::{Place, Request},
+    terminal,
     walk::{Found, Rules, Spot, Walk, is_special},
 };
 
@@ -93,9 +94,10 @@ impl<'a> Preparation<'a> {
     fn open(&self, at: &Place, flags: i32, mode: u32) -> Result<Prepared<'a>> {
         let creates = flags & c::O_CREAT != 0;
         let exclusive = creates && flags & c::O_EXCL != 0;
-        let slash = at.path.last() == Some(&b'/');
+        if creates && at.path.last() == Some(&b'/') {
+            return self.spot(at).and(Err(Errno::EISDIR));
+        }
         match self.find(at, flags & c::O_NOFOLLOW == 0 && !exclusive, false)? {
-            _ if creates && slash => Err(Errno::EISDIR),
             Found::File(..) if exclusive => Err(Errno::EEXIST),
             Found::File(file, directory) => {
                 let status = file.metadata()?;
@@ -106,6 +108,7 @@ impl<'a> Preparation<'a> {
                     self.may_create_over(&status, directory.as_ref())?;
                 }
                 self.only_own_procfs(&file)?;
+                let file = terminal::meant(file, self.caller)?;
                 let subjects = subject(FileOperation::Write, &file, &status)?;
                 let flags = flags & !(c::O_NOFOLLOW | if creates { c::O_CREAT | c::O_EXCL } else { 0 });
                 Ok(Prepared { subjects, act: Box::new(move || open_again(file, flags)) })
