@@ -10,6 +10,7 @@ pub mod errno;
 pub mod file_calls;
 pub mod filter;
 pub mod hardening;
+pub mod inotify;
 pub mod memory;
 pub mod names;
 pub mod notify;
