@@ -10,7 +10,7 @@ use std::{
     process::{Command, Output},
 };
 
-const POLICY: &str = r#"{"version":1,"revision":1,"rule":"files",
+const POLICY: &str = r#"{"version":1,"revision":1,"rule":"writes",
     "processes":{"effect":"disable","allow":[],"deny":[]},
     "dns":{"effect":"disable","allow":[],"deny":[]},
     "network":{"effect":"disable","allowAddresses":[],"denyAddresses":[],"allowPorts":[],"denyPorts":[]},
@@ -86,15 +86,27 @@ impl Arena {
     }
 
     fn run(&self, effect: &str, words: &[&str]) -> Output {
-        let denied = if effect == "prevent" || effect == "alert" { self.secret() } else { self.top.clone() };
-        // Listed are the file and its folder: one by itself, the other with all beneath it.
-        let denied = format!("{}\",\"{}", denied.display(), denied.parent().unwrap().display());
-        let policy = self.top.with_extension("json");
-        fs::write(&policy, POLICY.replace("EFFECT", effect).replace("DENIED", &denied)).unwrap();
+        let program = example("attacker_files").to_string_lossy().into_owned();
+        self.supervise(effect, "none", &[&[program.as_str()], words].concat())
+    }
+
+    fn supervise(&self, effect: &str, reload: &str, words: &[&str]) -> Output {
+        self.start(effect, r#""files""#, reload, words)
+    }
+
+    fn with(&self, effect: &str, sections: &str, words: &[&str]) -> Output {
+        self.start(effect, sections, "none", words)
+    }
+
+    /// Runs a program with a policy that denies the secret file and its folder, and has `sections` beside the usual ones.
+    fn start(&self, effect: &str, sections: &str, reload: &str, words: &[&str]) -> Output {
+        let denied = format!("{}\",\"{}", self.secret().display(), self.folder.join("denied").display());
+        let (file, text) = (self.top.with_extension("json"), POLICY.replace(r#""files""#, sections));
+        fs::write(&file, text.replace("EFFECT", effect).replace("DENIED", &denied)).unwrap();
         let mut command = Command::new("setpriv");
-        command.args(["--bounding-set", "-sys_admin,-perfmon"]).arg(example("supervise")).arg(&policy);
-        command.arg(example("attacker_files")).args(words).current_dir(&self.top);
-        let output = command.env("SUPERVISE_FILES", "1").env("SUPERVISE_AUDITS", self.audits()).output().unwrap();
+        command.args(["--bounding-set", "-sys_admin,-perfmon"]).arg(example("supervise")).arg(&file).args(words);
+        command.env("SUPERVISE_FILES", "1").env("SUPERVISE_AUDITS", self.audits());
+        let output = command.env("SUPERVISE_RELOAD", self.top.join(reload)).current_dir(&self.top).output().unwrap();
         assert_ne!(Some(64), output.status.code(), "{}", String::from_utf8_lossy(&output.stderr));
         output
     }
@@ -249,4 +261,81 @@ fn a_thousand_files_are_written() {
     fs::create_dir(&folder).unwrap();
 
     assert_eq!("1000\n", said(&arena.run("prevent", &["writer", &folder, "1000"])));
+}
+
+/// The policy decides anew at each call: a file that could be written cannot be any more, in the same process.
+#[test]
+fn files_are_switched_on_while_the_program_runs() {
+    let arena = Arena::new("switch");
+    let (policy, reload) = (arena.top.with_extension("json"), arena.top.join("reload"));
+    let script = "echo changed > folder/denied/secret && cp prevent policy && echo > reload
+        while echo again > folder/denied/secret; do :; done 2> /dev/null; echo refused";
+    assert!(Command::new("mkfifo").arg(&reload).status().unwrap().success());
+    std::os::unix::fs::symlink(&policy, arena.top.join("policy")).unwrap();
+    let denied = POLICY.replace("EFFECT", "prevent").replace("DENIED", &arena.secret().to_string_lossy());
+    fs::write(arena.top.join("prevent"), denied).unwrap();
+
+    let output = arena.supervise("disable", "reload", &["/usr/bin/timeout", "20", "/bin/sh", "-c", script]);
+
+    assert_eq!("refused\n", said(&output));
+}
+
+/// Keys for SSH are not written where that is prevented, nor moved there in a folder that is renamed.
+#[test]
+fn what_a_path_gives_away_is_prevented() {
+    let arena = Arena::new("paths");
+    let script = "mkdir keys && echo key > keys/config; mv keys .ssh; mkdir -p home/.ssh; echo key > home/authorized_keys
+        ls -d .ssh home/authorized_keys keys 2> /dev/null";
+    let run = |effect: &str| {
+        arena.reset();
+        let detections = format!(r#""detections":{{"sshAccess":"{effect}"}},"files""#);
+        said(&arena.with("disable", &detections, &["/bin/sh", "-c", &format!("({script}) 2> /dev/null")]))
+    };
+
+    assert_eq!(".ssh\nhome/authorized_keys\n", run("alert"));
+    assert_eq!("keys\n", run("prevent"));
+}
+
+/// Programs that were written, moved into place or made executable are looked at and reported, with who wrote them.
+#[test]
+fn written_programs_are_reported() {
+    let arena = Arena::new("written");
+    let detections = r#""detections":{"binaryWritten":"prevent","suspiciousElf":"alert"},"files""#;
+    let audits = arena.audits().to_string_lossy().into_owned();
+    let script = format!(
+        "cp /bin/true copied; printf '\\177ELFbroken' > broken; echo '#!/bin/sh' > plain; chmod 755 plain
+        echo '#!/bin/sh' > text; echo '#!/bin/sh' > hidden; chmod 700 hidden; mkdir in; mv hidden in/place
+        for one in copied broken plain in/place; do until grep -q \"$PWD/$one\" {audits}; do :; done; done; echo all"
+    );
+
+    let output = arena.with("disable", detections, &["/usr/bin/timeout", "20", "/bin/sh", "-c", &script]);
+
+    assert_eq!("all\n", said(&output));
+    let told = fs::read_to_string(arena.audits()).unwrap();
+    let of = |name: &str| told.lines().filter(|line| line.contains(&format!("/{name}\""))).collect::<Vec<_>>();
+    assert!(of("copied").iter().all(|line| line.contains("binaryWritten") && line.contains("/cp")));
+    assert!(of("broken").iter().any(|line| line.contains("suspiciousElf") && line.contains("header cut short")));
+    assert!(of("text").is_empty(), "text that cannot be executed is no program");
+    assert!(told.lines().all(|line| line.contains(r#""effect":"alert""#)), "it was not prevented, whatever was wished");
+}
+
+/// A pipe that nobody reads yet makes its writer wait, and nobody else.
+#[test]
+fn a_pipe_without_reader_stops_nobody_else() {
+    let arena = Arena::new("pipe");
+    let script = "mkfifo pipe; echo through > pipe & for one in 1 2 3; do echo $one > file-$one; done; cat file-* pipe";
+
+    let output = arena.supervise("prevent", "none", &["/usr/bin/timeout", "20", "/bin/sh", "-c", script]);
+
+    assert_eq!("1\n2\n3\nthrough\n", said(&output));
+}
+
+/// Files of the Defender itself in procfs are closed to the workload, though the Defender opens on its behalf.
+#[test]
+fn the_defender_opens_nothing_of_itself() {
+    let arena = Arena::new("itself");
+    let script = "cd /proc/$PPID && for one in mem comm oom_score_adj task/$PPID/mem root/tmp/x cwd/x; do
+        (: >> $one) 2> /dev/null && echo opened $one; done; echo end";
+
+    assert_eq!("end\n", said(&arena.supervise("prevent", "none", &["/bin/sh", "-c", script])));
 }

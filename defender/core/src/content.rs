@@ -1,5 +1,5 @@
-//! What a file is, by its first bytes: programs, certificates, and programs that hide something. Pure; whoever reads the file
-//! decides how much of it.
+//! What a written file is, by its first bytes: a program, or one that hides something. Pure; whoever reads the file decides how
+//! much of it.
 use crate::Reason;
 
 /// As much of a file as is worth reading.
@@ -10,17 +10,6 @@ const PACKED_ENTROPY: f64 = 7.2;
 /// Below this, entropy says little.
 const LEAST_CODE: usize = 4 << 10;
 const ELF: &[u8] = b"\x7fELF";
-/// Where systems keep what they trust, and keys to be trusted by.
-const TRUST_STORES: [&str; 7] = [
-    "/etc/ssl/",
-    "/etc/pki/",
-    "/etc/ca-certificates/",
-    "/usr/local/share/ca-certificates/",
-    "/usr/share/ca-certificates/",
-    "/usr/share/pki/",
-    "/usr/local/etc/ssl/",
-];
-
 /// What can be said about a written file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -30,11 +19,11 @@ pub struct Finding {
     pub because: String,
 }
 
-/// Judges a file by its path, its start (up to [`WORTH_READING`] bytes), its length and whether it may be executed.
+/// Judges a file by its start (up to [`WORTH_READING`] bytes), its length and whether it may be executed.
 ///
 /// `machine` is the ELF machine number of this computer (elf(5)): 62 for x86-64, 183 for arm64.
 #[must_use]
-pub fn findings(path: &str, start: &[u8], length: u64, executable: bool, machine: u16) -> Vec<Finding> {
+pub fn findings(start: &[u8], length: u64, executable: bool, machine: u16) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut find = |reason, because: &str| found.push(Finding { reason, because: because.to_owned() });
     let elf = start.starts_with(ELF);
@@ -49,24 +38,7 @@ pub fn findings(path: &str, start: &[u8], length: u64, executable: bool, machine
     } else if executable && start.starts_with(b"#!") {
         find(Reason::BinaryWritten, "script");
     }
-    if TRUST_STORES.iter().any(|store| path.starts_with(store))
-        && let Some(because) = certificate(start)
-    {
-        find(Reason::CertificateWritten, because);
-    }
     found
-}
-
-/// PEM (RFC 7468) or DER: a sequence of more than 255 bytes that begins with a sequence, as certificates do (RFC 5280).
-fn certificate(start: &[u8]) -> Option<&'static str> {
-    let head = &start[..start.len().min(64 << 10)];
-    if holds(head, b"-----BEGIN CERTIFICATE-----") || holds(head, b"-----BEGIN TRUSTED CERTIFICATE-----") {
-        return Some("certificate");
-    }
-    if holds(head, b"PRIVATE KEY-----") {
-        return Some("key");
-    }
-    (start.len() > 8 && start[..2] == [0x30, 0x82] && start[4..6] == [0x30, 0x82]).then_some("certificate")
 }
 
 fn holds(bytes: &[u8], text: &[u8]) -> bool {
@@ -93,7 +65,6 @@ fn suspicious(start: &[u8], length: u64, machine: u16) -> Option<&'static str> {
     if header.kind != 1 && header.programs > 0 && header.program_offset.saturating_add(table) > length {
         return Some("program headers beyond its end");
     }
-    // A program without section headers was stripped of them by hand: the loader does not need them, packers drop them.
     (matches!(header.kind, 2 | 3) && header.programs == 0).then_some("nothing to load")
 }
 
@@ -137,7 +108,7 @@ fn word(bytes: &[u8], at: usize, long: bool, big: bool) -> Option<u64> {
 
 /// Marks of a packer, or code too random to be code.
 fn packed(start: &[u8]) -> Option<&'static str> {
-    if holds(&start[..start.len().min(4096)], b"UPX!") || holds(start, b"$Info: This file is packed with the UPX") {
+    if holds(&start[..start.len().min(4096)], b"UPX!") {
         return Some("UPX");
     }
     let code = code(start)?;

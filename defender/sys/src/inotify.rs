@@ -17,6 +17,8 @@ pub struct Happened {
     pub watch: i32,
     /// Name of the file in the watched directory.
     pub name: Vec<u8>,
+    /// True when nothing more will come from this watch: its directory is gone.
+    pub last: bool,
 }
 
 /// A queue of happenings.
@@ -77,7 +79,8 @@ fn parse(mut bytes: &[u8]) -> Vec<Happened> {
         let word = |at: usize| header[at..at + 4].try_into().map_or(0, u32::from_ne_bytes);
         let Some((name, rest)) = rest.split_at_checked(word(12) as usize) else { break };
         let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
-        all.push(Happened { watch: word(0) as i32, name: name[..end].to_vec() });
+        let last = word(4) & libc::IN_IGNORED != 0;
+        all.push(Happened { watch: word(0) as i32, name: name[..end].to_vec(), last });
         bytes = rest;
     }
     all
@@ -96,7 +99,7 @@ mod tests {
 
         std::fs::write(folder.join("file"), "x").unwrap();
 
-        assert!(queue.take().contains(&Happened { watch, name: b"file".to_vec() }));
+        assert!(queue.take().contains(&Happened { watch, name: b"file".to_vec(), last: false }));
         assert_eq!(Vec::<Happened>::new(), queue.take());
         std::fs::remove_dir_all(&folder).unwrap();
     }

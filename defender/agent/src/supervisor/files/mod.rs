@@ -12,6 +12,7 @@ mod prepare;
 mod request;
 mod terminal;
 mod walk;
+mod written;
 
 use std::{
     os::fd::AsFd,
@@ -23,9 +24,7 @@ use std::{
     time::Duration,
 };
 
-use defender_core::{
-    CompiledPolicy, CustomEffect, CustomKind, Decision, Effect, Event, FileEvent, FileOperation, Notice, Reason,
-};
+use defender_core::{CompiledPolicy, Decision, Event, FileEvent, FileOperation, Notice};
 use defender_sys::{
     Errno, Result, constants as c,
     credentials::{self, Credentials},
@@ -37,6 +36,7 @@ use self::{
     prepare::{Outcome, Preparation, Prepared, Subject, open_again},
     request::Request,
     walk::Rules,
+    written::Written,
 };
 use super::{
     judge::{Judge, Verdict},
@@ -49,15 +49,8 @@ const MOST_WAITING: usize = 256;
 /// How often a name is looked at anew that others make and remove meanwhile.
 const MOST_TRIES: u32 = 8;
 
-/// Detections that the path decides about, and that can therefore be stopped.
-const BY_PATH: [Reason; 4] =
-    [Reason::SshAccess, Reason::AdministrativeAccount, Reason::PreloadFile, Reason::CronFile];
-/// Detections that only the content decides about, after it was written.
-const BY_CONTENT: [Reason; 4] =
-    [Reason::BinaryWritten, Reason::CertificateWritten, Reason::SuspiciousElf, Reason::PackedBinary];
-
 /// How much a policy wants to know of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Interest {
     Nothing,
     Reports,
@@ -66,25 +59,13 @@ enum Interest {
 
 impl Interest {
     fn of(policy: &CompiledPolicy) -> Self {
-        let source = policy.source();
-        if source.rule.is_none() {
-            return Self::Nothing;
+        if policy.prevents_files() {
+            Self::Prevents
+        } else if policy.judges_files() {
+            Self::Reports
+        } else {
+            Self::Nothing
         }
-        let effects = BY_PATH.iter().map(|&reason| policy.detection(reason)).chain([source.files.effect]);
-        let by_content = BY_CONTENT.iter().any(|&reason| policy.detection(reason) != Effect::Disable);
-        let custom = source.custom.iter().filter(|rule| rule.kind == CustomKind::Filesystem);
-        let custom = custom.map(|rule| match rule.effect {
-            CustomEffect::Allow => Self::Nothing,
-            CustomEffect::Alert => Self::Reports,
-            CustomEffect::Prevent => Self::Prevents,
-        });
-        let lists = effects.map(|effect| match effect {
-            Effect::Disable => Self::Nothing,
-            Effect::Alert => Self::Reports,
-            Effect::Prevent => Self::Prevents,
-        });
-        let content = if by_content { Self::Reports } else { Self::Nothing };
-        lists.chain(custom).max().unwrap_or(Self::Nothing).max(content)
     }
 }
 
@@ -101,7 +82,7 @@ impl FileWatch {
     /// When there is no thread to be had.
     pub fn start(judge: Judge) -> std::io::Result<Self> {
         let (calls, receiver) = mpsc::channel();
-        let worker = Worker::new(judge.clone())?;
+        let worker = Worker::new(judge.clone(), Written::start(judge.clone())?)?;
         thread::Builder::new().name("files".into()).spawn(move || worker.run(&receiver))?;
         Ok(Self { judge, calls })
     }
@@ -120,6 +101,7 @@ struct Worker {
     own_root: OwnRoot,
     own: Credentials,
     rules: Rules,
+    written: Written,
     waiting: Vec<Waiting>,
     blind: bool,
 }
@@ -133,9 +115,9 @@ struct Waiting {
 }
 
 impl Worker {
-    fn new(judge: Judge) -> Result<Self> {
+    fn new(judge: Judge, written: Written) -> Result<Self> {
         let (own_root, own) = (OwnRoot::find()?, caller::own_credentials()?);
-        Ok(Self { judge, own_root, own, rules: Rules::read(), waiting: Vec::new(), blind: false })
+        Ok(Self { judge, own_root, own, rules: Rules::read(), written, waiting: Vec::new(), blind: false })
     }
 
     fn run(mut self, calls: &Receiver<(Arc<Listener>, Notification)>) {
@@ -229,6 +211,7 @@ impl Worker {
     fn judge_subjects(&self, caller: &Caller, subjects: &[Subject]) -> Verdict {
         let (mut verdict, policy) = (Verdict::Go, self.judge.policy());
         for subject in subjects {
+            self.written.expect(&policy, caller, subject);
             let alias = alias::known_as(&policy, &subject.path, subject.file.as_ref(), self.own_root.mount());
             let path = alias.unwrap_or_else(|| String::from_utf8_lossy(&subject.path).into_owned());
             if self.judge.judge(event(caller, subject.operation, path), complete) == Verdict::Stop {

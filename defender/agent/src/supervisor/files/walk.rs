@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
         let mut spot = self.spot(start, path)?;
         loop {
             let slash = spot.name.last() == Some(&b'/');
-            let file = match self.step(&spot.directory, spot.bare_name()) {
+            let file = match spot.file() {
                 Ok(file) => file,
                 Err(Errno::ENOENT) => return Ok(Found::Free(spot)),
                 Err(errno) => return Err(errno),
@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
                 }
                 _ => {}
             }
-            let next = self.step(&current, &name)?;
+            let next = names::open(&current, &name, c::O_PATH | c::O_NOFOLLOW, 0)?;
             let status = next.metadata()?;
             if status.is_symlink() {
                 match self.follow(&current, &name, &next, &status)? {
@@ -220,18 +220,6 @@ impl<'a> Walk<'a> {
         Ok(current)
     }
 
-    /// One step; what belongs to the Defender in procfs is closed, since to the kernel it would be we who ask.
-    fn step(&self, directory: &File, name: &[u8]) -> Result<File> {
-        let numeric = name.first().is_some_and(u8::is_ascii_digit);
-        if numeric && is_proc_root(directory)? {
-            let id = String::from_utf8_lossy(name);
-            if fs::metadata(format!("/proc/self/task/{id}")).is_ok() {
-                return Err(Errno::EACCES);
-            }
-        }
-        names::open(directory, name, c::O_PATH | c::O_NOFOLLOW, 0)
-    }
-
     fn follow(&self, directory: &File, name: &[u8], link: &File, status: &Metadata) -> Result<Followed> {
         self.links.set(self.links.get() + 1);
         if self.links.get() > MOST_LINKS {
@@ -251,6 +239,9 @@ impl<'a> Walk<'a> {
 
     fn follow_in_procfs(&self, directory: &File, name: &[u8], link: &File) -> Result<Followed> {
         if !is_proc_root(directory)? {
+            if is_of_the_defender(directory)? {
+                return Err(Errno::EACCES);
+            }
             return names::open(directory, name, c::O_PATH, 0).map(Followed::Straight);
         }
         let (process, thread) = (self.caller.process, self.caller.thread);
@@ -291,6 +282,14 @@ fn same(one: &File, other: &File) -> Result<bool> {
 
 fn is_proc_root(directory: &File) -> Result<bool> {
     Ok(directory.metadata()?.ino() == PROC_ROOT && names::is_procfs(directory)?)
+}
+
+/// True for a directory of ours in procfs. Its links are closed to others; to the kernel it would be we who ask.
+fn is_of_the_defender(directory: &File) -> Result<bool> {
+    let path = names::path_of(directory)?;
+    let is_number = |part: &&[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let id = path.split(|&byte| byte == b'/').find(is_number).map(String::from_utf8_lossy);
+    Ok(id.is_none_or(|id| fs::metadata(format!("/proc/self/task/{id}")).is_ok()))
 }
 
 /// True for what is neither a file nor a directory nor a link.
