@@ -284,7 +284,8 @@ fn files_are_switched_on_while_the_program_runs() {
 #[test]
 fn what_a_path_gives_away_is_prevented() {
     let arena = Arena::new("paths");
-    let script = "mkdir keys && echo key > keys/config; mv keys .ssh; mkdir -p home/.ssh; echo key > home/authorized_keys
+    let script =
+        "mkdir keys && echo key > keys/config; mv keys .ssh; mkdir -p home/.ssh; echo key > home/authorized_keys
         ls -d .ssh home/authorized_keys keys 2> /dev/null";
     let run = |effect: &str| {
         arena.reset();

@@ -141,7 +141,8 @@ fn entropy(bytes: &[u8]) -> f64 {
     for &byte in bytes {
         counts[usize::from(byte)] += 1;
     }
-    let total = bytes.len() as f64;
+    // A mebibyte at most.
+    let total = f64::from(bytes.len() as u32);
     let bits = |&count: &u32| {
         let share = f64::from(count) / total;
         if count == 0 { 0.0 } else { -share * share.log2() }

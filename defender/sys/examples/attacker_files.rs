@@ -42,7 +42,8 @@ fn code<T>(result: std::io::Result<T>) -> i32 {
 
 /// Opens for writing and truncates, by a path in memory that another thread changes all the time.
 fn race_buffer(good: &str, bad: &str, tries: u32) {
-    let (good, bad) = (CString::new(good).unwrap().into_bytes_with_nul(), CString::new(bad).unwrap().into_bytes_with_nul());
+    let (good, bad) =
+        (CString::new(good).unwrap().into_bytes_with_nul(), CString::new(bad).unwrap().into_bytes_with_nul());
     assert_eq!(good.len(), bad.len());
     let buffer = Box::leak(good.clone().into_boxed_slice());
     let at = buffer.as_mut_ptr() as usize;
@@ -94,7 +95,8 @@ fn race_link(good: &str, bad: &str, tries: u32) {
 /// Renames over a path in memory that another thread changes all the time.
 fn race_rename(good: &str, bad: &str, tries: u32) {
     let source = format!("{good}.new");
-    let (good, bad) = (CString::new(good).unwrap().into_bytes_with_nul(), CString::new(bad).unwrap().into_bytes_with_nul());
+    let (good, bad) =
+        (CString::new(good).unwrap().into_bytes_with_nul(), CString::new(bad).unwrap().into_bytes_with_nul());
     let at = Box::leak(good.clone().into_boxed_slice()).as_mut_ptr() as usize;
     let over: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
     let flipper = thread::spawn(move || {
@@ -300,7 +302,11 @@ fn modes() {
     fs::set_permissions("shared", fs::Permissions::from_mode(0o2775)).unwrap();
     fs::write("shared/file", "").unwrap();
     fs::create_dir("shared/directory").unwrap();
-    println!("group {} {}", fs::metadata("shared/file").unwrap().gid(), fs::metadata("shared/directory").unwrap().gid());
+    println!(
+        "group {} {}",
+        fs::metadata("shared/file").unwrap().gid(),
+        fs::metadata("shared/directory").unwrap().gid()
+    );
     fs::set_permissions("shared/file", fs::Permissions::from_mode(0o4755)).unwrap();
     println!("setuid {:o}", fs::metadata("shared/file").unwrap().mode());
     symlink("file", "shared/link").unwrap();

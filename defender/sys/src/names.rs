@@ -77,7 +77,7 @@ pub fn is_procfs(file: impl AsFd) -> Result<bool> {
     // SAFETY: room for one structure.
     Errno::check(unsafe { libc::fstatfs(number(file), status.as_mut_ptr()) })?;
     // SAFETY: the call has filled it.
-    Ok(unsafe { status.assume_init() }.f_type as i64 == PROC_SUPER_MAGIC)
+    Ok(unsafe { status.assume_init() }.f_type == PROC_SUPER_MAGIC)
 }
 
 /// The mount that a file is reached by; 0 before Linux 5.8.
@@ -101,8 +101,7 @@ pub fn rename(from: impl AsFd, name: &[u8], to: impl AsFd, new_name: &[u8], flag
     let (name, new_name) = (text(name)?, text(new_name)?);
     let (from, to) = (number(from), number(to));
     // SAFETY: NUL-terminated names and integers.
-    let returned =
-        unsafe { libc::syscall(libc::SYS_renameat2, from, name.as_ptr(), to, new_name.as_ptr(), flags) };
+    let returned = unsafe { libc::syscall(libc::SYS_renameat2, from, name.as_ptr(), to, new_name.as_ptr(), flags) };
     Errno::check(returned).map(drop)
 }
 

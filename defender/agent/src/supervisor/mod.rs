@@ -27,7 +27,10 @@ use defender_sys::{
     trace::{self, Happening},
 };
 
-use self::{connect::ConnectWatch, datagram::DatagramWatch, descriptor::Descriptors, exec::ExecWatch, files::FileWatch, judge::Judge};
+use self::{
+    connect::ConnectWatch, datagram::DatagramWatch, descriptor::Descriptors, exec::ExecWatch, files::FileWatch,
+    judge::Judge,
+};
 use crate::{
     dns_proxy::DnsProxy,
     enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport},

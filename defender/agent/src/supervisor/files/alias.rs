@@ -35,10 +35,8 @@ pub fn known_as(policy: &CompiledPolicy, path: &[u8], file: Option<&File>, root_
         return None;
     }
     let literal = policy.source().files.deny.iter().map(String::as_str).filter(|entry| !entry.contains(['*', '?']));
-    let known: HashMap<(u64, u64), &str> = literal
-        .chain(SENSITIVE)
-        .filter_map(|entry| Some((identity(&fs::metadata(entry).ok()?), entry)))
-        .collect();
+    let known: HashMap<(u64, u64), &str> =
+        literal.chain(SENSITIVE).filter_map(|entry| Some((identity(&fs::metadata(entry).ok()?), entry))).collect();
     if let Some(entry) = status.as_ref().filter(|_| linked).and_then(|status| known.get(&identity(status))) {
         return Some((*entry).to_owned());
     }

@@ -1,9 +1,5 @@
 //! The system calls that write to files, read from the caller's registers and memory once, as values.
-use defender_sys::{
-    Result, constants as c,
-    file_calls::FCHMODAT2,
-    notify::Notification,
-};
+use defender_sys::{Result, constants as c, file_calls::FCHMODAT2, notify::Notification};
 
 use crate::supervisor::process::path_at;
 
@@ -85,9 +81,7 @@ impl Request {
         let at = |index: usize| place(call, c::AT_FDCWD, a[index]);
         Ok(Some(match number {
             c::SYS_open => Self::Open { at: at(0)?, flags: a[1] as i32, mode: a[2] as u32 },
-            c::SYS_creat => {
-                Self::Open { at: at(0)?, flags: c::O_CREAT | c::O_WRONLY | c::O_TRUNC, mode: a[1] as u32 }
-            }
+            c::SYS_creat => Self::Open { at: at(0)?, flags: c::O_CREAT | c::O_WRONLY | c::O_TRUNC, mode: a[1] as u32 },
             c::SYS_rename => Self::Rename { from: at(0)?, to: at(1)?, flags: 0 },
             c::SYS_link => Self::Link { from: at(0)?, to: at(1)?, flags: 0 },
             c::SYS_symlink => Self::Symlink { target: path_at(call.thread, a[0])?, at: at(1)? },

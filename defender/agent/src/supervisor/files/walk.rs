@@ -17,7 +17,7 @@ use super::{
     request::Place,
 };
 
-/// As many as the kernel follows (path_resolution(7)).
+/// As many as the kernel follows (`path_resolution(7)`).
 const MOST_LINKS: u32 = 40;
 /// Inode of the root of every procfs.
 const PROC_ROOT: u64 = 1;
