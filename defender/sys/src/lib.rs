@@ -6,6 +6,7 @@
 pub mod abi;
 pub mod bpf;
 pub mod errno;
+pub mod file;
 pub mod filter;
 pub mod hardening;
 pub mod memory;

@@ -6,9 +6,13 @@ mod connect;
 mod datagram;
 mod descriptor;
 mod exec;
+mod facts;
+mod hash;
 mod judge;
+mod package;
 mod process;
 mod program;
+mod start;
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
