@@ -36,6 +36,9 @@ fn main() {
         "unreadable" => println!("{}", unreadable(program)),
         "capable" => println!("{}", with_capabilities(program)),
         "preloaded" => println!("{}", in_child(|| execute(&[program, RAN_WORD], &[word(3)]))),
+        "mining" => {
+            println!("{}", in_child(|| execute(&[program, "-o", "stratum+tcp://pool.test:3333", RAN_WORD], &[])));
+        }
         "connected" => println!("{}", on_a_connection(&line)),
         "script-in-memory" => println!("{}", script_in_memory(program)),
         "parallel" => println!("{}", in_parallel(program)),
@@ -204,21 +207,20 @@ fn without_leader(program: &str) -> i32 {
 
 extern "C" fn noted(_: i32) {}
 
-/// How many of 300 starts failed with EINTR while signals rained on their process, with a handler without `SA_RESTART`.
+/// How many of 400 starts failed with EINTR when one signal came, with a handler without `SA_RESTART`.
 fn under_signals(program: &str) -> usize {
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = noted as *const () as usize;
     unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, ptr::null_mut()) };
-    let interrupted = (0..300).filter(|_| {
+    let interrupted = (0..400_u32).filter(|round| {
         let id = unsafe { libc::fork() };
         if id == 0 {
             // Once the new image is there the default action of the signal ends it; that is as good as having run.
             unsafe { libc::_exit(if execute(&[program, RAN_WORD], &[]) == libc::EINTR { 1 } else { 2 }) };
         }
-        for _ in 0..20 {
-            unsafe { libc::kill(id, libc::SIGUSR1) };
-            thread::yield_now();
-        }
+        // From before the call to after its end, in even steps.
+        (0..round * 100).for_each(|step| drop(std::hint::black_box(step)));
+        unsafe { libc::kill(id, libc::SIGUSR1) };
         wait(id) == 1
     });
     interrupted.count()

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use defender_core::{CompiledPolicy, Decision, Effect, Event, Notice, ProcessEvent, Reason};
+use defender_core::{CompiledPolicy, Decision, Effect, Event, Notice, ProcessEvent, Reason, Violation};
 use defender_sys::{
     Errno, constants,
     notify::{Listener, Notification, Reply},
@@ -117,8 +117,9 @@ impl ExecWatch {
         let link = found.link();
         let links = Links { image: &link, script: None };
         self.facts.fill(&mut event, links, self.caller(thread), &self.needs, Moment::Call);
-        let Decision::Prevent(violation) = self.judge.opinion(&Event::Process(event.clone())) else {
-            return Answer::AtTheStop(event.path);
+        let opinion = self.opinion(event, &[]);
+        let Some(Objection { violation, effect: Effect::Prevent, mut event }) = opinion else {
+            return Answer::AtTheStop(found.path.clone());
         };
         // A script not on an allow list may have an interpreter that is: only the stop knows.
         if violation.reason == Reason::ProcessNotAllowed && process::is_script(&link) {
@@ -128,6 +129,30 @@ impl ExecWatch {
         start::complete(&mut event);
         self.judge.report(violation, Effect::Prevent, Event::Process(event));
         Answer::Now(Reply::Fail(Errno::EACCES))
+    }
+
+    /// What is most objected to: the start itself, what a loader was told to run, or a script on the way.
+    fn opinion(&self, event: ProcessEvent, scripts: &[String]) -> Option<Objection> {
+        let loaded = start::as_loaded(&event).into_iter().map(|event| (event, start::OF_LOADED));
+        let scripts = scripts.iter().map(|script| (start::as_script(&event, script), start::OF_SCRIPTS));
+        let others: Vec<_> = loaded.chain(scripts).collect();
+        let first = self.objection(event);
+        others.into_iter().fold(first, |strongest, (event, reasons)| {
+            let other = self.objection(event).filter(|other| reasons.contains(&other.violation.reason));
+            let known = strongest.as_ref().map(|objection| objection.effect);
+            if other.as_ref().map(|objection| objection.effect) > known { other } else { strongest }
+        })
+    }
+
+    fn objection(&self, event: ProcessEvent) -> Option<Objection> {
+        let event = Event::Process(event);
+        let (violation, effect) = match self.judge.opinion(&event) {
+            Decision::Allow => return None,
+            Decision::Alert(violation) => (violation, Effect::Alert),
+            Decision::Prevent(violation) => (violation, Effect::Prevent),
+        };
+        let Event::Process(event) = event else { return None };
+        Some(Objection { violation, effect, event })
     }
 
     /// The program that a thread runs before its execve, where somebody wants to know.
@@ -190,38 +215,19 @@ impl ExecWatch {
         let Some(mut loaded) = start::loaded(process, main, sees_roots) else {
             return if self.needs.prevents { Verdict::Stop } else { Verdict::Go };
         };
+        if self.needs.ancestors {
+            start::complete(&mut loaded.event);
+        }
         let links = Links { image: &loaded.link, script: loaded.script.as_deref() };
         self.facts.fill(&mut loaded.event, links, caller, &self.needs, Moment::Stop);
-        let scripts = if loaded.script.is_some() { self.scripts_of(&loaded) } else { Vec::new() };
-        let verdict = self.judge.judge(Event::Process(loaded.event), complete);
-        scripts.into_iter().fold(verdict, |verdict, script| match self.judge_script(script) {
-            Verdict::Go => verdict,
-            Verdict::Stop => Verdict::Stop,
-        })
-    }
-
-    /// The scripts that the started one goes through, and itself where contents count, each as if it had been started.
-    fn scripts_of(&self, loaded: &start::Loaded) -> Vec<ProcessEvent> {
-        let event = &loaded.event;
-        let mut scripts = process::scripts_between(event.pid, loaded.script_name());
-        if self.needs.hash {
-            scripts.push(event.invoked.clone());
-        }
-        let of_script = |path: String| {
-            let sha256 = self.needs.hash.then(|| super::hash::sha256(&process::link_to(event.pid, &path))).flatten();
-            ProcessEvent { invoked: path.clone(), path, sha256, interpreted: true, ..event.clone() }
-        };
-        scripts.into_iter().map(of_script).collect()
-    }
-
-    /// A script in between was not asked for, so no allow list has to know it; a deny list speaks of it.
-    fn judge_script(&self, script: ProcessEvent) -> Verdict {
-        let event = Event::Process(script);
-        match self.judge.opinion(&event) {
-            Decision::Alert(violation) | Decision::Prevent(violation) if violation.reason == Reason::DeniedProcess => {
-                self.judge.judge(event, complete)
+        let script = loaded.script.is_some();
+        let scripts = if script { process::scripts_between(process, loaded.name()) } else { Vec::new() };
+        match self.opinion(loaded.event, &scripts) {
+            None => Verdict::Go,
+            Some(Objection { violation, effect, mut event }) => {
+                start::complete(&mut event);
+                self.judge.report(violation, effect, Event::Process(event))
             }
-            _ => Verdict::Go,
         }
     }
 
@@ -244,8 +250,9 @@ enum Answer {
     Nothing,
 }
 
-fn complete(event: &mut Event) {
-    if let Event::Process(event) = event {
-        start::complete(event);
-    }
+/// What the policy objects to in a start.
+struct Objection {
+    violation: Violation,
+    effect: Effect,
+    event: ProcessEvent,
 }

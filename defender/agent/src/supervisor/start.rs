@@ -1,5 +1,5 @@
 //! A program start as an event: as it is announced by the call, and as it is loaded at the stop.
-use defender_core::{ProcessEvent, ProcessFacts};
+use defender_core::{ProcessEvent, ProcessFacts, Reason};
 
 use super::{facts::Needs, process};
 
@@ -9,7 +9,8 @@ pub const MOST_ARGUMENTS: usize = 64;
 /// What a caller says that it is about to start. All of it may change before the kernel looks.
 #[must_use]
 pub fn announced(thread: u32, path: &[u8], found: &process::Found, vector_at: u64, needs: &Needs) -> ProcessEvent {
-    let invoked = process::absolute(thread, path);
+    // Without a path it is a descriptor that is executed (AT_EMPTY_PATH).
+    let invoked = if path.is_empty() { found.path.clone() } else { process::absolute(thread, path) };
     let many = needs.arguments || super::facts::is_loader_name(&found.path);
     let mut event = event(thread, found.path.clone(), invoked);
     event.arguments = process::arguments_at(thread, vector_at, if many { MOST_ARGUMENTS } else { 2 });
@@ -32,9 +33,9 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The name that the kernel has for the script: a path, or a descriptor in `/dev/fd`.
+    /// The name that the kernel has for what was started: a path, or a descriptor in `/dev/fd`.
     #[must_use]
-    pub fn script_name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 }
@@ -63,6 +64,39 @@ pub fn loaded(process: u32, main: bool, sees_roots: bool) -> Option<Loaded> {
         (event.interpreted, event.invoked_is_exe) = (false, false);
     }
     Some(Loaded { event, link: format!("/proc/{process}/exe"), script: interpreted.then_some(link), name })
+}
+
+/// Why a program that the dynamic loader runs may be objected to although the loader's own start may not.
+pub const OF_LOADED: &[Reason] = &[
+    Reason::DeniedProcess,
+    Reason::CustomRule,
+    Reason::CryptoMiner,
+    Reason::ReverseShell,
+    Reason::WebShell,
+    Reason::LateralMovement,
+    Reason::InlineCode,
+];
+
+/// A script on the way was not asked for, so no allow list has to know it; a deny list speaks of it.
+pub const OF_SCRIPTS: &[Reason] = &[Reason::DeniedProcess];
+
+/// What a loader was told to run, as if it had been started without it.
+#[must_use]
+pub fn as_loaded(event: &ProcessEvent) -> Option<ProcessEvent> {
+    let loaded = event.facts.loaded.as_ref()?;
+    let at = super::facts::program_among(&event.arguments)?;
+    let arguments = event.arguments.get(at..)?.to_vec();
+    let mut started = ProcessEvent { path: loaded.clone(), arguments, ..event.clone() };
+    started.invoked = process::absolute(event.pid, started.arguments.first()?.as_bytes());
+    (started.facts.loaded, started.interpreted) = (None, false);
+    started.sha256 = started.facts.loaded_sha256.take();
+    Some(started)
+}
+
+/// A script on the way to the loaded interpreter, as if it had been started itself.
+#[must_use]
+pub fn as_script(event: &ProcessEvent, script: &str) -> ProcessEvent {
+    ProcessEvent { invoked: script.to_owned(), interpreted: true, invoked_is_exe: false, ..event.clone() }
 }
 
 fn event(pid: u32, path: String, invoked: String) -> ProcessEvent {

@@ -79,7 +79,7 @@ impl Beginning {
         match self.was_there(Path::new(path)) {
             Some(true) => Change::Modified,
             Some(false) => Change::New,
-            None if super::weight(needs.modified) > super::weight(needs.new) => Change::Modified,
+            None if needs.modified > needs.new => Change::Modified,
             None => Change::New,
         }
     }

@@ -7,7 +7,9 @@
 /// What the loader was told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Order {
-    /// The program, as it stands among the arguments.
+    /// Where the program stands among the arguments.
+    pub at: usize,
+    /// The program.
     pub program: String,
     /// Options that make other libraries load, as `--preload=…`.
     pub libraries: Vec<String>,
@@ -37,18 +39,18 @@ const LIBRARIES: [&str; 3] = ["library-path", "audit", "preload"];
 /// Reads the loader's arguments; none when it is given no program.
 #[must_use]
 pub fn order(arguments: &[String]) -> Option<Order> {
-    let mut rest = arguments.iter().skip(1);
+    let mut rest = arguments.iter().enumerate().skip(1);
     let mut libraries = Vec::new();
-    while let Some(argument) = rest.next() {
+    while let Some((at, argument)) = rest.next() {
         let Some(option) = argument.strip_prefix("--") else {
-            return Some(Order { program: argument.clone(), libraries });
+            return Some(Order { at, program: argument.clone(), libraries });
         };
         if option.is_empty() {
-            return rest.next().map(|program| Order { program: program.clone(), libraries });
+            return rest.next().map(|(at, program)| Order { at, program: program.clone(), libraries });
         }
         let (name, value) = match option.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
-            None if WITH_VALUE.contains(&option) => (option, rest.next().cloned()),
+            None if WITH_VALUE.contains(&option) => (option, rest.next().map(|(_, value)| value.clone())),
             None => (option, None),
         };
         if let Some(value) = value.filter(|_| LIBRARIES.contains(&name)) {

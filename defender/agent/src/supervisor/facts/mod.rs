@@ -120,19 +120,30 @@ impl Facts {
             event.facts.privileged = is_privileged(link, status);
         }
         if needs.hash {
-            event.sha256 = self.hashes.get(status, || hash::sha256(link));
+            event.sha256 = self.hash(link, status);
+            event.facts.loaded_sha256 = event.facts.loaded.as_deref().and_then(|loaded| {
+                let link = process::link_to(event.pid, loaded);
+                self.hash(&link, &fs::metadata(&link).ok()?)
+            });
         }
     }
 
     /// A script comes from somewhere too, and is as new or as old as any program.
     fn fill_script(&mut self, event: &mut ProcessEvent, link: &str, needs: &Needs) {
         let Ok(status) = fs::metadata(link) else { return };
+        if needs.hash {
+            event.facts.script_sha256 = self.hash(link, &status);
+        }
         if needs.origin && event.facts.origin == Origin::File {
             event.facts.origin = origin(&event.invoked, link, &status);
         }
         if event.facts.change == Change::None {
             event.facts.change = self.change(&event.invoked, link, &status, needs);
         }
+    }
+
+    fn hash(&mut self, link: &str, status: &Metadata) -> Option<String> {
+        self.hashes.get(status, || hash::sha256(link))
     }
 
     /// Of all that is true of a file, what the policy takes most seriously.
@@ -148,7 +159,7 @@ impl Facts {
             Change::None | Change::Altered => Effect::Disable,
         };
         let beginning = &self.beginning;
-        if weight(needs.altered) > weight(effect)
+        if needs.altered > effect
             && self.packages.altered(path, link, status, |database| !beginning.is_changed(database))
         {
             return Change::Altered;
@@ -162,13 +173,10 @@ impl Facts {
     }
 }
 
-/// How seriously an effect takes a violation.
-fn weight(effect: Effect) -> u8 {
-    match effect {
-        Effect::Disable => 0,
-        Effect::Alert => 1,
-        Effect::Prevent => 2,
-    }
+/// Where the program stands among the arguments of a loader.
+#[must_use]
+pub fn program_among(arguments: &[String]) -> Option<usize> {
+    loader::order(arguments).map(|order| order.at)
 }
 
 fn is_loader_file(link: &str) -> bool {

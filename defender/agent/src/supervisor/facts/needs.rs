@@ -59,7 +59,7 @@ impl Needs {
             privileged: on(Reason::SetuidUse),
             terminal: on(Reason::ReverseShell),
             ancestors: on(Reason::WebShell) || on(Reason::ReverseShell) || customs,
-            hash: wants_hashes(policy),
+            hash: policy.wants_hashes(),
             loader: on(Reason::LoaderInvocation) || lists != Effect::Disable || customs,
         }
     }
@@ -82,10 +82,3 @@ const STARTS: [Reason; 14] = [
     Reason::InlineCode,
     Reason::NotMainProcess,
 ];
-
-/// True when an entry or a custom rule names programs by their content.
-fn wants_hashes(policy: &CompiledPolicy) -> bool {
-    let source = policy.source();
-    let lists = source.processes.allow.iter().chain(&source.processes.deny);
-    lists.chain(source.custom.iter().map(|rule| &rule.script)).any(|text| text.contains("sha256"))
-}
