@@ -3,7 +3,8 @@
 //! Audits go to the file named by `SUPERVISE_AUDITS` as JSON lines, or to standard error. Whenever the pipe named by
 //! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. `SUPERVISE_OPEN` sets fail mode `open`,
 //! `SUPERVISE_COMPAT` asks for the compat tier, and while nobody writes to the pipe named by `SUPERVISE_STALL` the sink
-//! blocks on every audit of a program start. For tests, benchmarks and trying things out.
+//! blocks on every audit of a program start. With `SUPERVISE_FILES` set, writes to files are
+//! watched. For tests, benchmarks and trying things out.
 use std::{
     env,
     fs::{self, File, OpenOptions},
@@ -31,6 +32,7 @@ impl AuditSink for Lines {
         }
         let line = serde_json::json!({
             "rule": draft.rule, "effect": draft.effect, "reason": draft.reason, "matched": draft.matched, "event": draft.event,
+            "ancestry": draft.ancestry,
         });
         // A reader that is gone is no reason to stop the application.
         let _ = writeln!(self.0.lock().unwrap_or_else(PoisonError::into_inner), "{line}");
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         environment: env::vars_os().collect(),
         fail_mode: if env::var_os("SUPERVISE_OPEN").is_some() { FailMode::Open } else { FailMode::Closed },
         wanted: if env::var_os("SUPERVISE_COMPAT").is_some() { Wanted::Compat } else { Wanted::Strongest },
+        watch_files: env::var_os("SUPERVISE_FILES").is_some(),
     };
     let audits = Arc::new(Lines(Mutex::new(file)));
     ExitCode::from(supervisor::run(&application, &signals, policy, audits, &Say))

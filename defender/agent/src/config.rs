@@ -176,6 +176,16 @@ impl Environment {
         Ok(Duration::from_secs(seconds))
     }
 
+    /// Off unless it is asked for: it costs something at each write-open.
+    fn watch_files(&self) -> Result<bool, ConfigError> {
+        let name = "FILESYSTEM_MONITORING";
+        match self.optional(name)? {
+            None | Some("false" | "False" | "FALSE" | "0") => Ok(false),
+            Some("true" | "True" | "TRUE" | "1") => Ok(true),
+            Some(other) => Err(ConfigError::Word { name, value: other.into(), expected: "`true` or `false`" }),
+        }
+    }
+
     fn bundle(&self) -> Result<InstallBundle, ConfigError> {
         let name = "INSTALL_BUNDLE";
         InstallBundle::parse(self.required(name)?).map_err(|error| ConfigError::value(name, &error))
@@ -297,6 +307,8 @@ pub struct EntrypointConfig {
     pub policy_timeout: Duration,
     /// Which mechanism to use.
     pub wanted: Wanted,
+    /// Whether writes to files are watched.
+    pub watch_files: bool,
 }
 
 impl fmt::Debug for EntrypointConfig {
@@ -322,6 +334,7 @@ impl EntrypointConfig {
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
             wanted: environment.wanted()?,
+            watch_files: environment.watch_files()?,
         })
     }
 }
@@ -337,6 +350,8 @@ pub struct EmbeddedConfig {
     pub policy_timeout: Duration,
     /// Which mechanism to use.
     pub wanted: Wanted,
+    /// Whether writes to files are watched.
+    pub watch_files: bool,
 }
 
 impl EmbeddedConfig {
@@ -357,6 +372,7 @@ impl EmbeddedConfig {
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
             wanted: environment.wanted()?,
+            watch_files: environment.watch_files()?,
         })
     }
 }

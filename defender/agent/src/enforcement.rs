@@ -64,6 +64,8 @@ pub struct Application {
     pub fail_mode: FailMode,
     /// Which mechanism to use.
     pub wanted: Wanted,
+    /// True when its writes to files are watched.
+    pub watch_files: bool,
 }
 
 /// Where the supervisor says how strong it is here.

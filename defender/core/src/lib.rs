@@ -8,13 +8,18 @@ mod address;
 mod audit;
 mod backoff;
 mod bounds;
+pub mod content;
+mod custom;
 mod decide;
+mod detect;
 pub mod dns;
 mod event;
 mod gather;
 mod glob;
 pub mod message;
 mod policy;
+mod program;
+mod reason;
 mod scrub;
 mod session;
 mod spool;
@@ -22,7 +27,8 @@ mod spool;
 pub use audit::{Ancestor, Audit, AuditDraft, Reason};
 pub use backoff::Backoff;
 pub use bounds::is_hex;
-pub use decide::{Decision, Violation, decide};
+pub use custom::{ScriptError, check_script};
+pub use decide::{Context, Decision, Violation, decide, decide_in};
 pub use event::{
     Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
     ProcessEvent, ProcessFacts, Protocol,
@@ -32,6 +38,7 @@ pub use policy::{
     CompiledPolicy, CustomEffect, CustomKind, CustomRule, DefenderPolicy, DnsPolicy, Effect, FilePolicy, NetworkPolicy,
     PolicyError, PortRange, ProcessPolicy,
 };
+pub use reason::{Section, Severity};
 pub use scrub::scrub;
 pub use session::Session;
 pub use spool::{Spool, encoded_size};

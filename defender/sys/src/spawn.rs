@@ -28,6 +28,8 @@ pub struct Launch {
     pub arguments: Vec<CString>,
     /// Its environment, each `NAME=value`.
     pub environment: Vec<CString>,
+    /// True when its writes to files are notified too.
+    pub watch_files: bool,
 }
 
 /// A started workload.
@@ -69,7 +71,10 @@ impl Launched {
 /// Nothing was started then.
 pub fn under_filter(launch: Launch, signals: &Signals) -> Result<Launched> {
     let image = Image::new(launch, signals)?;
-    by_launcher(move || image.fork(Some(Arc::new(install(&filter::program(&protected(false)))?))))
+    by_launcher(move || {
+        let program = filter::program(&protected(false, image.launch.watch_files));
+        image.fork(Some(Arc::new(install(&program)?)))
+    })
 }
 
 /// Starts the first process of `launch`, which waits before its program until [`Launched::open_gate`], so that it can be
@@ -84,7 +89,7 @@ pub fn before_its_program(launch: Launch, signals: &Signals, filtered: bool) -> 
     }
     by_launcher(move || {
         hardening::no_new_privileges()?;
-        set_filter(&filter::program(&protected(true)), SPEC_ALLOW)?;
+        set_filter(&filter::program(&protected(true, false)), SPEC_ALLOW)?;
         image.fork(None)
     })
 }
@@ -115,7 +120,7 @@ pub fn without_filter(launch: Launch, signals: &Signals) -> Result<Launched> {
 }
 
 /// All threads that this process has now, and how a broadcast would reach it.
-fn protected(silent: bool) -> filter::Options {
+fn protected(silent: bool, watch_files: bool) -> filter::Options {
     let own = std::process::id();
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let mut protected: Vec<u32> = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
@@ -124,7 +129,7 @@ fn protected(silent: bool) -> filter::Options {
     }
     // SAFETY: getpgrp has no arguments and cannot fail.
     let group = unsafe { libc::getpgrp() } as u32;
-    filter::Options { protected, group, first: own == 1, silent }
+    filter::Options { protected, group, first: own == 1, silent, files: watch_files }
 }
 
 pub(crate) fn install(program: &[Instruction]) -> Result<Listener> {

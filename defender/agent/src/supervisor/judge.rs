@@ -8,6 +8,7 @@ use defender_core::{
     AuditDraft, CompiledPolicy, Decision, Effect, Event, LookupEvent, Notice, Reason, Violation, decide, dns,
 };
 
+use super::process;
 use crate::enforcement::{AuditSink, PolicyHandle};
 
 /// What is to be done.
@@ -81,8 +82,8 @@ impl Judge {
             effect,
             reason: violation.reason,
             matched: violation.matched,
+            ancestry: acting(&event).map(process::ancestors).unwrap_or_default(),
             event,
-            ancestry: Vec::new(),
         });
         if effect == Effect::Prevent { Verdict::Stop } else { Verdict::Go }
     }
@@ -101,6 +102,19 @@ impl Judge {
     pub fn notice_many(&self, notice: Notice, detail: &str, count: u64) {
         self.audits.submit(AuditDraft::notice(now(), notice, detail, count));
     }
+}
+
+/// The process that an event is about.
+fn acting(event: &Event) -> Option<u32> {
+    let pid = match event {
+        Event::Process(event) => event.pid,
+        Event::Lookup(event) => event.pid,
+        Event::Connection(event) => event.pid,
+        Event::Listen(event) => event.pid,
+        Event::File(event) => event.pid,
+        Event::Defender(_) => 0,
+    };
+    (pid != 0).then_some(pid)
 }
 
 fn now() -> u64 {

@@ -8,9 +8,14 @@ mod connect;
 mod datagram;
 mod descriptor;
 mod exec;
+mod facts;
+mod files;
+mod hash;
 mod injected;
 mod judge;
+mod launch;
 mod lifelong;
+mod package;
 mod process;
 mod program;
 mod protection;
@@ -26,8 +31,8 @@ use std::{
 };
 
 use defender_sys::{
-    Errno, constants, filter,
-    notify::Notification,
+    Errno, constants, file_calls, filter,
+    notify::{Notification, Reply},
     poll::{self, Interest},
     signals::{self, Signals},
     spawn::Launched,
@@ -35,8 +40,8 @@ use defender_sys::{
 };
 
 use self::{
-    connect::ConnectWatch, datagram::DatagramWatch, exec::ExecWatch, lifelong::Lifelong, protection::Protection,
-    sentry::Sentry, start::Started, watchdog::Watchdog,
+    connect::ConnectWatch, datagram::DatagramWatch, exec::ExecWatch, files::FileWatch, launch::Started,
+    lifelong::Lifelong, protection::Protection, sentry::Sentry, watchdog::Watchdog,
 };
 use crate::enforcement::{Application, AuditSink, PolicyHandle, TierReport};
 
@@ -56,7 +61,7 @@ pub fn run(
     audits: Arc<dyn AuditSink>,
     report: &dyn TierReport,
 ) -> u8 {
-    match start::start(application, signals, policy, audits, report) {
+    match launch::launch(application, signals, policy, audits, report) {
         Ok(started) => u8::try_from(Supervisor::new(started, signals).run()).unwrap_or(u8::MAX),
         Err(code) => code,
     }
@@ -68,6 +73,7 @@ struct Supervisor<'a> {
     execs: ExecWatch,
     connects: ConnectWatch,
     datagrams: DatagramWatch,
+    files: Option<FileWatch>,
     protection: Protection,
     lifelong: Lifelong,
     sentry: Option<Sentry>,
@@ -78,7 +84,7 @@ struct Supervisor<'a> {
 
 impl<'a> Supervisor<'a> {
     fn new(started: Started, signals: &'a Signals) -> Self {
-        let Started { launched, judge, dns, tier, lifelong, sentry, watchdog } = started;
+        let Started { launched, judge, dns, files, tier, lifelong, sentry, watchdog } = started;
         let mut connects = ConnectWatch::new(judge.clone(), dns);
         let mut datagrams = DatagramWatch::new(judge.clone());
         let mut execs = ExecWatch::new(judge.clone(), launched.child);
@@ -90,6 +96,7 @@ impl<'a> Supervisor<'a> {
             execs,
             connects,
             datagrams,
+            files,
             protection: Protection::new(judge),
             traced: tier.traces(),
             launched,
@@ -140,11 +147,15 @@ impl<'a> Supervisor<'a> {
     }
 
     fn answer(&mut self, call: &Notification) {
-        let Some(listener) = self.launched.listener.as_deref() else { return };
+        let Some(listener) = &self.launched.listener else { return };
         match i64::from(call.number) {
             constants::SYS_execve | constants::SYS_execveat => self.execs.on_call(listener, call),
             constants::SYS_connect => self.connects.on_call(listener, call),
             number if filter::is_aimed(number) => self.protection.on_call(listener, call),
+            number if file_calls::is_one(number) => match &self.files {
+                Some(files) => files.on_call(listener, call),
+                None => drop(listener.reply(call.id, Reply::Continue)),
+            },
             _ => self.datagrams.on_call(listener, call),
         }
     }

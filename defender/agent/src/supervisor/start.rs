@@ -1,120 +1,126 @@
-//! From an application to its first process under the strongest mechanism that the platform allows.
-use std::sync::Arc;
+//! A program start as an event: as it is announced by the call, and as it is loaded at the stop.
+use defender_core::{ProcessEvent, ProcessFacts, Reason};
 
-use defender_core::Notice;
-use defender_sys::{
-    Errno, Result, hardening, probe,
-    signals::Signals,
-    spawn::{self, Launch, Launched},
-};
+use super::{facts::Needs, process};
 
-use super::{
-    injected::Sign,
-    judge::Judge,
-    lifelong::Lifelong,
-    program,
-    sentry::Sentry,
-    tier::{self, Mechanism, Tier},
-    watchdog::Watchdog,
-};
-use crate::{
-    dns_proxy::DnsProxy,
-    enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport},
-};
+/// Arguments that are read from the caller's memory.
+pub const MOST_ARGUMENTS: usize = 64;
 
-const FAIL_CLOSED: u8 = 78;
-const CANNOT_START: u8 = 126;
-
-/// A workload that runs, and what watches it.
-pub struct Started {
-    pub launched: Launched,
-    pub judge: Judge,
-    pub dns: Option<DnsProxy>,
-    pub tier: Tier,
-    pub lifelong: Lifelong,
-    pub sentry: Option<Sentry>,
-    pub watchdog: Watchdog,
+/// What a caller says that it is about to start. All of it may change before the kernel looks.
+#[must_use]
+pub fn announced(thread: u32, path: &[u8], found: &process::Found, vector_at: u64, needs: &Needs) -> ProcessEvent {
+    // Without a path it is a descriptor that is executed (AT_EMPTY_PATH).
+    let invoked = if path.is_empty() { found.path.clone() } else { process::absolute(thread, path) };
+    let many = needs.arguments || super::facts::is_loader_name(&found.path);
+    let mut event = event(thread, found.path.clone(), invoked);
+    event.arguments = process::arguments_at(thread, vector_at, if many { MOST_ARGUMENTS } else { 2 });
+    if needs.ancestors {
+        complete(&mut event);
+    }
+    event
 }
 
-/// Starts the application; the exit code to end with when it is not started.
-pub fn start(
-    application: &Application,
-    signals: &Signals,
-    policy: PolicyHandle,
-    audits: Arc<dyn AuditSink>,
-    report: &dyn TierReport,
-) -> std::result::Result<Started, u8> {
-    let launch = program::prepare(application).map_err(|error| {
-        crate::say!("bartizan: {error}");
-        error.exit_code()
-    })?;
-    let judge = Judge::new(policy.clone(), audits.clone());
-    hardening::raise_ptrace_capability();
-    let tier = find_tier(application, &judge, report)?;
-    // Neither can fail on a kernel that this program runs on; if one does, the next steps still hold.
-    let _ = hardening::hide();
-    let _ = hardening::adopt_orphans();
-    let dns = match DnsProxy::start(policy, audits) {
-        Ok(proxy) => Some(proxy),
-        Err(error) => {
-            judge.notice(Notice::NotEnforcing, &format!("look-ups cannot be judged: {error}"));
-            None
-        }
+/// What was loaded and has not run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The start, without its facts.
+    pub event: ProcessEvent,
+    /// Leads to the loaded file.
+    pub link: String,
+    /// Leads to the script, when the loaded file is its interpreter.
+    pub script: Option<String>,
+    name: String,
+}
+
+impl Loaded {
+    /// The name that the kernel has for what was started: a path, or a descriptor in `/dev/fd`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What `process` has loaded; none when it cannot be known. `sees_roots`: what a path means in a chroot matters.
+#[must_use]
+pub fn loaded(process: u32, main: bool, sees_roots: bool) -> Option<Loaded> {
+    let (path, identity) = process::executable(process)?;
+    let name = process::invoked_path(process).unwrap_or_else(|| path.clone());
+    let by_descriptor = name.starts_with("/dev/fd/");
+    let link = process::link_to(process, &name);
+    // The image's own path leads to the image; only another one has to be followed.
+    let led_to = if name == path { None } else { process::identity_of(&link) };
+    let invoked_is_exe = led_to.is_none_or(|file| file == identity);
+    let interpreted = !invoked_is_exe && process::is_script(&link);
+    let invoked = match (by_descriptor, interpreted) {
+        (true, false) => path.clone(),
+        (true, true) => process::target_of(&link),
+        (false, _) => name.clone(),
     };
-    let watchdog = Watchdog::start(judge.clone()).unwrap_or_default();
-    let sentry = Sentry::start(judge.clone()).ok();
-    let mut lifelong = Lifelong::default();
-    let launched = launch_by(tier.mechanism, launch, signals, &mut lifelong).map_err(|errno| {
-        crate::say!("bartizan: the application cannot be started: {errno}");
-        CANNOT_START
-    })?;
-    if let Some(listener) = &launched.listener {
-        watchdog.watch_over(listener);
+    let mut event = event(process, path, invoked);
+    event.arguments = process::arguments(process);
+    (event.main, event.interpreted, event.invoked_is_exe) = (main, interpreted, invoked_is_exe);
+    // What a path means inside a chroot is for its owner to choose; only where the image really lies counts there.
+    if sees_roots && process::has_other_root(process) {
+        (event.interpreted, event.invoked_is_exe) = (false, false);
     }
-    if let (Some(sentry), true) = (&sentry, tier.mechanism != Mechanism::None) {
-        sentry.begin(if tier.traces() { Sign::Tracer } else { Sign::Filter });
-    }
-    Ok(Started { launched, judge, dns, tier, lifelong, sentry, watchdog })
+    Some(Loaded { event, link: format!("/proc/{process}/exe"), script: interpreted.then_some(link), name })
 }
 
-/// The self-test, told to the Console and to people.
-fn find_tier(application: &Application, judge: &Judge, report: &dyn TierReport) -> std::result::Result<Tier, u8> {
-    let tier = match probe::run() {
-        Ok(probe) => tier::choose(&probe, application.wanted),
-        Err(errno) => untested(errno),
-    };
-    report.report(tier.number, tier.reasons.clone());
-    if tier.number == 1 {
-        return Ok(tier);
-    }
-    let reasons = tier.reasons.join("; ");
-    crate::say!("bartizan: protection is of tier {} here: {reasons}", tier.number);
-    if !tier.prevents() {
-        judge.notice(Notice::NotEnforcing, &reasons);
-        if application.fail_mode == FailMode::Closed {
-            crate::say!(
-                "bartizan: the application is not started: nothing can be prevented, and the fail mode is `closed`"
-            );
-            return Err(FAIL_CLOSED);
-        }
-    }
-    Ok(tier)
+/// Why a program that the dynamic loader runs may be objected to although the loader's own start may not.
+pub const OF_LOADED: &[Reason] = &[
+    Reason::DeniedProcess,
+    Reason::CustomRule,
+    Reason::CryptoMiner,
+    Reason::ReverseShell,
+    Reason::WebShell,
+    Reason::LateralMovement,
+    Reason::InlineCode,
+];
+
+/// A script on the way was not asked for, so no allow list has to know it; a deny list speaks of it.
+pub const OF_SCRIPTS: &[Reason] = &[Reason::DeniedProcess];
+
+/// What a loader was told to run, as if it had been started without it.
+#[must_use]
+pub fn as_loaded(event: &ProcessEvent) -> Option<ProcessEvent> {
+    let loaded = event.facts.loaded.as_ref()?;
+    let at = super::facts::program_among(&event.arguments)?;
+    let arguments = event.arguments.get(at..)?.to_vec();
+    let mut started = ProcessEvent { path: loaded.clone(), arguments, ..event.clone() };
+    started.invoked = process::absolute(event.pid, started.arguments.first()?.as_bytes());
+    (started.facts.loaded, started.interpreted) = (None, false);
+    started.sha256 = started.facts.loaded_sha256.take();
+    Some(started)
 }
 
-fn untested(errno: Errno) -> Tier {
-    let reasons = vec![format!("the self-test could not be made: {errno}")];
-    Tier { mechanism: Mechanism::None, number: 0, reasons }
+/// A script on the way to the loaded interpreter, as if it had been started itself.
+#[must_use]
+pub fn as_script(event: &ProcessEvent, script: &str) -> ProcessEvent {
+    ProcessEvent { invoked: script.to_owned(), interpreted: true, invoked_is_exe: false, ..event.clone() }
 }
 
-fn launch_by(mechanism: Mechanism, launch: Launch, signals: &Signals, lifelong: &mut Lifelong) -> Result<Launched> {
-    match mechanism {
-        Mechanism::Asked { .. } | Mechanism::Observed => spawn::under_filter(launch, signals),
-        Mechanism::Traced { filtered } => {
-            let launched = spawn::before_its_program(launch, signals, filtered)?;
-            lifelong.seize(launched.child)?;
-            launched.open_gate()?;
-            Ok(launched)
-        }
-        Mechanism::None => spawn::without_filter(launch, signals),
+fn event(pid: u32, path: String, invoked: String) -> ProcessEvent {
+    ProcessEvent {
+        path,
+        invoked,
+        arguments: Vec::new(),
+        pid,
+        parent_pid: 0,
+        parent_path: String::new(),
+        user: 0,
+        main: false,
+        interpreted: false,
+        invoked_is_exe: true,
+        sha256: None,
+        facts: ProcessFacts::default(),
     }
+}
+
+/// Adds who started it, which only some policies and every reader of an audit want to know.
+pub fn complete(event: &mut ProcessEvent) {
+    let status = process::status(event.pid).unwrap_or_default();
+    event.pid = if status.process == 0 { event.pid } else { status.process };
+    event.parent_pid = status.parent;
+    event.parent_path = process::executable_path(status.parent);
+    event.user = status.user;
 }
