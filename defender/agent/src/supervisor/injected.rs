@@ -6,10 +6,14 @@ use std::{
     collections::HashSet,
     fs,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 /// As many ids are remembered; beyond that, processes are looked at again.
 const MOST_KNOWN: usize = 1 << 16;
+/// A process that is ending is gone after this.
+const BLINK: Duration = Duration::from_millis(2);
 /// Parents followed.
 const DEEPEST: usize = 64;
 /// What the container runtime calls itself in the container, before it becomes the program that it starts there.
@@ -40,6 +44,8 @@ struct Facts {
     tracer: u32,
     /// None on kernels before 5.9.
     filters: Option<u32>,
+    /// It has ended and waits for its parent.
+    ended: bool,
 }
 
 /// Looks for them.
@@ -104,15 +110,13 @@ impl Scan {
     }
 
     fn origin(&self, process: u32) -> Option<Origin> {
-        let facts = facts(process)?;
-        let foreign = match (self.sign, facts.filters, self.filters) {
-            (Sign::Tracer, ..) => facts.tracer == 0,
-            (Sign::Filter, Some(has), Some(own)) => has <= own,
-            (Sign::Filter, ..) => true,
-        };
-        if !foreign {
+        if !self.is_foreign(&facts(process)?) {
             return None;
         }
+        // The kernel takes the filters of a process that is about to end from it: only what goes on running counts.
+        thread::sleep(BLINK);
+        let facts = facts(process).filter(|facts| self.is_foreign(facts))?;
+        fs::read_link(format!("/proc/{process}/exe")).ok()?;
         match ancestor(process, facts.parent, self.own) {
             Ancestor::Us if self.sign == Sign::Tracer => Some(Origin::Escaped),
             // A child between fork and its filter, or a process of our own.
@@ -121,6 +125,15 @@ impl Scan {
             _ if !self.shares_files(process) => None,
             _ => Some(Origin::Outside),
         }
+    }
+
+    fn is_foreign(&self, facts: &Facts) -> bool {
+        !facts.ended
+            && match (self.sign, facts.filters, self.filters) {
+                (Sign::Tracer, ..) => facts.tracer == 0,
+                (Sign::Filter, Some(has), Some(own)) => has <= own,
+                (Sign::Filter, ..) => true,
+            }
     }
 
     /// False for a process of another container, where containers share process ids. Where we may not look, it is ours.
@@ -189,6 +202,7 @@ fn parse(status: &str) -> Facts {
         parent: field("PPid").unwrap_or_default(),
         tracer: field("TracerPid").unwrap_or_default(),
         filters: field("Seccomp_filters"),
+        ended: status.lines().any(|line| line.starts_with("State:\tZ") || line.starts_with("State:\tX")),
     }
 }
 
@@ -202,7 +216,7 @@ mod tests {
     #[test]
     fn facts_are_read_by_field() {
         let status = "Name:\tPPid:\t9\nPPid:\t3\nTracerPid:\t4\nSeccomp:\t2\nSeccomp_filters:\t5\n";
-        assert_eq!(Facts { parent: 3, tracer: 4, filters: Some(5) }, parse(status));
+        assert_eq!(Facts { parent: 3, tracer: 4, filters: Some(5), ended: false }, parse(status));
         assert_eq!(Facts::default(), parse("nonsense"));
     }
 
