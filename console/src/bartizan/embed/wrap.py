@@ -189,7 +189,7 @@ def _refuse_clashes(container: Container, settings: ProtectSettings) -> None:
         raise EmbedError(f"{message}: protect the original definition", container.where_of("entryPoint"))
     for key in ("environment", "secrets"):
         for item in container.objects(key):
-            if item.get("name") in {*OWN_ENVIRONMENT, TIER}:
+            if item.get("name") in (*OWN_ENVIRONMENT, TIER):
                 message = f"container `{container.name}` sets `{item['name']}`, a name the Defender needs: rename it"
                 raise EmbedError(message, container.where_of(key))
     for key, member in (("dependsOn", "containerName"), ("volumesFrom", "sourceContainer")):
