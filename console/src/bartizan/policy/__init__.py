@@ -15,7 +15,8 @@ from bartizan.policy.defender_policy import (
     encode_policy,
 )
 from bartizan.policy.model import Collection, Rule, RuntimePolicy, Workload
-from bartizan.policy.parse import PolicyError, parse_policy, parse_rule, parse_stored
+from bartizan.policy.parse import parse_policy, parse_rule, parse_stored
+from bartizan.policy.reading import PolicyError
 from bartizan.policy.render import policy_document, rule_document
 from bartizan.policy.resolve import resolve
 
