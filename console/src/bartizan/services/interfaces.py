@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bartizan.audit import RuntimeAudit
+from bartizan.policy import CustomDefinition
 
 Clock = Callable[[], int]
 """Returns unix milliseconds."""
@@ -51,6 +52,22 @@ class PolicyStore(Protocol):
 
     def add(self, document: bytes, *, author: str, now: int) -> int:
         """Keep a document as the next revision and return its number."""
+        ...
+
+
+class CustomRuleStore(Protocol):
+    """The library of custom rules."""
+
+    def all(self) -> list[CustomDefinition]:
+        """Return all rules by their numbers."""
+        ...
+
+    def put(self, rule: CustomDefinition) -> None:
+        """Add or replace a rule."""
+        ...
+
+    def remove(self, number: int) -> None:
+        """Remove a rule."""
         ...
 
 

@@ -110,6 +110,13 @@ credentials = Table(
     Column("secret", LargeBinary, nullable=False),
 )
 
+custom_rules = Table(
+    "custom_rules",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("document", LargeBinary, nullable=False),
+)
+
 images = Table(
     "images",
     metadata,
