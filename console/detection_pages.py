@@ -63,9 +63,9 @@ def _tables(detections: list[dict[str, Any]], vendor_names: dict[str, str], aske
                     f"`{name}`",
                     item["title"],
                     item["severity"],
-                    ", ".join(map(_linked, item["techniques"])) or "–",
+                    ", ".join(map(_linked, item["techniques"])) or "-",
                     f"`{vendor_names.get(name, name)}`",
-                    f"`{item['incident']}`" if item["incident"] else "–",
+                    f"`{item['incident']}`" if item["incident"] else "-",
                     asked_by.get(name, "`detections`"),
                 )
                 lines.append(f"| {' | '.join(cells)} |")

@@ -61,7 +61,9 @@ def test_a_database_of_the_first_schema_is_brought_up(tmp_path: Path) -> None:
     opened.close()
     with sqlite3.connect(tmp_path / "bartizan.db") as direct:
         direct.executescript(
-            "DROP TABLE images; DROP TABLE credentials; UPDATE alembic_version SET version_num = '0001'"
+            "DROP TABLE images; DROP TABLE credentials; DROP TABLE custom_rules;"
+            "ALTER TABLE audits DROP COLUMN reason; ALTER TABLE audits DROP COLUMN techniques;"
+            "ALTER TABLE audits DROP COLUMN count; UPDATE alembic_version SET version_num = '0001'"
         )
     again = Database(tmp_path / "bartizan.db")
     assert SqlSettings(again).get("a") == "b"

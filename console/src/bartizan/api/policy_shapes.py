@@ -96,7 +96,8 @@ class RuntimeRule(msgspec.Struct, rename="camel"):
     """
     One rule; the first that is not disabled and covers a workload wins.
 
-    `detections` is ours: the effect of detections by their names, whatever the other fields ask for. Other fields of the vendor are accepted while they ask for nothing, and refused by name otherwise.
+    `detections` is ours: the effect of detections by their names, whatever the other fields ask for. Other fields of
+    the vendor are accepted while they ask for nothing, and refused by name otherwise.
     """
 
     name: str

@@ -55,7 +55,8 @@ class RuntimeAudit(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     One audit of the API. Fields that do not apply are left out.
 
     `reason` is our own name for what was found, where `attackType` has the vendor's; `attackTechniques` are MITRE's;
-    `ancestry` are the programs that led to it, the nearest first; `incidentCategory` is there if it is an incident.
+    `ancestry` are the programs that led to it, the nearest first; `incidentCategory` is there if it is an incident;
+    `firstSeen` is there when several are shown as one.
     """
 
     id: str = msgspec.field(name="_id", default="")
@@ -87,6 +88,7 @@ class RuntimeAudit(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     port: int = 0
     protocol: str = ""
     count: int = 1
+    first_seen: str = ""
     resource_id: str = msgspec.field(name="resourceID", default="")
     defender_id: str = msgspec.field(name="defenderID", default="")
     version: str = ""
@@ -116,11 +118,10 @@ def describe(audit: Audit, reporter: Reporter, custom: CustomText | None = None)
         image_name=reporter.image or "",
         container_name=reporter.container or "",
         rule_name=_cut(audit.rule or ""),
-        count=audit.count,
         resource_id=reporter.task or "",
         defender_id=reporter.instance,
         version=reporter.version,
-        **_fields(audit),
+        **{"count": audit.count, **_fields(audit)},
     )
     if custom is None or audit.reason is not Reason.CUSTOM_RULE:
         return found

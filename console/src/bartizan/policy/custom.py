@@ -1,8 +1,8 @@
 """
 The language of custom rules (`docs/reference/custom-rules.md`), checked when a rule is stored.
 
-The Defender has the same grammar in Rust; both run the vectors of `contract/vectors/custom-rules`. Here a script is only
-checked, so that who writes it is told what is wrong and at which column; what it means is decided there.
+The Defender has the same grammar in Rust; both run the vectors of `contract/vectors/custom-rules`. Here a script is
+only checked, so that who writes it is told what is wrong and at which column; what it means is decided there.
 
     or = and *("or" and)        and = not *("and" not)        not = "not" not / "(" or ")" / test
     test = field op value / field "in" "(" value *("," value) ")" / field
