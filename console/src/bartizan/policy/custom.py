@@ -1,240 +1,247 @@
 """
 The language of custom rules (`docs/reference/custom-rules.md`), checked when a rule is stored.
 
-The Defender has the same grammar in Rust; both run the vectors of `contract/vectors/custom-rules`. Here a script is
-only checked, so that who writes it is told what is wrong and at which column; what it means is decided there.
+The Defender has the same grammar in Rust (`defender/core/src/custom`); both run `contract/vectors/custom-rules`. Here a
+script is only checked, so that who writes it is told at once what is wrong and where; what it means is decided there.
 
-    or = and *("or" and)        and = not *("and" not)        not = "not" not / "(" or ")" / test
-    test = field op value / field "in" "(" value *("," value) ")" / field
+    any  = all *("or" all)
+    all  = unary *("and" unary)
+    unary = "not" unary | "(" any ")" | test
+    test = field operator value | field "in" "(" value *("," value) ")" | flag
 """
 
 import enum
 import ipaddress
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 from bartizan.policy.defender_policy import CustomKind
+from bartizan.policy.script_tokens import HIGHEST_NUMBER, ScriptError, Token, is_number, tokens
 
-LONGEST_SCRIPT = 4096
-_DEEPEST = 32
-_MOST_VALUES = 256
-_WORDS = frozenset(("and", "or", "not", "in", "contains", "startswith", "endswith", "matches"))
-_ORDER = ("<", ">", "<=", ">=")
-_TEXT_OPERATORS = ("contains", "startswith", "endswith", "matches")
-_TOKEN = re.compile(
-    r"""(?P<blank>[ \t\r\n]+)
-      | (?P<number>[0-9]+)(?![A-Za-z0-9_.])
-      | (?P<word>[A-Za-z_][A-Za-z0-9_.]*)
-      | (?P<text>"(?:[^"\\\n]|\\["\\])*")
-      | (?P<sign><=|>=|!=|=|<|>)
-      | (?P<mark>[(),])""",
-    re.VERBOSE,
-)
+LONGEST_SCRIPT = 16 * 1024
+"""How long a script may be, in bytes."""
+DEEPEST = 32
+"""How deep parentheses and `not` may be nested."""
+_OPERATIONS = ("create", "write", "rename", "remove", "attributes")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-class ScriptError(ValueError):
-    """A script that is no condition; `column` counts characters from 1."""
+class _Holds(enum.Enum):
+    """What a field holds."""
 
-    def __init__(self, column: int, reason: str) -> None:
-        self.column = column
-        self.reason = reason
-        super().__init__(f"column {column}: {reason}")
-
-
-class _Kind(enum.Enum):
     TEXT = enum.auto()
+    OPERATION = enum.auto()
+    DIGEST = enum.auto()
+    LIST = enum.auto()
     NUMBER = enum.auto()
-    ADDRESS = enum.auto()
-    YES_NO = enum.auto()
+    USER = enum.auto()
+    ADDRESSES = enum.auto()
+    FLAG = enum.auto()
 
 
+_NUMBER_OPERATORS = ("=", "!=", "in", "<", ">", "<=", ">=")
+_OPERATORS = {
+    _Holds.TEXT: ("=", "!=", "in", "contains", "startswith", "endswith", "matches"),
+    _Holds.OPERATION: ("=", "!=", "in"),
+    _Holds.DIGEST: ("=", "!=", "in"),
+    _Holds.LIST: ("contains", "in", "startswith", "endswith", "matches"),
+    _Holds.NUMBER: _NUMBER_OPERATORS,
+    _Holds.USER: _NUMBER_OPERATORS,
+    _Holds.ADDRESSES: ("=", "!=", "in"),
+}
+_KNOWN_OPERATORS = frozenset(operator for operators in _OPERATORS.values() for operator in operators)
 _PROCESS = {
-    **dict.fromkeys(
-        (
-            "proc.name",
-            "proc.pname",
-            "proc.path",
-            "proc.ppath",
-            "proc.user",
-            "proc.cmdline",
-            "proc.args",
-            "proc.sha256",
-            "proc.ancestors",
-        ),
-        _Kind.TEXT,
-    ),
+    "proc.name": _Holds.TEXT,
+    "proc.pname": _Holds.TEXT,
+    "proc.path": _Holds.TEXT,
+    "proc.ppath": _Holds.TEXT,
+    "proc.user": _Holds.USER,
+    "proc.cmdline": _Holds.TEXT,
+    "proc.args": _Holds.LIST,
+    "proc.sha256": _Holds.DIGEST,
+    "proc.ancestors": _Holds.LIST,
 }
-_FILE = dict.fromkeys(("file.path", "file.dir", "file.operation"), _Kind.TEXT)
+_FILE = {"file.path": _Holds.TEXT, "file.dir": _Holds.TEXT, "file.operation": _Holds.OPERATION}
 _NETWORK = {
-    "net.outgoing_port": _Kind.NUMBER,
-    "net.outgoing_ip": _Kind.ADDRESS,
-    "net.private_subnet": _Kind.YES_NO,
-    "net.domain": _Kind.TEXT,
+    "net.outgoing_port": _Holds.NUMBER,
+    "net.outgoing_ip": _Holds.ADDRESSES,
+    "net.private_subnet": _Holds.FLAG,
+    "net.domain": _Holds.TEXT,
 }
+_ALL = {**_PROCESS, **_FILE, **_NETWORK}
 FIELDS = {
     CustomKind.PROCESSES: _PROCESS,
     CustomKind.FILESYSTEM: {**_PROCESS, **_FILE},
     CustomKind.NETWORK_OUTGOING: {**_PROCESS, **_NETWORK},
 }
-"""The fields that a rule of each kind may ask for."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    column: int
+"""The fields that a rule of each kind may speak of."""
 
 
 def check_script(script: str, kind: CustomKind) -> frozenset[str]:
     """
-    Return the fields that a script asks for.
+    Return the fields that a script speaks of.
 
-    Raises ScriptError for what is no condition of this kind, in time linear in its length.
+    Raises ScriptError for the first thing that no rule of this kind could mean, in time linear in the length.
     """
     if len(script.encode(errors="surrogatepass")) > LONGEST_SCRIPT:
-        raise ScriptError(1, f"the script is longer than {LONGEST_SCRIPT} bytes")
-    reader = _Reader(list(_tokens(script)), len(script) + 1, FIELDS[kind])
-    reader.condition(0)
+        raise ScriptError(1, f"a script has at most {LONGEST_SCRIPT} bytes")
+    reader = _Reader(tokens(script), len(script) + 1, kind)
+    reader.any()
     reader.end()
     return frozenset(reader.used)
 
 
-def _tokens(script: str) -> Iterator[_Token]:
-    position = 0
-    while position < len(script):
-        found = _TOKEN.match(script, position)
-        if found is None:
-            raise ScriptError(position + 1, _unreadable(script[position]))
-        if found.lastgroup and found.lastgroup != "blank":
-            yield _Token(found.lastgroup, found.group(), position + 1)
-        position = found.end()
-
-
-def _unreadable(char: str) -> str:
-    if char == '"':
-        return r'the string does not end on its line, or holds a `\` that stands before neither `"` nor `\`'
-    if char == "'":
-        return "strings stand in double quotes"
-    shown = char if char.isprintable() else char.encode("unicode_escape").decode()
-    return f"`{shown}` means nothing here"
-
-
 class _Reader:
-    """Goes through the tokens once."""
+    """Goes through the tokens once; `end` is the column behind the script."""
 
-    def __init__(self, tokens: list[_Token], end: int, fields: dict[str, _Kind]) -> None:
-        self._tokens = tokens
+    def __init__(self, found: list[Token], end: int, kind: CustomKind) -> None:
+        self._tokens = found
         self._end = end
-        self._fields = fields
+        self._kind = kind
         self._position = 0
+        self._depth = 0
         self.used: set[str] = set()
 
-    def condition(self, depth: int) -> None:
-        """Read tests joined by `and` and `or`."""
-        self._test(depth)
-        while self._take("and", "or"):
-            self._test(depth)
+    def any(self) -> None:
+        """Read parts of which one has to hold."""
+        self._all()
+        while self._keyword("or"):
+            self._all()
 
     def end(self) -> None:
         """Expect that nothing follows."""
         token = self._peek()
-        if token is not None:
-            raise ScriptError(token.column, f"`{token.text}` does not follow, `and` or `or` would")
+        if token is None:
+            return
+        closes = token.kind == "sign" and token.text == ")"
+        raise ScriptError(token.column, "`)` closes nothing" if closes else "`and` or `or` is missing here")
 
-    def _test(self, depth: int) -> None:
-        while self._take("not"):
-            pass
-        if depth > _DEEPEST:
-            raise self._wrong(f"nested more than {_DEEPEST} deep")
-        if self._take("("):
-            self.condition(depth + 1)
+    def _all(self) -> None:
+        self._unary()
+        while self._keyword("and"):
+            self._unary()
+
+    def _unary(self) -> None:
+        if self._depth == DEEPEST:
+            raise ScriptError(self._column(), f"this is nested more than {DEEPEST} deep")
+        self._depth += 1
+        if self._keyword("not"):
+            self._unary()
+        elif self._sign("("):
+            self.any()
             self._expect(")")
-            return
-        name, kind = self._field()
-        operator = self._peek()
-        if kind is _Kind.YES_NO:
-            return
-        if operator is None or operator.text not in ("=", "!=", "in", *_ORDER, *_TEXT_OPERATORS):
-            raise self._wrong(f"`{name}` has to be compared: an operator is missing")
-        self._position += 1
-        self._operator_fits(name, kind, operator)
-        if operator.text == "in":
-            self._values(name, kind)
         else:
-            self._value(name, kind)
+            self._test()
+        self._depth -= 1
 
-    def _field(self) -> tuple[str, _Kind]:
-        token = self._peek()
-        if token is None or token.kind != "word" or token.text in _WORDS:
-            raise self._wrong("a field is expected")
-        kind = self._fields.get(token.text)
-        if kind is None:
-            possible = ", ".join(sorted(self._fields))
-            raise ScriptError(token.column, f"there is no field `{token.text}` here, only {possible}")
-        self.used.add(token.text)
-        self._position += 1
-        return token.text, kind
-
-    @staticmethod
-    def _operator_fits(name: str, kind: _Kind, operator: _Token) -> None:
-        if operator.text in _ORDER and kind is not _Kind.NUMBER:
-            raise ScriptError(operator.column, f"`{operator.text}` compares numbers, and `{name}` is none")
-        if operator.text in _TEXT_OPERATORS and kind is not _Kind.TEXT:
-            raise ScriptError(operator.column, f"`{operator.text}` is for texts, and `{name}` is none")
-
-    def _values(self, name: str, kind: _Kind) -> None:
+    def _test(self) -> None:
+        name, holds = self._field()
+        if holds is _Holds.FLAG:
+            return
+        column, token = self._column(), self._next()
+        if token is None or token.kind not in ("word", "sign"):
+            raise ScriptError(column, f"an operator is missing behind `{name}`")
+        operator = token.text.lower()
+        if operator not in _KNOWN_OPERATORS:
+            raise ScriptError(column, f"`{operator}` is not an operator")
+        if operator not in _OPERATORS[holds]:
+            possible = ", ".join(_OPERATORS[holds])
+            raise ScriptError(column, f"`{name}` is not compared by `{operator}`, only by {possible}")
+        if operator != "in":
+            self._value(name, holds)
+            return
         self._expect("(")
-        self._value(name, kind)
-        count = 1
-        while self._take(","):
-            count += 1
-            if count > _MOST_VALUES:
-                raise self._wrong(f"more than {_MOST_VALUES} values")
-            self._value(name, kind)
+        self._value(name, holds)
+        while self._sign(","):
+            self._value(name, holds)
         self._expect(")")
 
-    def _value(self, name: str, kind: _Kind) -> None:
-        token = self._peek()
-        if token is None or token.kind not in ("text", "number"):
-            wanted = "a number" if kind is _Kind.NUMBER else "a string in double quotes"
-            raise self._wrong(f"{wanted} is expected")
-        reason = _misfit(name, kind, token)
-        if reason:
-            raise ScriptError(token.column, reason)
-        self._position += 1
+    def _field(self) -> tuple[str, _Holds]:
+        column, token = self._column(), self._next()
+        if token is None or token.kind != "word":
+            raise ScriptError(column, "a field such as `proc.name` is missing here")
+        fields = FIELDS[self._kind]
+        if token.text not in _ALL:
+            raise ScriptError(column, f"`{token.text}` is not a field; there are {', '.join(fields)}")
+        if token.text not in fields:
+            raise ScriptError(column, f"`{token.text}` is not known for rules of this type")
+        self.used.add(token.text)
+        return token.text, fields[token.text]
 
-    def _peek(self) -> _Token | None:
+    def _value(self, name: str, holds: _Holds) -> None:
+        column, token = self._column(), self._next()
+        reason = _misfit(name, holds, token)
+        if reason:
+            raise ScriptError(column, reason)
+
+    def _peek(self) -> Token | None:
         return self._tokens[self._position] if self._position < len(self._tokens) else None
 
-    def _take(self, *texts: str) -> bool:
+    def _next(self) -> Token | None:
         token = self._peek()
-        if token is None or token.kind == "text" or token.text not in texts:
+        self._position += 1
+        return token
+
+    def _column(self) -> int:
+        token = self._peek()
+        return self._end if token is None else token.column
+
+    def _keyword(self, word: str) -> bool:
+        return self._take("word", word)
+
+    def _sign(self, sign: str) -> bool:
+        return self._take("sign", sign)
+
+    def _take(self, kind: str, text: str) -> bool:
+        token = self._peek()
+        if token is None or token.kind != kind or token.text.lower() != text:
             return False
         self._position += 1
         return True
 
-    def _expect(self, text: str) -> None:
-        if not self._take(text):
-            raise self._wrong(f"`{text}` is expected")
-
-    def _wrong(self, reason: str) -> ScriptError:
-        token = self._peek()
-        return ScriptError(self._end if token is None else token.column, reason)
+    def _expect(self, sign: str) -> None:
+        column = self._column()
+        if not self._sign(sign):
+            raise ScriptError(column, f"`{sign}` is missing here")
 
 
-def _misfit(name: str, kind: _Kind, token: _Token) -> str:
-    """Return why a literal cannot be compared with a field, or nothing."""
-    if kind is _Kind.NUMBER:
-        if token.kind != "number":
-            return f"`{name}` is a number, without quotes"
-        return "" if len(token.text) <= 5 and int(token.text) <= 65535 else "ports end at 65535"  # noqa: PLR2004
-    if token.kind == "number":
-        return "" if name == "proc.user" else f'`{name}` is compared with a string: write `"{token.text}"`'
-    if kind is _Kind.ADDRESS:
-        try:
-            ipaddress.ip_network(token.text[1:-1], strict=False)
-        except ValueError:
-            return f"{token.text} is not an IP address or a CIDR block"
-    return ""
+def _misfit(name: str, holds: _Holds, token: Token | None) -> str:
+    """Return why a field cannot be compared with this, or nothing."""
+    kind, text = (token.kind, token.text) if token is not None else ("", "")
+    if holds is _Holds.NUMBER or (holds is _Holds.USER and kind != "text"):
+        return "" if kind == "number" else f"`{name}` is compared with a number"
+    if holds is _Holds.USER:
+        known = text == "root" or is_number(text, highest=HIGHEST_NUMBER)
+        return "" if known else f"users are known by number here; `{text}` is none, and only `root` has a name"
+    if kind != "text":
+        return f"`{name}` is compared with a text in double quotes"
+    wrong = ""
+    if holds is _Holds.ADDRESSES and not _are_addresses(text):
+        wrong = f"`{text}` is not an IP address, a CIDR block or a range `first-last`"
+    elif holds is _Holds.OPERATION and text not in _OPERATIONS:
+        wrong = f"`{text}` is none of {', '.join(_OPERATIONS)}"
+    elif holds is _Holds.DIGEST and not _DIGEST.fullmatch(text.lower()):
+        wrong = f"`{text}` is not 64 hexadecimal digits"
+    return wrong
+
+
+def _are_addresses(text: str) -> bool:
+    """Return whether this is an address, a CIDR block, or a range `first-last` of one family."""
+    try:
+        first, dash, last = text.partition("-")
+        if dash:
+            low, high = _address(first), _address(last)
+            return low.version == high.version and int(low) <= int(high)
+        address, slash, prefix = text.partition("/")
+        width = _address(address, mapped=False).max_prefixlen
+        return not slash or is_number(prefix, highest=width)
+    except ValueError:
+        return False
+
+
+def _address(text: str, *, mapped: bool = True) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    if "%" in text:
+        raise ValueError("a zone means nothing outside its host")
+    found = ipaddress.ip_address(text)
+    if mapped and isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        return found.ipv4_mapped
+    return found

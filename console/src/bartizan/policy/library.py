@@ -4,10 +4,11 @@ import re
 from typing import Any
 
 from bartizan.policy import entries
-from bartizan.policy.custom import FIELDS, ScriptError, check_script
+from bartizan.policy.custom import FIELDS, check_script
 from bartizan.policy.defender_policy import CustomKind
 from bartizan.policy.model import CustomDefinition
 from bartizan.policy.reading import PolicyError, an_object, entries_of, entry, load, only, text
+from bartizan.policy.script_tokens import ScriptError
 from bartizan.policy.sections import HIGHEST_ID
 
 _MOST_NAMED = 32
@@ -79,6 +80,9 @@ def _kind(value: object, problems: list[str]) -> CustomKind | None:
 def _script(value: object, kind: CustomKind | None, problems: list[str]) -> str:
     if not isinstance(value, str) or not value.strip():
         problems.append('script: it has to be a condition, such as `proc.name = "sh"`')
+        return ""
+    if value.encode(errors="replace").decode() != value:
+        problems.append("script: it holds half a character")
         return ""
     if kind is not None:
         try:
