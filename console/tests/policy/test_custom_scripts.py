@@ -1,5 +1,9 @@
 """The language of custom rules: what is taken, what is refused and where."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +13,28 @@ from bartizan.policy.defender_policy import CustomKind
 from bartizan.policy.script_tokens import ScriptError, tokens
 
 DIGEST = "ab" * 32
+FOLDER = Path(__file__).parents[3] / "contract" / "vectors" / "custom-rules"
+VECTORS = [
+    pytest.param(case, id=case["name"])
+    for path in sorted(FOLDER.glob("*.json"))
+    for case in json.loads(path.read_text(encoding="utf-8"))
+]
+
+
+def test_there_are_vectors() -> None:
+    """The folder is where we look for it."""
+    assert len(VECTORS) >= 60
+
+
+@pytest.mark.parametrize("case", VECTORS)
+def test_vector(case: dict[str, Any]) -> None:
+    """A script is printed, or refused with the column and the words of the vector, as the Defender does."""
+    try:
+        found = check_script(case["script"], CustomKind(case["kind"]))
+    except ScriptError as error:
+        assert (case["ok"], error.column, error.reason) == (False, case["column"], case["error"])  # noqa: PT017
+    else:
+        assert (case["ok"], found.printed) == (True, case["printed"])
 
 
 @pytest.mark.parametrize(
@@ -33,8 +59,8 @@ DIGEST = "ab" * 32
 def test_conditions(kind: str, script: str) -> None:
     """These are conditions; the fields they speak of are told."""
     found = check_script(script, CustomKind(kind))
-    assert found
-    assert found <= FIELDS[CustomKind(kind)].keys()
+    assert found.fields
+    assert found.fields <= FIELDS[CustomKind(kind)].keys()
 
 
 @pytest.mark.parametrize(
@@ -98,9 +124,15 @@ pieces = st.sampled_from(
 
 @given(script=st.text(max_size=60) | st.lists(pieces, max_size=20).map(" ".join), kind=st.sampled_from(CustomKind))
 def test_any_text_is_a_condition_or_one_error(script: str, kind: CustomKind) -> None:
-    """Whatever is written, the result is its fields, or one error whose column lies in the script or behind it."""
+    """
+    Whatever is written, the result is a condition, or one error whose column lies in the script or behind it.
+
+    A condition that is printed and read again is the same.
+    """
     try:
-        assert check_script(script, kind) <= FIELDS[kind].keys()
+        found = check_script(script, kind)
+        assert found.fields <= FIELDS[kind].keys()
+        assert check_script(found.printed, kind) == found
     except ScriptError as error:
         assert 1 <= error.column <= len(script) + 1  # noqa: PT017 - one of two right outcomes
         assert error.reason  # noqa: PT017 - as above

@@ -13,9 +13,10 @@ script is only checked, so that who writes it is told at once what is wrong and 
 import enum
 import ipaddress
 import re
+from dataclasses import dataclass
 
 from bartizan.policy.defender_policy import CustomKind
-from bartizan.policy.script_tokens import HIGHEST_NUMBER, ScriptError, Token, is_number, tokens
+from bartizan.policy.script_tokens import HIGHEST_NUMBER, ScriptError, Token, is_number, quoted, tokens
 
 LONGEST_SCRIPT = 16 * 1024
 """How long a script may be, in bytes."""
@@ -76,18 +77,38 @@ FIELDS = {
 """The fields that a rule of each kind may speak of."""
 
 
-def check_script(script: str, kind: CustomKind) -> frozenset[str]:
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A condition in the one form in which it is printed, and the fields that it speaks of."""
+
+    printed: str
+    fields: frozenset[str]
+
+
+def check_script(script: str, kind: CustomKind) -> Script:
     """
-    Return the fields that a script speaks of.
+    Return what a script says.
 
     Raises ScriptError for the first thing that no rule of this kind could mean, in time linear in the length.
     """
     if len(script.encode(errors="surrogatepass")) > LONGEST_SCRIPT:
         raise ScriptError(1, f"a script has at most {LONGEST_SCRIPT} bytes")
     reader = _Reader(tokens(script), len(script) + 1, kind)
-    reader.any()
+    found = reader.any()
     reader.end()
-    return frozenset(reader.used)
+    return Script(found.text, frozenset(reader.used))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a condition, printed; `joined` by `and` or `or` if it has parts of its own."""
+
+    text: str
+    joined: str = ""
+
+    def inside(self, *free: str) -> str:
+        """Return it as a part of another: in parentheses, unless it is joined by one of `free`."""
+        return self.text if self.joined in ("", *free) else f"({self.text})"
 
 
 class _Reader:
@@ -101,11 +122,12 @@ class _Reader:
         self._depth = 0
         self.used: set[str] = set()
 
-    def any(self) -> None:
+    def any(self) -> _Part:
         """Read parts of which one has to hold."""
-        self._all()
+        parts = [self._all()]
         while self._keyword("or"):
-            self._all()
+            parts.append(self._all())
+        return parts[0] if len(parts) == 1 else _Part(" or ".join(part.inside("and") for part in parts), "or")
 
     def end(self) -> None:
         """Expect that nothing follows."""
@@ -115,28 +137,30 @@ class _Reader:
         closes = token.kind == "sign" and token.text == ")"
         raise ScriptError(token.column, "`)` closes nothing" if closes else "`and` or `or` is missing here")
 
-    def _all(self) -> None:
-        self._unary()
+    def _all(self) -> _Part:
+        parts = [self._unary()]
         while self._keyword("and"):
-            self._unary()
+            parts.append(self._unary())
+        return parts[0] if len(parts) == 1 else _Part(" and ".join(part.inside() for part in parts), "and")
 
-    def _unary(self) -> None:
+    def _unary(self) -> _Part:
         if self._depth == DEEPEST:
             raise ScriptError(self._column(), f"this is nested more than {DEEPEST} deep")
         self._depth += 1
         if self._keyword("not"):
-            self._unary()
+            found = _Part(f"not {self._unary().inside()}")
         elif self._sign("("):
-            self.any()
+            found = self.any()
             self._expect(")")
         else:
-            self._test()
+            found = _Part(self._test())
         self._depth -= 1
+        return found
 
-    def _test(self) -> None:
+    def _test(self) -> str:
         name, holds = self._field()
         if holds is _Holds.FLAG:
-            return
+            return name
         column, token = self._column(), self._next()
         if token is None or token.kind not in ("word", "sign"):
             raise ScriptError(column, f"an operator is missing behind `{name}`")
@@ -147,13 +171,13 @@ class _Reader:
             possible = ", ".join(_OPERATORS[holds])
             raise ScriptError(column, f"`{name}` is not compared by `{operator}`, only by {possible}")
         if operator != "in":
-            self._value(name, holds)
-            return
+            return f"{name} {operator} {self._value(name, holds)}"
         self._expect("(")
-        self._value(name, holds)
+        values = [self._value(name, holds)]
         while self._sign(","):
-            self._value(name, holds)
+            values.append(self._value(name, holds))
         self._expect(")")
+        return f"{name} in ({', '.join(values)})"
 
     def _field(self) -> tuple[str, _Holds]:
         column, token = self._column(), self._next()
@@ -167,11 +191,12 @@ class _Reader:
         self.used.add(token.text)
         return token.text, fields[token.text]
 
-    def _value(self, name: str, holds: _Holds) -> None:
+    def _value(self, name: str, holds: _Holds) -> str:
         column, token = self._column(), self._next()
         reason = _misfit(name, holds, token)
-        if reason:
+        if reason or token is None:
             raise ScriptError(column, reason)
+        return _printed(name, holds, token)
 
     def _peek(self) -> Token | None:
         return self._tokens[self._position] if self._position < len(self._tokens) else None
@@ -222,6 +247,18 @@ def _misfit(name: str, holds: _Holds, token: Token | None) -> str:
     elif holds is _Holds.DIGEST and not _DIGEST.fullmatch(text.lower()):
         wrong = f"`{text}` is not 64 hexadecimal digits"
     return wrong
+
+
+def _printed(name: str, holds: _Holds, token: Token) -> str:
+    """Return a value as it is printed: numbers as such, digests and names of domains in lower case."""
+    if holds in (_Holds.NUMBER, _Holds.USER):
+        return "0" if token.text == "root" else str(int(token.text.lstrip("+0") or "0"))
+    text = token.text
+    if holds is _Holds.DIGEST:
+        text = text.lower()
+    elif name == "net.domain":
+        text = "".join(char.lower() if char.isascii() else char for char in text.removesuffix("."))
+    return quoted(text)
 
 
 def _are_addresses(text: str) -> bool:

@@ -8,6 +8,7 @@ _SIGNS = ("!=", "<=", ">=", "=", "<", ">", "(", ")", ",")
 _WORD = re.compile(r"[A-Za-z0-9._]+")
 _PLAIN = re.compile(r'[^"\\]*')
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
+_WRITTEN = str.maketrans({char: f"\\{letter}" for letter, char in _ESCAPES.items()})
 _SPOKEN = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "'": "\\'", '"': '\\"', "\\": "\\\\"}
 # Python calls these four blanks, Unicode's White_Space does not hold them.
 _NO_BLANKS = "\x1c\x1d\x1e\x1f"
@@ -50,6 +51,11 @@ def is_number(text: str, *, highest: int) -> bool:
     """Return whether this is a decimal number from 0 to `highest`; leading zeros do not count."""
     digits = text.lstrip("0") or "0"
     return text.isascii() and text.isdigit() and len(digits) <= len(str(highest)) and int(digits) <= highest
+
+
+def quoted(text: str) -> str:
+    """Return a text as it stands in a script."""
+    return f'"{text.translate(_WRITTEN)}"'
 
 
 def _token(script: str, start: int) -> tuple[Token, int]:
