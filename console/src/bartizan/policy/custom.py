@@ -235,7 +235,7 @@ def _misfit(name: str, holds: _Holds, token: Token | None) -> str:
     if holds is _Holds.NUMBER or (holds is _Holds.USER and kind != "text"):
         return "" if kind == "number" else f"`{name}` is compared with a number"
     if holds is _Holds.USER:
-        known = text == "root" or is_number(text.removeprefix("+"), highest=HIGHEST_NUMBER)
+        known = text == "root" or is_number(text, highest=HIGHEST_NUMBER)
         return "" if known else f"users are known by number here; `{text}` is none, and only `root` has a name"
     if kind != "text":
         return f"`{name}` is compared with a text in double quotes"
@@ -252,7 +252,7 @@ def _misfit(name: str, holds: _Holds, token: Token | None) -> str:
 def _printed(name: str, holds: _Holds, token: Token) -> str:
     """Return a value as it is printed: numbers as such, digests and names of domains in lower case."""
     if holds in (_Holds.NUMBER, _Holds.USER):
-        return "0" if token.text == "root" else str(int(token.text.lstrip("+0") or "0"))
+        return "0" if token.text == "root" else str(int(token.text.lstrip("0") or "0"))
     text = token.text
     if holds is _Holds.DIGEST:
         text = text.lower()
