@@ -12,6 +12,7 @@ mod judge;
 mod package;
 mod process;
 mod program;
+mod stack;
 mod start;
 
 use std::{

@@ -1,6 +1,6 @@
 //! Facts about processes, from `/proc` (proc(5)). All best effort: a process may end at any time.
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::Read,
     os::{
         fd::AsRawFd,
@@ -20,6 +20,8 @@ const LARGEST_VECTOR: usize = 1024;
 /// `BINPRM_BUF_SIZE`: what the kernel looks at of a script, and how often it goes on from script to script.
 const LONGEST_FIRST_LINE: usize = 256;
 const DEEPEST_CHAIN: usize = 5;
+/// A status is some 1500 bytes; lists of groups make it longer.
+const LARGEST_STATUS: usize = 16 << 10;
 /// Deeper trees of processes are cut off in audits.
 pub const MOST_ANCESTORS: usize = 16;
 
@@ -39,6 +41,12 @@ impl Found {
     #[must_use]
     pub fn link(&self) -> String {
         format!("/proc/self/fd/{}", self.handle.as_raw_fd())
+    }
+
+    /// Its status; none when the file system does not answer.
+    #[must_use]
+    pub fn status(&self) -> Option<Metadata> {
+        self.handle.metadata().ok()
     }
 }
 
@@ -112,12 +120,11 @@ fn interpreter(start: &[u8]) -> Option<&[u8]> {
     (end > 0).then(|| &line[..end])
 }
 
-/// The image that a process runs: path after all links, and which file it is.
+/// The image that a process runs: path after all links, and the status of the file.
 #[must_use]
-pub fn executable(process: u32) -> Option<(String, Identity)> {
-    let link = format!("/proc/{process}/exe");
-    let status = fs::metadata(&link).ok()?;
-    Some((executable_path(process), (status.dev(), status.ino())))
+pub fn executable(process: u32) -> Option<(String, Metadata)> {
+    let status = fs::metadata(format!("/proc/{process}/exe")).ok()?;
+    Some((executable_path(process), status))
 }
 
 /// Path of the image that a process runs; empty when unknown.
@@ -126,7 +133,7 @@ pub fn executable_path(process: u32) -> String {
     target_of(&format!("/proc/{process}/exe"))
 }
 
-/// The path that a freshly loaded image was started by (`AT_EXECFN`), made absolute.
+/// The path that a freshly loaded image was started by (`AT_EXECFN`).
 ///
 /// The kernel copied it to the new image's stack before anything ran there, so nobody can have changed it.
 #[must_use]
@@ -135,7 +142,12 @@ pub fn invoked_path(process: u32) -> Option<String> {
     let words: Vec<u64> =
         vector.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?))).collect();
     let address = words.chunks_exact(2).find(|pair| pair[0] == AT_EXECFN)?[1];
-    let path = text(memory::read_text(process, address, LONGEST_PATH).ok()?);
+    memory::read_text(process, address, LONGEST_PATH).ok().map(text)
+}
+
+/// A path as it is when absolute, otherwise from the working directory of a process on; none when that is gone.
+#[must_use]
+pub fn from_its_directory(process: u32, path: String) -> Option<String> {
     if path.starts_with('/') {
         return Some(path);
     }
@@ -169,8 +181,13 @@ pub fn has_other_root(process: u32) -> bool {
 /// Which file a link leads to; none when there is none.
 #[must_use]
 pub fn identity_of(link: &str) -> Option<Identity> {
-    let status = fs::metadata(link).ok()?;
-    Some((status.dev(), status.ino()))
+    fs::metadata(link).ok().as_ref().map(identity)
+}
+
+/// Which file a status is of.
+#[must_use]
+pub fn identity(status: &Metadata) -> Identity {
+    (status.dev(), status.ino())
 }
 
 /// The path of what a link in `/proc` leads to; empty when unknown.
@@ -193,10 +210,15 @@ pub fn find_library(process: u32, name: &[u8]) -> Option<String> {
 /// The processes above a process, the nearest first, as far as the Defender itself and at most [`MOST_ANCESTORS`].
 #[must_use]
 pub fn ancestors(process: u32) -> Vec<Ancestor> {
-    let own = std::process::id();
-    let parents = std::iter::successors(parent_of(process), |&parent| parent_of(parent));
-    let ancestor = |pid| Ancestor { pid, path: executable_path(pid) };
-    parents.take_while(|&pid| pid != 0 && pid != own).take(MOST_ANCESTORS).map(ancestor).collect()
+    let (own, mut above, mut at) = (std::process::id(), Vec::new(), process);
+    while above.len() < MOST_ANCESTORS {
+        match parent_of(at) {
+            Some(pid) if pid != 0 && pid != own => at = pid,
+            _ => break,
+        }
+        above.push(Ancestor { pid: at, path: executable_path(at) });
+    }
+    above
 }
 
 fn parent_of(process: u32) -> Option<u32> {
@@ -262,7 +284,8 @@ pub struct Status {
 /// Reads a thread's status.
 #[must_use]
 pub fn status(thread: u32) -> Option<Status> {
-    fs::read_to_string(format!("/proc/{thread}/status")).ok().map(|text| parse_status(&text))
+    let text = read_at_once(&format!("/proc/{thread}/status"), LARGEST_STATUS)?;
+    Some(parse_status(&String::from_utf8_lossy(&text)))
 }
 
 fn parse_status(text: &str) -> Status {
@@ -393,9 +416,10 @@ mod tests {
     fn own_invocation_is_known() {
         let own = std::process::id();
 
-        let identity = identity_of(&link_to(own, &invoked_path(own).unwrap())).unwrap();
+        let invoked = from_its_directory(own, invoked_path(own).unwrap()).unwrap();
+        let identity = identity_of(&link_to(own, &invoked)).unwrap();
 
-        assert_eq!(executable(own).unwrap().1, identity);
+        assert_eq!(super::identity(&executable(own).unwrap().1), identity);
         assert_eq!(std::env::args().collect::<Vec<_>>(), arguments(own));
     }
 }
