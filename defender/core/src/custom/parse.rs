@@ -136,11 +136,9 @@ impl Parser {
         let refuse = |message: String| Err(ScriptError::new(column, message));
         match (field.kind(), self.tokens.next().map(|token| token.piece)) {
             (Kind::Number, Some(Piece::Number(number))) => Ok(Value::Number(number)),
-            (Kind::Number, Some(Piece::Text(text))) if field == Field::User => match text.as_str() {
-                "root" => Ok(Value::Number(0)),
-                text => text.parse().map(Value::Number).or_else(|_| {
-                    refuse(format!("users are known by number here; `{text}` is none, and only `root` has a name"))
-                }),
+            (Kind::Number, Some(Piece::Text(text))) if field == Field::User => match user(&text) {
+                Some(user) => Ok(Value::Number(user)),
+                None => refuse(format!("users are known by number here; `{text}` is none, and only `root` has a name")),
             },
             (Kind::Addresses, Some(Piece::Text(text))) => match addresses(&text) {
                 Some((first, last)) => Ok(Value::Addresses(text, first, last)),
@@ -195,6 +193,12 @@ fn allow(field: Field, operator: &str, column: usize) -> Result<(), ScriptError>
     }
     let message = format!("`{}` is not compared by `{operator}`, only by {}", field.name(), operators.join(", "));
     Err(ScriptError::new(column, message))
+}
+
+/// Digits alone: `parse` would take a sign.
+fn user(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    if text == "root" { Some(0) } else { digits.then(|| text.parse().ok())? }
 }
 
 /// An address, a CIDR block, or `first-last` of one family.

@@ -98,8 +98,11 @@ pub(super) fn mark(process: &ProcessEvent) -> Option<&'static str> {
 }
 
 fn known(name: &str) -> Option<&'static str> {
+    let first = name.bytes().next()?.to_ascii_lowercase();
     let same = |miner: &&&str| {
-        let head = name.get(..miner.len()).is_some_and(|head| head.eq_ignore_ascii_case(miner));
+        // Most differ in their first letter already.
+        let head = miner.as_bytes()[0] == first
+            && name.get(..miner.len()).is_some_and(|head| head.eq_ignore_ascii_case(miner));
         head && !name[miner.len()..].starts_with(|next: char| next.is_ascii_alphabetic())
     };
     MINERS.iter().find(same).copied()
