@@ -1,7 +1,8 @@
 //! Runs a program under a policy, without any Console: `supervise POLICY.json PROGRAM [ARG…]`.
 //!
 //! Audits go to the file named by `SUPERVISE_AUDITS` as JSON lines, or to standard error. Whenever the pipe named by
-//! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. For tests, benchmarks and trying things out.
+//! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. With `SUPERVISE_FILES` set, writes to files are
+//! watched. For tests, benchmarks and trying things out.
 use std::{
     env,
     fs::{self, File, OpenOptions},
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         arguments: words.collect(),
         environment: env::vars_os().collect(),
         fail_mode: FailMode::Closed,
+        watch_files: env::var_os("SUPERVISE_FILES").is_some(),
     };
     let audits = Arc::new(Lines(Mutex::new(file)));
     ExitCode::from(supervisor::run(&application, &signals, policy, audits, &Say))
