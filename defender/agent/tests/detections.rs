@@ -359,6 +359,52 @@ fn a_script_between_a_script_and_its_interpreter_is_judged() {
 }
 
 #[test]
+fn what_the_kernel_would_refuse_fails_as_it_would_alone() {
+    let arena = Arena::new("refused");
+    let (nonsense, plain) = (arena.folder.join("nonsense"), arena.folder.join("plain"));
+    for (path, mode) in [(&nonsense, 0o755), (&plain, 0o644)] {
+        fs::write(path, "\x01\x02").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let folder = arena.folder.to_string_lossy().into_owned();
+    let beneath = format!("{}/x", nonsense.display());
+    let (nonsense, plain) = (nonsense.to_string_lossy().into_owned(), plain.to_string_lossy().into_owned());
+
+    // ENOEXEC, EACCES twice, ENOENT, ENOTDIR.
+    for (path, errno) in [(&*nonsense, "8"), (&plain, "13"), (&folder, "13"), ("/nothing/here", "2"), (&beneath, "20")]
+    {
+        let (said, audits) = arena.run(&denying("evil", "prevent"), &[&arena.good, "start", path, "ran"]);
+        assert_eq!((errno, 0), (said.as_str(), audits.len()), "{path}");
+    }
+}
+
+#[test]
+fn a_name_along_path_is_found_and_judged() {
+    let arena = Arena::new("path");
+    let evil = arena.program("evil");
+    let search = |effect| {
+        let line = format!("PATH=/nothing:/usr/bin:{}; evil ran; echo $?", arena.folder.display());
+        arena.run(&denying("evil", effect), &["/bin/sh", "-c", &line]).0
+    };
+
+    assert_eq!([RAN, "126"], ["alert", "prevent"].map(search).each_ref().map(String::as_str), "{evil}");
+}
+
+#[test]
+fn exchanging_a_link_after_the_check_hides_no_fact() {
+    let arena = Arena::new("race");
+    let (good, evil) = (arena.program("innocent"), arena.folder.join("evil").to_string_lossy().into_owned());
+    for path in [&good, &evil] {
+        fs::copy(example("attacker"), path).unwrap();
+    }
+    fs::set_permissions(&evil, fs::Permissions::from_mode(0o4755)).unwrap();
+    let race = |effect, tries| arena.run(&detecting("setuidUse", effect), &[&good, "race-link", &good, &evil, tries]).0;
+
+    assert_ne!("0", race("alert", "200"), "the race must be a real one");
+    assert_eq!("0", race("prevent", "600"));
+}
+
+#[test]
 fn a_start_under_a_debugger_is_denied_where_it_cannot_be_judged() {
     let arena = Arena::new("launch");
     let attack = [&arena.good, "launch", &arena.good];

@@ -219,7 +219,9 @@ fn under_signals(program: &str) -> usize {
             unsafe { libc::_exit(if execute(&[program, RAN_WORD], &[]) == libc::EINTR { 1 } else { 2 }) };
         }
         // From before the call to after its end, in even steps.
-        (0..round * 100).for_each(|step| drop(std::hint::black_box(step)));
+        (0..round * 100).for_each(|step| {
+            std::hint::black_box(step);
+        });
         unsafe { libc::kill(id, libc::SIGUSR1) };
         wait(id) == 1
     });

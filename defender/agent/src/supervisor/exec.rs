@@ -22,7 +22,7 @@ use defender_sys::{
 use super::{
     facts::{Facts, Links, Moment, Needs},
     judge::{Judge, Verdict},
-    process,
+    process, script,
     start::{self, Family},
 };
 
@@ -125,7 +125,7 @@ impl ExecWatch {
             return Answer::AtTheStop(found.path.clone(), family);
         };
         // A script not on an allow list may have an interpreter that is: only the stop knows.
-        if violation.reason == Reason::ProcessNotAllowed && process::is_script(&link) {
+        if violation.reason == Reason::ProcessNotAllowed && script::is_script(&link) {
             return Answer::AtTheStop(found.path.clone(), family);
         }
         if let Event::Process(event) = &mut event {
@@ -221,8 +221,8 @@ impl ExecWatch {
         }
         let links = Links { image: &loaded.link, status: Some(&loaded.status), script: loaded.script.as_deref() };
         self.facts.fill(&mut loaded.event, &links, &self.needs, Moment::Stop);
-        let script = loaded.script.is_some();
-        let scripts = if script { process::scripts_between(process, loaded.name()) } else { Vec::new() };
+        let scripts =
+            if loaded.script.is_some() { script::scripts_between(process, loaded.name()) } else { Vec::new() };
         let mut event = Event::Process(loaded.event);
         let Some((violation, effect)) = self.opinion(&event, &scripts) else { return Verdict::Go };
         if let Event::Process(event) = &mut event {

@@ -6,13 +6,14 @@ mod connect;
 mod datagram;
 mod descriptor;
 mod exec;
-mod files;
 mod facts;
+mod files;
 mod hash;
 mod judge;
 mod package;
 mod process;
 mod program;
+mod script;
 mod stack;
 mod start;
 

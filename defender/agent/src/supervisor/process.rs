@@ -17,9 +17,6 @@ const LONGEST_PATH: usize = 4096;
 /// More than a policy or a reader needs, and far less than the kernel's two megabytes.
 const LARGEST_COMMAND_LINE: usize = 16 << 10;
 const LARGEST_VECTOR: usize = 1024;
-/// `BINPRM_BUF_SIZE`: what the kernel looks at of a script, and how often it goes on from script to script.
-const LONGEST_FIRST_LINE: usize = 256;
-const DEEPEST_CHAIN: usize = 5;
 /// A status is some 1500 bytes; lists of groups make it longer.
 const LARGEST_STATUS: usize = 16 << 10;
 /// Deeper trees of processes are cut off in audits.
@@ -86,38 +83,6 @@ pub fn link_to(process: u32, invoked: &str) -> String {
         Some(descriptor) => format!("/proc/{process}/fd/{descriptor}"),
         None => format!("/proc/{process}/root{invoked}"),
     }
-}
-
-/// True when the file that `link` leads to starts with `#!`.
-#[must_use]
-pub fn is_script(link: &str) -> bool {
-    read_at_once(link, 2).is_some_and(|start| start == b"#!")
-}
-
-/// The scripts that stand between a script and its interpreter, when that is a script itself (execve(2)).
-#[must_use]
-pub fn scripts_between(process: u32, script: &str) -> Vec<String> {
-    let mut between = Vec::new();
-    let mut script = link_to(process, script);
-    // The kernel goes no deeper; what it loads in the end is no script.
-    while between.len() < DEEPEST_CHAIN {
-        let start = read_at_once(&script, LONGEST_FIRST_LINE).unwrap_or_default();
-        let Some(interpreter) = interpreter(&start) else { break };
-        let interpreter = absolute(process, interpreter);
-        script = link_to(process, &interpreter);
-        if !is_script(&script) {
-            break;
-        }
-        between.push(interpreter);
-    }
-    between
-}
-
-/// The interpreter that a file's first line names.
-fn interpreter(start: &[u8]) -> Option<&[u8]> {
-    let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n' || byte == 0).next()?.trim_ascii_start();
-    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
-    (end > 0).then(|| &line[..end])
 }
 
 /// The image that a process runs: path after all links, and the status of the file.
@@ -240,7 +205,7 @@ pub fn arguments(process: u32) -> Vec<String> {
 }
 
 /// One read of a file in `/proc`, which gives all of it that fits: every further call would be paid at each program start.
-fn read_at_once(path: &str, most: usize) -> Option<Vec<u8>> {
+pub fn read_at_once(path: &str, most: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; most];
     let length = File::open(path).ok()?.read(&mut bytes).ok()?;
     bytes.truncate(length);
@@ -347,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_and_scripts_recognised() {
+    fn links_are_followed() {
         let (own, folder) = (std::process::id(), std::env::temp_dir().join(format!("process-{}", std::process::id())));
         let (script, link) = (folder.join("script"), folder.join("link"));
         fs::create_dir_all(&folder).unwrap();
@@ -359,43 +324,7 @@ mod tests {
         let path = fs::canonicalize(&script).unwrap().to_string_lossy().into_owned();
         assert_eq!(identity_of(&path), identity_of(&found.link()));
         assert_eq!(path, found.path);
-        assert!(is_script(&path));
-        assert!(!is_script("/dev/null"));
         assert_eq!(Some(Errno::ENOENT), find(own, constants::AT_FDCWD, b"/nothing/here").err());
-        fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn a_first_line_names_an_interpreter_or_nothing() {
-        for (line, named) in [
-            (&b"#!/bin/sh -e\nx"[..], Some(&b"/bin/sh"[..])),
-            (b"#! \t/usr/bin/env python3\n", Some(b"/usr/bin/env")),
-            (b"#!sh", Some(b"sh")),
-            (b"#!\n/bin/sh", None),
-            (b"#!  ", None),
-            (b"\x7fELF", None),
-            (b"", None),
-        ] {
-            assert_eq!(named, interpreter(line), "{}", String::from_utf8_lossy(line));
-        }
-    }
-
-    #[test]
-    fn scripts_are_followed_to_the_last_but_not_for_ever() {
-        let folder = std::env::temp_dir().join(format!("chain-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let place = |name: &str, interpreter: &str| {
-            let path = folder.join(name).to_string_lossy().into_owned();
-            fs::write(&path, format!("#!{interpreter} -x\n")).unwrap();
-            path
-        };
-        let inner = place("inner", "/bin/sh");
-        let outer = place("outer", &inner);
-        let endless = place("endless", &folder.join("endless").to_string_lossy());
-
-        assert_eq!(vec![inner.clone()], scripts_between(std::process::id(), &outer));
-        assert!(scripts_between(std::process::id(), &inner).is_empty());
-        assert_eq!(DEEPEST_CHAIN, scripts_between(std::process::id(), &endless).len());
         fs::remove_dir_all(&folder).unwrap();
     }
 

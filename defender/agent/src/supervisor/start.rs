@@ -3,7 +3,7 @@ use std::fs::Metadata;
 
 use defender_core::{ProcessEvent, ProcessFacts, Reason};
 
-use super::{facts::Needs, process, stack};
+use super::{facts::Needs, process, script, stack};
 
 /// Arguments that are read from the caller's memory.
 pub const MOST_ARGUMENTS: usize = 64;
@@ -63,7 +63,7 @@ pub fn loaded(process: u32, main: bool, sees_roots: bool) -> Option<Loaded> {
     // The image's own path leads to the image; only another one has to be followed.
     let led_to = if name == path { None } else { process::identity_of(&link) };
     let invoked_is_exe = led_to.is_none_or(|file| file == process::identity(&status));
-    let interpreted = !invoked_is_exe && process::is_script(&link);
+    let interpreted = !invoked_is_exe && script::is_script(&link);
     let invoked = match (by_descriptor, interpreted) {
         (true, false) => path.clone(),
         (true, true) => process::target_of(&link),

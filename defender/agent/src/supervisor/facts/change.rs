@@ -78,9 +78,8 @@ impl Beginning {
         }
         match self.was_there(Path::new(path)) {
             Some(true) => Change::Modified,
-            Some(false) => Change::New,
             None if needs.modified > needs.new => Change::Modified,
-            None => Change::New,
+            Some(false) | None => Change::New,
         }
     }
 
