@@ -1,4 +1,4 @@
-//! A hostile program for the attack tests of program starts (`defender/agent/tests/detections.rs`): each mode starts a program
+//! A hostile program for the attack tests of program starts (`defender/agent/tests/{detections,starts}.rs`): each mode starts a program
 //! in one way and prints how that ended: the exit status, 128 plus the signal that killed it, or the error of execve as
 //! exit status. Told `ran` anywhere among its arguments it is the program that should not have run.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, missing_docs)] // an attacker takes no care

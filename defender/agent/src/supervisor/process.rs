@@ -204,7 +204,9 @@ pub fn arguments(process: u32) -> Vec<String> {
     bytes.split(|&byte| byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
 }
 
-/// One read of a file in `/proc`, which gives all of it that fits: every further call would be paid at each program start.
+/// At most so many bytes of a file, by one read: of one in `/proc` that is all of it, and every further call would be paid
+/// at each program start. None when it cannot be read.
+#[must_use]
 pub fn read_at_once(path: &str, most: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; most];
     let length = File::open(path).ok()?.read(&mut bytes).ok()?;
