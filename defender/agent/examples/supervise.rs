@@ -25,6 +25,7 @@ impl AuditSink for Lines {
     fn submit(&self, draft: AuditDraft) {
         let line = serde_json::json!({
             "rule": draft.rule, "effect": draft.effect, "reason": draft.reason, "matched": draft.matched, "event": draft.event,
+            "ancestry": draft.ancestry,
         });
         // A reader that is gone is no reason to stop the application.
         let _ = writeln!(self.0.lock().unwrap_or_else(PoisonError::into_inner), "{line}");

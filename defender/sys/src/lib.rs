@@ -8,6 +8,7 @@ pub mod bpf;
 pub mod credentials;
 pub mod errno;
 pub mod file_calls;
+pub mod file;
 pub mod filter;
 pub mod hardening;
 pub mod inotify;

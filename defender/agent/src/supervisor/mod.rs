@@ -7,9 +7,13 @@ mod datagram;
 mod descriptor;
 mod exec;
 mod files;
+mod facts;
+mod hash;
 mod judge;
+mod package;
 mod process;
 mod program;
+mod start;
 
 use std::{
     os::fd::{AsFd, BorrowedFd},

@@ -57,16 +57,11 @@ pub(super) fn tokens(script: &str) -> Result<Vec<Token>, ScriptError> {
                     reader.skip(sign.len());
                     Piece::Sign(sign)
                 }
-                None => return Err(ScriptError::new(column, format!("`{}` is not understood", visible(other)))),
+                None => return Err(ScriptError::new(column, format!("`{}` is not understood", other.escape_debug()))),
             },
         };
         tokens.push(Token { column, piece });
     }
-}
-
-/// A character as messages show it.
-fn visible(letter: char) -> String {
-    if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
 }
 
 struct Reader<'a> {
@@ -117,7 +112,8 @@ impl<'a> Reader<'a> {
                 Some('n') => '\n',
                 Some('t') => '\t',
                 Some(letter) => {
-                    let message = format!("`\\{}` is not an escape; write `\\\\` for a backslash", visible(letter));
+                    let message =
+                        format!("`\\{}` is not an escape; write `\\\\` for a backslash", letter.escape_debug());
                     return Err(ScriptError::new(self.column, message));
                 }
                 None => return Err(ScriptError::new(column, "this text does not end; a `\"` is missing")),
