@@ -13,6 +13,8 @@ mod judge;
 mod package;
 mod process;
 mod program;
+mod script;
+mod stack;
 mod start;
 
 use std::{
