@@ -14,6 +14,7 @@ mod decide;
 mod detect;
 pub mod dns;
 mod event;
+mod gather;
 mod glob;
 pub mod message;
 mod policy;
@@ -32,6 +33,7 @@ pub use event::{
     Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
     ProcessEvent, ProcessFacts, Protocol,
 };
+pub use gather::{Counted, Gatherer};
 pub use policy::{
     CompiledPolicy, CustomEffect, CustomKind, CustomRule, DefenderPolicy, DnsPolicy, Effect, FilePolicy, NetworkPolicy,
     PolicyError, PortRange, ProcessPolicy,

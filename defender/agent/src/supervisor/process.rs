@@ -204,12 +204,21 @@ pub fn arguments(process: u32) -> Vec<String> {
     bytes.split(|&byte| byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
 }
 
+/// Opens an ordinary file of the workload for reading. A pipe without a writer, put in its place, must not hold us up.
+///
+/// # Errors
+/// What the kernel says; `InvalidInput` for what is no file.
+pub fn open(path: impl AsRef<Path>) -> std::io::Result<File> {
+    let file = fs::OpenOptions::new().read(true).custom_flags(constants::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::ErrorKind::InvalidInput.into()) }
+}
+
 /// At most so many bytes of a file, by one read: of one in `/proc` that is all of it, and every further call would be paid
 /// at each program start. None when it cannot be read.
 #[must_use]
 pub fn read_at_once(path: &str, most: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; most];
-    let length = File::open(path).ok()?.read(&mut bytes).ok()?;
+    let length = open(path).ok()?.read(&mut bytes).ok()?;
     bytes.truncate(length);
     Some(bytes)
 }
