@@ -1,0 +1,138 @@
+"""A small machine of its own for one program, with the Defender in it or without.
+
+Own network (loopback only, with a name server at 127.0.0.1:53 that knows ``good.test`` and ``other.test``), own process
+namespace, Docker's capabilities and SYS_PTRACE. With the Defender, its supervisor is PID 1 and the program its child;
+without, ``tini`` is: both adopt orphans, forward signals and end with the program's own status, so that whatever
+differs is the Defender's doing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DEFENDER = Path(os.environ.get("BARTIZAN_DEFENDER", ROOT / "defender/target/x86_64-unknown-linux-gnu/release/defender"))
+SUPERVISE = DEFENDER.parent / "examples/supervise"
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+HERE = Path(__file__).resolve().parent
+
+# Docker's default set, and SYS_PTRACE, which Fargate lets a task add.
+CAPABILITIES = (
+    "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod,"
+    "audit_write,setfcap,sys_ptrace"
+)
+NAMES = ("good.test=127.0.0.1", "other.test=192.0.2.7")
+
+# Lists that concern none of the programs, everything on prevent: every notification and every judgement happens, and
+# all of it must let the program be.
+POLICY: dict[str, Any] = {
+    "version": 1,
+    "revision": 1,
+    "rule": "compat",
+    "processes": {"effect": "prevent", "allow": [], "deny": ["xmrig", "/opt/*/evil"]},
+    "dns": {"effect": "prevent", "allow": [], "deny": ["*.evil.test"]},
+    "network": {
+        "effect": "prevent",
+        "allowAddresses": [],
+        "denyAddresses": ["203.0.113.0/24"],
+        "allowPorts": [],
+        "denyPorts": [{"start": 6666, "end": 6666}],
+        "denyListenPorts": [{"start": 6667, "end": 6667}],
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a program did: exit status (128 plus signal), all that it printed, and what the Defender reported."""
+
+    code: int
+    output: str
+    audits: tuple[dict[str, Any], ...]
+
+
+def run(
+    command: list[str],
+    *,
+    guarded: bool,
+    policy: dict[str, Any] | None = None,
+    user: str = "",
+    seconds: float = 120,
+    init: bool = True,
+    environment: dict[str, str] | None = None,
+) -> Outcome:
+    """Run ``command`` in a fresh chamber, in a fresh folder that belongs to ``user`` (root when empty).
+
+    ``policy`` replaces the usual one. ``init`` false makes the program itself PID 1 where there is no Defender.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end in time; everything in the chamber is gone then.
+    """
+    with tempfile.TemporaryDirectory(prefix="bartizan-compat-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "work").mkdir()
+        if user:
+            subprocess.run(["chown", user, str(folder / "work")], check=True)
+        (folder / "policy.json").write_text(json.dumps(policy or POLICY))
+        (folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:2\n")
+        audits = folder / "audits.jsonl"
+        audits.touch()
+        audits.chmod(0o666)
+        given = {
+            "resolver": [sys.executable, str(ROOT / "examples/name_server.py"), "127.0.0.1", "53", *NAMES],
+            "resolvConf": str(folder / "resolv.conf"),
+            "command": ["setpriv", *privileges(user), *first(folder, guarded=guarded, init=init), *command],
+        }
+        code, output = execute(given, folder / "work", environment or {}, audits, seconds)
+        reported = tuple(json.loads(text) for text in audits.read_text().splitlines())
+        return Outcome(code, output.replace(str(folder), "FOLDER"), reported)
+
+
+def execute(
+    given: dict[str, Any], work: Path, environment: dict[str, str], audits: Path, seconds: float
+) -> tuple[int, str]:
+    """Start the namespaces; return exit status and output. Whatever happens, nothing of it stays."""
+    base = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(work), "LANG": "C.UTF-8"}
+    with subprocess.Popen(
+        ["unshare", "--net", "--mount", sys.executable, str(HERE / "inside.py"), json.dumps(given)],
+        cwd=work,
+        env=base | environment | {"SUPERVISE_AUDITS": str(audits)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            end_group(process.pid)
+            output, _ = process.communicate()
+            raise AssertionError(f"not over after {seconds} s, and had printed:\n{output.decode()}") from error
+        return process.returncode, output.decode(errors="replace")
+
+
+def end_group(leader: int) -> None:
+    """Kill the process group; `unshare --kill-child` takes the process namespace down with it."""
+    os.killpg(leader, 9)
+
+
+def privileges(user: str) -> list[str]:
+    """Options of setpriv(1)."""
+    bounding = "-all" + "".join(f",+{name}" for name in CAPABILITIES.split(","))
+    identity = ["--reuid", user, "--regid", user, "--init-groups"] if user else []
+    return ["--bounding-set", bounding, "--inh-caps", "-all", *identity, "--"]
+
+
+def first(folder: Path, *, guarded: bool, init: bool) -> list[str]:
+    """What stands before the program."""
+    if guarded:
+        return [str(SUPERVISE), str(folder / "policy.json")]
+    return ["tini", "-s", "--"] if init else []
