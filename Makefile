@@ -1,7 +1,7 @@
 # `make help` explains the targets. Everything that is made lies in .venv/, .cache/ and defender/target/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test build setup lint format bench bench-smoke bench-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e
+.PHONY: help run test build setup lint format bench bench-smoke bench-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat
 
 PYTHON := .venv/bin/python
 HOST_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -55,6 +55,10 @@ test-python: build ## Tests of the Console and the command line
 
 test-e2e: build ## The whole system: real Console, real Defender, real containers
 	.venv/bin/python -m pytest -c e2e/pytest.ini e2e
+
+test-compat: build bench-programs ## Slow: Debian's runtimes and servers behave alike with and without the Defender
+	@sh scripts/packages.sh scripts/apt-packages-compat.txt
+	.venv/bin/python -m pytest -c e2e/compat/pytest.ini e2e/compat
 
 bench: build bench-programs ## Measure every promised number (docs/spec.md), as ratios within one run
 	$(PYTHON) scripts/bench.py

@@ -28,6 +28,8 @@ CAPABILITIES = (
     "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod,"
     "audit_write,setfcap,sys_ptrace"
 )
+# Two process namespaces, one in the other: killing the outer one takes everything down, whoever it has become.
+NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
 NAMES = ("good.test=127.0.0.1", "other.test=192.0.2.7")
 
 # Lists that concern none of the programs, everything on prevent: every notification and every judgement happens, and
@@ -102,7 +104,7 @@ def execute(
     """Start the namespaces; return exit status and output. Whatever happens, nothing of it stays."""
     base = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(work), "LANG": "C.UTF-8"}
     with subprocess.Popen(
-        ["unshare", "--net", "--mount", sys.executable, str(HERE / "inside.py"), json.dumps(given)],
+        [*NAMESPACES, sys.executable, str(HERE / "inside.py"), json.dumps(given)],
         cwd=work,
         env=base | environment | {"SUPERVISE_AUDITS": str(audits)},
         stdin=subprocess.DEVNULL,
@@ -120,7 +122,7 @@ def execute(
 
 
 def end_group(leader: int) -> None:
-    """Kill the process group; `unshare --kill-child` takes the process namespace down with it."""
+    """Kill the process group, and with its first process the whole process namespace."""
     os.killpg(leader, 9)
 
 

@@ -157,10 +157,12 @@ async fn serve_udp(socket: Arc<UdpSocket>, judge: Arc<Judge>) {
 async fn serve_tcp(listener: TcpListener, judge: Arc<Judge>) {
     loop {
         let Ok((stream, client)) = listener.accept().await else { continue };
-        let Some(asker) = judge.clients.find((true, client)) else { continue };
         let judge = judge.clone();
         tokio::spawn(async move {
             let Ok(_place) = judge.places.try_acquire() else { return };
+            // We can be here before the supervisor has registered the client; its first byte comes after that.
+            let Ok(Ok(_)) = timeout(IDLE, stream.peek(&mut [0])).await else { return };
+            let Some(asker) = judge.clients.find((true, client)) else { return };
             // Ends with the client's end of file, an idle connection or a broken one: nothing to report.
             let _ = serve_connection(stream, &asker, &judge).await;
         });

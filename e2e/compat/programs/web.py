@@ -60,11 +60,13 @@ def main() -> int:
         (folder / "www" / name).write_text(text)
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
     (folder / "fpm.conf").write_text(FPM.format(folder=folder))
-    fpm = subprocess.Popen([sorted(glob.glob("/usr/sbin/php-fpm*"))[-1], "-F", "-R", "-y", "fpm.conf"])
-    nginx = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")])
+    command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    with Path("said.log").open("w") as log:
+        fpm = subprocess.Popen([sorted(glob.glob("/usr/sbin/php-fpm*"))[-1], "-F", "-R", "-y", "fpm.conf"], stderr=log)
+        nginx = subprocess.Popen(command, stderr=log)
     wait_for(folder / "php.sock", "http://127.0.0.1:8080/index.html")
     ask()
-    subprocess.run(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-s", "reload"], check=True)
+    subprocess.run([*command, "-s", "reload"], check=True, stderr=subprocess.DEVNULL)
     fpm.send_signal(12)
     wait_for(folder / "php.sock", "http://127.0.0.1:8080/work.php")
     ask()
