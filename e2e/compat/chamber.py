@@ -67,12 +67,12 @@ def run(
     policy: dict[str, Any] | None = None,
     user: str = "",
     seconds: float = 120,
-    init: bool = True,
+    terminal: bool = False,
     environment: dict[str, str] | None = None,
 ) -> Outcome:
     """Run ``command`` in a fresh chamber, in a fresh folder that belongs to ``user`` (root when empty).
 
-    ``policy`` replaces the usual one. ``init`` false makes the program itself PID 1 where there is no Defender.
+    ``policy`` replaces the usual one. With ``terminal`` it gets a terminal, on which programs/terminal.py plays a user.
 
     Raises:
         subprocess.TimeoutExpired: it did not end in time; everything in the chamber is gone then.
@@ -88,10 +88,13 @@ def run(
         audits = folder / "audits.jsonl"
         audits.touch()
         audits.chmod(0o666)
+        before = [str(SUPERVISE), str(folder / "policy.json")] if guarded else ["tini", "-s", "--"]
+        if terminal:
+            before = ["python3", str(PROGRAMS / "terminal.py"), *before]
         given = {
             "resolver": [sys.executable, str(ROOT / "examples/name_server.py"), "127.0.0.1", "53", *NAMES],
             "resolvConf": str(folder / "resolv.conf"),
-            "command": ["setpriv", *privileges(user), *first(folder, guarded=guarded, init=init), *command],
+            "command": ["setpriv", *privileges(user), *before, *command],
         }
         code, output = execute(given, folder / "work", environment or {}, audits, seconds)
         reported = tuple(json.loads(text) for text in audits.read_text().splitlines())
@@ -131,10 +134,3 @@ def privileges(user: str) -> list[str]:
     bounding = "-all" + "".join(f",+{name}" for name in CAPABILITIES.split(","))
     identity = ["--reuid", user, "--regid", user, "--init-groups"] if user else []
     return ["--bounding-set", bounding, "--inh-caps", "-all", *identity, "--"]
-
-
-def first(folder: Path, *, guarded: bool, init: bool) -> list[str]:
-    """What stands before the program."""
-    if guarded:
-        return [str(SUPERVISE), str(folder / "policy.json")]
-    return ["tini", "-s", "--"] if init else []

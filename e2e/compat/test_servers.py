@@ -8,19 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chamber import PROGRAMS, ROOT, Outcome, run
-
-CACHE = ROOT / ".cache/compat"
-
-
-def same_with_and_without(command: list[str], **options: object) -> Outcome:
-    """Run a program without and with the Defender; what it printed and how it ended must be the same, and unreported."""
-    plain = run(command, guarded=False, **options)  # type: ignore[arg-type] # passed on as they are
-    guarded = run(command, guarded=True, **options)  # type: ignore[arg-type]
-    assert (guarded.code, guarded.output) == (plain.code, plain.output)
-    assert guarded.audits == ()
-    return guarded
-
+from chamber import PROGRAMS, run
+from comparing import CACHE, same_with_and_without
 
 @pytest.fixture(scope="session")
 def go_program() -> Path:
