@@ -8,12 +8,17 @@ mod address;
 mod audit;
 mod backoff;
 mod bounds;
+pub mod content;
+mod custom;
 mod decide;
+mod detect;
 pub mod dns;
 mod event;
 mod glob;
 pub mod message;
 mod policy;
+mod program;
+mod reason;
 mod scrub;
 mod session;
 mod spool;
@@ -21,7 +26,8 @@ mod spool;
 pub use audit::{Ancestor, Audit, AuditDraft, Reason};
 pub use backoff::Backoff;
 pub use bounds::is_hex;
-pub use decide::{Decision, Violation, decide};
+pub use custom::{ScriptError, check_script};
+pub use decide::{Context, Decision, Violation, decide, decide_in};
 pub use event::{
     Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
     ProcessEvent, ProcessFacts, Protocol,
@@ -30,6 +36,7 @@ pub use policy::{
     CompiledPolicy, CustomEffect, CustomKind, CustomRule, DefenderPolicy, DnsPolicy, Effect, FilePolicy, NetworkPolicy,
     PolicyError, PortRange, ProcessPolicy,
 };
+pub use reason::{Section, Severity};
 pub use scrub::scrub;
 pub use session::Session;
 pub use spool::{Spool, encoded_size};

@@ -98,11 +98,11 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
     except EmbedError as error:
         raise Failure(f"`{file}` is not protected: {error}") from None
     writes_text = output_file == "-" and not dry_run
+    if not dry_run and not diff:
+        write_text(output_file, protection.text)
     show_reports(protection.reports, report_format, sys.stderr if diff or writes_text else sys.stdout)
     if diff:
         show_diff(text, protection.edits, name=file)
-    elif not dry_run:
-        write_text(output_file, protection.text)
 
 
 @app.command("unprotect")

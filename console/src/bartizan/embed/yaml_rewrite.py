@@ -119,11 +119,11 @@ class _Rewriter:
 
     def _gone(self, node: Object, kept: Sequence[str], path: Path) -> list[Edit]:
         """Take out the members that are not kept; comments above them stay."""
-        names = list(node.members)
+        names, stay = list(node.members), set(kept)
         starts = [member.key_start for member in node.members.values()]
         ends = [member.node.end for member in node.members.values()]
         spans = _taken_out(
-            [name in kept for name in names], starts, ends, self._line_start, partial(line_end, self._text)
+            [name in stay for name in names], starts, ends, self._line_start, partial(line_end, self._text)
         )
         return [Edit(start, end, "", pointer((*path, names[index]))) for index, start, end in spans]
 

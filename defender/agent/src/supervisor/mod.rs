@@ -6,9 +6,14 @@ mod connect;
 mod datagram;
 mod descriptor;
 mod exec;
+mod files;
+mod facts;
+mod hash;
 mod judge;
+mod package;
 mod process;
 mod program;
+mod start;
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -18,15 +23,18 @@ use std::{
 
 use defender_core::Notice;
 use defender_sys::{
-    Errno, constants, hardening,
-    notify::Notification,
+    Errno, constants, file_calls, hardening,
+    notify::{Notification, Reply},
     poll::{self, Interest},
     signals::{self, Signals},
     spawn::{self, Launched},
     trace::{self, Happening},
 };
 
-use self::{connect::ConnectWatch, datagram::DatagramWatch, descriptor::Descriptors, exec::ExecWatch, judge::Judge};
+use self::{
+    connect::ConnectWatch, datagram::DatagramWatch, descriptor::Descriptors, exec::ExecWatch, files::FileWatch,
+    judge::Judge,
+};
 use crate::{
     dns_proxy::DnsProxy,
     enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport},
@@ -67,6 +75,10 @@ pub fn run(
             None
         }
     };
+    let files = application.watch_files.then(|| FileWatch::start(judge.clone())).transpose().unwrap_or_else(|error| {
+        judge.notice(Notice::NotEnforcing, &format!("writes to files cannot be judged: {error}"));
+        None
+    });
     let launched = match spawn::under_filter(launch, signals) {
         Ok(launched) => launched,
         Err(errno) => match unfiltered(application, signals, &judge, report, errno) {
@@ -74,7 +86,7 @@ pub fn run(
             None => return FAIL_CLOSED,
         },
     };
-    let code = Supervisor::new(launched, signals, judge, dns, report).run();
+    let code = Supervisor { files, ..Supervisor::new(launched, signals, judge, dns, report) }.run();
     u8::try_from(code).unwrap_or(u8::MAX)
 }
 
@@ -103,6 +115,7 @@ struct Supervisor<'a> {
     execs: ExecWatch,
     connects: ConnectWatch,
     datagrams: DatagramWatch,
+    files: Option<FileWatch>,
     tier_known: bool,
 }
 
@@ -120,6 +133,7 @@ impl<'a> Supervisor<'a> {
             execs: ExecWatch::new(judge.clone(), launched.child),
             connects,
             datagrams: DatagramWatch::new(judge),
+            files: None,
             tier_known: launched.listener.is_none(),
             launched,
             signals,
@@ -165,6 +179,10 @@ impl<'a> Supervisor<'a> {
         match i64::from(call.number) {
             constants::SYS_execve | constants::SYS_execveat => self.execs.on_call(listener, call),
             constants::SYS_connect => self.connects.on_call(listener, call),
+            number if file_calls::is_one(number) => match &self.files {
+                Some(files) => files.on_call(listener, call),
+                None => drop(listener.reply(call.id, Reply::Continue)),
+            },
             _ => self.datagrams.on_call(listener, call),
         }
     }
