@@ -28,7 +28,7 @@ CACHE = ROOT / ".cache/machine"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MINUTES = float(os.environ.get("BARTIZAN_MACHINE_MINUTES", "10"))
 # Test programs that need nothing but processes, a network namespace and the examples.
-TESTS = ("attacks", "detections", "files", "network", "guard")
+TESTS = ("attacks", "detections", "duties", "files", "guard", "network", "protection", "tiers")
 PROGRAMS_SUITE = "bookworm"
 # dash, because the shell of busybox prefers its own small setpriv to the real one.
 PROGRAMS = ("busybox-static", "dash", "util-linux", "libcap-ng0", "libc6")
@@ -65,7 +65,7 @@ INIT = """#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mount -t tmpfs tmp /tmp
 /bin/busybox ip link set lo up
-export PATH=/usr/bin:/bin RUST_BACKTRACE=0 HOME=/root BARTIZAN_MACHINE=1
+export PATH=/usr/bin:/bin RUST_BACKTRACE=0 HOME=/root ATTACK_SHARE=5
 echo "machine: Linux $(/bin/busybox uname -rm)"
 for test in /tests/deps/*; do
     $test --test-threads=1 2>&1

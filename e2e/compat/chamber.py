@@ -13,6 +13,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,22 +62,48 @@ class Outcome:
     audits: tuple[dict[str, Any], ...]
 
 
-def run(
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program in its chamber: the process that everything hangs on, its folder, and where its audits go."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    audits: Path
+
+
+def run(command: list[str], *, guarded: bool, seconds: float = 120, **options: Any) -> Outcome:
+    """Run ``command`` in a fresh chamber (see `chamber` for the options) to its end.
+
+    Raises:
+        AssertionError: it did not end in time; everything in the chamber is gone then.
+    """
+    with chamber(command, guarded=guarded, **options) as running:
+        try:
+            output, _ = running.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            end_group(running.process.pid)
+            output, _ = running.process.communicate()
+            raise AssertionError(f"not over after {seconds} s, and had printed:\n{output.decode()}") from error
+        reported = tuple(json.loads(text) for text in running.audits.read_text().splitlines())
+        text = output.decode(errors="replace").replace(str(running.folder), "FOLDER")
+        return Outcome(running.process.returncode, text, reported)
+
+
+@contextmanager
+def chamber(
     command: list[str],
     *,
     guarded: bool,
     policy: dict[str, Any] | None = None,
     user: str = "",
-    seconds: float = 120,
     terminal: bool = False,
+    talking: bool = False,
     environment: dict[str, str] | None = None,
-) -> Outcome:
-    """Run ``command`` in a fresh chamber, in a fresh folder that belongs to ``user`` (root when empty).
+) -> Iterator[Running]:
+    """Start ``command`` in a fresh chamber, in a fresh folder that belongs to ``user`` (root when empty).
 
-    ``policy`` replaces the usual one. With ``terminal`` it gets a terminal, on which programs/terminal.py plays a user.
-
-    Raises:
-        subprocess.TimeoutExpired: it did not end in time; everything in the chamber is gone then.
+    ``policy`` replaces the usual one. With ``terminal`` it gets a terminal, on which programs/terminal.py plays a user;
+    when ``talking``, its standard input is a pipe. At the end of the context everything in the chamber is killed.
     """
     with tempfile.TemporaryDirectory(prefix="bartizan-compat-") as name:
         folder = Path(name)
@@ -96,32 +124,28 @@ def run(
             "resolvConf": str(folder / "resolv.conf"),
             "command": ["setpriv", *privileges(user), *before, *command],
         }
-        code, output = execute(given, folder / "work", environment or {}, audits, seconds)
-        reported = tuple(json.loads(text) for text in audits.read_text().splitlines())
-        return Outcome(code, output.replace(str(folder), "FOLDER"), reported)
+        process = start(given, folder, (environment or {}) | {"SUPERVISE_AUDITS": str(audits)}, talking=talking)
+        try:
+            yield Running(process, folder, audits)
+        finally:
+            if process.poll() is None:
+                end_group(process.pid)
+            process.communicate()
 
 
-def execute(
-    given: dict[str, Any], work: Path, environment: dict[str, str], audits: Path, seconds: float
-) -> tuple[int, str]:
-    """Start the namespaces; return exit status and output. Whatever happens, nothing of it stays."""
+def start(given: dict[str, Any], folder: Path, environment: dict[str, str], *, talking: bool) -> subprocess.Popen[bytes]:
+    """Start the namespaces with everything in them."""
+    work = folder / "work"
     base = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(work), "LANG": "C.UTF-8"}
-    with subprocess.Popen(
+    return subprocess.Popen(
         [*NAMESPACES, sys.executable, str(HERE / "inside.py"), json.dumps(given)],
         cwd=work,
-        env=base | environment | {"SUPERVISE_AUDITS": str(audits)},
-        stdin=subprocess.DEVNULL,
+        env=base | environment,
+        stdin=subprocess.PIPE if talking else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-    ) as process:
-        try:
-            output, _ = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired as error:
-            end_group(process.pid)
-            output, _ = process.communicate()
-            raise AssertionError(f"not over after {seconds} s, and had printed:\n{output.decode()}") from error
-        return process.returncode, output.decode(errors="replace")
+    )
 
 
 def end_group(leader: int) -> None:
