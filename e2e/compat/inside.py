@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 
 
 def main(given: dict[str, list[str]]) -> int:
@@ -20,6 +21,8 @@ def main(given: dict[str, list[str]]) -> int:
     with subprocess.Popen(given["resolver"], stdout=subprocess.PIPE, start_new_session=True) as resolver:
         assert resolver.stdout is not None
         resolver.stdout.readline()
+        # It tells every question, and would wait for a reader when the pipe is full.
+        threading.Thread(target=resolver.stdout.read, daemon=True).start()
         code = subprocess.run(
             ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *given["command"]], check=False
         ).returncode
