@@ -79,7 +79,9 @@ soak-smoke: build bench-programs
 	$(PYTHON) e2e/compat/soak.py 0.33
 
 bench: build bench-programs ## Measure every promised number (docs/spec.md), as ratios within one run
+	@sh scripts/packages.sh scripts/apt-packages-compat.txt
 	$(PYTHON) scripts/bench.py
+	$(PYTHON) scripts/bench_programs.py
 
 bench-smoke: build bench-programs
 	$(PYTHON) scripts/bench.py --quick

@@ -99,11 +99,12 @@ def chamber(
     terminal: bool = False,
     talking: bool = False,
     environment: dict[str, str] | None = None,
+    watcher: list[str] | None = None,
 ) -> Iterator[Running]:
     """Start ``command`` in a fresh chamber, in a fresh folder that belongs to ``user`` (root when empty).
 
     ``policy`` replaces the usual one. With ``terminal`` it gets a terminal, on which programs/terminal.py plays a user;
-    when ``talking``, its standard input is a pipe. At the end of the context everything in the chamber is killed.
+    when ``talking``, its standard input is a pipe. A ``watcher`` runs it instead of the Defender or tini. At the end of the context everything in the chamber is killed.
     """
     with tempfile.TemporaryDirectory(prefix="bartizan-compat-") as name:
         folder = Path(name)
@@ -117,6 +118,7 @@ def chamber(
         audits.touch()
         audits.chmod(0o666)
         before = [str(SUPERVISE), str(folder / "policy.json")] if guarded else ["tini", "-s", "--"]
+        before = watcher or before
         if terminal:
             before = ["python3", str(PROGRAMS / "terminal.py"), *before]
         given = {
