@@ -27,7 +27,7 @@ pub use audit::{Ancestor, Audit, AuditDraft, Reason};
 pub use backoff::Backoff;
 pub use bounds::is_hex;
 pub use custom::{ScriptError, check_script};
-pub use decide::{Context, Decision, Violation, decide, decide_in};
+pub use decide::{Context, Decision, Violation, decide, decide_in, detected};
 pub use event::{
     Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
     ProcessEvent, ProcessFacts, Protocol,

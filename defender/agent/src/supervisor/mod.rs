@@ -6,13 +6,15 @@ mod connect;
 mod datagram;
 mod descriptor;
 mod exec;
-mod files;
 mod facts;
+mod files;
 mod hash;
 mod judge;
 mod package;
 mod process;
 mod program;
+mod script;
+mod stack;
 mod start;
 
 use std::{
@@ -24,7 +26,7 @@ use std::{
 use defender_core::Notice;
 use defender_sys::{
     Errno, constants, file_calls, hardening,
-    notify::{Notification, Reply},
+    notify::Notification,
     poll::{self, Interest},
     signals::{self, Signals},
     spawn::{self, Launched},
@@ -179,10 +181,11 @@ impl<'a> Supervisor<'a> {
         match i64::from(call.number) {
             constants::SYS_execve | constants::SYS_execveat => self.execs.on_call(listener, call),
             constants::SYS_connect => self.connects.on_call(listener, call),
-            number if file_calls::is_one(number) => match &self.files {
-                Some(files) => files.on_call(listener, call),
-                None => drop(listener.reply(call.id, Reply::Continue)),
-            },
+            number if file_calls::is_one(number) => {
+                if let Some(files) = &self.files {
+                    files.on_call(listener, call);
+                }
+            }
             _ => self.datagrams.on_call(listener, call),
         }
     }
