@@ -96,8 +96,9 @@ struct Clients(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    askers: HashMap<ClientKey, Asker>,
-    order: VecDeque<ClientKey>,
+    askers: HashMap<ClientKey, (u64, Asker)>,
+    order: VecDeque<(u64, ClientKey)>,
+    count: u64,
 }
 
 type ClientKey = (bool, SocketAddr);
@@ -105,18 +106,22 @@ type ClientKey = (bool, SocketAddr);
 impl Clients {
     fn remember(&self, key: ClientKey, asker: Asker) {
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if remembered.askers.insert(key, asker).is_none() {
-            remembered.order.push_back(key);
-            if remembered.order.len() > CLIENTS_REMEMBERED
-                && let Some(oldest) = remembered.order.pop_front()
-            {
+        remembered.count += 1;
+        let mark = remembered.count;
+        remembered.askers.insert(key, (mark, asker));
+        remembered.order.push_back((mark, key));
+        while remembered.order.len() > CLIENTS_REMEMBERED
+            && let Some((mark, oldest)) = remembered.order.pop_front()
+        {
+            // A port that was used again is as new as its last use.
+            if remembered.askers.get(&oldest).is_some_and(|(last, _)| *last == mark) {
                 remembered.askers.remove(&oldest);
             }
         }
     }
 
     fn find(&self, key: ClientKey) -> Option<Asker> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).askers.get(&key).cloned()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).askers.get(&key).map(|(_, asker)| asker.clone())
     }
 }
 
@@ -157,10 +162,12 @@ async fn serve_udp(socket: Arc<UdpSocket>, judge: Arc<Judge>) {
 async fn serve_tcp(listener: TcpListener, judge: Arc<Judge>) {
     loop {
         let Ok((stream, client)) = listener.accept().await else { continue };
-        let Some(asker) = judge.clients.find((true, client)) else { continue };
         let judge = judge.clone();
         tokio::spawn(async move {
             let Ok(_place) = judge.places.try_acquire() else { return };
+            // We can be here before the supervisor has registered the client; its first byte comes after that.
+            let Ok(Ok(_)) = timeout(IDLE, stream.peek(&mut [0])).await else { return };
+            let Some(asker) = judge.clients.find((true, client)) else { return };
             // Ends with the client's end of file, an idle connection or a broken one: nothing to report.
             let _ = serve_connection(stream, &asker, &judge).await;
         });
@@ -258,4 +265,26 @@ async fn forward_tcp(query: &[u8], server: SocketAddr) -> io::Result<Vec<u8>> {
     write_message(&mut stream, query).await?;
     let response = read_message(&mut stream).await?;
     if dns::answers(query, &response) { Ok(response) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_used_again_is_not_forgotten_as_the_oldest() {
+        let key = |port| (false, SocketAddr::from(([127, 0, 0, 1], port)));
+        let asker = |pid| Asker { pid, path: String::new(), server: SocketAddr::from(([192, 0, 2, 1], 53)) };
+        let clients = Clients::default();
+        for port in 1..=CLIENTS_REMEMBERED as u16 {
+            clients.remember(key(port), asker(1));
+        }
+
+        clients.remember(key(1), asker(2));
+        clients.remember(key(u16::MAX), asker(3));
+
+        assert_eq!(Some(2), clients.find(key(1)).map(|asker| asker.pid));
+        assert!(clients.find(key(2)).is_none());
+        assert!(clients.0.lock().unwrap().askers.len() <= CLIENTS_REMEMBERED);
+    }
 }
