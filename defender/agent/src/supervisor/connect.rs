@@ -273,6 +273,7 @@ pub fn connection(thread: u32, kind: Kind, server: SocketAddr, resolver: bool) -
         pid: thread,
         path: String::new(),
         resolver,
+        domain: None,
     })
 }
 
