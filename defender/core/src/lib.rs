@@ -19,6 +19,7 @@ mod scans;
 mod scrub;
 mod session;
 mod spool;
+mod table;
 
 pub use audit::{Ancestor, Audit, AuditDraft, Reason};
 pub use backoff::Backoff;
@@ -37,3 +38,4 @@ pub use scans::{Scan, ScanCounter, Tried};
 pub use scrub::scrub;
 pub use session::Session;
 pub use spool::{Spool, encoded_size};
+pub use table::TcpRow;

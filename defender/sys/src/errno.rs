@@ -31,6 +31,7 @@ impl Errno {
         ENOTDIR,
         EOPNOTSUPP,
         EPERM,
+        EPROTONOSUPPORT,
         ESRCH
     );
 

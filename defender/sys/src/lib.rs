@@ -5,6 +5,7 @@
 
 pub mod abi;
 pub mod bpf;
+pub mod epoll;
 pub mod errno;
 pub mod filter;
 pub mod hardening;
@@ -22,7 +23,8 @@ pub use errno::{Errno, Result};
 /// Flags and numbers of system calls that the supervisor reads.
 pub mod constants {
     pub use libc::{
-        AF_INET6, AT_FDCWD, MSG_DONTWAIT, MSG_FASTOPEN, O_NONBLOCK, O_PATH, SIGCHLD, SIGKILL, SIGTSTP, SIGTTIN,
-        SIGTTOU, SYS_connect, SYS_execve, SYS_execveat, SYS_sendmmsg, SYS_sendmsg, SYS_sendto,
+        AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, AT_FDCWD, IPPROTO_SCTP, MSG_DONTWAIT, MSG_FASTOPEN,
+        O_NONBLOCK, O_PATH, SIGCHLD, SIGKILL, SIGTSTP, SIGTTIN, SIGTTOU, SYS_bind, SYS_connect, SYS_execve,
+        SYS_execveat, SYS_listen, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_socket,
     };
 }
