@@ -247,6 +247,12 @@ impl CompiledPolicy {
         self.policy.detections.get(&reason).copied().unwrap_or_default()
     }
 
+    /// True when the allow list of addresses holds `address`, whatever the section's effect is.
+    #[must_use]
+    pub fn lists_address(&self, address: std::net::IpAddr) -> bool {
+        self.network.allow_addresses.iter().any(|block| block.contains(address))
+    }
+
     /// The policy as it came.
     #[must_use]
     pub fn source(&self) -> &DefenderPolicy {

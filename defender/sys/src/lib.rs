@@ -24,7 +24,7 @@ pub use errno::{Errno, Result};
 pub mod constants {
     pub use libc::{
         AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, AT_FDCWD, IPPROTO_SCTP, MSG_DONTWAIT, MSG_FASTOPEN,
-        O_NONBLOCK, O_PATH, SIGCHLD, SIGKILL, SIGTSTP, SIGTTIN, SIGTTOU, SYS_bind, SYS_connect, SYS_execve,
-        SYS_execveat, SYS_listen, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_socket,
+        O_NONBLOCK, O_PATH, SIGCHLD, SIGKILL, SIGTSTP, SIGTTIN, SIGTTOU, SOCK_RAW, SOCK_SEQPACKET, SYS_bind,
+        SYS_connect, SYS_execve, SYS_execveat, SYS_listen, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_socket,
     };
 }

@@ -2,18 +2,24 @@
 //!
 //! One thread does all of it: waiting for children, ptrace, answering notifications, forwarding signals. It never blocks but
 //! for the next of these, so no part of the workload can make it wait for another.
+mod approvals;
 mod connect;
 mod datagram;
 mod descriptor;
+mod destination;
 mod exec;
 mod judge;
+mod listen;
+mod network;
+mod pending;
+mod privilege;
 mod process;
 mod program;
+mod table;
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
-    time::Duration,
 };
 
 use defender_core::Notice;
@@ -26,14 +32,9 @@ use defender_sys::{
     trace::{self, Happening},
 };
 
-use self::{connect::ConnectWatch, datagram::DatagramWatch, descriptor::Descriptors, exec::ExecWatch, judge::Judge};
-use crate::{
-    dns_proxy::DnsProxy,
-    enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport},
-};
+use self::{descriptor::Descriptors, exec::ExecWatch, judge::Judge, network::NetworkWatch, pending::TICK};
+use crate::enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport};
 
-/// How often waiting connects are looked at for a signal that their caller must handle.
-const TICK: Duration = Duration::from_millis(50);
 const FAIL_CLOSED: u8 = 78;
 /// Signals about children and terminals, which are this process's own affair (catatonit and tini keep the same list).
 const KEPT: [i32; 4] = [constants::SIGCHLD, constants::SIGTSTP, constants::SIGTTIN, constants::SIGTTOU];
@@ -56,17 +57,11 @@ pub fn run(
             return error.exit_code();
         }
     };
-    let judge = Judge::new(policy.clone(), audits.clone());
+    let judge = Judge::new(policy, audits);
     // Neither can fail on a kernel that this program runs on; if one does, the next steps still hold.
     let _ = hardening::hide();
     let _ = hardening::adopt_orphans();
-    let dns = match DnsProxy::start(policy, audits) {
-        Ok(proxy) => Some(proxy),
-        Err(error) => {
-            judge.notice(Notice::NotEnforcing, &format!("look-ups cannot be judged: {error}"));
-            None
-        }
-    };
+    let network = NetworkWatch::start(&judge);
     let launched = match spawn::under_filter(launch, signals) {
         Ok(launched) => launched,
         Err(errno) => match unfiltered(application, signals, &judge, report, errno) {
@@ -74,7 +69,7 @@ pub fn run(
             None => return FAIL_CLOSED,
         },
     };
-    let code = Supervisor::new(launched, signals, judge, dns, report).run();
+    let code = Supervisor::new(launched, signals, judge, network, report).run();
     u8::try_from(code).unwrap_or(u8::MAX)
 }
 
@@ -101,8 +96,7 @@ struct Supervisor<'a> {
     signals: &'a Signals,
     report: &'a dyn TierReport,
     execs: ExecWatch,
-    connects: ConnectWatch,
-    datagrams: DatagramWatch,
+    network: NetworkWatch,
     tier_known: bool,
 }
 
@@ -111,15 +105,13 @@ impl<'a> Supervisor<'a> {
         launched: Launched,
         signals: &'a Signals,
         judge: Judge,
-        dns: Option<DnsProxy>,
+        mut network: NetworkWatch,
         report: &'a dyn TierReport,
     ) -> Self {
-        let mut connects = ConnectWatch::new(judge.clone(), dns);
-        connects.restarts = launched.listener.as_ref().is_none_or(|listener| !listener.never_restarts);
+        network.expect_restarts(launched.listener.as_ref().is_none_or(|listener| !listener.never_restarts));
         Self {
-            execs: ExecWatch::new(judge.clone(), launched.child),
-            connects,
-            datagrams: DatagramWatch::new(judge),
+            execs: ExecWatch::new(judge, launched.child),
+            network,
             tier_known: launched.listener.is_none(),
             launched,
             signals,
@@ -137,7 +129,7 @@ impl<'a> Supervisor<'a> {
                 return code;
             }
             let Some(listener) = &self.launched.listener else { continue };
-            self.connects.advance(listener, ready.get(2..).unwrap_or_default());
+            self.network.advance(listener);
             // ENOENT and EINTR are normal: the caller was killed or interrupted before we looked.
             if ready.get(1) == Some(&true)
                 && let Ok(call) = listener.receive()
@@ -151,9 +143,8 @@ impl<'a> Supervisor<'a> {
     fn wait(&self) -> Vec<bool> {
         let mut descriptors: Vec<(BorrowedFd<'_>, Interest)> = vec![(self.signals.as_fd(), Interest::Readable)];
         descriptors.extend(self.launched.listener.as_ref().map(|listener| (listener.as_fd(), Interest::Readable)));
-        let waiting = self.connects.waiting().map(|socket| (socket, Interest::Writable));
-        descriptors.extend(waiting);
-        let patience = (descriptors.len() > 2).then_some(TICK);
+        descriptors.extend(self.network.descriptor().map(|pending| (pending, Interest::Readable)));
+        let patience = self.network.is_waiting().then_some(TICK);
         poll::wait(&descriptors, patience).unwrap_or_default()
     }
 
@@ -164,8 +155,7 @@ impl<'a> Supervisor<'a> {
         let Some(listener) = &self.launched.listener else { return };
         match i64::from(call.number) {
             constants::SYS_execve | constants::SYS_execveat => self.execs.on_call(listener, call),
-            constants::SYS_connect => self.connects.on_call(listener, call),
-            _ => self.datagrams.on_call(listener, call),
+            _ => self.network.on_call(listener, call),
         }
     }
 
@@ -178,8 +168,7 @@ impl<'a> Supervisor<'a> {
                 format!("descriptors of the workload cannot be copied, add SYS_PTRACE to the container: {errno}")
             }
         };
-        self.connects.copies = false;
-        self.datagrams.copies = false;
+        self.network.without_copies();
         crate::say!("bartizan: {reason}");
         self.report.report(2, vec![reason]);
     }

@@ -1,0 +1,206 @@
+//! The audit of the kernel's table of TCP sockets: the back-stop behind every way of connecting that is not asked about.
+//!
+//! In prevent mode whoever holds such a connection is killed. Connections that were accepted, inherited, or that belong to
+//! processes which are not the workload's (the other containers of a task share its network) are nobody's fault.
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use defender_core::{ConnectionEvent, Effect, Event, Protocol, Reason, TcpRow};
+use defender_sys::{constants, signals};
+
+use super::{
+    approvals::Approvals,
+    judge::{Judge, Verdict},
+    process,
+};
+use crate::names::Names;
+
+const TABLES: [&str; 2] = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
+/// Between two looks, when the policy wants them; and between two questions whether it does.
+const PERIOD: Duration = Duration::from_millis(100);
+const PERIOD_OFF: Duration = Duration::from_millis(500);
+/// A look at a long table takes its time: it never takes more than this share of a processor.
+const SHARE: u32 = 20;
+/// A connection that no process of the workload holds is looked for again after this many rounds: it may be on its way.
+const FOREIGN_ROUNDS: u32 = 10;
+const REPORTED_KEPT: usize = 4096;
+
+/// Starts the audit on a thread of its own, which lives as long as the Defender.
+///
+/// # Errors
+/// When there is no room for a thread.
+pub fn start(judge: Judge, names: Names, approvals: Approvals) -> io::Result<()> {
+    let mut audit =
+        Audit { judge, names, approvals, foreign: HashMap::new(), reported: HashSet::new(), own: std::process::id() };
+    thread::Builder::new().name("audit".into()).stack_size(128 << 10).spawn(move || {
+        loop {
+            let pause = audit.round();
+            thread::sleep(pause);
+        }
+    })?;
+    Ok(())
+}
+
+struct Audit {
+    judge: Judge,
+    names: Names,
+    approvals: Approvals,
+    /// Sockets of others, by inode, and how many rounds they are left alone.
+    foreign: HashMap<u64, u32>,
+    reported: HashSet<(u64, std::net::SocketAddr)>,
+    own: u32,
+}
+
+impl Audit {
+    fn round(&mut self) -> Duration {
+        let wanted = self.judge.policy().detection(Reason::UnseenConnection) != Effect::Disable;
+        self.approvals.want(wanted);
+        if !wanted {
+            return PERIOD_OFF;
+        }
+        let begin = Instant::now();
+        let unseen = self.approvals.unseen(&rows());
+        self.foreign.retain(|_, rounds| {
+            *rounds -= 1;
+            *rounds > 0
+        });
+        let open: Vec<TcpRow> = unseen.into_iter().filter(|row| !self.foreign.contains_key(&row.inode)).collect();
+        if !open.is_empty() {
+            self.accuse(&open);
+        }
+        PERIOD.max(begin.elapsed() * SHARE)
+    }
+
+    fn accuse(&mut self, rows: &[TcpRow]) {
+        let wanted: HashSet<u64> = rows.iter().map(|row| row.inode).collect();
+        let owners = owners(&wanted, self.own);
+        for row in rows {
+            match owners.get(&row.inode) {
+                Some(owners) => self.judge_row(row, owners),
+                None => {
+                    self.foreign.insert(row.inode, FOREIGN_ROUNDS);
+                }
+            }
+        }
+    }
+
+    fn judge_row(&mut self, row: &TcpRow, owners: &[u32]) {
+        if self.reported.len() >= REPORTED_KEPT {
+            self.reported.clear();
+        }
+        if !self.reported.insert((row.inode, row.remote)) {
+            return;
+        }
+        let pid = owners.first().copied().unwrap_or_default();
+        let domain = self.names.of(row.remote.ip()).first().map(|known| known.name.clone());
+        let event = Event::Connection(ConnectionEvent {
+            protocol: Protocol::Tcp,
+            address: row.remote.ip(),
+            port: row.remote.port(),
+            pid,
+            path: process::executable_path(pid),
+            resolver: false,
+            domain,
+        });
+        if self.judge.detected(Reason::UnseenConnection, None, event) == Verdict::Stop {
+            for owner in owners {
+                // It may have ended just now; then so has its connection.
+                let _ = signals::send(*owner as i32, constants::SIGKILL);
+            }
+        }
+    }
+}
+
+fn rows() -> Vec<TcpRow> {
+    let tables = TABLES.iter().filter_map(|table| fs::read_to_string(table).ok());
+    tables.flat_map(|table| table.lines().filter_map(TcpRow::parse).collect::<Vec<_>>()).collect()
+}
+
+/// The processes of the workload that hold the sockets with these inodes.
+fn owners(wanted: &HashSet<u64>, own: u32) -> HashMap<u64, Vec<u32>> {
+    let mut owners: HashMap<u64, Vec<u32>> = HashMap::new();
+    for process in descendants(own) {
+        for inode in sockets_of(process).filter(|inode| wanted.contains(inode)) {
+            let holders = owners.entry(inode).or_default();
+            if !holders.contains(&process) {
+                holders.push(process);
+            }
+        }
+    }
+    owners
+}
+
+fn sockets_of(process: u32) -> impl Iterator<Item = u64> {
+    let entries = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| socket_inode(&fs::read_link(entry.path()).ok()?))
+}
+
+/// `socket:[12345]`.
+fn socket_inode(link: &Path) -> Option<u64> {
+    link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// All processes below `ancestor`. Orphans are ours too: they are given to us.
+fn descendants(ancestor: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for process in processes {
+        if let Some(status) = process::status(process) {
+            children.entry(status.parent).or_default().push(process);
+        }
+    }
+    let (mut found, mut next) = (Vec::new(), vec![ancestor]);
+    while let Some(parent) = next.pop() {
+        let below = children.remove(&parent).unwrap_or_default();
+        next.extend(&below);
+        found.extend(below);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, TcpListener, TcpStream},
+        os::fd::AsFd,
+    };
+
+    use super::*;
+
+    #[test]
+    fn own_connections_stand_in_the_table_with_their_inode() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let inode = defender_sys::socket::inode(client.as_fd()).unwrap();
+
+        let row = rows().into_iter().find(|row| row.inode == inode).unwrap();
+
+        assert_eq!((row.remote, row.has_peer()), (listener.local_addr().unwrap(), true));
+        assert!(sockets_of(std::process::id()).any(|one| one == inode));
+    }
+
+    #[test]
+    fn descendants_are_children_and_their_children() {
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "sleep 100 & echo $!; wait"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(shell.stdout.as_mut().unwrap()), &mut line).unwrap();
+        let grandchild: u32 = line.trim().parse().unwrap();
+
+        let found = descendants(std::process::id());
+
+        signals::send(grandchild as i32, constants::SIGKILL).unwrap();
+        assert!(found.contains(&grandchild) && found.contains(&shell.id()));
+        assert!(!found.contains(&std::process::id()));
+        shell.wait().unwrap();
+    }
+}
