@@ -35,6 +35,10 @@ impl Errno {
         ESRCH
     );
 
+    /// Never seen by a program: the kernel makes the call anew after a handler with `SA_RESTART`, and `EINTR` after any other
+    /// (`include/linux/errno.h`). Only for callers that have a signal to handle.
+    pub const ERESTARTSYS: Self = Self(512);
+
     /// The calling thread's last error.
     #[must_use]
     pub fn last() -> Self {

@@ -81,11 +81,12 @@ impl Pending {
         }
         let inode = if self.restarts { socket::inode(socket.as_fd())? } else { 0 };
         match begin(socket.as_fd(), &address, flags) {
-            Err(Errno::EINPROGRESS) => self.wait(call, socket, address, flags, inode).map(|()| None),
             // A signal restarted the call after we had connected: the first result is the answer.
             Err(Errno::EISCONN | Errno::EALREADY) if self.result(inode).is_some() => {
                 self.result(inode).unwrap_or(Ok(())).map(|()| Some(Reply::Value(0)))
             }
+            // A call that comes again, or another thread's, waits for the connection that was begun.
+            Err(Errno::EINPROGRESS | Errno::EALREADY) => self.wait(call, socket, address, flags, inode).map(|()| None),
             result => {
                 self.remember(inode, result);
                 result.map(|()| Some(Reply::Value(0)))
@@ -152,8 +153,8 @@ impl Pending {
         for number in numbers.iter().cycle().skip(start).take(LOOKS.min(numbers.len())) {
             self.next_look = number + 1;
             let Some(one) = self.waiting.get(number) else { continue };
-            if process::status(one.thread).is_some_and(|status| status.signal_waits) {
-                self.finish(*number, Err(Errno::EINTR), listener);
+            if let Some(errno) = process::status(one.thread).and_then(interruption) {
+                self.finish(*number, Err(errno), listener);
             }
         }
     }
@@ -178,7 +179,10 @@ impl Pending {
     fn finish(&mut self, number: u64, result: Result<()>, listener: &Listener) {
         let Some((call, inode)) = self.waiting.get(&number).map(|one| (one.call, one.inode)) else { return };
         self.forget(number);
-        self.remember(inode, result);
+        // An interrupted call that comes again is a new one.
+        if !matches!(result, Err(Errno::EINTR | Errno::ERESTARTSYS)) {
+            self.remember(inode, result);
+        }
         // The caller may be gone; then nobody waits for this.
         let _ = listener.reply(call, result.map_or_else(Reply::Fail, |()| Reply::Value(0)));
     }
@@ -201,6 +205,16 @@ impl Pending {
             self.results.retain(|_, (_, at)| at.elapsed() < RESULT_LIFE);
         }
         self.results.insert(inode, (result, Instant::now()));
+    }
+}
+
+/// What a caller gets that has a signal to handle. Only where it is certain that the caller itself will handle it may the
+/// kernel choose between a restart and `EINTR`; another thread may take a signal that is the whole process's.
+fn interruption(status: process::Status) -> Option<Errno> {
+    match (status.own_signal_waits || (status.signal_waits && status.threads == 1), status.signal_waits) {
+        (true, _) => Some(Errno::ERESTARTSYS),
+        (false, true) => Some(Errno::EINTR),
+        (false, false) => None,
     }
 }
 
