@@ -53,11 +53,13 @@ impl Arena {
 
     /// A shell in namespaces of its own; `$@` is what it runs in the end, after `before`.
     fn namespace(&self, before: &str) -> Command {
-        let addresses: String = ADDRESSES.map(|address| format!("ip addr add {address} dev lo && ")).concat();
+        let addresses: String = ADDRESSES.map(|address| format!("ip addr add {address} dev lo; ")).concat();
         let script = format!(
-            "mount --bind resolv.conf /etc/resolv.conf && ip link set lo up && {addresses} {before} exec \"$@\""
+            "set -e; rm -f ready.*; mount --bind resolv.conf /etc/resolv.conf; ip link set lo up; {addresses} {before} exec \"$@\""
         );
-        let mut command = Command::new("unshare");
+        // Nothing here takes a minute; what does is stuck.
+        let mut command = Command::new("timeout");
+        command.args(["--signal", "KILL", "60", "unshare"]);
         command.args([
             "--net",
             "--mount",
@@ -75,13 +77,10 @@ impl Arena {
         command
     }
 
-    /// Starts both resolvers in the background and waits until they answer.
+    /// Starts the resolvers, and two at the addresses of names, so that there is something to connect to, in the background and waits until they answer.
     fn with_resolvers(&self) -> Command {
-        let serve = |address: &str| {
-            let names = NAMES.join(" ");
-            format!("{} serve {address} {names} > served & while ! grep -q ready served; do :; done;", attacker())
-        };
-        self.namespace(&format!("{} {}", serve(RESOLVER), serve(FOREIGN_RESOLVER).replace("served", "served2")))
+        let serve = |address: &str| in_background(&format!("serve {address} {}", NAMES.join(" ")), address);
+        self.namespace(&[RESOLVER, FOREIGN_RESOLVER, "203.0.113.9:8053", "203.0.113.66:8053"].map(serve).concat())
     }
 
     fn supervised(&self, mut command: Command, policy: &str) -> Command {
@@ -171,6 +170,12 @@ impl Drop for Talk {
         drop(self.input.take());
         let _ = self.child.wait();
     }
+}
+
+/// Runs an attack outside the workload, and waits until it says that it is ready.
+pub fn in_background(attack: &str, name: &str) -> String {
+    let program = attacker();
+    format!("touch ready.{name}; {program} {attack} > ready.{name} & while ! grep -q ready ready.{name}; do :; done; ")
 }
 
 fn said(command: &mut Command) -> String {
