@@ -72,6 +72,10 @@ pub struct ProcessFacts {
     pub socket_as_terminal: bool,
     /// Executables of the processes above it, the nearest first.
     pub ancestors: Vec<String>,
+    /// SHA-256 of the script, for an interpreted one, when the policy wants hashes.
+    pub script_sha256: Option<String>,
+    /// SHA-256 of the program in `loaded`, when the policy wants hashes.
+    pub loaded_sha256: Option<String>,
 }
 
 /// Where a program comes from.

@@ -8,13 +8,17 @@ mod address;
 mod audit;
 mod backoff;
 mod bounds;
+mod custom;
 mod decide;
+mod detect;
 pub mod dns;
 mod event;
 mod glob;
 pub mod message;
 mod names;
 mod policy;
+mod program;
+mod reason;
 mod scans;
 mod scrub;
 mod session;
@@ -24,7 +28,8 @@ mod table;
 pub use audit::{Ancestor, Audit, AuditDraft, Reason};
 pub use backoff::Backoff;
 pub use bounds::is_hex;
-pub use decide::{Decision, Violation, decide};
+pub use custom::{ScriptError, check_script};
+pub use decide::{Context, Decision, Violation, decide, decide_in};
 pub use event::{
     Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
     ProcessEvent, ProcessFacts, Protocol,
@@ -34,6 +39,7 @@ pub use policy::{
     CompiledPolicy, CustomEffect, CustomKind, CustomRule, DefenderPolicy, DnsPolicy, Effect, FilePolicy, NetworkPolicy,
     PolicyError, PortRange, ProcessPolicy,
 };
+pub use reason::{Section, Severity};
 pub use scans::{Scan, ScanCounter, Tried};
 pub use scrub::scrub;
 pub use session::Session;

@@ -1,7 +1,7 @@
 //! Which names gave an address: what makes a rule on a name govern connections to its addresses too.
 use std::{collections::HashMap, net::IpAddr};
 
-use crate::{CompiledPolicy, Decision, Event, LookupEvent, Violation, address::effective, decide};
+use crate::{CompiledPolicy, Decision, Event, LookupEvent, address::effective, decide};
 
 /// Addresses remembered, and names for each: a workload that looks up more makes the oldest be forgotten.
 const MOST_ADDRESSES: usize = 4096;
@@ -100,17 +100,6 @@ pub fn standing(policy: &CompiledPolicy, names: &[Known]) -> Standing {
         }
     }
     denied.map_or(Standing::Unknown, Standing::Denied)
-}
-
-impl Decision {
-    /// The violation in it, if there is one.
-    #[must_use]
-    pub fn violation(&self) -> Option<&Violation> {
-        match self {
-            Self::Allow => None,
-            Self::Alert(violation) | Self::Prevent(violation) => Some(violation),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::{
 };
 
 use defender_core::{
-    CompiledPolicy, ConnectionEvent, Effect, Event, Known, Protocol, Reason, ScanCounter, Standing, Tried, standing,
+    CompiledPolicy, ConnectionEvent, Context, CustomKind, Decision, Effect, Event, Known, Protocol, Reason,
+    ScanCounter, Standing, Tried, decide_in, standing,
 };
 use defender_sys::socket::{self, Address, Kind};
 
@@ -52,8 +53,15 @@ impl Destinations {
             return Verdict::Go;
         }
         let names = self.names.of(server.ip());
-        let event = connection(thread, protocol, server, resolver, &names);
-        if self.judge.judge(Event::Connection(event.clone()), complete) == Verdict::Stop {
+        let mut event = connection(thread, protocol, server, resolver, &names);
+        let texts: Vec<String> = names.iter().map(|known| known.name.clone()).collect();
+        let custom = policy.source().custom.iter().any(|rule| rule.kind == CustomKind::NetworkOutgoing);
+        if custom {
+            event.path = process::executable_path(thread);
+        }
+        let context = Context { names: &texts, ..Context::default() };
+        let decision = decide_in(&policy, &Event::Connection(event.clone()), context);
+        if self.act(&decision, &event) == Verdict::Stop {
             return Verdict::Stop;
         }
         let by_name = standing(&policy, &names);
@@ -68,11 +76,7 @@ impl Destinations {
     fn judge_name(&self, policy: &CompiledPolicy, by_name: &Standing, event: &ConnectionEvent) -> Verdict {
         match by_name {
             Standing::Allowed => Verdict::Go,
-            Standing::Denied(decision) => {
-                let Some(violation) = decision.violation() else { return Verdict::Go };
-                let effect = policy.source().dns.effect;
-                self.report(event, |judge, event| judge.report(violation.clone(), effect, event))
-            }
+            Standing::Denied(decision) => self.act(decision, event),
             Standing::Unknown => {
                 if event.resolver || is_exempt(policy, event.address) {
                     return Verdict::Go;
@@ -80,6 +84,15 @@ impl Destinations {
                 self.detect(policy, Reason::UnresolvedAddress, None, event)
             }
         }
+    }
+
+    fn act(&self, decision: &Decision, event: &ConnectionEvent) -> Verdict {
+        let (violation, effect) = match decision {
+            Decision::Allow => return Verdict::Go,
+            Decision::Alert(violation) => (violation, Effect::Alert),
+            Decision::Prevent(violation) => (violation, Effect::Prevent),
+        };
+        self.report(event, |judge, event| judge.report(violation.clone(), effect, event))
     }
 
     /// Counts a connection that was refused.
