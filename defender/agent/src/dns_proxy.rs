@@ -167,21 +167,22 @@ async fn serve_udp(socket: Arc<UdpSocket>, judge: Arc<Judge>) {
 async fn serve_tcp(listener: TcpListener, judge: Arc<Judge>) {
     loop {
         let Ok((stream, client)) = listener.accept().await else { continue };
-        let Some(asker) = judge.clients.find(Protocol::Tcp, client) else { continue };
         let judge = judge.clone();
         tokio::spawn(async move {
             let Ok(_place) = judge.connections.try_acquire() else { return };
             // Ends with the client's end of file, an idle connection or a broken one: nothing to report.
-            let _ = serve_connection(stream, &asker, &judge).await;
+            let _ = serve_connection(stream, client, &judge).await;
         });
     }
 }
 
-async fn serve_connection(mut stream: TcpStream, asker: &Asker, judge: &Judge) -> io::Result<()> {
+async fn serve_connection(mut stream: TcpStream, client: SocketAddr, judge: &Judge) -> io::Result<()> {
     let mut upstream = Upstream::default();
     loop {
         let query = timeout(IDLE, read_message(&mut stream)).await??;
-        let Some(response) = judge.answer(&query, asker, Some(&mut upstream)).await else { return Ok(()) };
+        // The connection is there before its client is registered, a question is not.
+        let Some(asker) = judge.clients.find(Protocol::Tcp, client) else { return Ok(()) };
+        let Some(response) = judge.answer(&query, &asker, Some(&mut upstream)).await else { return Ok(()) };
         write_message(&mut stream, &response).await?;
         if dns::parse_query(&query).is_some_and(|question| question.is_transfer()) {
             while let Some(more) = upstream.next_of_transfer(&query).await {

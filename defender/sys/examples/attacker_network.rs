@@ -39,7 +39,7 @@ fn main() {
         "pending" => many_pending(number(2)),
         "resets" => resets(number(2)).to_string(),
         "rights" => pass_descriptor(),
-        "receive" => receive_connection(word(2)),
+        "receive" => receive_connections(word(2), number(3)),
         "swap" => swap(number(2)).to_string(),
         "give" => give_connection(word(2), word(3).parse().unwrap()),
         "lookup" => lookup(word(2), word(3), word(4)),
@@ -136,21 +136,21 @@ fn bind_as_nobody(port: u16) -> i32 {
     listen_on(local(port))
 }
 
-/// A thread flips the port between check and use; prints how many sockets got the forbidden one, 6666.
+/// A thread flips the port between check and use; prints how many sockets got the forbidden one, 7666.
 fn race_bind(tries: u32) -> usize {
     let (raw, length) = raw_address(local(7777));
     let address = Box::leak(Box::new(raw));
     let port = &raw mut *address as usize + 2;
     thread::spawn(move || {
         loop {
-            unsafe { ptr::write_volatile(port as *mut u16, 6666_u16.to_be()) };
+            unsafe { ptr::write_volatile(port as *mut u16, 7666_u16.to_be()) };
             unsafe { ptr::write_volatile(port as *mut u16, 7777_u16.to_be()) };
         }
     });
     let got = (0..tries).filter(|_| {
         let socket = unsafe { OwnedFd::from_raw_fd(libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0)) };
         unsafe { libc::bind(socket.as_raw_fd(), (&raw const *address).cast(), length) };
-        UdpSocket::from(socket).local_addr().is_ok_and(|address| address.port() == 6666)
+        UdpSocket::from(socket).local_addr().is_ok_and(|address| address.port() == 7666)
     });
     got.count()
 }
@@ -333,8 +333,12 @@ fn many_pending(count: u32) -> String {
     for _ in 0..count {
         thread::Builder::new().stack_size(64 << 10).spawn(move || connect_to(address)).unwrap();
     }
-    thread::sleep(Duration::from_millis(500));
-    let waiting = fs::read_to_string("/proc/net/tcp").unwrap().lines().filter(|line| line.contains(" 02 ")).count();
+    let waiting = || fs::read_to_string("/proc/net/tcp").unwrap().lines().filter(|line| line.contains(" 02 ")).count();
+    let begin = Instant::now();
+    while waiting() < count as usize && begin.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let waiting = waiting();
     let begin = Instant::now();
     let own = env::current_exe().unwrap();
     let worked = (0..20).all(|_| std::process::Command::new(&own).arg("nothing").output().unwrap().status.success());

@@ -14,7 +14,7 @@ const MOST_BOUND: usize = 4096;
 /// A connection that was approved is in the table within this time, or has failed.
 const SOON: Duration = Duration::from_secs(2);
 /// Rounds of the audit that only take down what is there: connections whose calls were judged before it began.
-const FIRST_ROUNDS: u32 = 3;
+const FIRST_ROUNDS: u32 = 2;
 
 /// One book for the whole workload, shared by cloning.
 #[derive(Debug, Clone, Default)]

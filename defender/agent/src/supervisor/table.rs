@@ -24,10 +24,11 @@ const TABLES: [&str; 2] = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/t
 /// Between two looks, when the policy wants them; and between two questions whether it does.
 const PERIOD: Duration = Duration::from_millis(100);
 const PERIOD_OFF: Duration = Duration::from_millis(500);
-/// A look at a long table takes its time: it never takes more than this share of a processor.
-const SHARE: u32 = 20;
+/// The kernel walks through its whole hash table for one look, which takes a millisecond or, on large machines, a hundred:
+/// the pause is at least this many times as long as the look.
+const SHARE: u32 = 10;
 /// A connection that no process of the workload holds is looked for again after this many rounds: it may be on its way.
-const FOREIGN_ROUNDS: u32 = 10;
+const FOREIGN_ROUNDS: u32 = 3;
 const REPORTED_KEPT: usize = 4096;
 
 /// Starts the audit on a thread of its own, which lives as long as the Defender.
