@@ -45,7 +45,17 @@ POLICY = b"""{"version":1,"revision":1,"rule":"bench",
  "dns":{"effect":"prevent","allow":[],"deny":["*.evil.test"]},
  "network":{"effect":"prevent","allowAddresses":[],"denyAddresses":["203.0.113.0/24"],"allowPorts":[],
             "denyPorts":[{"start":6666,"end":6666}]}}"""
+# Reads cost nothing more, whatever is watched; what a write costs is shown and not promised.
+FILE_RATIOS = {"open_read": 1.05, "open_write": None, "create_remove": None}
+FILES = b""","files":{"effect":"%s","allow":[],"deny":["/opt/denied"]}}"""
 PLAIN, GUARDED = ["/workload"], ["/supervise", "/policy.json", "/workload"]
+# How far files are watched, and the policy for it: not at all, watched and not judged, reported, prevented.
+WATCHES = {
+    "unwatched": ("off", "/policy.json"),
+    "idle": ("on", "/policy.json"),
+    "reported": ("on", "/policy-alert.json"),
+    "prevented": ("on", "/policy-prevent.json"),
+}
 
 
 def main() -> int:
@@ -55,6 +65,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bartizan-bench-") as name:
         folder = Path(name)
         asyncio.run(measure_ratios(folder, rounds=1 if quick else 5, percent=5 if quick else 100))
+        asyncio.run(measure_files(folder, rounds=1 if quick else 5, percent=5 if quick else 100))
         measure_system(folder, times=2 if quick else 15)
     for architecture in ("x86_64", "aarch64"):
         binary = Path(str(DEFENDER).replace("x86_64", architecture))
@@ -86,6 +97,25 @@ async def measure_ratios(folder: Path, *, rounds: int, percent: int) -> None:
     line("start_up", added, "ms", bound="≤ 50 ms", note="from runc's start to the application's first line, added")
 
 
+async def measure_files(folder: Path, *, rounds: int, percent: int) -> None:
+    """Run the workload with files watched to each extent by turns; print ratios to no Defender at all."""
+    image = workload_image(folder)
+    best: dict[tuple[str, str], float] = {}
+    for _ in range(rounds):
+        for side in ("plain", *WATCHES):
+            watch, policy = WATCHES.get(side, ("off", ""))
+            command = ["/supervise", policy, "/workload"] if policy else PLAIN
+            environment = {"SUPERVISE_FILES": "1"} if watch == "on" else {}
+            figures, _ = await run(folder, image, [*command, "files", str(percent)], environment=environment)
+            for name, nanoseconds in figures.items():
+                best[side, name] = min(nanoseconds, best.get((side, name), nanoseconds))
+    for side in WATCHES:
+        for name, bound in FILE_RATIOS.items():
+            plain, watched = best["plain", name], best[side, name]
+            told = f"≤ {bound}" if bound else "no promise"
+            line(f"{name}.{side}", watched / plain, "x", bound=told, note=f"{plain:,.0f} → {watched:,.0f} ns")
+
+
 def workload_image(folder: Path) -> dict[str, str]:
     """Write the image with workload, supervisor and policy."""
     examples = DEFENDER.parent / "examples"
@@ -93,17 +123,25 @@ def workload_image(folder: Path) -> dict[str, str]:
         File("/workload", 0o755, examples / "workload"),
         File("/supervise", 0o755, examples / "supervise"),
         File("/policy.json", 0o644, POLICY),
+        *(
+            File(f"/policy-{effect}.json", 0o644, POLICY.rstrip()[:-1] + FILES % effect.encode())
+            for effect in ("alert", "prevent")
+        ),
     ]
     write_image(folder / "workload", files=files, config=ImageConfig(), reference="workload:1", architecture="amd64")
     return {"workload:1": f"oci:{folder / 'workload'}"}
 
 
-async def run(folder: Path, images: dict[str, str], command: list[str]) -> tuple[dict[str, float], float]:
+async def run(
+    folder: Path, images: dict[str, str], command: list[str], *, environment: dict[str, str] | None = None
+) -> tuple[dict[str, float], float]:
     """Run a command in a container; return the figures that it printed, and seconds from start to its first line."""
     definition: dict[str, Any] = copy.deepcopy(SEED_DEFINITION)
     container = definition["containerDefinitions"][0]
     container |= {"image": "workload:1", "entryPoint": command}
     container["linuxParameters"] = {"capabilities": {"add": ["SYS_PTRACE"]}}
+    variables = [{"name": name, "value": value} for name, value in (environment or {}).items()]
+    container["environment"] = [*container.get("environment", []), *variables]
     lines: list[str] = []
     times: dict[str, float] = {}
 

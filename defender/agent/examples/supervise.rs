@@ -1,7 +1,8 @@
 //! Runs a program under a policy, without any Console: `supervise POLICY.json PROGRAM [ARG…]`.
 //!
 //! Audits go to the file named by `SUPERVISE_AUDITS` as JSON lines, or to standard error. Whenever the pipe named by
-//! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. For tests, benchmarks and trying things out.
+//! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. With `SUPERVISE_FILES` set, writes to files are
+//! watched. For tests, benchmarks and trying things out.
 use std::{
     env,
     fs::{self, File, OpenOptions},
@@ -24,6 +25,7 @@ impl AuditSink for Lines {
     fn submit(&self, draft: AuditDraft) {
         let line = serde_json::json!({
             "rule": draft.rule, "effect": draft.effect, "reason": draft.reason, "matched": draft.matched, "event": draft.event,
+            "ancestry": draft.ancestry,
         });
         // A reader that is gone is no reason to stop the application.
         let _ = writeln!(self.0.lock().unwrap_or_else(PoisonError::into_inner), "{line}");
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         arguments: words.collect(),
         environment: env::vars_os().collect(),
         fail_mode: FailMode::Closed,
+        watch_files: env::var_os("SUPERVISE_FILES").is_some(),
     };
     let audits = Arc::new(Lines(Mutex::new(file)));
     ExitCode::from(supervisor::run(&application, &signals, policy, audits, &Say))

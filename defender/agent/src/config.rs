@@ -164,6 +164,16 @@ impl Environment {
         Ok(Duration::from_secs(seconds))
     }
 
+    /// Off unless it is asked for: it costs something at each write-open.
+    fn watch_files(&self) -> Result<bool, ConfigError> {
+        let name = "FILESYSTEM_MONITORING";
+        match self.optional(name)? {
+            None | Some("false" | "False" | "FALSE" | "0") => Ok(false),
+            Some("true" | "True" | "TRUE" | "1") => Ok(true),
+            Some(other) => Err(ConfigError::Word { name, value: other.into(), expected: "`true` or `false`" }),
+        }
+    }
+
     fn bundle(&self) -> Result<InstallBundle, ConfigError> {
         let name = "INSTALL_BUNDLE";
         InstallBundle::parse(self.required(name)?).map_err(|error| ConfigError::value(name, &error))
@@ -283,6 +293,8 @@ pub struct EntrypointConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for one.
     pub policy_timeout: Duration,
+    /// Whether writes to files are watched.
+    pub watch_files: bool,
 }
 
 impl fmt::Debug for EntrypointConfig {
@@ -307,6 +319,7 @@ impl EntrypointConfig {
             token: token.to_owned(),
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
+            watch_files: environment.watch_files()?,
         })
     }
 }
@@ -320,6 +333,8 @@ pub struct EmbeddedConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for one.
     pub policy_timeout: Duration,
+    /// Whether writes to files are watched.
+    pub watch_files: bool,
 }
 
 impl EmbeddedConfig {
@@ -339,6 +354,7 @@ impl EmbeddedConfig {
             console: ConsoleConfig::read(environment, environment.named(name)?)?,
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
+            watch_files: environment.watch_files()?,
         })
     }
 }

@@ -50,6 +50,8 @@ pub struct Application {
     pub environment: Vec<(OsString, OsString)>,
     /// What to do where nothing can be enforced.
     pub fail_mode: FailMode,
+    /// True when its writes to files are watched.
+    pub watch_files: bool,
 }
 
 /// Where the supervisor says how strong it is here.

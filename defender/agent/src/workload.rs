@@ -65,6 +65,7 @@ pub fn entrypoint(
     let (socket, shared) = (relay::socket(directory), desk.clone());
     let link = Background::start(move |stop| relay::run(socket, attachment, shared, stop))?;
     let application = application(command, environment.of_wrapped_application(), config.fail_mode);
+    let application = Application { watch_files: config.watch_files, ..application };
     let code = run(&application, signals, &desk, config.policy_timeout);
     desk.flush(FLUSH);
     link.stop();
@@ -91,6 +92,7 @@ pub fn embedded(
     };
     let link = Background::start(move |stop| console::run(speaker, stop))?;
     let application = application(command, environment.of_embedded_application(), config.fail_mode);
+    let application = Application { watch_files: config.watch_files, ..application };
     let code = run(&application, signals, &desk, config.policy_timeout);
     // The link itself sends what is left before it says goodbye.
     link.stop();
@@ -102,7 +104,7 @@ fn application(
     environment: Vec<(OsString, OsString)>,
     fail_mode: FailMode,
 ) -> Application {
-    Application { program, arguments, environment, fail_mode }
+    Application { program, arguments, environment, fail_mode, watch_files: false }
 }
 
 fn run(application: &Application, signals: &Signals, desk: &Arc<Desk>, patience: Duration) -> u8 {

@@ -98,6 +98,22 @@ fn raw_sockets_are_detected() {
     assert_eq!(native, arena.run(&policy("prevent", "", ""), &["raw"]));
 }
 
+/// The cloud's metadata service and encrypted look-ups are detected by where they go, and refused where that is prevented.
+#[test]
+fn metadata_and_encrypted_look_ups_are_detected() {
+    let arena = Arena::new("destinations");
+    for (detection, address) in
+        [("cloudMetadata", "169.254.169.254:80"), ("encryptedDns", "203.0.113.9:853"), ("encryptedDns", "1.1.1.1:443")]
+    {
+        let on = |effect: &str| policy("disable", &format!(r#""{detection}":"{effect}""#), "");
+        let attack = ["open-and-connect", address];
+        assert_eq!("0", arena.run(&on("disable"), &attack), "{address}");
+        assert_eq!("0", arena.run(&on("alert"), &attack), "{address}");
+        assert_eq!(1, arena.audits(detection), "{address}");
+        assert_eq!("111", arena.run(&on("prevent"), &attack), "{address}");
+    }
+}
+
 /// Trying many ports is noticed, and in prevent mode the scan finds nothing more.
 #[test]
 fn port_scans_are_detected() {

@@ -41,7 +41,7 @@ pub(crate) struct CustomRules {
 /// Rules of one kind, in their order.
 #[derive(Debug, Clone, Default)]
 struct Rules {
-    rules: Vec<Rule>,
+    all: Vec<Rule>,
     /// Rules that can only hold when a field is one of some texts, under these; so that many of them cost no more than a
     /// few.
     guarded: HashMap<Field, HashMap<Box<str>, Vec<usize>>>,
@@ -84,7 +84,7 @@ impl CustomRules {
             Event::Lookup(_) => (&self.connections, true),
             Event::Listen(_) | Event::Defender(_) => return None,
         };
-        if rules.rules.is_empty() {
+        if rules.all.is_empty() {
             return None;
         }
         rules.first_match(&Facts::new(event, context), lookup)
@@ -92,23 +92,23 @@ impl CustomRules {
 
     /// True when there are rules of a kind.
     pub(crate) fn judges(&self, kind: CustomKind) -> bool {
-        !self.of(kind).rules.is_empty()
+        !self.of(kind).all.is_empty()
     }
 
     /// True when a rule of a kind may prevent something.
     pub(crate) fn prevents(&self, kind: CustomKind) -> bool {
-        self.of(kind).rules.iter().any(|rule| rule.effect == CustomEffect::Prevent)
+        self.of(kind).all.iter().any(|rule| rule.effect == CustomEffect::Prevent)
     }
 
     /// True when a rule goes by contents.
     pub(crate) fn wants_hashes(&self) -> bool {
         let kinds = [&self.processes, &self.files, &self.connections];
-        kinds.iter().any(|rules| rules.rules.iter().any(|rule| rule.condition.mentions(Field::Sha256)))
+        kinds.iter().any(|rules| rules.all.iter().any(|rule| rule.condition.mentions(Field::Sha256)))
     }
 
     /// True when a rule goes by the names that gave an address.
     pub(crate) fn wants_names(&self) -> bool {
-        self.connections.rules.iter().any(|rule| rule.condition.mentions(Field::Domain))
+        self.connections.all.iter().any(|rule| rule.condition.mentions(Field::Domain))
     }
 
     fn of(&self, kind: CustomKind) -> &Rules {
@@ -122,7 +122,7 @@ impl CustomRules {
 
 impl Rules {
     fn push(&mut self, rule: Rule) {
-        let index = self.rules.len();
+        let index = self.all.len();
         match rule.condition.guard() {
             None => self.open.push(index),
             Some((field, texts)) => {
@@ -132,7 +132,7 @@ impl Rules {
                 }
             }
         }
-        self.rules.push(rule);
+        self.all.push(rule);
     }
 
     fn first_match(&self, facts: &Facts<'_>, lookup: bool) -> Option<(&str, CustomEffect)> {
@@ -147,7 +147,7 @@ impl Rules {
         let matches = |rule: &&Rule| {
             (!lookup || rule.condition.mentions(Field::Domain)) && facts.hold(&rule.condition) == Some(true)
         };
-        let rule = candidates.into_iter().map(|index| &self.rules[index]).find(matches)?;
+        let rule = candidates.into_iter().map(|index| &self.all[index]).find(matches)?;
         Some((&rule.name, rule.effect))
     }
 }

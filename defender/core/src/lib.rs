@@ -8,6 +8,7 @@ mod address;
 mod audit;
 mod backoff;
 mod bounds;
+pub mod content;
 mod custom;
 mod decide;
 mod detect;

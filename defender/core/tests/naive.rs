@@ -2,7 +2,7 @@
 //!
 //! The walk is the definition: one entry after the other, each compared in the plainest way there is.
 #![allow(clippy::unwrap_used, reason = "a broken entry fails the test")]
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use defender_core::{
     CompiledPolicy, ConnectionEvent, Decision, DefenderPolicy, Effect, Event, FileEvent, ListenEvent, LookupEvent,
@@ -33,7 +33,7 @@ fn base(path: &str) -> &str {
     path.rsplit('/').next().unwrap()
 }
 
-fn holds_port(range: &PortRange, port: u16) -> bool {
+fn holds_port(range: PortRange, port: u16) -> bool {
     range.start <= port && port <= range.end
 }
 
@@ -59,12 +59,12 @@ fn holds_address(block: &str, address: IpAddr) -> bool {
 
 /// Entries by name first, then by path, then by content, each kind in the order of the list.
 fn first_program(list: &[String], names: &[&str], paths: &[&str], digests: &[Option<&str>]) -> Option<String> {
-    let digest = |entry: &&String| entry.starts_with("sha256:");
-    let named = list.iter().filter(|entry| !digest(entry) && !entry.contains('/'));
-    let placed = list.iter().filter(|entry| !digest(entry) && entry.contains('/'));
+    let hashed = |entry: &&String| entry.starts_with("sha256:");
+    let by_names = list.iter().filter(|entry| !hashed(entry) && !entry.contains('/'));
+    let by_paths = list.iter().filter(|entry| !hashed(entry) && entry.contains('/'));
     let fits = |entry: &&String, texts: &[&str]| texts.iter().any(|text| !text.is_empty() && matches(entry, text));
-    let by_name = named.clone().find(|entry| fits(entry, names));
-    let by_path = || placed.clone().find(|entry| fits(entry, paths));
+    let by_name = by_names.clone().find(|entry| fits(entry, names));
+    let by_path = || by_paths.clone().find(|entry| fits(entry, paths));
     let by_digest =
         || digests.iter().flatten().find_map(|digest| list.iter().find(|entry| **entry == format!("sha256:{digest}")));
     by_name.or_else(by_path).or_else(by_digest).cloned()
@@ -118,7 +118,7 @@ fn connection(policy: &DefenderPolicy, event: &ConnectionEvent) -> Objection {
     if let Some(entry) = lists.deny_addresses.iter().find(fits) {
         return Some((Reason::DeniedAddress, Some(entry.clone())));
     }
-    if let Some(range) = lists.deny_ports.iter().find(|range| holds_port(range, event.port)) {
+    if let Some(range) = lists.deny_ports.iter().find(|range| holds_port(**range, event.port)) {
         return Some((Reason::DeniedPort, Some(range.to_string())));
     }
     if address.is_loopback() || event.resolver {
@@ -128,19 +128,19 @@ fn connection(policy: &DefenderPolicy, event: &ConnectionEvent) -> Objection {
         return Some((Reason::AddressNotAllowed, None));
     }
     let ports = &lists.allow_ports;
-    (!ports.is_empty() && !ports.iter().any(|range| holds_port(range, event.port)))
+    (!ports.is_empty() && !ports.iter().any(|range| holds_port(**range, event.port)))
         .then_some((Reason::PortNotAllowed, None))
 }
 
 fn listen(policy: &DefenderPolicy, event: &ListenEvent) -> Objection {
     let lists = &policy.network;
-    if let Some(range) = lists.deny_listen_ports.iter().find(|range| holds_port(range, event.port)) {
+    if let Some(range) = lists.deny_listen_ports.iter().find(|range| holds_port(**range, event.port)) {
         return Some((Reason::DeniedListenPort, Some(range.to_string())));
     }
     let client = event.protocol == Protocol::Udp && event.port == 0;
     let ports = &lists.allow_listen_ports;
     let exempt = ports.is_empty() || client || event.address.to_canonical().is_loopback();
-    (!exempt && !ports.iter().any(|range| holds_port(range, event.port)))
+    (!exempt && !ports.iter().any(|range| holds_port(**range, event.port)))
         .then_some((Reason::ListenPortNotAllowed, None))
 }
 
@@ -181,7 +181,7 @@ proptest! {
     /// The same effect for the same reason, with the same entry of the list.
     #[test]
     fn compiled_lists_decide_as_the_walk_does(policy in policies(), event in events()) {
-        let policy = DefenderPolicy { detections: Default::default(), ..policy };
+        let policy = DefenderPolicy { detections: BTreeMap::new(), ..policy };
         prop_assert_eq!(decide(&CompiledPolicy::new(policy.clone()).unwrap(), &event), naive(&policy, &event));
     }
 }

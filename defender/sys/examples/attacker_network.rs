@@ -22,6 +22,9 @@ fn main() {
     let answer = match word(1) {
         "nothing" => String::new(),
         "connect" => connect_to(word(2).parse().unwrap()).to_string(),
+        "open-and-connect" => open_and_connect(word(2).parse().unwrap()).to_string(),
+        "stay" => stay(word(2).parse().unwrap()),
+        "accept" => accept_and_hold(number(2)),
         "listen" => listen_on(word(2).parse().unwrap()).to_string(),
         "listen-unbound" => listen_unbound().to_string(),
         "bind-udp" => bind_udp(word(2).parse().unwrap(), libc::AF_INET).to_string(),
@@ -40,7 +43,8 @@ fn main() {
         "resets" => resets(number(2)).to_string(),
         "rights" => pass_descriptor(),
         "receive" => receive_connections(word(2), number(3)),
-        "swap" => swap(number(2)).to_string(),
+        "swap" => swap(number(2), true).to_string(),
+        "swap-descriptor" => swap(number(2), false).to_string(),
         "give" => give_connection(word(2), word(3).parse().unwrap()),
         "lookup" => lookup(word(2), word(3), word(4)),
         "visit" => visit(word(2), port(3), word(4)),
@@ -110,6 +114,12 @@ fn bind(socket: i32, address: SocketAddr, family: i32) -> i32 {
 
 fn connect_to(address: SocketAddr) -> i32 {
     connect(stream_socket(family(address)), address)
+}
+
+/// Listens at an address of this machine and connects to it.
+fn open_and_connect(address: SocketAddr) -> i32 {
+    let _server = TcpListener::bind(address).unwrap();
+    connect_to(address)
 }
 
 fn listen_on(address: SocketAddr) -> i32 {

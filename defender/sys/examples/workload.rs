@@ -1,10 +1,11 @@
 //! What the benchmarks measure: small things done many times, in short batches of which the quickest counts.
 //!
-//! `workload hello` prints one line; `workload measure BATCH…` prints `NAME NANOSECONDS` for each figure, with as many
-//! operations per batch as the argument says in percent of the usual.
+//! `workload hello` prints one line; `workload measure PERCENT` and `workload files PERCENT` print `NAME NANOSECONDS` for each
+//! figure, with as many operations per batch as the argument says in percent of the usual.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, clippy::cast_precision_loss, missing_docs)]
 use std::{
     env,
+    fs::{File, OpenOptions},
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
     os::unix::process::CommandExt,
@@ -19,9 +20,14 @@ fn main() {
     let words: Vec<String> = env::args().collect();
     match words.get(1).map(String::as_str) {
         Some("nothing") => {}
-        Some("measure") => measure(words.get(2).and_then(|percent| percent.parse().ok()).unwrap_or(100)),
+        Some("measure") => measure(percent(&words)),
+        Some("files") => measure_files(percent(&words)),
         _ => println!("hello"),
     }
+}
+
+fn percent(words: &[String]) -> u32 {
+    words.get(2).and_then(|percent| percent.parse().ok()).unwrap_or(100)
 }
 
 fn measure(percent: u32) {
@@ -50,6 +56,19 @@ fn measure(percent: u32) {
     unsafe { libc::signal(libc::SIGUSR1, noted as *const () as libc::sighandler_t) };
     figure("signal", 500 * percent / 100, || {
         unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+    });
+}
+
+/// Opening to read, opening to write, making and removing.
+fn measure_files(percent: u32) {
+    std::fs::create_dir_all(env::temp_dir()).unwrap();
+    let file = env::temp_dir().join("workload");
+    std::fs::write(&file, "x").unwrap();
+    figure("open_read", 500 * percent / 100, || drop(File::open(&file).unwrap()));
+    figure("open_write", 100 * percent / 100, || drop(OpenOptions::new().write(true).open(&file).unwrap()));
+    figure("create_remove", 50 * percent / 100, || {
+        drop(OpenOptions::new().write(true).create_new(true).open(file.with_extension("new")).unwrap());
+        std::fs::remove_file(file.with_extension("new")).unwrap();
     });
 }
 

@@ -6,6 +6,7 @@
 use crate::{
     abi,
     bpf::{self, Action, Instruction},
+    file_calls,
 };
 
 /// What the filter needs to know.
@@ -15,6 +16,8 @@ pub struct Options {
     pub protected: Vec<u32>,
     /// True when the Defender is not PID 1: a signal to "everybody" would reach it, so that is refused too.
     pub refuse_broadcast: bool,
+    /// True when writes to files are watched. Otherwise the filter does not know these calls, and they cost nothing.
+    pub files: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +89,9 @@ pub fn program(options: &Options) -> Vec<Instruction> {
 
 fn blocks(options: &Options) -> Vec<Block> {
     let always = |number, action| Block { number, cases: vec![(Condition::Always, action)] };
-    let mut blocks = vec![
+    // First, since these depend on an argument: the kernel runs the program for each of them, and stops at the first match.
+    let mut blocks = if options.files { file_blocks() } else { Vec::new() };
+    blocks.extend([
         always(libc::SYS_execve, Action::Notify),
         always(libc::SYS_execveat, Action::Notify),
         always(libc::SYS_connect, Action::Notify),
@@ -105,7 +110,7 @@ fn blocks(options: &Options) -> Vec<Block> {
         always(libc::SYS_io_uring_setup, ABSENT),
         always(libc::SYS_io_uring_enter, ABSENT),
         always(libc::SYS_io_uring_register, ABSENT),
-    ];
+    ]);
     blocks.extend(self_protection(options));
     blocks
 }
@@ -124,6 +129,21 @@ fn unusual_sockets() -> Vec<(Condition, Action)> {
         }
     }
     cases
+}
+
+fn file_blocks() -> Vec<Block> {
+    let when = |number, argument, action| Block {
+        number,
+        cases: vec![(Condition::AnyBit(argument, file_calls::WRITING), action)],
+    };
+    let mut blocks: Vec<Block> =
+        file_calls::OPENING.iter().map(|&(number, flags)| when(number, flags, Action::Notify)).collect();
+    // A handle goes round every path.
+    blocks.push(when(libc::SYS_open_by_handle_at, 2, REFUSE));
+    let always = |number, action| Block { number, cases: vec![(Condition::Always, action)] };
+    blocks.push(always(libc::SYS_openat2, ABSENT));
+    blocks.extend(file_calls::CHANGING.iter().map(|&number| always(number, Action::Notify)));
+    blocks
 }
 
 fn self_protection(options: &Options) -> Vec<Block> {
@@ -183,7 +203,30 @@ mod tests {
     use crate::bpf::interpreter::{Call, run};
 
     fn options() -> Options {
-        Options { protected: vec![7, 8, 9], refuse_broadcast: true }
+        Options { protected: vec![7, 8, 9], refuse_broadcast: true, files: false }
+    }
+
+    fn watching_files(number: i64, arguments: [u64; 6]) -> u32 {
+        let options = Options { files: true, ..options() };
+        run(&program(&options), &Call { number: number as u32, architecture: abi::NATIVE, arguments })
+    }
+
+    #[test]
+    fn writes_to_files_are_notified_when_they_are_watched_and_reads_never() {
+        for flags in [libc::O_WRONLY, libc::O_RDWR, libc::O_CREAT, libc::O_TRUNC, libc::O_TMPFILE | libc::O_RDWR] {
+            let arguments = [0, 0, flags as u64, 0, 0, 0];
+            assert_eq!(Action::Notify.value(), watching_files(libc::SYS_openat, arguments));
+            assert_eq!(Action::Allow.value(), verdict(libc::SYS_openat, arguments));
+        }
+        for flags in [libc::O_RDONLY, libc::O_CLOEXEC | libc::O_DIRECTORY, libc::O_PATH | libc::O_NOFOLLOW] {
+            assert_eq!(Action::Allow.value(), watching_files(libc::SYS_openat, [0, 0, flags as u64, 0, 0, 0]));
+        }
+        for &number in file_calls::CHANGING {
+            assert_eq!(Action::Notify.value(), watching_files(number, [0; 6]));
+            assert_eq!(Action::Allow.value(), verdict(number, [0; 6]));
+        }
+        assert_eq!(ABSENT.value(), watching_files(libc::SYS_openat2, [0; 6]));
+        assert_eq!(REFUSE.value(), watching_files(libc::SYS_open_by_handle_at, [0, 0, 1, 0, 0, 0]));
     }
 
     fn verdict(number: i64, arguments: [u64; 6]) -> u32 {
@@ -280,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_program_fits_the_kernels_limits() {
-        let many = Options { protected: (1..=12).collect(), refuse_broadcast: true };
+        let many = Options { protected: (1..=12).collect(), refuse_broadcast: true, files: true };
         let program = program(&many);
         assert!(program.len() < 4096);
         let largest = program.iter().map(|instruction| instruction.jump_false).max().unwrap_or_default();

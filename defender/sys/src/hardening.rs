@@ -82,6 +82,15 @@ pub(crate) fn drop_ptrace_capability() -> Result<()> {
     set_capabilities(&sets)
 }
 
+/// Makes these of the thread's permitted capabilities the effective ones (bit N is capability N), and no others.
+pub(crate) fn set_effective_capabilities(wanted: u64) -> Result<()> {
+    let mut sets = capabilities()?;
+    for (index, word) in sets.iter_mut().enumerate() {
+        word.effective = (wanted >> (32 * index)) as u32 & word.permitted;
+    }
+    set_capabilities(&sets)
+}
+
 fn capabilities() -> Result<[Sets; 2]> {
     let mut header = Header { version: CAPABILITY_VERSION_3, pid: 0 };
     let mut sets = [Sets::default(); 2];

@@ -6,7 +6,10 @@ use crate::{Errno, Result};
 const RECEIVE: u64 = 0xc050_2100;
 const SEND: u64 = 0xc018_2101;
 const ID_VALID: u64 = 0x4008_2102;
+const ADD_DESCRIPTOR: u64 = 0x4018_2103;
 const SET_FLAGS: u64 = 0x4008_2104;
+/// Since 5.14: the descriptor's number is the answer, in one step.
+const AND_SEND: u32 = 2;
 const SYNC_WAKE_UP: u64 = 1;
 const CONTINUE: u32 = 1;
 
@@ -33,6 +36,16 @@ struct Response {
     value: i64,
     error: i32,
     flags: u32,
+}
+
+/// Layout of `struct seccomp_notif_addfd`.
+#[repr(C)]
+struct Addition {
+    id: u64,
+    flags: u32,
+    source: u32,
+    number: u32,
+    number_flags: u32,
 }
 
 /// What the caller gets.
@@ -64,10 +77,13 @@ impl Listener {
     }
 
     fn control<T>(&self, request: u64, argument: &mut T) -> Result<()> {
+        self.request(request, argument).map(drop)
+    }
+
+    fn request<T>(&self, request: u64, argument: &mut T) -> Result<i32> {
         // SAFETY: each request is used with the structure that it is made for (see the callers in this file), and the
         // reference is valid and exclusive for the call.
         Errno::check(unsafe { libc::ioctl(self.descriptor.as_raw_fd(), request as _, std::ptr::from_mut(argument)) })
-            .map(drop)
     }
 
     /// Takes one notification. Call it when poll says that there is one, or it blocks.
@@ -98,6 +114,25 @@ impl Listener {
             Reply::Fail(errno) => (0, -errno.0, 0),
         };
         self.control(SEND, &mut Response { id, value, error, flags })
+    }
+
+    /// Answers with a descriptor: the caller gets a copy of `file` as its lowest free number, and that number as the result.
+    ///
+    /// # Errors
+    /// `EMFILE` when the caller may not have more (it is to be told so), `EINVAL` before Linux 5.9, `ENOENT` when nobody waits
+    /// any more.
+    pub fn reply_with_descriptor(&self, id: u64, file: BorrowedFd<'_>, close_on_exec: bool) -> Result<()> {
+        let number_flags = if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 };
+        let source = file.as_raw_fd() as u32;
+        let mut addition = Addition { id, flags: AND_SEND, source, number: 0, number_flags };
+        match self.request(ADD_DESCRIPTOR, &mut addition) {
+            Err(Errno(libc::EINVAL)) => {
+                addition.flags = 0;
+                let number = self.request(ADD_DESCRIPTOR, &mut addition)?;
+                self.reply(id, Reply::Value(i64::from(number)))
+            }
+            result => result.map(drop),
+        }
     }
 }
 

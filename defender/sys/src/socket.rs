@@ -194,6 +194,16 @@ pub fn local_address(socket: BorrowedFd<'_>) -> Result<SocketAddr> {
     Address(bytes).inet().ok_or(Errno(libc::EAFNOSUPPORT))
 }
 
+/// True for an internet socket (or one to a virtual machine's host) that has a peer: what is written to it leaves.
+#[must_use]
+pub fn is_connected(socket: BorrowedFd<'_>) -> bool {
+    let leaves = kind(socket).is_ok_and(|kind| kind.is_inet() || kind.domain == libc::AF_VSOCK);
+    let mut bytes = [0_u8; LARGEST_ADDRESS];
+    let mut length = LARGEST_ADDRESS as libc::socklen_t;
+    // SAFETY: the buffer and its length describe each other.
+    leaves && unsafe { libc::getpeername(socket.as_raw_fd(), bytes.as_mut_ptr().cast(), &raw mut length) } == 0
+}
+
 /// Status flags of the open file description (`O_NONBLOCK` and others).
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::{
     ffi::{CStr, CString, c_char},
     fs,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
 };
 
@@ -28,13 +28,15 @@ pub struct Launch {
     pub arguments: Vec<CString>,
     /// Its environment, each `NAME=value`.
     pub environment: Vec<CString>,
+    /// True when its writes to files are notified too.
+    pub watch_files: bool,
 }
 
 /// A started workload.
 #[derive(Debug)]
 pub struct Launched {
     /// Where its notifications arrive; none when it runs without a filter.
-    pub listener: Option<Listener>,
+    pub listener: Option<Arc<Listener>>,
     /// Process id of its first process.
     pub child: u32,
     failure: OwnedFd,
@@ -60,7 +62,8 @@ pub fn under_filter(launch: Launch, signals: &Signals) -> Result<Launched> {
     let image = Image::new(launch, signals)?;
     let (sender, receiver) = mpsc::channel();
     thread::Builder::new().name("launcher".into()).stack_size(128 << 10).spawn(move || {
-        let started = install(&filter::program(&protected())).and_then(|listener| image.fork(Some(listener)));
+        let options = filter::Options { files: image.launch.watch_files, ..protected() };
+        let started = install(&filter::program(&options)).and_then(|listener| image.fork(Some(listener)));
         let running = started.is_ok();
         // The other end waits for exactly this.
         let _ = sender.send(started);
@@ -89,7 +92,7 @@ fn protected() -> filter::Options {
     if !protected.contains(&own) {
         protected.push(own);
     }
-    filter::Options { protected, refuse_broadcast: own != 1 }
+    filter::Options { protected, refuse_broadcast: own != 1, files: false }
 }
 
 fn install(program: &[Instruction]) -> Result<Listener> {
@@ -136,7 +139,7 @@ impl Image {
         if child == 0 {
             run(&self.launch.program, &arguments, &environment, &self.mask, self.failure.1.as_raw_fd());
         }
-        Ok(Launched { listener, child: child as u32, failure: self.failure.0 })
+        Ok(Launched { listener: listener.map(Arc::new), child: child as u32, failure: self.failure.0 })
     }
 }
 

@@ -4,8 +4,19 @@ import sys
 
 import typer
 
-from bartizan.cli import app_embedded, console, embed_dockerfile, embed_manifest, events, registry, tasks
+from bartizan.cli import (
+    app_embedded,
+    console,
+    custom_rules,
+    embed_dockerfile,
+    embed_manifest,
+    events,
+    policy_check,
+    registry,
+    tasks,
+)
 from bartizan.cli.failure import Failure
+from bartizan.cli.streams import drop_output, is_of_output, open_closed_streams
 
 _HELP = "Bartizan: an open App-Embedded Defender."
 
@@ -15,7 +26,9 @@ app.command("signup")(console.sign_up)
 app_embedded.app.command("embed")(embed_dockerfile.embed)
 app_embedded.app.command("embed-manifest")(embed_manifest.embed_manifest)
 app.add_typer(app_embedded.app, name="app-embedded")
+events.policy.command("check")(policy_check.check_policy)
 app.add_typer(events.policy, name="policy")
+app.add_typer(custom_rules.app, name="custom-rules")
 app.add_typer(registry.app, name="registry")
 app.command("audits")(events.audits)
 app.command("defenders")(events.defenders)
@@ -25,12 +38,25 @@ app.command("defender-image")(tasks.defender_image)
 
 def main() -> None:
     """Run the command line; a failure is one line on standard error and exit code 1."""
+    open_closed_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except Failure as failure:
         sys.stderr.write(f"bartizan: {failure}\n")
         sys.exit(1)
     except BrokenPipeError:
         # The reader (`head`, `less`) has seen enough; there is nobody left to tell.
         sys.stderr.close()
+        sys.exit(1)
+    except MemoryError:
+        sys.stderr.write("bartizan: there is not enough memory for this: give smaller files, or more memory\n")
+        sys.exit(1)
+    except OSError as error:
+        if not is_of_output(error):
+            raise
+        drop_output()
+        sys.stderr.write(f"bartizan: standard output cannot be written: {error.strerror}\n")
         sys.exit(1)

@@ -27,6 +27,8 @@ struct Book {
     connected: HashMap<(u64, SocketAddr), Instant>,
     listened: HashSet<u16>,
     bound: HashSet<u64>,
+    /// True once a connection could not be written down: from then on nobody can be accused.
+    blind: bool,
 }
 
 impl Approvals {
@@ -55,6 +57,11 @@ impl Approvals {
         }
     }
 
+    /// A connection was approved whose socket cannot be seen: the audit has no ground any more.
+    pub fn lose_sight(&self) {
+        self.book().blind = true;
+    }
+
     /// Writes down that the workload listens on `port`: what has this port of its own was accepted.
     pub fn listened(&self, port: u16) {
         self.book().listened.insert(port);
@@ -81,7 +88,7 @@ impl Approvals {
 
 impl Book {
     fn unseen(&mut self, rows: &[TcpRow], now: Instant) -> Vec<TcpRow> {
-        let Some(rounds) = self.rounds else { return Vec::new() };
+        let Some(rounds) = self.rounds.filter(|_| !self.blind) else { return Vec::new() };
         self.rounds = Some(rounds.saturating_add(1));
         self.listened.extend(rows.iter().filter(|row| row.listens()).map(|row| row.local.port()));
         let live: HashMap<(u64, SocketAddr), ()> = rows.iter().map(|row| ((row.inode, row.remote), ())).collect();

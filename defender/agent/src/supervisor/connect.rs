@@ -81,7 +81,10 @@ impl ConnectWatch {
         let Some(server) = address.inet() else { return Reply::Continue };
         match self.destinations.judge(call.thread, Protocol::Tcp, server, false) {
             Verdict::Stop => Reply::Fail(Errno::ECONNREFUSED),
-            Verdict::Go => Reply::Continue,
+            Verdict::Go => {
+                self.destinations.approve_by_number(call.thread, call.arguments[0] as i32, server);
+                Reply::Continue
+            }
         }
     }
 

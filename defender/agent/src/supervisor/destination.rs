@@ -15,7 +15,7 @@ use defender_sys::socket::{self, Address, Kind};
 use super::{
     approvals::Approvals,
     judge::{Judge, Verdict},
-    process,
+    process, table,
 };
 use crate::names::{Names, now};
 
@@ -157,6 +157,16 @@ impl Destinations {
         let mut event = Event::Connection(event.clone());
         complete(&mut event);
         report(&self.judge, event)
+    }
+
+    /// The same where descriptors cannot be copied.
+    pub fn approve_by_number(&self, thread: u32, descriptor: i32, server: SocketAddr) {
+        if self.approvals.wanted() {
+            match table::socket_of(thread, descriptor) {
+                Some(inode) => self.approvals.connected(inode, server),
+                None => self.approvals.lose_sight(),
+            }
+        }
     }
 
     /// Writes a connection down for the audit of the kernel's table, before it is made.

@@ -9,6 +9,7 @@ use defender_core::{
     dns,
 };
 
+use super::process;
 use crate::enforcement::{AuditSink, PolicyHandle};
 
 /// What is to be done.
@@ -94,8 +95,8 @@ impl Judge {
             effect,
             reason: violation.reason,
             matched: violation.matched,
+            ancestry: acting(&event).map(process::ancestors).unwrap_or_default(),
             event,
-            ancestry: Vec::new(),
         });
         if effect == Effect::Prevent { Verdict::Stop } else { Verdict::Go }
     }
@@ -112,6 +113,19 @@ impl Judge {
             ancestry: Vec::new(),
         });
     }
+}
+
+/// The process that an event is about.
+fn acting(event: &Event) -> Option<u32> {
+    let pid = match event {
+        Event::Process(event) => event.pid,
+        Event::Lookup(event) => event.pid,
+        Event::Connection(event) => event.pid,
+        Event::Listen(event) => event.pid,
+        Event::File(event) => event.pid,
+        Event::Defender(_) => 0,
+    };
+    (pid != 0).then_some(pid)
 }
 
 fn now() -> u64 {

@@ -8,13 +8,18 @@ mod datagram;
 mod descriptor;
 mod destination;
 mod exec;
+mod facts;
+mod files;
+mod hash;
 mod judge;
 mod listen;
 mod network;
+mod package;
 mod pending;
 mod privilege;
 mod process;
 mod program;
+mod start;
 mod table;
 
 use std::{
@@ -24,15 +29,17 @@ use std::{
 
 use defender_core::Notice;
 use defender_sys::{
-    Errno, constants, hardening,
-    notify::Notification,
+    Errno, constants, file_calls, hardening,
+    notify::{Notification, Reply},
     poll::{self, Interest},
     signals::{self, Signals},
     spawn::{self, Launched},
     trace::{self, Happening},
 };
 
-use self::{descriptor::Descriptors, exec::ExecWatch, judge::Judge, network::NetworkWatch, pending::TICK};
+use self::{
+    descriptor::Descriptors, exec::ExecWatch, files::FileWatch, judge::Judge, network::NetworkWatch, pending::TICK,
+};
 use crate::enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport};
 
 const FAIL_CLOSED: u8 = 78;
@@ -62,6 +69,10 @@ pub fn run(
     let _ = hardening::hide();
     let _ = hardening::adopt_orphans();
     let network = NetworkWatch::start(&judge);
+    let files = application.watch_files.then(|| FileWatch::start(judge.clone())).transpose().unwrap_or_else(|error| {
+        judge.notice(Notice::NotEnforcing, &format!("writes to files cannot be judged: {error}"));
+        None
+    });
     let launched = match spawn::under_filter(launch, signals) {
         Ok(launched) => launched,
         Err(errno) => match unfiltered(application, signals, &judge, report, errno) {
@@ -69,7 +80,7 @@ pub fn run(
             None => return FAIL_CLOSED,
         },
     };
-    let code = Supervisor::new(launched, signals, judge, network, report).run();
+    let code = Supervisor { files, ..Supervisor::new(launched, signals, judge, network, report) }.run();
     u8::try_from(code).unwrap_or(u8::MAX)
 }
 
@@ -97,6 +108,7 @@ struct Supervisor<'a> {
     report: &'a dyn TierReport,
     execs: ExecWatch,
     network: NetworkWatch,
+    files: Option<FileWatch>,
     tier_known: bool,
 }
 
@@ -112,6 +124,7 @@ impl<'a> Supervisor<'a> {
         Self {
             execs: ExecWatch::new(judge, launched.child),
             network,
+            files: None,
             tier_known: launched.listener.is_none(),
             launched,
             signals,
@@ -155,6 +168,10 @@ impl<'a> Supervisor<'a> {
         let Some(listener) = &self.launched.listener else { return };
         match i64::from(call.number) {
             constants::SYS_execve | constants::SYS_execveat => self.execs.on_call(listener, call),
+            number if file_calls::is_one(number) => match &self.files {
+                Some(files) => files.on_call(listener, call),
+                None => drop(listener.reply(call.id, Reply::Continue)),
+            },
             _ => self.network.on_call(listener, call),
         }
     }

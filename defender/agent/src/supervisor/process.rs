@@ -2,10 +2,14 @@
 use std::{
     fs::{self, File},
     io::Read,
-    os::unix::{ffi::OsStringExt, fs::MetadataExt, fs::OpenOptionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::{ffi::OsStringExt, fs::MetadataExt, fs::OpenOptionsExt},
+    },
     path::Path,
 };
 
+use defender_core::Ancestor;
 use defender_sys::{Errno, Result, constants, memory};
 
 const AT_EXECFN: u64 = 31;
@@ -13,17 +17,29 @@ const LONGEST_PATH: usize = 4096;
 /// More than a policy or a reader needs, and far less than the kernel's two megabytes.
 const LARGEST_COMMAND_LINE: usize = 16 << 10;
 const LARGEST_VECTOR: usize = 1024;
+/// `BINPRM_BUF_SIZE`: what the kernel looks at of a script, and how often it goes on from script to script.
+const LONGEST_FIRST_LINE: usize = 256;
+const DEEPEST_CHAIN: usize = 5;
+/// Deeper trees of processes are cut off in audits.
+pub const MOST_ANCESTORS: usize = 16;
 
 /// Device and inode: which file it is, whatever it is called.
 pub type Identity = (u64, u64);
 
-/// A file that a path led to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file that a path led to, held so that it stays the same.
+#[derive(Debug)]
 pub struct Found {
     /// Its absolute path after all links.
     pub path: String,
-    /// Which file it is.
-    pub identity: Identity,
+    handle: File,
+}
+
+impl Found {
+    /// A path that leads to this very file, while it is held.
+    #[must_use]
+    pub fn link(&self) -> String {
+        format!("/proc/self/fd/{}", self.handle.as_raw_fd())
+    }
 }
 
 /// Looks up what execve would load, as the thread `thread` sees it: its root, its working directory, its descriptors.
@@ -33,10 +49,9 @@ pub struct Found {
 pub fn find(thread: u32, directory: i32, path: &[u8]) -> Result<Found> {
     let seen = as_seen_by(thread, directory, path);
     let handle = fs::OpenOptions::new().read(true).custom_flags(constants::O_PATH).open(&seen)?;
-    let status = handle.metadata()?;
-    let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle));
-    let path = text(fs::read_link(&link)?.into_os_string().into_vec());
-    Ok(Found { path, identity: (status.dev(), status.ino()) })
+    let mut found = Found { path: String::new(), handle };
+    found.path = text(fs::read_link(found.link())?.into_os_string().into_vec());
+    Ok(found)
 }
 
 fn as_seen_by(thread: u32, directory: i32, path: &[u8]) -> std::path::PathBuf {
@@ -56,12 +71,45 @@ fn as_seen_by(thread: u32, directory: i32, path: &[u8]) -> std::path::PathBuf {
     seen.into()
 }
 
-/// True when the file, as `process` sees it, starts with `#!`.
+/// A path that leads to what a program was invoked by, as `process` sees it: by name, or by a descriptor of its own.
 #[must_use]
-pub fn is_script(process: u32, path: &str) -> bool {
-    let path = format!("/proc/{process}/root{path}");
-    let mut start = [0; 2];
-    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
+pub fn link_to(process: u32, invoked: &str) -> String {
+    match invoked.strip_prefix("/dev/fd/") {
+        Some(descriptor) => format!("/proc/{process}/fd/{descriptor}"),
+        None => format!("/proc/{process}/root{invoked}"),
+    }
+}
+
+/// True when the file that `link` leads to starts with `#!`.
+#[must_use]
+pub fn is_script(link: &str) -> bool {
+    read_at_once(link, 2).is_some_and(|start| start == b"#!")
+}
+
+/// The scripts that stand between a script and its interpreter, when that is a script itself (execve(2)).
+#[must_use]
+pub fn scripts_between(process: u32, script: &str) -> Vec<String> {
+    let mut between = Vec::new();
+    let mut script = link_to(process, script);
+    // The kernel goes no deeper; what it loads in the end is no script.
+    while between.len() < DEEPEST_CHAIN {
+        let start = read_at_once(&script, LONGEST_FIRST_LINE).unwrap_or_default();
+        let Some(interpreter) = interpreter(&start) else { break };
+        let interpreter = absolute(process, interpreter);
+        script = link_to(process, &interpreter);
+        if !is_script(&script) {
+            break;
+        }
+        between.push(interpreter);
+    }
+    between
+}
+
+/// The interpreter that a file's first line names.
+fn interpreter(start: &[u8]) -> Option<&[u8]> {
+    let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n' || byte == 0).next()?.trim_ascii_start();
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    (end > 0).then(|| &line[..end])
 }
 
 /// The image that a process runs: path after all links, and which file it is.
@@ -75,7 +123,7 @@ pub fn executable(process: u32) -> Option<(String, Identity)> {
 /// Path of the image that a process runs; empty when unknown.
 #[must_use]
 pub fn executable_path(process: u32) -> String {
-    fs::read_link(format!("/proc/{process}/exe")).map(|path| text(path.into_os_string().into_vec())).unwrap_or_default()
+    target_of(&format!("/proc/{process}/exe"))
 }
 
 /// The path that a freshly loaded image was started by (`AT_EXECFN`), made absolute.
@@ -118,11 +166,44 @@ pub fn has_other_root(process: u32) -> bool {
     fs::read_link(format!("/proc/{process}/root")).is_ok_and(|root| root != Path::new("/"))
 }
 
-/// Which file a path leads to, as `process` sees it; none when there is none.
+/// Which file a link leads to; none when there is none.
 #[must_use]
-pub fn identity_of(process: u32, path: &str) -> Option<Identity> {
-    let status = fs::metadata(format!("/proc/{process}/root{path}")).ok()?;
+pub fn identity_of(link: &str) -> Option<Identity> {
+    let status = fs::metadata(link).ok()?;
     Some((status.dev(), status.ino()))
+}
+
+/// The path of what a link in `/proc` leads to; empty when unknown.
+#[must_use]
+pub fn target_of(link: &str) -> String {
+    fs::read_link(link).map(|path| text(path.into_os_string().into_vec())).unwrap_or_default()
+}
+
+/// What the dynamic loader opens for a name: a path as it is, another name along the directories of libraries.
+#[must_use]
+pub fn find_library(process: u32, name: &[u8]) -> Option<String> {
+    let found = |path: &[u8]| find(process, constants::AT_FDCWD, path).ok().map(|found| found.path);
+    if name.contains(&b'/') {
+        return found(name);
+    }
+    let in_directory = |directory: &&str| found(&[directory.as_bytes(), b"/", name].concat());
+    found(name).or_else(|| ["/lib", "/usr/lib", "/lib64", "/usr/lib64"].iter().find_map(in_directory))
+}
+
+/// The processes above a process, the nearest first, as far as the Defender itself and at most [`MOST_ANCESTORS`].
+#[must_use]
+pub fn ancestors(process: u32) -> Vec<Ancestor> {
+    let own = std::process::id();
+    let parents = std::iter::successors(parent_of(process), |&parent| parent_of(parent));
+    let ancestor = |pid| Ancestor { pid, path: executable_path(pid) };
+    parents.take_while(|&pid| pid != 0 && pid != own).take(MOST_ANCESTORS).map(ancestor).collect()
+}
+
+fn parent_of(process: u32) -> Option<u32> {
+    let line = read_at_once(&format!("/proc/{process}/stat"), 512)?;
+    // The name before it may hold anything, also parentheses (proc(5)).
+    let after = line.iter().rposition(|&byte| byte == b')')? + 1;
+    String::from_utf8_lossy(&line[after..]).split_whitespace().nth(1)?.parse().ok()
 }
 
 /// The argument vector of a process, capped.
@@ -203,6 +284,14 @@ fn parse_status(text: &str) -> Status {
     }
 }
 
+/// The process that traces a thread, if any.
+#[must_use]
+pub fn tracer(thread: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().parse().ok()?;
+    (tracer != 0).then_some(tracer)
+}
+
 /// Reads the path that a system call names.
 ///
 /// # Errors
@@ -254,12 +343,57 @@ mod tests {
         let found = find(own, constants::AT_FDCWD, link.as_os_str().as_encoded_bytes()).unwrap();
 
         let path = fs::canonicalize(&script).unwrap().to_string_lossy().into_owned();
-        assert_eq!(identity_of(own, &path), Some(found.identity));
+        assert_eq!(identity_of(&path), identity_of(&found.link()));
         assert_eq!(path, found.path);
-        assert!(is_script(own, &path));
-        assert!(!is_script(own, "/dev/null"));
-        assert_eq!(Err(Errno::ENOENT), find(own, constants::AT_FDCWD, b"/nothing/here"));
+        assert!(is_script(&path));
+        assert!(!is_script("/dev/null"));
+        assert_eq!(Some(Errno::ENOENT), find(own, constants::AT_FDCWD, b"/nothing/here").err());
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_first_line_names_an_interpreter_or_nothing() {
+        for (line, named) in [
+            (&b"#!/bin/sh -e\nx"[..], Some(&b"/bin/sh"[..])),
+            (b"#! \t/usr/bin/env python3\n", Some(b"/usr/bin/env")),
+            (b"#!sh", Some(b"sh")),
+            (b"#!\n/bin/sh", None),
+            (b"#!  ", None),
+            (b"\x7fELF", None),
+            (b"", None),
+        ] {
+            assert_eq!(named, interpreter(line), "{}", String::from_utf8_lossy(line));
+        }
+    }
+
+    #[test]
+    fn scripts_are_followed_to_the_last_but_not_for_ever() {
+        let folder = std::env::temp_dir().join(format!("chain-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let place = |name: &str, interpreter: &str| {
+            let path = folder.join(name).to_string_lossy().into_owned();
+            fs::write(&path, format!("#!{interpreter} -x\n")).unwrap();
+            path
+        };
+        let inner = place("inner", "/bin/sh");
+        let outer = place("outer", &inner);
+        let endless = place("endless", &folder.join("endless").to_string_lossy());
+
+        assert_eq!(vec![inner.clone()], scripts_between(std::process::id(), &outer));
+        assert!(scripts_between(std::process::id(), &inner).is_empty());
+        assert_eq!(DEEPEST_CHAIN, scripts_between(std::process::id(), &endless).len());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_process_knows_who_is_above_it() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+
+        assert_eq!(Some(std::process::id()), parent_of(child.id()));
+        assert_eq!(Vec::<Ancestor>::new(), ancestors(child.id()), "the Defender itself is none of them");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(None, parent_of(u32::MAX));
     }
 
     // Emulation shows the emulator's own auxiliary vector and arguments in /proc, so this is for real processors.
@@ -268,7 +402,7 @@ mod tests {
     fn own_invocation_is_known() {
         let own = std::process::id();
 
-        let identity = identity_of(own, &invoked_path(own).unwrap()).unwrap();
+        let identity = identity_of(&link_to(own, &invoked_path(own).unwrap())).unwrap();
 
         assert_eq!(executable(own).unwrap().1, identity);
         assert_eq!(std::env::args().collect::<Vec<_>>(), arguments(own));

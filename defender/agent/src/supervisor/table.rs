@@ -141,6 +141,12 @@ fn sockets_of(process: u32) -> impl Iterator<Item = u64> {
     entries.filter_map(|entry| socket_inode(&fs::read_link(entry.path()).ok()?))
 }
 
+/// Which socket a descriptor of a thread is; none when it is none, or we may not look.
+#[must_use]
+pub fn socket_of(thread: u32, descriptor: i32) -> Option<u64> {
+    socket_inode(&fs::read_link(format!("/proc/{thread}/fd/{descriptor}")).ok()?)
+}
+
 /// `socket:[12345]`.
 fn socket_inode(link: &Path) -> Option<u64> {
     link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()

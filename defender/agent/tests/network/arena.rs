@@ -12,7 +12,15 @@ pub const FOREIGN_RESOLVER: &str = "10.7.0.2:53";
 /// What the resolvers say: the rest of the world is 203.0.113.9.
 const NAMES: [&str; 2] = ["a.evil.test=203.0.113.66", "shop.test=203.0.113.9"];
 /// Addresses of the machine, so that there is something to connect to.
-const ADDRESSES: [&str; 5] = ["10.7.0.1/32", "10.7.0.2/32", "203.0.113.9/32", "203.0.113.66/32", "203.0.113.7/32"];
+const ADDRESSES: [&str; 7] = [
+    "10.7.0.1/32",
+    "10.7.0.2/32",
+    "203.0.113.9/32",
+    "203.0.113.66/32",
+    "203.0.113.7/32",
+    "169.254.169.254/32",
+    "1.1.1.1/32",
+];
 
 /// A policy whose network section has this effect and these further lists, with these detections.
 pub fn policy(effect: &str, detections: &str, lists: &str) -> String {

@@ -22,3 +22,27 @@ fn a_connection_from_elsewhere_is_noticed() {
     let lines = arena.lines();
     assert!(lines.iter().all(|line| line.contains("10.7.0.1") && line.contains("attacker_network")), "{lines:?}");
 }
+
+/// Accepted connections, connections that were asked about, and those of other containers in the same namespace are nobody's
+/// fault, also when their listener is gone.
+#[test]
+fn honest_connections_are_not_accused() {
+    let arena = Arena::new("honest");
+    let beside = [in_background("serve 10.7.0.1:53", "server"), in_background("stay 10.7.0.1:7000", "client")].concat();
+    let preventing = policy("disable", r#""unseenConnection":"prevent""#, "");
+
+    let said = arena.run_beside(&beside, &preventing, &["accept", "6"]);
+
+    assert_eq!(((Some(0), "alive".into()), Vec::<String>::new()), (said, arena.lines()));
+}
+
+/// A descriptor that is exchanged between check and use, and an address likewise, reach no forbidden server for long: who
+/// gets through is killed. The single exchange, of the descriptor alone, does not get through at all.
+#[test]
+fn an_exchanged_descriptor_does_not_connect() {
+    let arena = Arena::new("swap");
+    let denying = r#""denyPorts":[{"start":6666,"end":6666}]"#;
+
+    assert_ne!("0", arena.run(&policy("alert", "", denying), &["swap-descriptor", "2000"]), "it must be a real race");
+    assert_eq!("0", arena.run(&policy("prevent", "", denying), &["swap-descriptor", "4000"]));
+}

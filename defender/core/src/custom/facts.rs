@@ -177,15 +177,15 @@ fn is(text: &str, value: &Value) -> bool {
 }
 
 /// Whether a text passes a test; what `contains` means depends on the field.
-fn fits(text: &str, test: &Test, contains: impl Fn(&str, &str) -> bool) -> bool {
+fn fits(held: &str, test: &Test, contains: impl Fn(&str, &str) -> bool) -> bool {
     let with = |value: &Value, passes: &dyn Fn(&str) -> bool| matches!(value, Value::Text(value) if passes(value));
     match test {
-        Test::Equal(value) => is(text, value),
-        Test::In(values) => values.iter().any(|value| is(text, value)),
-        Test::Contains(value) => with(value, &|value| contains(text, value)),
-        Test::StartsWith(value) => with(value, &|value| text.starts_with(value)),
-        Test::EndsWith(value) => with(value, &|value| text.ends_with(value)),
-        Test::Matches(value) => with(value, &|value| glob::matches(value, text)),
+        Test::Equal(value) => is(held, value),
+        Test::In(values) => values.iter().any(|value| is(held, value)),
+        Test::Contains(value) => with(value, &|value| contains(held, value)),
+        Test::StartsWith(value) => with(value, &|value| held.starts_with(value)),
+        Test::EndsWith(value) => with(value, &|value| held.ends_with(value)),
+        Test::Matches(value) => with(value, &|value| glob::matches(value, held)),
         _ => false,
     }
 }

@@ -88,7 +88,7 @@ fn resolver6(address: Ipv6Addr) -> Option<&'static str> {
         [0x2a07, 0xa8c0 | 0xa8c1, ..] => "nextdns",
         [0x2606, 0x1a40, 0 | 1, ..] => "controld",
         [0x2a07, 0xe340, 0, 0, 0, 0, 0, _] => "mullvad",
-        [0x2a09, 0, 0, 0, 0, 0, 0, 0] | [0x2a11, 0, 0, 0, 0, 0, 0, 0] => "dns.sb",
+        [0x2a09 | 0x2a11, 0, 0, 0, 0, 0, 0, 0] => "dns.sb",
         [0x2400, 0x3200, ..] => "alidns",
         _ => return None,
     })

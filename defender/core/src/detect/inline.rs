@@ -28,7 +28,7 @@ pub(super) fn mark(process: &ProcessEvent) -> Option<&str> {
     takes_code(process.own_arguments(), &options).then_some(name)
 }
 
-/// From the manuals: python(1), perlrun(1), ruby(1), node(1), php(1), lua(1), about_Pwsh. What awk runs always stands on its
+/// From the manuals: python(1), perlrun(1), ruby(1), node(1), php(1), lua(1), `about_Pwsh`. What awk runs always stands on its
 /// command line, so that it says nothing.
 fn options(language: Interpreter, name: &str) -> Option<Options> {
     let none = Options { code: "", value: "", attached: "", last: "", code_words: &[], value_words: &[] };

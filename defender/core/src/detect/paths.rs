@@ -1,4 +1,8 @@
 //! Files that let people in, by their paths.
+#![allow(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "the programs that read these files tell case apart"
+)]
 use crate::policy::base_name;
 
 /// Keys and settings of SSH: whoever changes them can come back.

@@ -1,5 +1,5 @@
 //! Policies and events that nobody thought of, close enough to each other that entries match.
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use defender_core::{
     Change, ConnectionEvent, DefenderPolicy, DnsPolicy, Effect, Event, FileEvent, FileOperation, FilePolicy,
@@ -50,8 +50,9 @@ fn addresses() -> impl Strategy<Value = Vec<String>> {
 
 fn destinations() -> impl Strategy<Value = IpAddr> {
     let near = (0u8..4).prop_map(|last| IpAddr::from([203, 0, 113, last]));
-    let known = ["0.0.0.0", "127.0.0.1", "::", "::1", "169.254.169.254", "1.1.1.1"].map(|text| text.parse().unwrap());
-    prop_oneof![any::<IpAddr>(), near, prop::sample::select(known.to_vec())]
+    let known = [[0, 0, 0, 0], [127, 0, 0, 1], [169, 254, 169, 254], [1, 1, 1, 1]].map(IpAddr::from);
+    let known = known.into_iter().chain([Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::LOCALHOST.into()]);
+    prop_oneof![any::<IpAddr>(), near, prop::sample::select(known.collect::<Vec<_>>())]
 }
 
 fn ports() -> impl Strategy<Value = Vec<PortRange>> {

@@ -75,9 +75,38 @@ fn receive_connections(path: &str, seconds: u32) -> String {
     "unnoticed".into()
 }
 
+/// An honest server and client: accepts connections from outside and inside, stops listening, connects again with the same
+/// socket, and holds everything while the audit looks a few times.
+fn accept_and_hold(seconds: u32) -> String {
+    let server = TcpListener::bind("10.7.0.1:7000").unwrap();
+    let outside = server.accept().unwrap();
+    let inside = TcpStream::connect("10.7.0.1:7000").unwrap();
+    let accepted = server.accept().unwrap();
+    drop(server);
+    let begin = Instant::now();
+    let mut held = Vec::new();
+    while begin.elapsed() < Duration::from_secs(seconds.into()) {
+        let server = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let client = TcpStream::connect(("::ffff:127.0.0.1", server.local_addr().unwrap().port())).unwrap();
+        held.push((client, server.accept().unwrap()));
+        thread::sleep(Duration::from_millis(100));
+    }
+    drop((outside, inside, accepted, held));
+    "alive".into()
+}
+
+/// Outside the workload: connects to its server and stays.
+fn stay(server: SocketAddr) -> String {
+    println!("ready");
+    let connection = std::iter::repeat_with(|| TcpStream::connect(server)).find_map(Result::ok);
+    thread::sleep(Duration::from_secs(60));
+    drop(connection);
+    String::new()
+}
+
 /// One descriptor that is a local socket when it is looked at and an internet one when it is used, and an address likewise.
 /// Prints how many connections reached the forbidden server, port 6666.
-fn swap(tries: u32) -> usize {
+fn swap(tries: u32, address_too: bool) -> usize {
     let server = TcpListener::bind(local(6666)).unwrap();
     let reached = std::sync::Arc::new(AtomicU32::new(0));
     let counter = reached.clone();
@@ -98,7 +127,9 @@ fn swap(tries: u32) -> usize {
         loop {
             unsafe {
                 libc::dup2(unix, target);
-                ptr::write_volatile(place as *mut u16, libc::AF_UNIX as u16);
+                if address_too {
+                    ptr::write_volatile(place as *mut u16, libc::AF_UNIX as u16);
+                }
             }
             std::hint::spin_loop();
             unsafe {
