@@ -67,14 +67,13 @@ impl ScanCounter {
         let family = self.0.entry(family).or_default();
         family.forget(now);
         let again = family.tried.iter_mut().find(|(one, ..)| (one.address, one.port) == (tried.address, tried.port));
-        match again {
-            Some((_, was_refused, _)) => *was_refused |= refused,
-            None => {
-                if family.tried.len() >= MOST_TRIED {
-                    family.tried.pop_front();
-                }
-                family.tried.push_back((tried, refused, now));
+        if let Some((_, was_refused, _)) = again {
+            *was_refused |= refused;
+        } else {
+            if family.tried.len() >= MOST_TRIED {
+                family.tried.pop_front();
             }
+            family.tried.push_back((tried, refused, now));
         }
         let what = family.scanning(tried)?;
         let news = family.reported.is_none_or(|at| now.saturating_sub(at) >= WINDOW);

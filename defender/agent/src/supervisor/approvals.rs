@@ -91,8 +91,8 @@ impl Book {
         let Some(rounds) = self.rounds.filter(|_| !self.blind) else { return Vec::new() };
         self.rounds = Some(rounds.saturating_add(1));
         self.listened.extend(rows.iter().filter(|row| row.listens()).map(|row| row.local.port()));
-        let live: HashMap<(u64, SocketAddr), ()> = rows.iter().map(|row| ((row.inode, row.remote), ())).collect();
-        self.connected.retain(|key, at| live.contains_key(key) || now.duration_since(*at) < SOON);
+        let live: HashSet<(u64, SocketAddr)> = rows.iter().map(|row| (row.inode, row.remote)).collect();
+        self.connected.retain(|key, at| live.contains(key) || now.duration_since(*at) < SOON);
         let open = rows.iter().filter(|row| row.has_peer() && !self.is_known(row));
         let unseen: Vec<TcpRow> = open.copied().collect();
         if rounds >= FIRST_ROUNDS {

@@ -120,9 +120,10 @@ impl Destinations {
         let mut scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = None;
         for family in scans.families_of(thread, now).into_iter().filter(|family| *family != 0) {
-            let scan = match refused {
-                true => scans.counter.refused(family, tried, now),
-                false => scans.counter.note(family, tried, now),
+            let scan = if refused {
+                scans.counter.refused(family, tried, now)
+            } else {
+                scans.counter.note(family, tried, now)
             };
             found = match (found, scan) {
                 // A process and its parent find the same scan.
@@ -133,10 +134,9 @@ impl Destinations {
         }
         drop(scans);
         match found {
-            None => Verdict::Go,
             Some((what, true)) => self.detect(policy, Reason::PortScan, Some(what), event),
             Some(_) if effect == Effect::Prevent => Verdict::Stop,
-            Some(_) => Verdict::Go,
+            _ => Verdict::Go,
         }
     }
 

@@ -24,15 +24,10 @@ const ADDRESSES: [&str; 7] = [
 
 /// A policy whose network section has this effect and these further lists, with these detections.
 pub fn policy(effect: &str, detections: &str, lists: &str) -> String {
-    let mut network = format!(r#""effect":"{effect}""#);
-    for list in ["allowAddresses", "denyAddresses", "allowPorts", "denyPorts"] {
-        if !lists.contains(list) {
-            network += &format!(r#","{list}":[]"#);
-        }
-    }
-    if !lists.is_empty() {
-        network += &format!(",{lists}");
-    }
+    let missing = ["allowAddresses", "denyAddresses", "allowPorts", "denyPorts"].into_iter();
+    let missing = missing.filter(|list| !lists.contains(list)).map(|list| format!(r#""{list}":[]"#));
+    let own = [format!(r#""effect":"{effect}""#), lists.to_owned()].into_iter().filter(|part| !part.is_empty());
+    let network = own.chain(missing).collect::<Vec<_>>().join(",");
     format!(
         r#"{{"version":1,"revision":1,"rule":"attack","processes":{{"effect":"disable","allow":[],"deny":[]}},
         "dns":{{"effect":"disable","allow":[],"deny":[]}},"network":{{{network}}},"detections":{{{detections}}}}}"#
