@@ -48,6 +48,11 @@ impl Approvals {
         }
     }
 
+    /// True while the audit only takes down what is there.
+    pub fn is_new(&self) -> bool {
+        self.book().rounds.is_some_and(|rounds| rounds < FIRST_ROUNDS)
+    }
+
     /// Writes down that the socket `inode` may connect to `remote`. Not the socket alone: it may be used again.
     pub fn connected(&self, inode: u64, remote: SocketAddr) {
         let mut book = self.book();

@@ -25,8 +25,9 @@ const TABLES: [&str; 2] = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/t
 const PERIOD: Duration = Duration::from_millis(100);
 const PERIOD_OFF: Duration = Duration::from_millis(500);
 /// The kernel walks through its whole hash table for one look, which takes a millisecond or, on large machines, a hundred:
-/// the pause is at least this many times as long as the look.
-const SHARE: u32 = 10;
+/// the pause is at least this many times as long as the look, when what is found is to be ended or only to be reported.
+const SHARE_TO_PREVENT: u32 = 10;
+const SHARE_TO_ALERT: u32 = 50;
 /// A connection that no process of the workload holds is looked for again after this many rounds: it may be on its way.
 const FOREIGN_ROUNDS: u32 = 3;
 const REPORTED_KEPT: usize = 4096;
@@ -59,11 +60,13 @@ struct Audit {
 
 impl Audit {
     fn round(&mut self) -> Duration {
-        let wanted = self.judge.policy().detection(Reason::UnseenConnection) != Effect::Disable;
-        self.approvals.want(wanted);
-        if !wanted {
-            return PERIOD_OFF;
-        }
+        let effect = self.judge.policy().detection(Reason::UnseenConnection);
+        self.approvals.want(effect != Effect::Disable);
+        let share = match effect {
+            Effect::Disable => return PERIOD_OFF,
+            Effect::Alert => SHARE_TO_ALERT,
+            Effect::Prevent => SHARE_TO_PREVENT,
+        };
         let begin = Instant::now();
         let unseen = self.approvals.unseen(&rows());
         self.foreign.retain(|_, rounds| {
@@ -74,7 +77,8 @@ impl Audit {
         if !open.is_empty() {
             self.accuse(&open);
         }
-        PERIOD.max(begin.elapsed() * SHARE)
+        // The first looks only take down what is there; soon done is well done.
+        if self.approvals.is_new() { PERIOD } else { PERIOD.max(begin.elapsed() * share) }
     }
 
     fn accuse(&mut self, rows: &[TcpRow]) {
