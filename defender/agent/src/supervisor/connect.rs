@@ -62,8 +62,13 @@ impl ConnectWatch {
             return Ok(Some(self.without_copy(call, &address)));
         }
         let (socket, kind) = socket_of(&mut self.descriptors, call)?;
-        if let Some(reply) = left_to_the_kernel(kind, &address)? {
-            return Ok(Some(reply));
+        match (left_to_the_kernel(kind, &address), address.inet()) {
+            (Err(errno), Some(server)) => {
+                self.destinations.exchanged(call.thread, server);
+                return Err(errno);
+            }
+            (Ok(None), _) => {}
+            (reply, _) => return reply,
         }
         let Some(server) = address.inet() else { return self.connect(call, socket, kind, address) };
         let proxy = self.proxy_for(kind, server);

@@ -10,7 +10,10 @@ use defender_core::{
     CompiledPolicy, ConnectionEvent, Context, CustomKind, Decision, Effect, Event, Known, Protocol, Reason,
     ScanCounter, Standing, Tried, decide_in, standing,
 };
-use defender_sys::socket::{self, Address, Kind};
+use defender_sys::{
+    constants, signals,
+    socket::{self, Address, Kind},
+};
 
 use super::{
     approvals::Approvals,
@@ -23,6 +26,8 @@ const DNS_PORT: u16 = 53;
 /// Threads whose family is remembered, and for how long in milliseconds: asking `/proc` costs as much as a connect.
 const FAMILIES_KEPT: usize = 256;
 const FAMILY_LIFE: u64 = 10_000;
+/// Mistakes of this kind that a process may make.
+const EXCHANGES: u32 = 3;
 
 /// Judges where the workload's packets go. Cloning shares everything.
 #[derive(Clone)]
@@ -37,6 +42,7 @@ pub struct Destinations {
 struct Scans {
     counter: ScanCounter,
     families: HashMap<u32, ([u32; 2], u64)>,
+    exchanges: HashMap<u32, u32>,
 }
 
 impl Destinations {
@@ -93,6 +99,34 @@ impl Destinations {
             Decision::Prevent(violation) => (violation, Effect::Prevent),
         };
         self.report(event, |judge, event| judge.report(violation.clone(), effect, event))
+    }
+
+    /// A local socket was to connect to an internet address: in honest programs that never happens, and who exchanges
+    /// descriptors while the kernel looks at them fails so thousands of times before it succeeds once. In prevent mode the
+    /// process is killed, after a few times.
+    pub fn exchanged(&self, thread: u32, server: SocketAddr) {
+        let process = process::status(thread).map_or(thread, |status| status.process);
+        let mut scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner);
+        if scans.exchanges.len() >= FAMILIES_KEPT {
+            scans.exchanges.clear();
+        }
+        let count = scans.exchanges.entry(process).or_default();
+        *count += 1;
+        // Reported once, but as long as it lives it is to be killed.
+        let news = *count == EXCHANGES;
+        let enough = *count >= EXCHANGES;
+        drop(scans);
+        let policy = self.judge.policy();
+        if news {
+            let event = connection(thread, Protocol::Tcp, server, false, &[]);
+            let what = Some(String::from("exchanged descriptor"));
+            // What is done about it stands below.
+            let _ = self.detect(&policy, Reason::UnseenConnection, what, &event);
+        }
+        if enough && policy.detection(Reason::UnseenConnection) == Effect::Prevent {
+            // It may have ended just now; then it exchanges nothing any more.
+            let _ = signals::send(process as i32, constants::SIGKILL);
+        }
     }
 
     /// Counts a connection that was refused.

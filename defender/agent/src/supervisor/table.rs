@@ -84,9 +84,17 @@ impl Audit {
     fn accuse(&mut self, rows: &[TcpRow]) {
         let wanted: HashSet<u64> = rows.iter().map(|row| row.inode).collect();
         let owners = owners(&wanted, self.own);
+        let mut ended = HashSet::new();
         for row in rows {
             match owners.get(&row.inode) {
-                Some(owners) => self.judge_row(row, owners),
+                // Whoever was killed for one connection need not be told of for the others.
+                Some(owners) if owners.iter().all(|owner| ended.contains(owner)) => {}
+                Some(owners) => {
+                    if self.judge_row(row, owners) == Verdict::Stop {
+                        end(owners);
+                        ended.extend(owners);
+                    }
+                }
                 None => {
                     self.foreign.insert(row.inode, FOREIGN_ROUNDS);
                 }
@@ -94,12 +102,12 @@ impl Audit {
         }
     }
 
-    fn judge_row(&mut self, row: &TcpRow, owners: &[u32]) {
+    fn judge_row(&mut self, row: &TcpRow, owners: &[u32]) -> Verdict {
         if self.reported.len() >= REPORTED_KEPT {
             self.reported.clear();
         }
         if !self.reported.insert((row.inode, row.remote)) {
-            return;
+            return Verdict::Go;
         }
         let pid = owners.first().copied().unwrap_or_default();
         let domain = self.names.of(row.remote.ip()).first().map(|known| known.name.clone());
@@ -112,12 +120,14 @@ impl Audit {
             resolver: false,
             domain,
         });
-        if self.judge.detected(Reason::UnseenConnection, None, event) == Verdict::Stop {
-            for owner in owners {
-                // It may have ended just now; then so has its connection.
-                let _ = signals::send(*owner as i32, constants::SIGKILL);
-            }
-        }
+        self.judge.detected(Reason::UnseenConnection, None, event)
+    }
+}
+
+fn end(owners: &[u32]) {
+    for owner in owners {
+        // It may have ended just now; then so has its connection.
+        let _ = signals::send(*owner as i32, constants::SIGKILL);
     }
 }
 

@@ -36,8 +36,7 @@ fn honest_connections_are_not_accused() {
     assert_eq!(((Some(0), "alive".into()), Vec::<String>::new()), (said, arena.lines()));
 }
 
-/// A descriptor that is exchanged between check and use, and an address likewise, reach no forbidden server for long: who
-/// gets through is killed. The single exchange, of the descriptor alone, does not get through at all.
+/// A descriptor that is exchanged between check and use does not reach a forbidden server.
 #[test]
 fn an_exchanged_descriptor_does_not_connect() {
     let arena = Arena::new("swap");
@@ -45,4 +44,17 @@ fn an_exchanged_descriptor_does_not_connect() {
 
     assert_ne!("0", arena.run(&policy("alert", "", denying), &["swap-descriptor", "2000"]), "it must be a real race");
     assert_eq!("0", arena.run(&policy("prevent", "", denying), &["swap-descriptor", "4000"]));
+}
+
+/// Who exchanges descriptors and addresses gives itself away long before it gets through.
+#[test]
+fn exchanging_descriptors_is_noticed() {
+    let arena = Arena::new("exchange");
+    let on = |effect: &str| {
+        policy("prevent", &format!(r#""unseenConnection":"{effect}""#), r#""denyPorts":[{"start":6666,"end":6666}]"#)
+    };
+
+    arena.run(&on("alert"), &["swap", "2000"]);
+    assert_eq!(1, arena.audits("exchanged descriptor"));
+    assert_eq!((Some(137), String::new()), arena.run_beside("", &on("prevent"), &["swap", "100000"]));
 }
