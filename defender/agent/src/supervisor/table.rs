@@ -84,7 +84,7 @@ impl Audit {
     fn accuse(&mut self, rows: &[TcpRow]) {
         let wanted: HashSet<u64> = rows.iter().map(|row| row.inode).collect();
         let owners = owners(&wanted, self.own);
-        let mut ended = HashSet::new();
+        let mut ended: HashSet<u32> = HashSet::new();
         for row in rows {
             match owners.get(&row.inode) {
                 // Whoever was killed for one connection need not be told of for the others.
