@@ -40,6 +40,18 @@ impl Judge {
         self.policy.current()
     }
 
+    /// Where the policy in force is found.
+    #[must_use]
+    pub fn policy_handle(&self) -> PolicyHandle {
+        self.policy.clone()
+    }
+
+    /// Where audits go.
+    #[must_use]
+    pub fn sink(&self) -> Arc<dyn AuditSink> {
+        self.audits.clone()
+    }
+
     /// What the policy says, without reporting anything.
     #[must_use]
     pub fn opinion(&self, event: &Event) -> Decision {
