@@ -268,6 +268,15 @@ fn a_thousand_files_are_written() {
     assert_eq!("1000\n", said(&arena.run("prevent", &["writer", &folder, "1000"])));
 }
 
+/// A program can be started as soon as it was written: the Defender holds no descriptor of it any more.
+#[test]
+fn what_was_written_can_be_run_at_once() {
+    let arena = Arena::new("run");
+    let folder = arena.folder.to_string_lossy().into_owned();
+
+    assert_eq!("500\n", said(&arena.run("prevent", &["write-and-run", &folder, "500"])));
+}
+
 /// The policy decides anew at each call: a file that could be written cannot be any more, in the same process.
 #[test]
 fn files_are_switched_on_while_the_program_runs() {

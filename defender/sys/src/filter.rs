@@ -117,6 +117,8 @@ fn file_blocks() -> Vec<Block> {
     blocks.push(when(libc::SYS_open_by_handle_at, 2, REFUSE));
     let always = |number, action| Block { number, cases: vec![(Condition::Always, action)] };
     blocks.push(always(libc::SYS_openat2, ABSENT));
+    // What we open on behalf of another would not be bounded by it; who asks for it must know.
+    blocks.push(always(libc::SYS_landlock_create_ruleset, ABSENT));
     blocks.extend(file_calls::CHANGING.iter().map(|&number| always(number, Action::Notify)));
     blocks
 }
@@ -194,6 +196,7 @@ mod tests {
             assert_eq!(Action::Allow.value(), verdict(number, [0; 6]));
         }
         assert_eq!(ABSENT.value(), watching_files(libc::SYS_openat2, [0; 6]));
+        assert_eq!(ABSENT.value(), watching_files(libc::SYS_landlock_create_ruleset, [0; 6]));
         assert_eq!(REFUSE.value(), watching_files(libc::SYS_open_by_handle_at, [0, 0, 1, 0, 0, 0]));
     }
 
