@@ -120,6 +120,7 @@ impl<'a> Supervisor<'a> {
                 && self.take_signals()
                 && let Some(code) = self.reap()
             {
+                self.watchdog.settle();
                 return code;
             }
             if is_ready(1) {

@@ -40,6 +40,8 @@ struct State {
     loaded: Option<u32>,
     /// Calls taken by the watchdog.
     taken: u64,
+    /// The watchdog has answered and not yet recorded it.
+    recording: Arc<Mutex<()>>,
     listener: Weak<Listener>,
 }
 
@@ -105,6 +107,12 @@ impl Watchdog {
         Some(call)
     }
 
+    /// Waits until what was answered late is recorded: the end of this process would cut that off.
+    pub fn settle(&self) {
+        let recording = self.state().recording.clone();
+        drop(recording.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// A process stands at its new image until it is judged, or none does any more.
     pub fn judging(&self, process: Option<u32>) {
         self.state().loaded = process;
@@ -122,6 +130,8 @@ impl Watchdog {
 
 /// One look. Answers what has waited too long, and as long as the supervisor hangs, what comes in.
 fn watch(watchdog: &Watchdog, judge: &Judge) {
+    let recording = watchdog.state().recording.clone();
+    let _recording = recording.lock().unwrap_or_else(PoisonError::into_inner);
     stop_loaded(watchdog, judge);
     let mut late: Vec<(Notification, Reply)> = Vec::new();
     let mut held_up = Duration::ZERO;
