@@ -1,7 +1,7 @@
 //! What the first process of a container owes to those in it: exit codes, signals, orphans, the terminal, a quick end.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod arena;
+mod stage;
 
 use std::{
     fs,
@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arena::{Arena, FORBIDDING, Place, Running, eventually, example, said};
 use defender_sys::signals;
+use stage::{Arena, FORBIDDING, Place, Running, eventually, example, said};
 
 fn places() -> [Place; 2] {
     [Place { first: true, ..Place::default() }, Place::default()]
@@ -121,7 +121,7 @@ fn a_terminal_belongs_to_the_application() {
 
     let output = Command::new("python3").args(["-c", &session]).current_dir(&arena.folder).output().unwrap();
 
-    assert_eq!("True 4", said(&output), "{}", arena::complained(&output));
+    assert_eq!("True 4", said(&output), "{}", stage::complained(&output));
 }
 
 /// A program that insists on being process 1 is told the truth: it is not, and says so itself.

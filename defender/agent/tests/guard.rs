@@ -1,7 +1,7 @@
 //! The supervisor when it is slow, when it is killed, when there is too much, and when somebody comes in from outside.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod arena;
+mod stage;
 
 use std::{
     fs::{self, OpenOptions},
@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use arena::{Arena, FORBIDDING, Place, Running, alerting, eventually, example, said};
+use stage::{Arena, FORBIDDING, Place, Running, alerting, eventually, example, said};
 
 fn pipe(arena: &Arena, name: &str) -> String {
     let path = arena.folder.join(name).to_string_lossy().into_owned();

@@ -2,11 +2,11 @@
 //! with and without `SYS_PTRACE`. Each attack is also made on an ordinary parent, where it must work.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod arena;
+mod stage;
 
 use std::{fs, os::unix::process::ExitStatusExt, process::Output};
 
-use arena::{Arena, FORBIDDING, Place, Running, eventually, example, said};
+use stage::{Arena, FORBIDDING, Place, Running, eventually, example, said};
 
 const SURVIVED: Option<i32> = Some(42);
 
@@ -147,7 +147,7 @@ fn filling_the_defenders_descriptors_blinds_nobody() {
 
     let output = arena.run(Place { trace: true, ..Place::default() }, None, &["sh", "-c", &command]);
 
-    assert_eq!("0 13", said(&output), "{}", arena::complained(&output));
+    assert_eq!("0 13", said(&output), "{}", stage::complained(&output));
 }
 
 /// The application keeps the limit on descriptors that it was started with.

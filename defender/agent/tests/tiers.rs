@@ -1,11 +1,11 @@
 //! Every tier on a platform that allows no more, and Linux 5.10 where newer features are refused.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod arena;
+mod stage;
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use arena::{Arena, FORBIDDING, Place, alerting, complained, example, said};
+use stage::{Arena, FORBIDDING, Place, alerting, complained, example, said};
 
 /// EACCES, as exit status of an attacker whose execve was refused.
 const REFUSED: &str = "13";

@@ -13,6 +13,7 @@ mod programs;
 
 pub use compiled::CompiledPolicy;
 pub(crate) use compiled::{NameRules, NetworkRules, normal_name};
+pub(crate) use intervals::AddressSet;
 pub(crate) use programs::{Grant, base_name};
 
 /// What happens to a violation, the strongest last.
@@ -101,6 +102,9 @@ pub struct NetworkPolicy {
     /// Listening on them is always a violation.
     #[serde(default, skip_serializing_if = "is_default")]
     pub deny_listen_ports: Vec<PortRange>,
+    /// True when the detection `unresolvedAddress` also speaks of private addresses.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unresolved_private: bool,
 }
 
 /// Lists for writes to files: globs on absolute paths; an entry also speaks of everything beneath it.

@@ -118,7 +118,7 @@ fn connection(policy: &DefenderPolicy, event: &ConnectionEvent) -> Objection {
     if let Some(entry) = lists.deny_addresses.iter().find(fits) {
         return Some((Reason::DeniedAddress, Some(entry.clone())));
     }
-    if let Some(range) = lists.deny_ports.iter().find(|range| holds_port(*range, event.port)) {
+    if let Some(range) = lists.deny_ports.iter().find(|range| holds_port(**range, event.port)) {
         return Some((Reason::DeniedPort, Some(range.to_string())));
     }
     if address.is_loopback() || event.resolver {
@@ -134,7 +134,7 @@ fn connection(policy: &DefenderPolicy, event: &ConnectionEvent) -> Objection {
 
 fn listen(policy: &DefenderPolicy, event: &ListenEvent) -> Objection {
     let lists = &policy.network;
-    if let Some(range) = lists.deny_listen_ports.iter().find(|range| holds_port(*range, event.port)) {
+    if let Some(range) = lists.deny_listen_ports.iter().find(|range| holds_port(**range, event.port)) {
         return Some((Reason::DeniedListenPort, Some(range.to_string())));
     }
     let client = event.protocol == Protocol::Udp && event.port == 0;

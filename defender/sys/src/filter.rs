@@ -32,6 +32,8 @@ enum Condition {
     AnyBit(u32, u32),
     Equals(u32, u32),
     Both((u32, u32), (u32, u32)),
+    /// A socket of this domain and, under a mask, of this type (socket(2) takes flags in the same argument).
+    SocketOf(u32, u32),
 }
 
 struct Block {
@@ -43,6 +45,10 @@ struct Block {
 const ATTACK: Action = Action::Notify;
 const REFUSE: Action = Action::Fail(libc::EPERM);
 const ABSENT: Action = Action::Fail(libc::ENOSYS);
+/// `SOCK_TYPE_MASK` of the kernel: what stands above it are flags.
+const SOCKET_TYPE: u32 = 0xf;
+/// An old name of packet sockets.
+const SOCK_PACKET: i32 = 10;
 const EVERYBODY: u32 = u32::MAX;
 const PRIO_USER: u32 = 2;
 const IOPRIO_WHO_USER: u32 = 3;
@@ -113,6 +119,9 @@ fn blocks(options: &Options) -> Vec<Block> {
         always(libc::SYS_execve, Action::Notify),
         always(libc::SYS_execveat, Action::Notify),
         always(libc::SYS_connect, Action::Notify),
+        always(libc::SYS_bind, Action::Notify),
+        always(libc::SYS_listen, Action::Notify),
+        Block { number: libc::SYS_socket, cases: unusual_sockets() },
         always(libc::SYS_sendmsg, Action::Notify),
         always(libc::SYS_sendmmsg, Action::Notify),
         Block {
@@ -150,6 +159,22 @@ fn silence(blocks: &mut Vec<Block>) {
     blocks.push(Block { number: libc::SYS_seccomp, cases: vec![(Condition::AnyBit(1, NEW_LISTENER), REFUSE)] });
 }
 
+/// Sockets whose packets no later call shows: raw ones, packet ones, and SCTP, which connects in ways of its own.
+/// The types of netlink sockets mean nothing, and every C library opens raw ones of them.
+fn unusual_sockets() -> Vec<(Condition, Action)> {
+    let mut cases = vec![
+        (Condition::Equals(0, libc::AF_PACKET as u32), Action::Notify),
+        (Condition::Equals(0, libc::AF_XDP as u32), Action::Notify),
+        (Condition::Equals(2, libc::IPPROTO_SCTP as u32), Action::Notify),
+    ];
+    for domain in [libc::AF_INET, libc::AF_INET6] {
+        for kind in [libc::SOCK_RAW, libc::SOCK_SEQPACKET, libc::SOCK_DCCP, SOCK_PACKET] {
+            cases.push((Condition::SocketOf(domain as u32, kind as u32), Action::Notify));
+        }
+    }
+    cases
+}
+
 fn file_blocks() -> Vec<Block> {
     let when = |number, argument, action| Block {
         number,
@@ -161,6 +186,8 @@ fn file_blocks() -> Vec<Block> {
     blocks.push(when(libc::SYS_open_by_handle_at, 2, REFUSE));
     let always = |number, action| Block { number, cases: vec![(Condition::Always, action)] };
     blocks.push(always(libc::SYS_openat2, ABSENT));
+    // What we open on behalf of another would not be bounded by it; who asks for it must know.
+    blocks.push(always(libc::SYS_landlock_create_ruleset, ABSENT));
     blocks.extend(file_calls::CHANGING.iter().map(|&number| always(number, Action::Notify)));
     blocks
 }
@@ -226,6 +253,13 @@ fn instructions(block: &Block) -> Vec<Instruction> {
                 bpf::load(bpf::argument_low(other)),
                 bpf::if_equal(second, 0, 1),
             ]),
+            Condition::SocketOf(domain, kind) => body.extend([
+                bpf::load(bpf::argument_low(0)),
+                bpf::if_equal(domain, 0, 4),
+                bpf::load(bpf::argument_low(1)),
+                bpf::keep_bits(SOCKET_TYPE),
+                bpf::if_equal(kind, 0, 1),
+            ]),
         }
         body.push(bpf::finish(action));
     }
@@ -266,6 +300,7 @@ mod tests {
             assert_eq!(Action::Allow.value(), verdict(number, [0; 6]));
         }
         assert_eq!(ABSENT.value(), watching_files(libc::SYS_openat2, [0; 6]));
+        assert_eq!(ABSENT.value(), watching_files(libc::SYS_landlock_create_ruleset, [0; 6]));
         assert_eq!(REFUSE.value(), watching_files(libc::SYS_open_by_handle_at, [0, 0, 1, 0, 0, 0]));
     }
 
@@ -275,7 +310,15 @@ mod tests {
 
     #[test]
     fn program_starts_and_destinations_are_notified() {
-        for number in [libc::SYS_execve, libc::SYS_execveat, libc::SYS_connect, libc::SYS_sendmsg, libc::SYS_sendmmsg] {
+        for number in [
+            libc::SYS_execve,
+            libc::SYS_execveat,
+            libc::SYS_connect,
+            libc::SYS_bind,
+            libc::SYS_listen,
+            libc::SYS_sendmsg,
+            libc::SYS_sendmmsg,
+        ] {
             assert_eq!(Action::Notify.value(), verdict(number, [0; 6]));
         }
     }
@@ -286,6 +329,34 @@ mod tests {
         assert_eq!(Action::Notify.value(), verdict(libc::SYS_sendto, [3, 1, 1, 0, 1 << 33, 16]));
         assert_eq!(Action::Notify.value(), verdict(libc::SYS_sendto, [3, 1, 1, 0, 4096, 16]));
         assert_eq!(Action::Notify.value(), verdict(libc::SYS_sendto, [3, 1, 1, libc::MSG_FASTOPEN as u64, 0, 0]));
+    }
+
+    #[test]
+    fn raw_sockets_are_notified_and_ordinary_ones_are_not() {
+        let socket = |domain: i32, kind: i32, protocol: i32| {
+            verdict(libc::SYS_socket, [domain as u64, kind as u64, protocol as u64, 0, 0, 0])
+        };
+        let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        for (domain, kind, protocol) in [
+            (libc::AF_INET, libc::SOCK_STREAM | flags, 0),
+            (libc::AF_INET6, libc::SOCK_DGRAM, 17),
+            (libc::AF_INET, libc::SOCK_DGRAM, 1),
+            (libc::AF_NETLINK, libc::SOCK_RAW | flags, 0),
+            (libc::AF_UNIX, libc::SOCK_SEQPACKET, 0),
+        ] {
+            assert_eq!(Action::Allow.value(), socket(domain, kind, protocol), "{domain} {kind} {protocol}");
+        }
+        for (domain, kind, protocol) in [
+            (libc::AF_INET, libc::SOCK_RAW | flags, 1),
+            (libc::AF_INET6, libc::SOCK_RAW, 58),
+            (libc::AF_INET, SOCK_PACKET | flags, 3),
+            (libc::AF_PACKET, libc::SOCK_DGRAM, 0),
+            (libc::AF_INET, libc::SOCK_SEQPACKET, 0),
+            (libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_SCTP),
+            (libc::AF_INET6, libc::SOCK_SEQPACKET | flags, libc::IPPROTO_SCTP),
+        ] {
+            assert_eq!(Action::Notify.value(), socket(domain, kind, protocol), "{domain} {kind} {protocol}");
+        }
     }
 
     #[test]
@@ -324,7 +395,7 @@ mod tests {
                 let poisoned = Call { arguments: [u64::MAX; 6], ..call };
                 run(&program, &call) != run(&program, &poisoned)
             };
-            let others = [libc::SYS_sendto, libc::SYS_fcntl];
+            let others = [libc::SYS_sendto, libc::SYS_fcntl, libc::SYS_socket];
             let aimed = is_aimed(number) || others.contains(&number);
             let call = Call { number: number as u32, architecture: abi::NATIVE, arguments: [0; 6] };
             assert!(aimed || !loads_an_argument(call), "call {number}");

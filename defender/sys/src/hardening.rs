@@ -114,13 +114,14 @@ pub(crate) fn drop_ptrace_capability() -> Result<()> {
     set_capabilities(&sets)
 }
 
-/// Makes these of the thread's permitted capabilities the effective ones (bit N is capability N), and no others.
-pub(crate) fn set_effective_capabilities(wanted: u64) -> Result<()> {
-    let mut sets = capabilities()?;
-    for (index, word) in sets.iter_mut().enumerate() {
-        word.effective = (wanted >> (32 * index)) as u32 & word.permitted;
-    }
-    set_capabilities(&sets)
+/// Gives the thread these sets, bit N for capability N.
+pub(crate) fn set_effective_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
+    let half = |index: u32| Sets {
+        effective: ((effective & permitted) >> (32 * index)) as u32,
+        permitted: (permitted >> (32 * index)) as u32,
+        inheritable: (inheritable >> (32 * index)) as u32,
+    };
+    set_capabilities(&[half(0), half(1)])
 }
 
 fn capabilities() -> Result<[Sets; 2]> {

@@ -40,6 +40,18 @@ pub(crate) fn read_by_file(process: u32, address: u64, buffer: &mut [u8]) -> Res
     file.read_exact_at(buffer, address).map_err(|_| Errno(libc::EFAULT))
 }
 
+/// Fills `buffer` from `address` on, as far as there is memory; gives the number of bytes.
+///
+/// # Errors
+/// As [`read`], when not even one byte is readable.
+pub fn read_some(process: u32, address: u64, buffer: &mut [u8]) -> Result<usize> {
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: buffer.len() };
+    // SAFETY: the local vector describes `buffer`, exclusively ours; the remote one is only looked at by the kernel.
+    let read = unsafe { libc::process_vm_readv(process as i32, &raw const local, 1, &raw const remote, 1, 0) };
+    Errno::check(read).map(|length| length as usize)
+}
+
 /// Writes `bytes` at `address`.
 ///
 /// # Errors

@@ -118,23 +118,28 @@ impl Listener {
         self.control(SEND, &mut Response { id, value, error, flags })
     }
 
-    /// Answers with a descriptor: the caller gets a copy of `file` as its lowest free number, and that number as the result.
+    /// Answers with a descriptor: the caller gets `file` as its lowest free number, and that number as the result.
+    ///
+    /// Where the caller cannot be interrupted meanwhile, our own copy is gone before it goes on: a file that is still open for
+    /// writing somewhere cannot be executed.
     ///
     /// # Errors
     /// `EMFILE` when the caller may not have more (it is to be told so), `EINVAL` before Linux 5.9, `ENOENT` when nobody waits
     /// any more.
-    pub fn reply_with_descriptor(&self, id: u64, file: BorrowedFd<'_>, close_on_exec: bool) -> Result<()> {
+    pub fn reply_with_descriptor(&self, id: u64, file: OwnedFd, close_on_exec: bool) -> Result<()> {
         let number_flags = if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 };
-        let source = file.as_raw_fd() as u32;
-        let mut addition = Addition { id, flags: AND_SEND, source, number: 0, number_flags };
-        match self.request(ADD_DESCRIPTOR, &mut addition) {
-            Err(Errno(libc::EINVAL)) => {
+        let (source, flags) = (file.as_raw_fd() as u32, if self.never_restarts { 0 } else { AND_SEND });
+        let mut addition = Addition { id, flags, source, number: 0, number_flags };
+        let number = match self.request(ADD_DESCRIPTOR, &mut addition) {
+            Err(Errno(libc::EINVAL)) if flags == AND_SEND => {
                 addition.flags = 0;
-                let number = self.request(ADD_DESCRIPTOR, &mut addition)?;
-                self.reply(id, Reply::Value(i64::from(number)))
+                self.request(ADD_DESCRIPTOR, &mut addition)?
             }
-            result => result.map(drop),
-        }
+            result if flags == AND_SEND => return result.map(drop),
+            result => result?,
+        };
+        drop(file);
+        self.reply(id, Reply::Value(i64::from(number)))
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Happening {
 }
 
 const EVENT_STOP: i32 = 128;
+/// The general registers, among the notes of `elf(5)`.
+const NT_PRSTATUS: usize = 1;
 
 fn request(operation: libc::c_uint, thread: u32, data: usize) -> Result<()> {
     // SAFETY: the operations used here (SEIZE, INTERRUPT, DETACH, CONT, LISTEN) take integers, not pointers, as data.
@@ -80,6 +82,27 @@ pub fn interrupt(thread: u32) -> Result<()> {
 /// `ESRCH` when it is gone.
 pub fn detach(thread: u32, signal: i32) -> Result<()> {
     request(libc::PTRACE_DETACH, thread, signal as usize)
+}
+
+/// The stack pointer of a stopped thread (`PTRACE_GETREGSET`).
+///
+/// # Errors
+/// `ESRCH` when it is gone or does not stand still; `EINVAL` for a 32-bit program, whose registers are others.
+pub fn stack_pointer(thread: u32) -> Result<u64> {
+    // SAFETY: all-zero registers are valid ones.
+    let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
+    let mut vector =
+        libc::iovec { iov_base: (&raw mut registers).cast(), iov_len: size_of::<libc::user_regs_struct>() };
+    let (request, kind) = (libc::PTRACE_GETREGSET, NT_PRSTATUS);
+    // SAFETY: the kernel fills the vector, which describes `registers`.
+    Errno::check(unsafe { libc::ptrace(request, thread as libc::pid_t, kind, &raw mut vector) })?;
+    if vector.iov_len != size_of::<libc::user_regs_struct>() {
+        return Err(Errno(libc::EINVAL));
+    }
+    #[cfg(target_arch = "x86_64")]
+    return Ok(registers.rsp);
+    #[cfg(target_arch = "aarch64")]
+    return Ok(registers.sp);
 }
 
 fn event_message(thread: u32) -> Result<u32> {

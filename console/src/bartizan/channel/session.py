@@ -17,7 +17,7 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from bartizan.audit import Reporter, describe
+from bartizan.audit import Audit, CustomText, Reason, Reporter, describe
 from bartizan.channel.messages import (
     MOST_AUDITS,
     ChannelAudits,
@@ -268,10 +268,15 @@ class Session:
                 seq=audit.seq,
                 time=audit.time,
                 received=received,
-                audit=describe(audit, reporter),
+                audit=describe(audit, reporter, self._custom_text(audit)),
             )
             for audit in message.audits
         ]
+
+    def _custom_text(self, audit: Audit) -> CustomText | None:
+        if audit.reason is not Reason.CUSTOM_RULE:
+            return None
+        return self._services.policies.custom_text(audit.rule, audit.matched)
 
     def _committed(self, source: str, committed: int, done: asyncio.Future[None]) -> None:
         self._in_flight.release()

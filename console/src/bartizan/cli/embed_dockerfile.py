@@ -52,6 +52,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
+    compat: Annotated[bool, typer.Option("--compat", help="Let programs of the image gain rights (setuid).")] = False,  # noqa: FBT002
     migrate: Annotated[bool, typer.Option("--migrate", help="Replace the vendor's Defender.")] = False,  # noqa: FBT002
     filesystem_monitoring: Annotated[bool, typer.Option(help="Turn the file system sensor on.")] = False,  # noqa: FBT002
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, write nothing.")] = False,  # noqa: FBT002
@@ -80,6 +81,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
             fail_mode=fail_mode,
             target=target,
             build_args=_build_args(build_arg or []),
+            compat=compat,
             migrate=migrate,
             architecture=_architecture(platform),
         )

@@ -4,7 +4,17 @@ import sys
 
 import typer
 
-from bartizan.cli import app_embedded, console, embed_dockerfile, embed_manifest, events, registry, tasks
+from bartizan.cli import (
+    app_embedded,
+    console,
+    custom_rules,
+    embed_dockerfile,
+    embed_manifest,
+    events,
+    policy_check,
+    registry,
+    tasks,
+)
 from bartizan.cli.failure import Failure
 from bartizan.cli.streams import drop_output, is_of_output, open_closed_streams
 
@@ -16,7 +26,9 @@ app.command("signup")(console.sign_up)
 app_embedded.app.command("embed")(embed_dockerfile.embed)
 app_embedded.app.command("embed-manifest")(embed_manifest.embed_manifest)
 app.add_typer(app_embedded.app, name="app-embedded")
+events.policy.command("check")(policy_check.check_policy)
 app.add_typer(events.policy, name="policy")
+app.add_typer(custom_rules.app, name="custom-rules")
 app.add_typer(registry.app, name="registry")
 app.command("audits")(events.audits)
 app.command("defenders")(events.defenders)

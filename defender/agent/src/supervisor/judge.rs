@@ -40,6 +40,18 @@ impl Judge {
         self.policy.current()
     }
 
+    /// Where the policy in force is found.
+    #[must_use]
+    pub fn policy_handle(&self) -> PolicyHandle {
+        self.policy.clone()
+    }
+
+    /// Where audits go.
+    #[must_use]
+    pub fn sink(&self) -> Arc<dyn AuditSink> {
+        self.audits.clone()
+    }
+
     /// What the policy says, without reporting anything.
     #[must_use]
     pub fn opinion(&self, event: &Event) -> Decision {
@@ -67,10 +79,11 @@ impl Judge {
 
     /// Reports what a detection of the agent's own found, if the policy has it on, and says what is to be done.
     pub fn detected(&self, reason: Reason, matched: Option<String>, event: Event) -> Verdict {
-        let policy = self.policy.current();
-        match (policy.detection(reason), &policy.source().rule) {
-            (Effect::Disable, _) | (_, None) => Verdict::Go,
-            (effect, Some(rule)) => self.report(Violation { rule: rule.clone(), reason, matched }, effect, event),
+        let context = defender_core::Context::default();
+        match defender_core::detected(&self.policy.current(), reason, matched, &event, context) {
+            Decision::Allow => Verdict::Go,
+            Decision::Alert(violation) => self.report(violation, Effect::Alert, event),
+            Decision::Prevent(violation) => self.report(violation, Effect::Prevent, event),
         }
     }
 

@@ -13,15 +13,13 @@ use super::{
     injected::Sign,
     judge::Judge,
     lifelong::Lifelong,
+    network::NetworkWatch,
     program,
     sentry::Sentry,
     tier::{self, Mechanism, Tier},
     watchdog::Watchdog,
 };
-use crate::{
-    dns_proxy::DnsProxy,
-    enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport},
-};
+use crate::enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport};
 
 const FAIL_CLOSED: u8 = 78;
 const CANNOT_START: u8 = 126;
@@ -30,7 +28,7 @@ const CANNOT_START: u8 = 126;
 pub struct Started {
     pub launched: Launched,
     pub judge: Judge,
-    pub dns: Option<DnsProxy>,
+    pub network: NetworkWatch,
     pub files: Option<FileWatch>,
     pub tier: Tier,
     pub lifelong: Lifelong,
@@ -50,19 +48,13 @@ pub fn launch(
         crate::say!("bartizan: {error}");
         error.exit_code()
     })?;
-    let judge = Judge::new(policy.clone(), audits.clone());
+    let judge = Judge::new(policy, audits);
     hardening::raise_ptrace_capability();
     let tier = find_tier(application, &judge, report)?;
     // Neither can fail on a kernel that this program runs on; if one does, the next steps still hold.
     let _ = hardening::hide();
     let _ = hardening::adopt_orphans();
-    let dns = match DnsProxy::start(policy, audits) {
-        Ok(proxy) => Some(proxy),
-        Err(error) => {
-            judge.notice(Notice::NotEnforcing, &format!("look-ups cannot be judged: {error}"));
-            None
-        }
-    };
+    let network = NetworkWatch::start(&judge);
     let files = application.watch_files.then(|| FileWatch::start(judge.clone())).transpose().unwrap_or_else(|error| {
         judge.notice(Notice::NotEnforcing, &format!("writes to files cannot be judged: {error}"));
         None
@@ -80,7 +72,7 @@ pub fn launch(
     if let (Some(sentry), true) = (&sentry, tier.mechanism != Mechanism::None) {
         sentry.begin(if tier.traces() { Sign::Tracer } else { Sign::Filter });
     }
-    Ok(Started { launched, judge, dns, files, tier, lifelong, sentry, watchdog })
+    Ok(Started { launched, judge, network, files, tier, lifelong, sentry, watchdog })
 }
 
 /// The self-test, told to the Console and to people.

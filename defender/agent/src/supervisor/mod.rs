@@ -4,9 +4,11 @@
 //! for the next of these, so no part of the workload can make it wait for another; should it, the watchdog answers.
 //!
 //! Every thread of the Defender is started before the workload is: the filter protects those that are there then.
+mod approvals;
 mod connect;
 mod datagram;
 mod descriptor;
+mod destination;
 mod exec;
 mod facts;
 mod files;
@@ -15,24 +17,30 @@ mod injected;
 mod judge;
 mod launch;
 mod lifelong;
+mod listen;
+mod network;
 mod package;
+mod pending;
+mod privilege;
 mod process;
 mod program;
 mod protection;
+mod script;
 mod sentry;
+mod stack;
 mod start;
+mod table;
 mod tier;
 mod watchdog;
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
-    time::Duration,
 };
 
 use defender_sys::{
     Errno, constants, file_calls, filter,
-    notify::{Notification, Reply},
+    notify::Notification,
     poll::{self, Interest},
     signals::{self, Signals},
     spawn::Launched,
@@ -40,13 +48,11 @@ use defender_sys::{
 };
 
 use self::{
-    connect::ConnectWatch, datagram::DatagramWatch, exec::ExecWatch, files::FileWatch, launch::Started,
-    lifelong::Lifelong, protection::Protection, sentry::Sentry, watchdog::Watchdog,
+    exec::ExecWatch, files::FileWatch, launch::Started, lifelong::Lifelong, network::NetworkWatch, pending::TICK,
+    protection::Protection, sentry::Sentry, watchdog::Watchdog,
 };
 use crate::enforcement::{Application, AuditSink, PolicyHandle, TierReport};
 
-/// How often waiting connects are looked at for a signal that their caller must handle.
-const TICK: Duration = Duration::from_millis(50);
 /// Signals about children and terminals, which are this process's own affair (catatonit and tini keep the same list).
 const KEPT: [i32; 4] = [constants::SIGCHLD, constants::SIGTSTP, constants::SIGTTIN, constants::SIGTTOU];
 
@@ -71,8 +77,7 @@ struct Supervisor<'a> {
     launched: Launched,
     signals: &'a Signals,
     execs: ExecWatch,
-    connects: ConnectWatch,
-    datagrams: DatagramWatch,
+    network: NetworkWatch,
     files: Option<FileWatch>,
     protection: Protection,
     lifelong: Lifelong,
@@ -84,18 +89,16 @@ struct Supervisor<'a> {
 
 impl<'a> Supervisor<'a> {
     fn new(started: Started, signals: &'a Signals) -> Self {
-        let Started { launched, judge, dns, files, tier, lifelong, sentry, watchdog } = started;
-        let mut connects = ConnectWatch::new(judge.clone(), dns);
-        let mut datagrams = DatagramWatch::new(judge.clone());
+        let Started { launched, judge, mut network, files, tier, lifelong, sentry, watchdog } = started;
         let mut execs = ExecWatch::new(judge.clone(), launched.child);
-        connects.restarts = launched.listener.as_ref().is_none_or(|listener| !listener.never_restarts);
-        connects.copies = tier.copies();
-        datagrams.copies = tier.copies();
+        network.expect_restarts(launched.listener.as_ref().is_none_or(|listener| !listener.never_restarts));
+        if !tier.copies() {
+            network.without_copies();
+        }
         execs.prevents = tier.prevents();
         Self {
             execs,
-            connects,
-            datagrams,
+            network,
             files,
             protection: Protection::new(judge),
             traced: tier.traces(),
@@ -124,7 +127,7 @@ impl<'a> Supervisor<'a> {
                 self.take_in();
             }
             let Some(listener) = self.launched.listener.clone() else { continue };
-            self.connects.advance(&listener, ready.get(3..).unwrap_or_default());
+            self.network.advance(&listener);
             if is_ready(2)
                 && let Some(call) = self.watchdog.receive(&listener)
             {
@@ -142,8 +145,8 @@ impl<'a> Supervisor<'a> {
         let listener = self.launched.listener.as_ref().map_or(signals, |listener| listener.as_fd());
         let mut descriptors: Vec<(BorrowedFd<'_>, Interest)> =
             [signals, news, listener].map(|descriptor| (descriptor, Interest::Readable)).to_vec();
-        descriptors.extend(self.connects.waiting().map(|socket| (socket, Interest::Writable)));
-        let patience = (descriptors.len() > 3).then_some(TICK);
+        descriptors.extend(self.network.descriptor().map(|pending| (pending, Interest::Readable)));
+        let patience = self.network.is_waiting().then_some(TICK);
         poll::wait(&descriptors, patience).unwrap_or_default()
     }
 
@@ -151,13 +154,13 @@ impl<'a> Supervisor<'a> {
         let Some(listener) = &self.launched.listener else { return };
         match i64::from(call.number) {
             constants::SYS_execve | constants::SYS_execveat => self.execs.on_call(listener, call),
-            constants::SYS_connect => self.connects.on_call(listener, call),
             number if filter::is_aimed(number) => self.protection.on_call(listener, call),
-            number if file_calls::is_one(number) => match &self.files {
-                Some(files) => files.on_call(listener, call),
-                None => drop(listener.reply(call.id, Reply::Continue)),
-            },
-            _ => self.datagrams.on_call(listener, call),
+            number if file_calls::is_one(number) => {
+                if let Some(files) = &self.files {
+                    files.on_call(listener, call);
+                }
+            }
+            _ => self.network.on_call(listener, call),
         }
     }
 

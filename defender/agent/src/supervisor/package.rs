@@ -2,7 +2,7 @@
 //!
 //! * dpkg: `/var/lib/dpkg/info/*.md5sums` (`deb-md5sums(5)`), and `/var/lib/dpkg/status.d/` of images made without dpkg.
 //! * apk: `/lib/apk/db/installed`, where `Z:Q1…` is a SHA-1 in base64 (Alpine's package format).
-//! * rpm keeps its checksums in a database (SQLite, Berkeley DB, ndb) whose reading would need more code than all of this,
+//! * rpm keeps its checksums in a database (`SQLite`, Berkeley DB, `ndb`) whose reading would need more code than all of this,
 //!   and is not looked at.
 //!
 //! The databases are read once, when a policy first asks, and kept as digests by hashed path. A database that was written

@@ -1,111 +1,88 @@
-//! A place for tests that run the real supervisor, or nothing instead of it, around a hostile program.
-#![allow(clippy::unwrap_used, dead_code, reason = "a test fails by panicking, and not every file uses everything")]
+//! Where attackers and the real supervisor meet: a folder, a network and a mount namespace of their own.
+#![allow(dead_code, clippy::unwrap_used)] // each test program uses its part; a test fails by panicking
 
 use std::{
     fs,
+    io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
+    process::{Command, Output},
 };
 
-/// Forbids the program `evil`; what the Defender detects by itself is reported.
-pub const FORBIDDING: &str = r#"{"version":1,"revision":1,"rule":"guard",
-    "processes":{"effect":"prevent","allow":[],"deny":["evil"]},
-    "dns":{"effect":"prevent","allow":[],"deny":[]},
-    "network":{"effect":"prevent","allowAddresses":[],"denyAddresses":[],"allowPorts":[],"denyPorts":[{"start":6666,"end":6666}]},
-    "detections":{"tampering":"alert","injectedProcess":"alert"}}"#;
-const DEADLINE: Duration = Duration::from_secs(30);
+use serde_json::{Value, json};
 
-/// The same policy, which only looks.
-pub fn alerting() -> String {
-    FORBIDDING.replace("prevent", "alert")
-}
+pub const RAN: &str = "77";
+/// EACCES, as exit status of an attacker whose execve was refused.
+pub const REFUSED: &str = "13";
+/// Killed at the exec stop.
+pub const KILLED: &str = "137";
 
-/// Where and as whom something runs.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Place {
-    /// In a process id namespace of its own, as its first process.
-    pub first: bool,
-    /// As user 1000, not root.
-    pub user: bool,
-    /// With `CAP_SYS_PTRACE`.
-    pub trace: bool,
-    /// Limits for the example `platform`; empty for none.
-    pub limits: &'static str,
-}
-
-/// A folder with the attacker's programs, removed at the end.
 pub struct Arena {
     pub folder: PathBuf,
-    /// A copy of the attacker.
+    /// The attacker.
     pub good: String,
-    /// The same by the name that the policy forbids.
-    pub evil: String,
 }
 
 impl Arena {
-    pub fn new(attacker: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("defender-{attacker}-{}-{number}", std::process::id()));
+    pub fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("detections-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
-        // Whoever runs there appends to it.
-        let audits = folder.join("audits.jsonl");
-        fs::write(&audits, "").unwrap();
-        fs::set_permissions(&audits, fs::Permissions::from_mode(0o666)).unwrap();
-        let place = |file: &str| {
-            let path = folder.join(file);
-            fs::copy(example(attacker), &path).unwrap();
-            path.to_string_lossy().into_owned()
-        };
-        Self { good: place("good"), evil: place("evil"), folder: folder.clone() }
+        let folder = fs::canonicalize(folder).unwrap();
+        let mut arena = Self { good: String::new(), folder };
+        arena.good = arena.program("good");
+        arena
     }
 
-    /// The command line that runs `words` there, under the supervisor where there is a policy.
-    pub fn command(&self, place: Place, policy: Option<&str>, words: &[&str]) -> Command {
+    /// A copy of the attacker under another name, older than the workload.
+    pub fn program(&self, name: &str) -> String {
+        let path = self.folder.join(name);
+        fs::copy(example("attacker_exec"), &path).unwrap();
+        path.to_string_lossy().into_owned()
+    }
+
+    pub fn script(&self, name: &str, interpreter: &str) -> String {
+        let path = self.folder.join(name);
+        fs::write(&path, format!("#!{interpreter}\nexit {RAN}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_string_lossy().into_owned()
+    }
+
+    /// Runs the attacker, called as `words[0]`, under a policy; `before` is a line of shell that prepares the machine.
+    pub fn run_after(&self, before: &str, policy: &Value, words: &[&str]) -> (String, Vec<Value>) {
+        let file = self.folder.join("policy.json");
+        fs::write(&file, policy.to_string()).unwrap();
+        let audits = self.folder.join("audits.jsonl");
+        let _ = fs::remove_file(&audits);
         let mut command = Command::new("unshare");
-        command.args(["--net"]).args(
-            place.first.then_some(["--pid", "--fork", "--mount-proc", "--kill-child", "setsid"]).iter().flatten(),
-        );
-        command.args(["sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
-        if !place.limits.is_empty() {
-            command.arg(example("platform")).arg(place.limits);
-        }
-        // No more of root's capabilities than a container has, or none.
-        let bounding = if place.trace {
-            "-sys_admin,-perfmon,-sys_resource"
-        } else {
-            "-sys_admin,-perfmon,-sys_resource,-sys_ptrace"
-        };
-        command.args(["setpriv", "--bounding-set", bounding, "--inh-caps", "-all"]);
-        if place.user {
-            command.args(["--reuid", "1000", "--regid", "1000", "--clear-groups"]);
-        }
-        if let Some(policy) = policy {
-            let file = self.folder.join("policy.json");
-            fs::write(&file, policy).unwrap();
-            command.arg(example("supervise")).arg(&file);
-        }
-        command.args(words).current_dir(&self.folder).env("SUPERVISE_AUDITS", self.audits());
-        command
-    }
-
-    pub fn run(&self, place: Place, policy: Option<&str>, words: &[&str]) -> Output {
-        let output = self.command(place, policy, words).output().unwrap();
+        command.args(["--net", "--mount", "sh", "-c"]);
+        command.arg(format!("ip link set lo up && {before} && exec \"$@\"")).arg("sh");
+        command.args(["setpriv", "--bounding-set", "-sys_admin,-perfmon"]);
+        command.arg(example("supervise")).arg(&file).args(words);
+        let output = command.current_dir(&self.folder).env("SUPERVISE_AUDITS", &audits).output().unwrap();
         assert_ne!(Some(64), output.status.code(), "{}", String::from_utf8_lossy(&output.stderr));
-        output
+        let lines = fs::read_to_string(&audits).unwrap_or_default();
+        (said(&output), lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
 
-    pub fn audits(&self) -> PathBuf {
-        self.folder.join("audits.jsonl")
+    pub fn run(&self, policy: &Value, words: &[&str]) -> (String, Vec<Value>) {
+        self.run_after("true", policy, words)
     }
 
-    /// What was reported so far.
-    pub fn reported(&self) -> String {
-        fs::read_to_string(self.audits()).unwrap_or_default()
+    /// The attack fails and is reported when `detection` prevents, succeeds and is reported when it alerts, and
+    /// succeeds in silence when it is off.
+    pub fn holds(&self, detection: &str, stopped: &str, words: &[&str]) {
+        self.holds_after("true", detection, stopped, words);
+    }
+
+    pub fn holds_after(&self, before: &str, detection: &str, stopped: &str, words: &[&str]) {
+        for (effect, outcome, reported) in
+            [("disable", RAN, vec![]), ("alert", RAN, vec!["alert"]), ("prevent", stopped, vec!["prevent"])]
+        {
+            let (said, audits) = self.run_after(before, &detecting(detection, effect), words);
+
+            assert_eq!(outcome, said, "{detection} {effect} {audits:#?}");
+            assert_eq!(reported, effects_of(&audits, detection), "{effect}: {audits:#?}");
+        }
     }
 }
 
@@ -115,12 +92,9 @@ impl Drop for Arena {
     }
 }
 
-pub fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-pub fn complained(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+fn said(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if text.is_empty() { format!("exit {:?}", output.status.code()) } else { text }
 }
 
 /// Examples are built beside the tests.
@@ -129,30 +103,28 @@ pub fn example(name: &str) -> PathBuf {
     test.parent().and_then(Path::parent).unwrap().join("examples").join(name)
 }
 
-/// Waits until something holds.
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what} did not happen");
-        std::thread::yield_now();
-    }
+/// Makes a program unlike all others; gives the entry of a list that names it by its content.
+pub fn content_of(program: &str) -> String {
+    fs::File::options().append(true).open(program).and_then(|mut file| file.write_all(b"x")).unwrap();
+    let sum = Command::new("sha256sum").arg(program).output().unwrap().stdout;
+    format!("sha256:{}", String::from_utf8_lossy(&sum).split(' ').next().unwrap())
 }
 
-/// A started command whose output is read, ended with the test.
-pub struct Running(pub Child);
-
-impl Running {
-    pub fn new(mut command: Command) -> Self {
-        Self(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
-    }
+pub fn policy(processes: &Value, detections: &Value) -> Value {
+    let empty = json!({"effect": "disable", "allow": [], "deny": []});
+    json!({"version": 1, "revision": 1, "rule": "attack", "processes": processes, "dns": empty, "detections": detections,
+        "network": {"effect": "disable", "allowAddresses": [], "denyAddresses": [], "allowPorts": [], "denyPorts": []}})
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+pub fn detecting(detection: &str, effect: &str) -> Value {
+    policy(&json!({"effect": "disable", "allow": [], "deny": []}), &json!({detection: effect}))
+}
+
+pub fn denying(entry: &str, effect: &str) -> Value {
+    policy(&json!({"effect": effect, "allow": [], "deny": [entry]}), &json!({}))
+}
+
+pub fn effects_of<'a>(audits: &'a [Value], reason: &str) -> Vec<&'a str> {
+    let of_reason = audits.iter().filter(|audit| audit["reason"] == reason);
+    of_reason.map(|audit| audit["effect"].as_str().unwrap()).collect()
 }

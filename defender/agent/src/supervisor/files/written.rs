@@ -19,8 +19,9 @@ use std::{
 };
 
 use defender_core::{
-    CompiledPolicy, Effect, Event, FileEvent, FileOperation, Notice, Reason, Violation,
+    CompiledPolicy, Context, Decision, Effect, Event, FileEvent, FileOperation, Notice, Reason,
     content::{self, Finding},
+    detected,
 };
 use defender_sys::{
     Result, constants as c,
@@ -50,7 +51,15 @@ struct Watched {
     directories: HashMap<PathBuf, i32>,
     paths: HashMap<i32, PathBuf>,
     order: VecDeque<i32>,
-    writers: HashMap<PathBuf, (u32, u32)>,
+    writers: HashMap<PathBuf, Writer>,
+}
+
+/// Who opened a file for writing last; 0 and nothing when unknown.
+#[derive(Debug, Clone, Default)]
+struct Writer {
+    pid: u32,
+    user: u32,
+    program: String,
 }
 
 impl Written {
@@ -84,7 +93,9 @@ impl Written {
         if watched.writers.len() >= MOST_FILES {
             watched.writers.clear();
         }
-        watched.writers.insert(path, (caller.process, caller.user));
+        // It may have ended when its file is looked at.
+        let program = process::executable_path(caller.process);
+        watched.writers.insert(path, Writer { pid: caller.process, user: caller.user, program });
     }
 }
 
@@ -145,18 +156,20 @@ impl Looking {
                 return self.count_lost(happened.watch);
             };
             let path = directory.join(std::ffi::OsStr::from_bytes(&happened.name));
-            let writer = watched.writers.get(&path).copied();
+            let writer = watched.writers.get(&path).cloned();
             (path, writer.unwrap_or_default())
         };
         // It may be gone or replaced by now; what replaced it is told too.
         let Ok((start, status)) = self.read(&path) else { return };
-        let policy = self.judge.policy();
-        let Some(rule) = policy.source().rule.clone() else { return };
+        let (policy, event) = (self.judge.policy(), event(&path, &writer));
         let executable = status.mode() & 0o111 != 0;
         for Finding { reason, because } in content::findings(&start, status.len(), executable, MACHINE) {
-            if policy.detection(reason) != Effect::Disable {
-                let violation = Violation { rule: rule.clone(), reason, matched: Some(because) };
-                self.judge.report(violation, Effect::Alert, event(&path, writer));
+            match detected(&policy, reason, Some(because), &event, Context::default()) {
+                Decision::Allow => {}
+                // It was not stopped, whatever was wished.
+                Decision::Alert(violation) | Decision::Prevent(violation) => {
+                    self.judge.report(violation, Effect::Alert, event.clone());
+                }
             }
         }
     }
@@ -196,8 +209,8 @@ fn state(status: &Metadata) -> State {
     (status.dev(), status.ino(), status.mtime(), status.mtime_nsec(), status.len(), executable)
 }
 
-fn event(path: &Path, (pid, user): (u32, u32)) -> Event {
+fn event(path: &Path, writer: &Writer) -> Event {
     let file = path.to_string_lossy().into_owned();
-    let path = if pid == 0 { String::new() } else { process::executable_path(pid) };
+    let Writer { pid, user, program: path } = writer.clone();
     Event::File(FileEvent { operation: FileOperation::Write, file, pid, path, user })
 }
