@@ -53,6 +53,7 @@ from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError
 from bartizan.services.housekeeping import Housekeeping
 from bartizan.services.image_lookup import ImageLookUp, LookUpLimits
+from bartizan.services.incidents import Incidents
 from bartizan.services.ingest import AuditFeed, Ingest
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
@@ -67,6 +68,7 @@ from bartizan.store import (
     SqlCredentials,
     SqlDefenders,
     SqlImages,
+    SqlIncidents,
     SqlPolicies,
     SqlSettings,
 )
@@ -171,6 +173,7 @@ class _Parts:
         self.feed = AuditFeed(audits.newest_id())
         self.ingest = Ingest(audits, self.feed)
         self.audits = Audits(audits, self.feed)
+        self.incidents = Incidents(SqlIncidents(self.database), makes_incident=lambda _rule, _custom_rule: False)
         self.sources = AuditSources(audits, self.defenders)
         self.credentials = Credentials(SqlCredentials(self.database), box, box_error=pki.SealError, clock=_milliseconds)
         self.registries = Registries(stored, self.credentials, check_certificates=pki.check_certificates)
@@ -189,7 +192,13 @@ class _Parts:
             self.bundles, _binaries(settings), self.image_lookup, version=settings.version
         )
         self.housekeeping = Housekeeping(
-            self.defenders, audits, self.feed, self.names, retention=settings.retention, clock=_milliseconds
+            self.defenders,
+            audits,
+            self.feed,
+            self.names,
+            retention=settings.retention,
+            clock=_milliseconds,
+            chores=(self.incidents.prune,),
         )
 
     @asynccontextmanager
@@ -235,6 +244,7 @@ class _Parts:
             bundles=self.bundles,
             defenders=self.defenders,
             enrolment=self.enrolment,
+            incidents=self.incidents,
             ingest=self.ingest,
             policies=self.policies,
             sources=self.sources,
@@ -261,6 +271,7 @@ class _Parts:
             defenders=self.defenders,
             embed_dockerfile=self.embed_dockerfile,
             image_lookup=self.image_lookup,
+            incidents=self.incidents,
             names=self.names,
             policies=self.policies,
             protect_task=self.protect_task,

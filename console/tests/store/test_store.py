@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -58,11 +59,14 @@ def test_a_database_of_the_first_schema_is_brought_up(tmp_path: Path) -> None:
     """What a Console of the first version wrote is still there, and the new tables are beside it."""
     opened = Database(tmp_path / "bartizan.db")
     SqlSettings(opened).put("a", "b")
+    config = Config()
+    config.set_main_option("script_location", "src/bartizan/store/migrations")
+    config.set_main_option("path_separator", "os")
+    with opened.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        connection.commit()
     opened.close()
-    with sqlite3.connect(tmp_path / "bartizan.db") as direct:
-        direct.executescript(
-            "DROP TABLE images; DROP TABLE credentials; UPDATE alembic_version SET version_num = '0001'"
-        )
     again = Database(tmp_path / "bartizan.db")
     assert SqlSettings(again).get("a") == "b"
     assert SqlCredentials(again).all() == []

@@ -13,6 +13,7 @@ from bartizan.services.credentials import Credentials
 from bartizan.services.defenders import Defenders
 from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.image_lookup import ImageLookUp
+from bartizan.services.incidents import Incidents
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import ProtectTask
@@ -30,6 +31,7 @@ class ApiServices:
     defenders: Defenders
     embed_dockerfile: EmbedDockerfile
     image_lookup: ImageLookUp
+    incidents: Incidents
     names: Names
     policies: Policies
     protect_task: ProtectTask

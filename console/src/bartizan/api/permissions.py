@@ -25,6 +25,7 @@ class Permission(enum.Enum):
     POLICY_READ = "policyRead"
     POLICY_WRITE = "policyWrite"
     AUDITS_READ = "auditsRead"
+    INCIDENTS_ACKNOWLEDGE = "incidentsAcknowledge"
     CREDENTIALS_READ = "credentialsRead"
     CREDENTIALS_WRITE = "credentialsWrite"
     IMAGES_READ = "imagesRead"

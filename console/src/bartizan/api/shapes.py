@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from bartizan.audit import RuntimeAudit
+from bartizan.audit.incidents import Incident
 
 EffectName = Literal["disable", "alert", "prevent"]
 Strings = list[str]
@@ -50,6 +51,12 @@ class InstallBundleAnswer(msgspec.Struct, rename="camel"):
     defender_image: str
     defender_architectures: Strings
     version: str
+
+
+class Acknowledgement(msgspec.Struct):
+    """Whether an incident was seen to."""
+
+    acknowledged: bool = True
 
 
 class BundleGenerationAnswer(msgspec.Struct):
@@ -351,6 +358,7 @@ class KnownImage(msgspec.Struct, rename="camel"):
 
 
 ALL = (
+    Acknowledgement,
     AppEmbeddedEmbedRequest,
     BaseImage,
     BundleGenerationAnswer,
@@ -362,6 +370,7 @@ ALL = (
     Credentials,
     Defender,
     DefenderSettings,
+    Incident,
     InstallBundleAnswer,
     KnownImage,
     Problem,

@@ -45,6 +45,7 @@ from bartizan.services.bundles import Bundles
 from bartizan.services.defenders import Defenders
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError, ServiceError, UnavailableError, misfit
+from bartizan.services.incidents import Incidents
 from bartizan.services.ingest import Ingest
 from bartizan.services.interfaces import ClientIdentity, Clock, DefenderRecord, NewAudit, WorkloadRecord
 from bartizan.services.policies import Policies as PolicyService
@@ -76,6 +77,7 @@ class Services:
     bundles: Bundles
     defenders: Defenders
     enrolment: Enrolment
+    incidents: Incidents
     ingest: Ingest
     policies: PolicyService
     sources: AuditSources
@@ -269,6 +271,7 @@ class Session:
                 time=audit.time,
                 received=received,
                 audit=describe(audit, reporter),
+                incident=self._services.incidents.kind_of(audit, type_=hello.kind.value),
             )
             for audit in message.audits
         ]

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bartizan.cli import app_embedded, console, embed_dockerfile, embed_manifest, events, registry, tasks
+from bartizan.cli import app_embedded, console, embed_dockerfile, embed_manifest, events, incidents, registry, tasks
 from bartizan.cli.failure import Failure
 
 _HELP = "Bartizan: an open App-Embedded Defender."
@@ -18,6 +18,7 @@ app.add_typer(app_embedded.app, name="app-embedded")
 app.add_typer(events.policy, name="policy")
 app.add_typer(registry.app, name="registry")
 app.command("audits")(events.audits)
+app.add_typer(incidents.app, name="incidents")
 app.command("defenders")(events.defenders)
 app.command("run-task")(tasks.run_task)
 app.command("defender-image")(tasks.defender_image)

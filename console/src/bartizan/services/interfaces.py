@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bartizan.audit import RuntimeAudit
+from bartizan.audit.incidents import IncidentKind
 
 Clock = Callable[[], int]
 """Returns unix milliseconds."""
@@ -188,6 +189,7 @@ class NewAudit:
     time: int
     received: int
     audit: RuntimeAudit
+    incident: IncidentKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from bartizan.store.credentials import SqlCredentials
 from bartizan.store.database import Database
 from bartizan.store.defenders import SqlDefenders
 from bartizan.store.images import SqlImages
+from bartizan.store.incidents import SqlIncidents
 from bartizan.store.policies import SqlPolicies
 from bartizan.store.settings import SqlSettings
 
@@ -18,6 +19,7 @@ __all__ = [
     "SqlCredentials",
     "SqlDefenders",
     "SqlImages",
+    "SqlIncidents",
     "SqlPolicies",
     "SqlSettings",
 ]

@@ -128,3 +128,37 @@ images = Table(
     Index("images_manifest", "manifest_digest", "architecture"),
     Index("images_recorded", "recorded"),
 )
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("category", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("custom_rule", Text, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("last_time", BigInteger, nullable=False),
+    Column("app_id", Text, nullable=False),
+    Column("profile_id", Text, nullable=False),
+    Column("image_name", Text, nullable=False),
+    Column("container_name", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("acknowledged", Integer, nullable=False),
+    Column("collect", BigInteger),
+    Column("audit_count", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Index("incidents_kind", "profile_id", "category", "opened"),
+    Index("incidents_time", "time", "id"),
+    Index("incidents_collect", "collect"),
+    sqlite_autoincrement=True,
+)
+
+incident_audits = Table(
+    "incident_audits",
+    metadata,
+    Column("incident", Integer, ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True),
+    Column("audit", Integer, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)

@@ -1,0 +1,42 @@
+"""Incidents, and the audits that make them."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    texts = ("category", "type", "custom_rule")
+    whose = ("app_id", "profile_id", "image_name", "container_name", "resource_id", "instance")
+    op.create_table(
+        "incidents",
+        sa.Column("id", sa.Integer, primary_key=True),
+        *(sa.Column(name, sa.Text, nullable=False) for name in texts),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("opened", "time", "last_time")),
+        *(sa.Column(name, sa.Text, nullable=False) for name in whose),
+        sa.Column("acknowledged", sa.Integer, nullable=False),
+        sa.Column("collect", sa.BigInteger),
+        sa.Column("audit_count", sa.BigInteger, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("incidents_kind", "incidents", ["profile_id", "category", "opened"])
+    op.create_index("incidents_time", "incidents", ["time", "id"])
+    op.create_index("incidents_collect", "incidents", ["collect"])
+    op.create_table(
+        "incident_audits",
+        sa.Column("incident", sa.Integer, sa.ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("audit", sa.Integer, primary_key=True),
+        sa.Column("document", sa.LargeBinary, nullable=False),
+    )
+
+
+def downgrade() -> None:
+    """Remove the tables."""
+    for table in ("incident_audits", "incidents"):
+        op.drop_table(table)
