@@ -13,7 +13,9 @@ pub mod dns;
 mod event;
 mod glob;
 pub mod message;
+mod observe;
 mod policy;
+mod recorder;
 mod scrub;
 mod session;
 mod spool;
@@ -26,10 +28,12 @@ pub use event::{
     Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
     ProcessEvent, ProcessFacts, Protocol,
 };
+pub use observe::{Observations, Observed, ObservedKind};
 pub use policy::{
     CompiledPolicy, CustomEffect, CustomKind, CustomRule, DefenderPolicy, DnsPolicy, Effect, FilePolicy, NetworkPolicy,
     PolicyError, PortRange, ProcessPolicy,
 };
+pub use recorder::{Chunk, Judged, Recorded, Recorder};
 pub use scrub::scrub;
 pub use session::Session;
 pub use spool::{Spool, encoded_size};
