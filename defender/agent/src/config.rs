@@ -12,21 +12,24 @@ use crate::{
         address::{Address, AddressError},
         bundle::InstallBundle,
     },
+    recorder::RECORD_BYTES,
 };
 
 const DEFAULT_POLICY_TIMEOUT: u64 = 20;
 const LONGEST_POLICY_TIMEOUT: u64 = 3600;
 /// As many as the Console takes in one hello.
 const MOST_CONTAINERS: usize = 16;
+const LARGEST_RECORD: usize = 64 << 20;
 const LONGEST_NAME: usize = 512;
 
 /// Ours in a wrapped container; the application does not see them.
-const ENTRYPOINT_VARIABLES: [&str; 10] = [
+const ENTRYPOINT_VARIABLES: [&str; 11] = [
     "DEFENDER_APP_ID",
     "DEFENDER_CONTAINER_NAME",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_IMAGE_NAME",
     "DEFENDER_POLICY_TIMEOUT",
+    "DEFENDER_RECORD_BYTES",
     "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
     "FARGATE_TASK",
@@ -34,12 +37,13 @@ const ENTRYPOINT_VARIABLES: [&str; 10] = [
     "INSTALL_BUNDLE",
 ];
 /// Ours in an image with the Defender in it; the application does not see them.
-const EMBEDDED_VARIABLES: [&str; 10] = [
+const EMBEDDED_VARIABLES: [&str; 11] = [
     "DATA_FOLDER",
     "DEFENDER_APP_ID",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_ID",
     "DEFENDER_POLICY_TIMEOUT",
+    "DEFENDER_RECORD_BYTES",
     "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
     "FILESYSTEM_MONITORING",
@@ -164,6 +168,16 @@ impl Environment {
         Ok(Duration::from_secs(seconds))
     }
 
+    fn record_bytes(&self) -> Result<usize, ConfigError> {
+        let name = "DEFENDER_RECORD_BYTES";
+        let Some(text) = self.optional(name)? else { return Ok(RECORD_BYTES) };
+        let bytes = text.parse().map_err(|_| ConfigError::value(name, &"it is not a whole number of bytes"))?;
+        if bytes > LARGEST_RECORD {
+            return Err(ConfigError::value(name, &"it is more than 67108864 (64 MiB)"));
+        }
+        Ok(bytes)
+    }
+
     fn bundle(&self) -> Result<InstallBundle, ConfigError> {
         let name = "INSTALL_BUNDLE";
         InstallBundle::parse(self.required(name)?).map_err(|error| ConfigError::value(name, &error))
@@ -283,6 +297,8 @@ pub struct EntrypointConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for one.
     pub policy_timeout: Duration,
+    /// Bytes of the record, 0 for none.
+    pub record_bytes: usize,
 }
 
 impl fmt::Debug for EntrypointConfig {
@@ -307,6 +323,7 @@ impl EntrypointConfig {
             token: token.to_owned(),
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
+            record_bytes: environment.record_bytes()?,
         })
     }
 }
@@ -320,6 +337,8 @@ pub struct EmbeddedConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for one.
     pub policy_timeout: Duration,
+    /// Bytes of the record, 0 for none.
+    pub record_bytes: usize,
 }
 
 impl EmbeddedConfig {
@@ -339,6 +358,7 @@ impl EmbeddedConfig {
             console: ConsoleConfig::read(environment, environment.named(name)?)?,
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
+            record_bytes: environment.record_bytes()?,
         })
     }
 }

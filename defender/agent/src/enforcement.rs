@@ -4,7 +4,7 @@
 use std::{ffi::OsString, sync::Arc};
 
 use arc_swap::ArcSwap;
-use defender_core::{AuditDraft, CompiledPolicy};
+use defender_core::{AuditDraft, CompiledPolicy, Event, Judged};
 
 /// The policy in force, swapped whole. Reading is wait-free, so the supervisor may read it on every event.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,9 @@ impl PolicyHandle {
 pub trait AuditSink: Send + Sync {
     /// Takes one audit.
     fn submit(&self, draft: AuditDraft);
+
+    /// Takes every event that was judged, also one that may happen, for record and learning. It must take microseconds.
+    fn saw(&self, _event: &Event, _judged: Option<Judged>) {}
 }
 
 /// What to do when protection cannot be had: an explicit setting, never an accident.

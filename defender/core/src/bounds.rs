@@ -68,7 +68,10 @@ pub(crate) fn audits<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Audit>, D
 }
 
 /// A list of at most `most` things.
-pub(crate) fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D, most: usize) -> Result<Vec<T>, D::Error> {
+pub(crate) fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+    most: usize,
+) -> Result<Vec<T>, D::Error> {
     let list = Vec::<T>::deserialize(from)?;
     if list.len() <= most { Ok(list) } else { Err(Error::custom(format_args!("more than {most} in one message"))) }
 }

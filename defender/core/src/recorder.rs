@@ -116,7 +116,8 @@ impl Recorder {
     /// The events behind number `after`, as many as fit into one chunk.
     #[must_use]
     pub fn chunk(&self, after: u64) -> Chunk {
-        let mut chunk = Chunk { first: self.oldest.max(after.saturating_add(1)), newest: self.newest(), events: vec![] };
+        let mut chunk =
+            Chunk { first: self.oldest.max(after.saturating_add(1)), newest: self.newest(), events: vec![] };
         let (mut position, mut number, mut room) = (0, self.oldest, CHUNK_BYTES);
         while position < self.ring.len() && chunk.events.len() < MOST_RECORDED {
             let length = self.length_at(position);

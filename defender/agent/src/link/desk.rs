@@ -4,11 +4,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use defender_core::{AuditDraft, CompiledPolicy, DefenderPolicy, Event, Notice, PolicyError, Spool, scrub};
+use defender_core::{AuditDraft, CompiledPolicy, DefenderPolicy, Event, Judged, Notice, PolicyError, Spool, scrub};
 use tokio::sync::Notify;
 
 use super::message::WorkloadStatus;
-use crate::enforcement::{AuditSink, PolicyHandle, TierReport};
+use crate::{
+    enforcement::{AuditSink, PolicyHandle, TierReport},
+    recorder::{Fetch, Gatherer, RECORD_BYTES, Record},
+};
 
 /// Bytes of audits kept while nobody takes them.
 const SPOOL_BYTES: usize = 4 << 20;
@@ -31,12 +34,19 @@ pub struct Desk {
     state: Mutex<State>,
     changed: Condvar,
     due: Notify,
+    record: Record,
 }
 
 impl Desk {
     /// An empty desk of this Defender process.
     #[must_use]
     pub fn new(instance: String) -> Arc<Self> {
+        Self::with_record(instance, RECORD_BYTES)
+    }
+
+    /// An empty desk whose record has at most this many bytes.
+    #[must_use]
+    pub fn with_record(instance: String, bytes: usize) -> Arc<Self> {
         let state = State {
             spool: Spool::new(SPOOL_BYTES),
             received: 0,
@@ -51,6 +61,7 @@ impl Desk {
             state: Mutex::new(state),
             changed: Condvar::new(),
             due: Notify::new(),
+            record: Record::new(bytes),
         })
     }
 
@@ -103,7 +114,36 @@ impl Desk {
 
     /// Waits until all audits are safe elsewhere; false when `timeout` passed first.
     pub fn flush(&self, timeout: Duration) -> bool {
-        self.wait(timeout, |state| state.received >= state.spool.last())
+        self.hurry();
+        self.wait(timeout, |state| {
+            state.received >= state.spool.last() && self.record.with_gatherer(|gatherer| gatherer.is_empty())
+        })
+    }
+
+    /// What the workload did.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The Console wants a piece of the record.
+    pub fn fetch(&self, fetch: Fetch) {
+        self.record.ask(fetch);
+        self.due.notify_one();
+    }
+
+    /// The observations of this number are safe elsewhere.
+    pub fn learned(&self, number: u64) {
+        self.record.with_gatherer(|gatherer| gatherer.arrived(number));
+        // Taken and given back, so that a waiter that looks just now is not missed.
+        drop(self.state());
+        self.changed.notify_all();
+    }
+
+    /// The end is near: what was observed is to be sent now.
+    pub fn hurry(&self) {
+        self.record.with_gatherer(Gatherer::hurry);
+        self.due.notify_one();
     }
 
     fn wait(&self, timeout: Duration, done: impl Fn(&State) -> bool) -> bool {
@@ -143,6 +183,7 @@ impl Desk {
     /// The connection was lost.
     pub fn rewind(&self) {
         self.state().spool.rewind();
+        self.record.with_gatherer(Gatherer::rewind);
     }
 
     /// The other side holds audits up to `received`; those up to `committed` need not be kept here any more.
@@ -176,6 +217,10 @@ impl AuditSink for Desk {
         }
         self.state().spool.push(draft);
         self.due.notify_one();
+    }
+
+    fn saw(&self, event: &Event, judged: Option<Judged>) {
+        self.record.take(now(), event, judged);
     }
 }
 

@@ -176,11 +176,9 @@ impl Reader<'_> {
                 let (operation, file, user) = (self.operation()?, self.text()?, self.number()?);
                 Event::File(FileEvent { operation, file, user, pid: self.number()?, path: self.text()? })
             }
-            b'd' => Event::Defender(DefenderEvent {
-                notice: self.named()?,
-                detail: self.text()?,
-                count: self.number()?,
-            }),
+            b'd' => {
+                Event::Defender(DefenderEvent { notice: self.named()?, detail: self.text()?, count: self.number()? })
+            }
             _ => return None,
         };
         Some(Recorded { time, event, judged })
@@ -241,4 +239,3 @@ fn named<T: for<'de> Deserialize<'de>>(word: &str) -> Option<T> {
     let from: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
     T::deserialize(from).ok()
 }
-

@@ -48,12 +48,10 @@ prop_compose! {
 
 fn events() -> impl Strategy<Value = Event> {
     let operations = prop_oneof![Just(FileOperation::Create), Just(FileOperation::Attributes)];
-    let files = (operations, "\\PC{0,40}", any::<(u32, u32)>(), "\\PC{0,40}").prop_map(
-        |(operation, file, (pid, user), path)| Event::File(FileEvent { operation, file, pid, path, user }),
-    );
-    let notices = ("\\PC{0,40}", any::<u64>()).prop_map(|(detail, count)| {
-        Event::Defender(DefenderEvent { notice: Notice::NotEnforcing, detail, count })
-    });
+    let files = (operations, "\\PC{0,40}", any::<(u32, u32)>(), "\\PC{0,40}")
+        .prop_map(|(operation, file, (pid, user), path)| Event::File(FileEvent { operation, file, pid, path, user }));
+    let notices = ("\\PC{0,40}", any::<u64>())
+        .prop_map(|(detail, count)| Event::Defender(DefenderEvent { notice: Notice::NotEnforcing, detail, count }));
     prop_oneof![processes(), connections(), files, notices, "\\PC{0,40}".prop_map(|name| lookup(&name))]
 }
 
