@@ -15,12 +15,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
 from api_reference import PAGE, api_reference
 from cli_reference import cli_reference
+from detection_pages import detection_files
 from shown_commands import pages
 
 from bartizan.api import create_api
 from bartizan.audit import Audit
+from bartizan.audit.attacks import VENDOR_NAMES
 from bartizan.channel.messages import DIRECTIONS
 from bartizan.policy import DefenderPolicy
+from bartizan.policy.checks import ADVANCED, FILE_CHECKS, PROCESS_CHECKS
 
 ROOT = Path(__file__).resolve().parents[1]
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,7 +37,25 @@ def files() -> dict[str, str]:
         f"contract/{name}": json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         for name, document in shapes.items()
     }
-    return texts | pages() | {PAGE: api_reference(shapes["openapi.json"]), "docs/reference/cli.md": cli_reference()}
+    made = texts | pages() | {PAGE: api_reference(shapes["openapi.json"]), "docs/reference/cli.md": cli_reference()}
+    return made | detection_files({reason.value: name for reason, name in VENDOR_NAMES.items()}, _asked_by())
+
+
+def _asked_by() -> dict[str, str]:
+    """Return the vendor's field that asks for a detection, by the detection's name."""
+    found = dict.fromkeys((item.value for item in ADVANCED), "`advancedProtection` (`alert`), `detections`")
+    for section, fields in (("processes", PROCESS_CHECKS), ("filesystem", FILE_CHECKS)):
+        for check, asked in fields.items():
+            field = f"`{section}.{check.value}`" + ("" if asked.when else " at `false`")
+            found.update({item.value: f"{field}, `detections`" for item in asked.detections})
+    lists = {
+        "deniedListenPort": "`network.blacklistListeningPorts`",
+        "listenPortNotAllowed": "`network.whitelistListeningPorts`",
+        "deniedFile": "`filesystem.blacklist`",
+        "fileNotAllowed": "`filesystem.whitelist`",
+        "customRule": "`customRules`",
+    }
+    return found | lists
 
 
 def documents() -> dict[str, dict[str, Any]]:

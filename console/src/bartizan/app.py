@@ -46,6 +46,7 @@ from bartizan.services.audit_sources import AuditSources
 from bartizan.services.audits import Audits
 from bartizan.services.bundles import Bundles
 from bartizan.services.credentials import Credentials
+from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
 from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.embedding import TaskEmbedder
@@ -66,6 +67,7 @@ from bartizan.store import (
     SqlAudits,
     SqlBundles,
     SqlCredentials,
+    SqlCustomRules,
     SqlDefenders,
     SqlImages,
     SqlIncidents,
@@ -158,7 +160,14 @@ class _Parts:
             accounts, setup_token=self.setup_token, on_set_up=self._forget_setup_token, clock=_milliseconds
         )
         self.names = Names(stored, defaults=pki.machine_names(), added=settings.names, reissue=self._reissue)
-        self.policies = Policies(SqlPolicies(self.database), on_change=self._push_policies, clock=_milliseconds)
+        library = SqlCustomRules(self.database)
+        self.policies = Policies(
+            SqlPolicies(self.database),
+            on_change=self._push_policies,
+            clock=_milliseconds,
+            library={rule.id: rule for rule in library.all()},
+        )
+        self.custom_rules = CustomRules(library, self.policies)
         self.defenders = Defenders(SqlDefenders(self.database), stored, clock=_milliseconds)
         self.bundles = Bundles(
             SqlBundles(self.database),
@@ -173,7 +182,7 @@ class _Parts:
         self.feed = AuditFeed(audits.newest_id())
         self.ingest = Ingest(audits, self.feed)
         self.audits = Audits(audits, self.feed)
-        self.incidents = Incidents(SqlIncidents(self.database), makes_incident=lambda _rule, _custom_rule: False)
+        self.incidents = Incidents(SqlIncidents(self.database))
         self.sources = AuditSources(audits, self.defenders)
         self.credentials = Credentials(SqlCredentials(self.database), box, box_error=pki.SealError, clock=_milliseconds)
         self.registries = Registries(stored, self.credentials, check_certificates=pki.check_certificates)
@@ -244,7 +253,6 @@ class _Parts:
             bundles=self.bundles,
             defenders=self.defenders,
             enrolment=self.enrolment,
-            incidents=self.incidents,
             ingest=self.ingest,
             policies=self.policies,
             sources=self.sources,
@@ -268,6 +276,7 @@ class _Parts:
             audits=self.audits,
             bundles=self.bundles,
             credentials=self.credentials,
+            custom_rules=self.custom_rules,
             defenders=self.defenders,
             embed_dockerfile=self.embed_dockerfile,
             image_lookup=self.image_lookup,

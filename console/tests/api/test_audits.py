@@ -1,7 +1,10 @@
 """Audits over the API: filters, paging, following."""
 
+import csv
+import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -71,6 +74,12 @@ def reporter(console: ConsoleUnderTest, tmp_path_factory: pytest.TempPathFactory
         ({"user": "0"}, [1]),
         ({"processPath": "/usr/bin/nc"}, [3]),
         ({"severity": "high"}, [2, 1]),
+        ({"reason": "portNotAllowed,deniedName"}, [3, 2]),
+        ({"attackTechniques": "T1059"}, [1]),
+        ({"attackTechniques": "T1071"}, [2]),
+        ({"attackTechniques": ["T1071.004", "T1571"]}, [3, 2]),
+        ({"attackTechniques": "T107"}, []),
+        ({"attackTechniques": "%"}, []),
         ({"msg": "EVIL"}, [2]),
         ({"msg": "%"}, []),
         ({"hostname": "kinds:1", "type": "defender"}, [4]),
@@ -99,6 +108,43 @@ def test_an_audit_can_be_had_by_its_id(console: ConsoleUnderTest) -> None:
     audit = console.audits(appID="kinds:1", type="defender")[0]
     assert console.audits(id=audit["_id"]) == [audit]
     assert (audit["count"], audit["msg"]) == (7, "audits were given up, since the spool was full: full")
+
+
+def test_audits_that_are_alike_are_one(console: ConsoleUnderTest, tmp_path: Path) -> None:
+    """With `aggregate` the newest stands for all, with their count and the first time; `Total-Count` counts groups."""
+    end = DefenderEnd(console, console.bundle(), tmp_path, app_id="alike:1")
+    end.connect()
+    message = end.audits(1, 2, 3, 4)
+    message["audits"][1]["count"] = 5
+    message["audits"][3]["effect"] = "alert"
+    end.send(message)
+    end.receive()
+    end.close()
+    with console.client() as client:
+        answer = client.get(PATH, params={"appID": "alike:1", "aggregate": "true"})
+        page = client.get(PATH, params={"appID": "alike:1", "aggregate": "true", "offset": 1, "sort": "effect"}).json()
+    found = answer.json()
+    assert answer.headers["total-count"] == "2"
+    assert [(audit["effect"], audit.get("count", 1), audit["command"]) for audit in found] == [
+        ("alert", 1, "sh -c 'id 4'"),
+        ("prevent", 7, "sh -c 'id 3'"),
+    ]
+    assert found[1]["firstSeen"] == "2025-11-21T01:53:20.001Z"
+    assert console.audits(id=found[1]["_id"])[0]["command"] == "sh -c 'id 3'"
+    assert page == [found[1]]
+
+
+@pytest.mark.usefixtures("reporter")
+def test_all_audits_can_be_had_as_a_table(console: ConsoleUnderTest) -> None:
+    """The download has a line for each audit that matches, and takes the list's filters."""
+    with console.client() as client:
+        answer = client.get(f"{PATH}/download", params={"appID": "kinds:1", "container": "web", "to": "2025-11-22"})
+        refused = client.get(f"{PATH}/download", params={"limit": 1})
+    assert answer.headers["content-type"].startswith("text/csv")
+    lines = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [line["Attack type"] for line in lines] == ["explicitlyDeniedProcess", "explicitlyDeniedDNS"]
+    assert (lines[0]["Message"], lines[1]["Domain"]) == (console.audits(id=lines[0]["ID"])[0]["msg"], "a.evil.test")
+    assert refused.status_code == 400
 
 
 class Follower:

@@ -51,11 +51,13 @@ def test_an_equal_policy_is_no_new_revision(console: ConsoleUnderTest) -> None:
     ("change", "named"),
     [
         ({"processes": {"effect": "block"}}, "block"),
-        ({"processes": {"effect": "alert", "checkCryptoMiners": True}}, "checkCryptoMiners"),
-        ({"filesystem": {"effect": "alert"}}, "filesystem"),
-        ({"customRules": [{"_id": 1}]}, "customRules"),
+        ({"wildFireAnalysis": "alert"}, "wildFireAnalysis"),
+        ({"processes": {"effect": "alert", "blacklist": ["d41d8cd98f00b204e9800998ecf8427e"]}}, "SHA-256"),
+        ({"filesystem": {"effect": "alert", "blacklist": ["etc"]}}, "filesystem"),
+        ({"customRules": [{"_id": 4711, "effect": "alert"}]}, "there is no custom rule 4711"),
+        ({"detections": {"telepathy": "alert"}}, "telepathy"),
         ({"network": {"effect": "alert", "blacklistIPs": ["10.0.0.0/33"]}}, "10.0.0.0/33"),
-        ({"network": {"effect": "alert", "whitelistListeningPorts": [{"start": 1, "end": 2}]}}, "ListeningPorts"),
+        ({"network": {"effect": "alert", "whitelistListeningPorts": [{"start": 2, "end": 1}]}}, "ListeningPorts"),
     ],
 )
 def test_what_cannot_be_enforced_is_refused_by_name(
@@ -69,3 +71,32 @@ def test_what_cannot_be_enforced_is_refused_by_name(
         assert answer.status_code == 400
         assert named in answer.json()["err"]
         assert client.get(PATH).json() == before
+
+
+def test_half_a_character_is_refused_in_an_answer(console: ConsoleUnderTest) -> None:
+    """JSON can write what UTF-8 cannot; the refusal names it all the same."""
+    with console.client() as client:
+        answer = client.put(PATH, content=b'{"rules": [{"name": "r", "\\ud800": 1}]}')
+    assert answer.status_code == 400
+    assert "\\ud800" in answer.json()["err"]
+
+
+def test_all_that_a_rule_can_say_comes_back(console: ConsoleUnderTest) -> None:
+    """Checks, detections, files and listening ports are shown as they were asked for."""
+    rule = {
+        **SAMPLE,
+        "processes": {"effect": "prevent", "checkCryptoMiners": True, "skipModified": False},
+        "network": {"effect": "alert", "blacklistListeningPorts": [{"start": 4444, "end": 4444, "deny": True}]},
+        "filesystem": {"effect": "prevent", "blacklist": ["/etc"], "backdoorFiles": True},
+        "detections": {"reverseShell": "prevent", "inlineCode": "disable"},
+        "advancedProtection": True,
+    }
+    with console.client() as client:
+        assert client.put(PATH, json={"rules": [rule]}).status_code == 200
+        document = client.get(PATH).json()
+        shown = document["rules"][0]
+        for section in ("processes", "network", "filesystem"):
+            assert shown[section].items() >= rule[section].items()
+        assert (shown["detections"], shown["advancedProtection"]) == (rule["detections"], True)
+        revision = client.put(PATH, json=document).headers["policy-revision"]
+        assert client.put(PATH, json={"rules": [rule]}).headers["policy-revision"] == revision

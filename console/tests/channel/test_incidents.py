@@ -62,3 +62,33 @@ def test_a_download_cannot_run_in_a_spreadsheet(tmp_path: Path) -> None:
         assert "\"'=HYPERLINK" in line
         assert answer.headers["content-type"].startswith("text/csv")
         defender.close()
+
+
+def test_a_custom_rule_makes_incidents_when_it_says_so(tmp_path: Path) -> None:
+    """Matches of a custom rule with the action incident are one, under its name; with the action audit not."""
+    with running_console(tmp_path / "data") as console:
+        console.sign_up()
+        with console.client() as client:
+            for number, name in ((1, "shells"), (2, "pipes")):
+                body = {"_id": number, "name": name, "type": "processes", "script": 'proc.name = "sh"'}
+                assert client.put(f"/custom-rules/{number}", json=body).status_code == 200
+        console.put_policy(
+            {
+                "name": "shop",
+                "customRules": [
+                    {"_id": 1, "effect": "alert", "action": "incident"},
+                    {"_id": 2, "effect": "alert", "action": "audit"},
+                ],
+            }
+        )
+        defender = DefenderEnd(console, console.bundle(), tmp_path)
+        defender.connect()
+        matches = [
+            process_audit(number) | {"reason": "customRule", "matched": name}
+            for number, name in enumerate(["shells", "pipes", "shells"], start=1)
+        ]
+        report(defender, *matches)
+        (incident,) = incidents(console)
+        assert (incident["category"], incident["customRuleName"]) == ("customRule", "shells")
+        assert incident["auditCount"] == 2
+        defender.close()

@@ -1,6 +1,7 @@
 """Policies from outside: what is taken, what is refused, and that nothing else ever happens."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bartizan.policy import PolicyError, parse_policy, parse_rule, parse_stored, policy_document
+from bartizan.policy.checks import FILE_CHECKS, PROCESS_CHECKS, Asked, Check
+from bartizan.policy.defender_policy import Detection
 
 
 def policy(**rule: Any) -> str:
@@ -20,10 +23,6 @@ def policy(**rule: Any) -> str:
     [
         ({"processes": {"effect": "block"}}, "use `prevent`"),
         ({"processes": {"effect": "ban"}}, "`ban`"),
-        ({"processes": {"checkNewBinaries": True}}, "processes.checkNewBinaries"),
-        ({"processes": {"checkCryptoMiners": True}}, "processes.checkCryptoMiners"),
-        ({"processes": {"checkLateralMovement": True}}, "processes.checkLateralMovement"),
-        ({"processes": {"blockAllBinaries": True}}, "processes.blockAllBinaries"),
         ({"processes": {"blacklist": ["bin/sh"]}}, "neither a name nor an absolute path"),
         ({"processes": {"blacklist": ["/bin/../sh"]}}, "never match"),
         ({"processes": {"blacklist": ["/bin//sh"]}}, "never match"),
@@ -40,7 +39,6 @@ def policy(**rule: Any) -> str:
         ({"network": {"blacklistIPs": ["::ffff:10.0.0.1"]}}, "IPv4"),
         ({"network": {"blacklistIPs": ["fe80::1%eth0"]}}, "zone"),
         ({"network": {"blacklistIPs": ["10.0.0.1-10.0.0.9"]}}, "not an IP address"),
-        ({"network": {"whitelistListeningPorts": [{"start": 1, "end": 1}]}}, "network.whitelistListeningPorts"),
         ({"network": {"blacklistOutboundPorts": [{"start": 0, "end": 5}]}}, "blacklistOutboundPorts[0]"),
         ({"network": {"blacklistOutboundPorts": [{"start": 9, "end": 5}]}}, "in order"),
         ({"network": {"blacklistOutboundPorts": [{"start": 1, "end": 65536}]}}, "65535"),
@@ -49,12 +47,33 @@ def policy(**rule: Any) -> str:
         ({"dns": {"blacklist": ["exa mple.com"]}}, "no domain name"),
         ({"dns": {"blacklist": ["a..b"]}}, "no domain name"),
         ({"dns": {"blacklist": ["münchen.test"]}}, "xn--"),
-        ({"filesystem": {"effect": "alert"}}, "filesystem.effect"),
-        ({"filesystem": {"blacklist": ["/etc"]}}, "filesystem.blacklist"),
-        ({"filesystem": {"backdoorFiles": True}}, "filesystem.backdoorFiles"),
-        ({"customRules": [{"_id": 1}]}, "customRules"),
-        ({"advancedProtection": True}, "advancedProtection"),
+        ({"processes": {"checkNewBinaries": "yes"}}, "processes.checkNewBinaries: it has to be true or false"),
+        ({"processes": {"blacklist": ["sha256:12"]}}, "64 hex digits"),
+        ({"processes": {"blacklist": ["d41d8cd98f00b204e9800998ecf8427e"]}}, "an MD5"),
+        ({"processes": {"whitelist": ["md5:d41d8cd98f00b204e9800998ecf8427e"]}}, "give the SHA-256"),
+        ({"processes": {"blacklist": ["A" * 64]}}, "write `sha256:aaaa"),
+        ({"network": {"whitelistListeningPorts": [{"start": 0, "end": 1}]}}, "network.whitelistListeningPorts[0]"),
+        ({"filesystem": {"effect": "block"}}, "filesystem.effect: `block` is not possible"),
+        ({"filesystem": {"blacklist": ["etc"]}}, "filesystem.blacklist[0]: `etc` is no absolute path"),
+        ({"filesystem": {"blacklist": ["/etc/../x"]}}, "never match"),
+        ({"filesystem": {"skipEncryptedBinaries": 1}}, "filesystem.skipEncryptedBinaries"),
+        ({"filesystem": {"surprise": True}}, "filesystem.surprise"),
+        ({"customRules": [{"effect": "alert"}]}, "customRules[0]._id"),
+        ({"customRules": [{"_id": True, "effect": "alert"}]}, "customRules[0]._id"),
+        ({"customRules": [{"_id": 1}]}, "customRules[0].effect"),
+        ({"customRules": [{"_id": 1, "effect": "block"}]}, "use `prevent`"),
+        ({"customRules": [{"_id": 1, "effect": "ban"}]}, "customRules[0].effect: `ban`"),
+        ({"customRules": [{"_id": 1, "effect": "alert", "action": "page"}]}, "customRules[0].action: `page`"),
+        ({"customRules": [{"_id": 1, "effect": "alert"}] * 2}, "attached already"),
+        ({"customRules": [{"_id": n, "effect": "alert"} for n in range(101)]}, "at most 100"),
+        ({"detections": {"telepathy": "alert"}}, "detections.telepathy: there is no such detection"),
+        ({"detections": {"deniedProcess": "alert"}}, "detections.deniedProcess"),
+        ({"detections": {"reverseShell": "block"}}, "detections.reverseShell: `block`"),
+        ({"detections": ["reverseShell"]}, "detections: it has to be an object"),
+        ({"advancedProtection": "yes"}, "advancedProtection"),
         ({"wildFireAnalysis": "alert"}, "wildFireAnalysis"),
+        ({"notes": "\ud800"}, "notes"),
+        ({"\ud800": 1}, "\\ud800"),
         ({"surprise": 1}, "surprise"),
         ({"disabled": "no"}, "disabled"),
         ({"notes": 5}, "notes"),
@@ -120,6 +139,15 @@ def test_stored_policies_keep_owner_and_time() -> None:
     assert parse_stored(given_document).rules[0].owner == "ann"
 
 
+def test_what_was_stored_before_there_were_detections_asks_for_none() -> None:
+    """Old documents say `skipModified: false` without meaning it: such a rule resolves as before."""
+    processes = {"effect": "prevent", "blacklist": ["sh"], "skipModified": False, "checkNewBinaries": False}
+    old = {"name": "r", "owner": "", "modified": "", "processes": processes}
+    before, now = ({"rules": [rule]} for rule in (old, {**old, "detections": {}}))
+    assert parse_stored(json.dumps(before)).rules[0].checks == frozenset()
+    assert parse_stored(json.dumps(now)).rules[0].checks == {Check.MODIFIED}
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
@@ -133,6 +161,19 @@ addresses = st.ip_addresses(v=4).map(str) | st.sampled_from(["10.0.0.0/8", "2001
 ports = st.tuples(st.integers(1, 65535), st.integers(1, 65535)).map(
     lambda pair: {"start": min(pair), "end": max(pair), "deny": False}
 )
+digests = st.binary(min_size=32, max_size=32).map(lambda digest: f"SHA256:{digest.hex().upper()}")
+files = names.map("/etc/{}/".format) | names.map("*/{}".format) | st.sampled_from(["/", "*", "*.pem"])
+attached = st.fixed_dictionaries(
+    {"_id": st.integers(0, 2**31 - 1), "effect": st.sampled_from(["allow", "alert", "prevent", "disable"])},
+    optional={"action": st.sampled_from(["audit", "incident"])},
+)
+
+
+def flags(fields: Mapping[Check, Asked]) -> dict[str, st.SearchStrategy[bool]]:
+    """Return the vendor's fields that ask for detections, each of them true or false."""
+    return {check.value: st.booleans() for check in fields}
+
+
 patterns = st.lists(names | names.map("*{}*".format), min_size=1, max_size=3)
 good_rules = st.fixed_dictionaries(
     {"name": names},
@@ -147,11 +188,19 @@ good_rules = st.fixed_dictionaries(
             max_size=2,
         ),
         "processes": st.fixed_dictionaries(
-            {"effect": effects, "whitelist": st.lists(processes), "blacklist": st.lists(processes)}
+            {"effect": effects, "whitelist": st.lists(processes | digests), "blacklist": st.lists(processes)},
+            optional=flags(PROCESS_CHECKS),
         ),
+        "filesystem": st.fixed_dictionaries(
+            {"effect": effects, "whitelist": st.lists(files), "blacklist": st.lists(files)}, optional=flags(FILE_CHECKS)
+        ),
+        "advancedProtection": st.booleans(),
+        "detections": st.dictionaries(st.sampled_from([item.value for item in Detection]), effects),
+        "customRules": st.lists(attached, max_size=3, unique_by=lambda item: item["_id"]),
         "dns": st.fixed_dictionaries({"effect": effects, "blacklist": st.lists(domains)}),
         "network": st.fixed_dictionaries(
-            {"effect": effects, "blacklistIPs": st.lists(addresses), "whitelistOutboundPorts": st.lists(ports)}
+            {"effect": effects, "blacklistIPs": st.lists(addresses), "whitelistOutboundPorts": st.lists(ports)},
+            optional={"whitelistListeningPorts": st.lists(ports), "blacklistListeningPorts": st.lists(ports)},
         ),
     },
 )
@@ -168,7 +217,12 @@ def test_what_is_rendered_reads_back_equal(rules: list[dict[str, Any]]) -> None:
 def test_any_json_is_a_policy_or_one_error(value: Any) -> None:
     """Whatever JSON comes, as policy or as rule, the result is a value or a PolicyError."""
     for parse in (parse_policy, parse_rule):
-        for document in (value, {"rules": [value]}, {"name": "r", "processes": value, "collections": value}):
+        for document in (
+            value,
+            {"rules": [value]},
+            {"name": "r", "processes": value, "collections": value},
+            {"name": "r", "filesystem": value, "customRules": [value], "detections": {"portScan": value}},
+        ):
             try:
                 parse(json.dumps(document))
             except PolicyError as error:

@@ -10,6 +10,7 @@ from bartizan.api.limits import Limits
 from bartizan.api.routes import (
     audits,
     credentials,
+    custom_rules,
     defenders,
     dockerfile,
     images,
@@ -33,6 +34,7 @@ _ROUTES = (
     images,
     settings,
     credentials,
+    custom_rules,
     registries,
     known_images,
 )

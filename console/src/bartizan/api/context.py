@@ -10,6 +10,7 @@ from bartizan.services.accounts import Accounts
 from bartizan.services.audits import Audits
 from bartizan.services.bundles import Bundles
 from bartizan.services.credentials import Credentials
+from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
 from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.image_lookup import ImageLookUp
@@ -28,6 +29,7 @@ class ApiServices:
     audits: Audits
     bundles: Bundles
     credentials: Credentials
+    custom_rules: CustomRules
     defenders: Defenders
     embed_dockerfile: EmbedDockerfile
     image_lookup: ImageLookUp

@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.incidents import Incident
 
-EffectName = Literal["disable", "alert", "prevent"]
 Strings = list[str]
 
 
@@ -157,77 +157,6 @@ class Defender(msgspec.Struct, rename="camel"):
     workloads: list[DefenderWorkload]
 
 
-class PortRangeShape(msgspec.Struct):
-    """An inclusive range of ports."""
-
-    start: Annotated[int, msgspec.Meta(ge=1, le=65535)]
-    end: Annotated[int, msgspec.Meta(ge=1, le=65535)]
-    deny: bool = False
-
-
-class CollectionShape(msgspec.Struct, rename="camel"):
-    """A scope; fields are ANDed, patterns ORed, `*` is any run of characters, a leading `-` excludes."""
-
-    name: str
-    images: Strings = msgspec.field(default_factory=list)
-    containers: Strings = msgspec.field(default_factory=list)
-    app_ids: Strings = msgspec.field(name="appIDs", default_factory=list)
-    description: str = ""
-    color: str = ""
-
-
-class ProcessesShape(msgspec.Struct):
-    """Program starts: names, or globs on absolute paths."""
-
-    effect: EffectName = "disable"
-    whitelist: Strings = msgspec.field(default_factory=list)
-    blacklist: Strings = msgspec.field(default_factory=list)
-
-
-class DnsShape(msgspec.Struct):
-    """Look-ups: globs on domain names."""
-
-    effect: EffectName = "disable"
-    whitelist: Strings = msgspec.field(default_factory=list)
-    blacklist: Strings = msgspec.field(default_factory=list)
-
-
-class NetworkShape(msgspec.Struct):
-    """Outgoing connections: addresses or CIDR blocks (IPv4 and IPv6), and ports."""
-
-    effect: EffectName = "disable"
-    whitelist_ips: Strings = msgspec.field(name="whitelistIPs", default_factory=list)
-    blacklist_ips: Strings = msgspec.field(name="blacklistIPs", default_factory=list)
-    whitelist_outbound_ports: list[PortRangeShape] = msgspec.field(name="whitelistOutboundPorts", default_factory=list)
-    blacklist_outbound_ports: list[PortRangeShape] = msgspec.field(name="blacklistOutboundPorts", default_factory=list)
-
-
-class RuntimeRule(msgspec.Struct, rename="camel"):
-    """
-    One rule; the first that is not disabled and covers a workload wins.
-
-    Other fields of the vendor are accepted while they ask for nothing, and refused by name otherwise.
-    """
-
-    name: str
-    collections: list[CollectionShape] = msgspec.field(default_factory=list)
-    processes: ProcessesShape = msgspec.field(default_factory=ProcessesShape)
-    network: NetworkShape = msgspec.field(default_factory=NetworkShape)
-    dns: DnsShape = msgspec.field(default_factory=DnsShape)
-    disabled: bool = False
-    notes: str = ""
-    previous_name: str = ""
-    owner: str = ""
-    modified: str = ""
-
-
-class RuntimePolicyShape(msgspec.Struct):
-    """The whole runtime policy."""
-
-    rules: list[RuntimeRule]
-    id: str = msgspec.field(name="_id", default="appEmbeddedRuntime")
-
-
 class SecretShape(msgspec.Struct):
     """A secret: it goes in as `plain`, and never comes back; `encrypted` is always empty."""
 
@@ -368,6 +297,7 @@ ALL = (
     CredentialChange,
     CredentialUsage,
     Credentials,
+    CustomRuleShape,
     Defender,
     DefenderSettings,
     Incident,

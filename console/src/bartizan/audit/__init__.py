@@ -5,7 +5,7 @@ Pure: values in, values out.
 """
 
 from bartizan.audit.retention import Retention, cutoff
-from bartizan.audit.runtime_audit import Reporter, RuntimeAudit, describe
+from bartizan.audit.runtime_audit import CustomText, Reporter, RuntimeAudit, describe
 from bartizan.audit.wire import (
     Audit,
     AuditEffect,
@@ -23,6 +23,7 @@ __all__ = [
     "Audit",
     "AuditEffect",
     "ConnectionEvent",
+    "CustomText",
     "DefenderEvent",
     "Event",
     "LookupEvent",

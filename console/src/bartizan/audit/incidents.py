@@ -1,42 +1,21 @@
 """
 Incidents: audits that stand for an attack, of one kind and one workload, taken together for a day.
 
-What counts as an incident is in `contract/detections.json`; a test holds this table against it. A custom rule makes
-incidents when its action says so, which only the policy knows.
+What counts as an incident is in `contract/detections.json`; a custom rule makes incidents when its action says so.
 """
 
 from dataclasses import dataclass
 
 import msgspec
 
-from bartizan.audit.wire import Reason
+from bartizan.audit.runtime_audit import RuntimeAudit
+from bartizan.audit.wire import Audit, Reason
 
 SPAN = 24 * 3600 * 1000
 """An incident takes in audits of its kind for 24 hours, then a new one begins (milliseconds)."""
+_LONGEST = 512
 MOST_EMBEDDED = 50
 """So many audits are kept with an incident; of later ones only the number is."""
-CUSTOM_RULE = "customRule"
-
-_CATEGORIES = {
-    Reason.MODIFIED_BINARY: "alteredBinary",
-    Reason.ALTERED_PACKAGE_BINARY: "alteredBinary",
-    Reason.CRYPTO_MINER: "cryptoMiner",
-    Reason.REVERSE_SHELL: "reverseShell",
-    Reason.WEB_SHELL: "reverseShell",
-    Reason.MEMORY_PROCESS: "suspiciousBinary",
-    Reason.LOADER_INVOCATION: "executionFlowHijackAttempt",
-    Reason.PRELOAD: "executionFlowHijackAttempt",
-    Reason.LATERAL_MOVEMENT: "lateralMovement",
-    Reason.PORT_SCAN: "portScanning",
-    Reason.CLOUD_METADATA: "cloudProvider",
-    Reason.UNSEEN_CONNECTION: "hijackedProcess",
-    Reason.SSH_ACCESS: "backdoorSSHAccess",
-    Reason.ADMINISTRATIVE_ACCOUNT: "backdoorAdministrativeAccount",
-    Reason.SUSPICIOUS_ELF: "suspiciousBinary",
-    Reason.PACKED_BINARY: "suspiciousBinary",
-    Reason.PRELOAD_FILE: "executionFlowHijackAttempt",
-    Reason.TAMPERING: "hijackedProcess",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +27,12 @@ class IncidentKind:
     custom_rule: str = ""
 
 
-def category_of(reason: Reason) -> str | None:
-    """Return the vendor's category of the incidents that a reason makes by itself, if it does."""
-    return _CATEGORIES.get(reason)
+def incident_kind(audit: Audit, shown: RuntimeAudit, *, type_: str) -> IncidentKind | None:
+    """Return what kind of incident an audit belongs to, None for one that makes none; `shown` is it as users see it."""
+    if not shown.incident_category:
+        return None
+    custom = (audit.matched or "")[:_LONGEST] if audit.reason is Reason.CUSTOM_RULE else ""
+    return IncidentKind(category=shown.incident_category, type=type_, custom_rule=custom)
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

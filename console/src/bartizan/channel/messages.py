@@ -159,7 +159,7 @@ class ChannelFetch(Message, frozen=True, tag="fetch"):
 
 class ChannelSnapshot(Message, frozen=True, tag="snapshot"):
     """
-    Defender to Console, the answer to one `fetch`: events numbered on from `first`, none when there are none above `after`.
+    Defender to Console, the answer to one `fetch`: events numbered on from `first`, none when there are no newer ones.
 
     `first` is above `after` + 1 when those between are gone; `newest` is the number of the newest event that there is.
     """
@@ -172,7 +172,7 @@ class ChannelSnapshot(Message, frozen=True, tag="snapshot"):
 
 
 class ChannelObservations(Message, frozen=True, tag="observations"):
-    """Defender to Console: what a workload was seen to do since the last time; `overflow` more sightings had no place."""
+    """Defender to Console: what a workload did since the last time; `overflow` more sightings found no place."""
 
     container: Name | None
     number: Sequence

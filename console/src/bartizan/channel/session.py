@@ -17,7 +17,8 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from bartizan.audit import Reporter, describe
+from bartizan.audit import Audit, CustomText, Reason, Reporter, describe
+from bartizan.audit.incidents import incident_kind
 from bartizan.channel.messages import (
     MOST_AUDITS,
     ChannelAudits,
@@ -45,7 +46,6 @@ from bartizan.services.bundles import Bundles
 from bartizan.services.defenders import Defenders
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError, ServiceError, UnavailableError, misfit
-from bartizan.services.incidents import Incidents
 from bartizan.services.ingest import Ingest
 from bartizan.services.interfaces import ClientIdentity, Clock, DefenderRecord, NewAudit, WorkloadRecord
 from bartizan.services.policies import Policies as PolicyService
@@ -77,7 +77,6 @@ class Services:
     bundles: Bundles
     defenders: Defenders
     enrolment: Enrolment
-    incidents: Incidents
     ingest: Ingest
     policies: PolicyService
     sources: AuditSources
@@ -263,18 +262,24 @@ class Session:
             image=self._images.get(message.container),
             version=hello.version,
         )
-        return [
-            NewAudit(
-                bundle=self._identity.bundle,
-                source=message.source,
-                seq=audit.seq,
-                time=audit.time,
-                received=received,
-                audit=describe(audit, reporter),
-                incident=self._services.incidents.kind_of(audit, type_=hello.kind.value),
-            )
-            for audit in message.audits
-        ]
+        return [self._new_audit(message.source, audit, reporter, received) for audit in message.audits]
+
+    def _new_audit(self, source: str, audit: Audit, reporter: Reporter, received: int) -> NewAudit:
+        shown = describe(audit, reporter, self._custom_text(audit))
+        return NewAudit(
+            bundle=self._identity.bundle,
+            source=source,
+            seq=audit.seq,
+            time=audit.time,
+            received=received,
+            audit=shown,
+            incident=incident_kind(audit, shown, type_=self._greeted().kind.value),
+        )
+
+    def _custom_text(self, audit: Audit) -> CustomText | None:
+        if audit.reason is not Reason.CUSTOM_RULE:
+            return None
+        return self._services.policies.custom_text(audit.rule, audit.matched)
 
     def _committed(self, source: str, committed: int, done: asyncio.Future[None]) -> None:
         self._in_flight.release()

@@ -109,7 +109,9 @@ def _print(audit: dict[str, Any], *, raw: bool) -> None:
 def describe(audit: dict[str, Any]) -> str:
     """Return an audit as one line for people."""
     where = audit.get("containerName") or audit.get("appID") or ""
-    return f"{audit['time']}  {audit['effect']:8} {shown(where)}: {shown(audit['msg'])}"
+    times = f" (x{audit['count']})" if audit.get("count", 1) > 1 else ""
+    techniques = f" [{', '.join(map(shown, audit['attackTechniques']))}]" if audit.get("attackTechniques") else ""
+    return f"{audit['time']}  {audit['effect']:8} {shown(where)}: {shown(audit['msg'])}{times}{techniques}"
 
 
 def shown(text: str) -> str:

@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from bartizan.cli import app_embedded, console, embed_dockerfile, embed_manifest, events, incidents, registry, tasks
+from bartizan.cli import (
+    app_embedded,
+    console,
+    custom_rules,
+    embed_dockerfile,
+    embed_manifest,
+    events,
+    incidents,
+    policy_check,
+    registry,
+    tasks,
+)
 from bartizan.cli.failure import Failure
 
 _HELP = "Bartizan: an open App-Embedded Defender."
@@ -15,7 +26,9 @@ app.command("signup")(console.sign_up)
 app_embedded.app.command("embed")(embed_dockerfile.embed)
 app_embedded.app.command("embed-manifest")(embed_manifest.embed_manifest)
 app.add_typer(app_embedded.app, name="app-embedded")
+events.policy.command("check")(policy_check.check_policy)
 app.add_typer(events.policy, name="policy")
+app.add_typer(custom_rules.app, name="custom-rules")
 app.add_typer(registry.app, name="registry")
 app.command("audits")(events.audits)
 app.add_typer(incidents.app, name="incidents")

@@ -14,17 +14,21 @@ from bartizan.policy.defender_policy import (
     ProcessPolicy,
     encode_policy,
 )
-from bartizan.policy.model import Collection, Rule, RuntimePolicy, Workload
-from bartizan.policy.parse import PolicyError, parse_policy, parse_rule, parse_stored
+from bartizan.policy.library import custom_rule_document, parse_custom_rule
+from bartizan.policy.model import Collection, CustomDefinition, Library, Rule, RuntimePolicy, Workload
+from bartizan.policy.parse import parse_policy, parse_rule, parse_stored
+from bartizan.policy.reading import PolicyError
 from bartizan.policy.render import policy_document, rule_document
-from bartizan.policy.resolve import resolve
+from bartizan.policy.resolve import library_problems, resolve
 
 __all__ = [
     "Collection",
+    "CustomDefinition",
     "DefenderPolicy",
     "DnsPolicy",
     "Effect",
     "EncodedPolicy",
+    "Library",
     "NetworkPolicy",
     "PolicyError",
     "PortRange",
@@ -32,7 +36,10 @@ __all__ = [
     "Rule",
     "RuntimePolicy",
     "Workload",
+    "custom_rule_document",
     "encode_policy",
+    "library_problems",
+    "parse_custom_rule",
     "parse_policy",
     "parse_rule",
     "parse_stored",

@@ -5,19 +5,38 @@ import re
 
 _LONGEST_ENTRY = 4096
 _LONGEST_NAME = 253
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MD5 = re.compile(r"[0-9a-fA-F]{32}")
 _NAME = re.compile(r"[a-z0-9_*?-]+(\.[a-z0-9_*?-]+)*")
 
 
 def process_entry(text: str) -> str:
-    """Return a glob on program names (no `/`) or on absolute paths."""
+    """Return a glob on program names (no `/`) or on absolute paths, or `sha256:` with the digest of a program."""
     _printable(text)
+    if text.lower().startswith("sha256:"):
+        digest = text[len("sha256:") :].lower()
+        if not _SHA256.fullmatch(digest):
+            raise ValueError(f"`{text}` is no digest: `sha256:` is followed by 64 hex digits")
+        return f"sha256:{digest}"
+    if text.lower().startswith("md5:") or _MD5.fullmatch(text):
+        raise ValueError(f"`{text}` is an MD5, which anybody can forge: give the SHA-256 as `sha256:…`")
+    if _SHA256.fullmatch(text.lower()):
+        raise ValueError(f"`{text}` is a digest: write `sha256:{text.lower()}`")
     if "/" not in text:
         return text
     if not text.startswith(("/", "*")):
         raise ValueError(f"`{text}` is neither a name nor an absolute path")
-    if "//" in text or "/../" in f"{text}/" or "/./" in f"{text}/" or (text.endswith("/") and text != "/"):
+    if text.endswith("/") and text != "/":
         raise ValueError(f"`{text}` can never match: paths are compared in their normal form")
-    return text
+    return _normal(text)
+
+
+def file_entry(text: str) -> str:
+    """Return a glob on absolute paths, without a slash at its end: it speaks of everything beneath it anyway."""
+    _printable(text)
+    if not text.startswith(("/", "*")):
+        raise ValueError(f"`{text}` is no absolute path")
+    return _normal(text.rstrip("/") or "/")
 
 
 def domain_entry(text: str) -> str:
@@ -64,6 +83,12 @@ def label(text: str) -> str:
     if len(text) > 256:  # noqa: PLR2004 - long enough for people, short enough for one line of a log
         raise ValueError("it is longer than 256 characters")
     return text
+
+
+def _normal(path: str) -> str:
+    if "//" in path or "/../" in f"{path}/" or "/./" in f"{path}/":
+        raise ValueError(f"`{path}` can never match: paths are compared in their normal form")
+    return path
 
 
 def _printable(text: str) -> None:

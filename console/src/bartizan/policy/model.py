@@ -1,8 +1,24 @@
 """The policy as users write it, made of values that cannot be wrong: only `parse` makes them from outside data."""
 
-from dataclasses import dataclass
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from bartizan.policy.defender_policy import NO_DNS, NO_NETWORK, NO_PROCESSES, DnsPolicy, NetworkPolicy, ProcessPolicy
+from bartizan.policy.checks import Check
+from bartizan.policy.defender_policy import (
+    NO_DNS,
+    NO_FILES,
+    NO_NETWORK,
+    NO_PROCESSES,
+    CustomEffect,
+    CustomKind,
+    Detection,
+    DnsPolicy,
+    Effect,
+    FilePolicy,
+    NetworkPolicy,
+    ProcessPolicy,
+)
 
 ANY = ("*",)
 
@@ -31,15 +47,60 @@ class Collection:
 EVERYTHING = Collection(name="All")
 
 
+class Action(enum.Enum):
+    """What a match of a custom rule is kept as."""
+
+    AUDIT = "audit"
+    INCIDENT = "incident"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A custom rule of the library in a rule; without an effect it is there, but not in force."""
+
+    id: int
+    effect: CustomEffect | None
+    action: Action = Action.AUDIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomDefinition:
+    """A custom rule of the library: its condition, and how a match is told to people."""
+
+    id: int
+    name: str
+    kind: CustomKind
+    script: str
+    message: str = ""
+    description: str = ""
+    min_version: str = ""
+    techniques: tuple[str, ...] = ()
+    owner: str = ""
+    modified: str = ""
+    vulnerabilities: tuple[str, ...] = ()
+
+
+Library = Mapping[int, CustomDefinition]
+"""The custom rules by their ids."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule: a scope and what is forbidden in it."""
+    """
+    One rule: a scope and what is forbidden in it.
+
+    `checks` are the vendor's fields that ask for detections, `detections` our own field, `custom` is tried in order.
+    """
 
     name: str
     collections: tuple[Collection, ...] = (EVERYTHING,)
     processes: ProcessPolicy = NO_PROCESSES
     dns: DnsPolicy = NO_DNS
     network: NetworkPolicy = NO_NETWORK
+    files: FilePolicy = NO_FILES
+    checks: frozenset[Check] = frozenset()
+    detections: Mapping[Detection, Effect] = field(default_factory=dict)
+    custom: tuple[Attachment, ...] = ()
     disabled: bool = False
     notes: str = ""
     owner: str = ""

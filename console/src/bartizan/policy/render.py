@@ -1,9 +1,11 @@
 """The policy as the vendor's API shows it."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from bartizan.policy.defender_policy import PortRange
-from bartizan.policy.model import ANY, Collection, Rule, RuntimePolicy
+from bartizan.policy.checks import FILE_CHECKS, PROCESS_CHECKS, Asked, Check
+from bartizan.policy.defender_policy import Detection, PortRange
+from bartizan.policy.model import ANY, Attachment, Collection, Rule, RuntimePolicy
 
 POLICY_ID = "appEmbeddedRuntime"
 
@@ -27,18 +29,14 @@ def rule_document(rule: Rule) -> dict[str, Any]:
             "effect": rule.processes.effect.value,
             "whitelist": list(rule.processes.allow),
             "blacklist": list(rule.processes.deny),
-            "checkNewBinaries": False,
-            "checkCryptoMiners": False,
-            "checkLateralMovement": False,
-            "skipModified": False,
-            "blockAllBinaries": False,
+            **_checks(rule, PROCESS_CHECKS),
         },
         "network": {
             "effect": rule.network.effect.value,
             "whitelistIPs": list(rule.network.allow_addresses),
             "blacklistIPs": list(rule.network.deny_addresses),
-            "whitelistListeningPorts": [],
-            "blacklistListeningPorts": [],
+            "whitelistListeningPorts": _ports(rule.network.allow_listen_ports, deny=False),
+            "blacklistListeningPorts": _ports(rule.network.deny_listen_ports, deny=True),
             "whitelistOutboundPorts": _ports(rule.network.allow_ports, deny=False),
             "blacklistOutboundPorts": _ports(rule.network.deny_ports, deny=True),
         },
@@ -48,18 +46,25 @@ def rule_document(rule: Rule) -> dict[str, Any]:
             "blacklist": list(rule.dns.deny),
         },
         "filesystem": {
-            "effect": "disable",
-            "whitelist": [],
-            "blacklist": [],
-            "checkNewFiles": False,
-            "backdoorFiles": False,
-            "suspiciousELFHeaders": False,
-            "skipEncryptedBinaries": False,
+            "effect": rule.files.effect.value,
+            "whitelist": list(rule.files.allow),
+            "blacklist": list(rule.files.deny),
+            **_checks(rule, FILE_CHECKS),
         },
-        "customRules": [],
-        "advancedProtection": False,
+        "customRules": [_attachment_document(item) for item in rule.custom],
+        "advancedProtection": Check.ADVANCED in rule.checks,
+        "detections": {item.value: rule.detections[item].value for item in Detection if item in rule.detections},
         "wildFireAnalysis": "disable",
     }
+
+
+def _checks(rule: Rule, fields: Mapping[Check, Asked]) -> dict[str, bool]:
+    return {check.value: asked.when is (check in rule.checks) for check, asked in fields.items()}
+
+
+def _attachment_document(item: Attachment) -> dict[str, Any]:
+    effect = "disable" if item.effect is None else item.effect.value
+    return {"_id": item.id, "effect": effect, "action": item.action.value}
 
 
 def _collection_document(collection: Collection) -> dict[str, Any]:

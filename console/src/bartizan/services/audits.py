@@ -4,10 +4,15 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 
+import msgspec
+
+from bartizan.audit import RuntimeAudit
+from bartizan.audit.runtime_audit import rfc3339
 from bartizan.services.ingest import AuditFeed
-from bartizan.services.interfaces import AuditQuery, AuditStore
+from bartizan.services.interfaces import AuditGroup, AuditQuery, AuditStore
 
 _FOLLOW_PAGE = 250
+_TABLE_PAGE = 1000
 
 
 class Audits:
@@ -22,6 +27,21 @@ class Audits:
         rows = await asyncio.to_thread(self._store.page, query)
         total = await asyncio.to_thread(self._store.count, query)
         return [with_id(number, document) for number, document in rows], total
+
+    async def grouped(self, query: AuditQuery) -> tuple[list[bytes], int]:
+        """Return one page of documents that each stand for all audits that are alike, and how many there are in all."""
+        groups = await asyncio.to_thread(self._store.groups, query)
+        total = await asyncio.to_thread(self._store.count_groups, query)
+        return [_grouped(group) for group in groups], total
+
+    async def all(self, query: AuditQuery) -> AsyncIterator[list[RuntimeAudit]]:
+        """Yield all matching audits in pages, the oldest first; those that come meanwhile are left out."""
+        seen, newest = query.after_id or 0, self._feed.newest_id
+        while seen < newest:
+            page = dataclasses.replace(query, after_id=seen, sort="_id", descending=False, offset=0, limit=_TABLE_PAGE)
+            rows = await asyncio.to_thread(self._store.page, page)
+            yield [msgspec.json.decode(with_id(*row), type=RuntimeAudit) for row in rows if row[0] <= newest]
+            seen = rows[-1][0] if len(rows) == _TABLE_PAGE else newest
 
     def newest_id(self) -> int:
         """Return the highest id that is committed."""
@@ -49,6 +69,12 @@ class Audits:
                 seen = rows[-1][0] if len(rows) == _FOLLOW_PAGE else max(newest, rows[-1][0] if rows else 0)
             if not await self._feed.newer_than(seen, timeout_seconds=idle_seconds) and not self._feed.closed:
                 yield None
+
+
+def _grouped(group: AuditGroup) -> bytes:
+    audit = msgspec.json.decode(group.document, type=RuntimeAudit)
+    shown = msgspec.structs.replace(audit, id=str(group.id), count=group.count, first_seen=rfc3339(group.first))
+    return msgspec.json.encode(shown)
 
 
 def with_id(number: int, document: bytes) -> bytes:

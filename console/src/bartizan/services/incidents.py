@@ -1,14 +1,13 @@
 """Incidents: which audits make one, pages of them, acknowledging, and how many are kept."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import msgspec
 
-from bartizan.audit import Audit, Reason
-from bartizan.audit.incidents import CUSTOM_RULE, Incident, IncidentKind, category_of
+from bartizan.audit.incidents import Incident
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.services.audits import with_id
 from bartizan.services.errors import MissingError
@@ -18,9 +17,6 @@ MOST_BYTES = 50 << 20
 COLLECT_AFTER = 60_000
 """Forensics are collected this long after an incident (milliseconds), so that they hold what followed."""
 _PAGE = 250
-
-MakesIncident = Callable[[str | None, str | None], bool]
-"""Says of a rule's name and a custom rule's name whether matches of that custom rule are incidents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,18 +94,10 @@ class IncidentStore(Protocol):
 
 
 class Incidents:
-    """The incidents of one Console. `makes_incident` is asked about matches of custom rules only."""
+    """The incidents of one Console."""
 
-    def __init__(self, store: IncidentStore, *, makes_incident: MakesIncident) -> None:
+    def __init__(self, store: IncidentStore) -> None:
         self._store = store
-        self._makes_incident = makes_incident
-
-    def kind_of(self, audit: Audit, *, type_: str) -> IncidentKind | None:
-        """Return what kind of incident an audit belongs to, None for an ordinary one."""
-        if audit.reason is Reason.CUSTOM_RULE and self._makes_incident(audit.rule, audit.matched):
-            return IncidentKind(category=CUSTOM_RULE, type=type_, custom_rule=(audit.matched or "")[:512])
-        category = category_of(audit.reason)
-        return IncidentKind(category=category, type=type_) if category is not None else None
 
     async def page(self, query: IncidentQuery) -> tuple[list[Incident], int]:
         """Return one page, and how many match in all."""

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.incidents import IncidentKind
+from bartizan.policy import CustomDefinition
 
 Clock = Callable[[], int]
 """Returns unix milliseconds."""
@@ -52,6 +53,22 @@ class PolicyStore(Protocol):
 
     def add(self, document: bytes, *, author: str, now: int) -> int:
         """Keep a document as the next revision and return its number."""
+        ...
+
+
+class CustomRuleStore(Protocol):
+    """The library of custom rules."""
+
+    def all(self) -> list[CustomDefinition]:
+        """Return all rules by their numbers."""
+        ...
+
+    def put(self, rule: CustomDefinition) -> None:
+        """Add or replace a rule."""
+        ...
+
+    def remove(self, number: int) -> None:
+        """Remove a rule."""
         ...
 
 
@@ -197,7 +214,8 @@ class AuditQuery:
     """
     Which audits, in which order. Every tuple holds alternatives, an empty one is no condition.
 
-    `start` and `end` bound the time in unix milliseconds, both inclusive; `after_id` is for followers.
+    `start` and `end` bound the time in unix milliseconds, both inclusive; `after_id` is for followers. A technique of
+    `techniques` is also each of its sub-techniques.
     """
 
     ids: tuple[int, ...] = ()
@@ -205,6 +223,7 @@ class AuditQuery:
     end: int | None = None
     after_id: int | None = None
     equal: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    techniques: tuple[str, ...] = ()
     message: str = ""
     sort: str = "time"
     descending: bool = True
@@ -212,9 +231,19 @@ class AuditQuery:
     limit: int = 50
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditGroup:
+    """Audits that are alike: the newest one, how often it happened in all, and when first (unix milliseconds)."""
+
+    id: int
+    document: bytes
+    count: int
+    first: int
+
+
 EqualField = Literal[
-    "appID", "attackType", "containerName", "effect", "imageName", "processPath", "profileId", "ruleName", "severity",
-    "type", "user",
+    "appID", "attackType", "containerName", "effect", "imageName", "processPath", "profileId", "reason", "ruleName",
+    "severity", "type", "user",
 ]  # fmt: skip
 
 
@@ -235,6 +264,14 @@ class AuditStore(Protocol):
 
     def count(self, query: AuditQuery) -> int:
         """Return how many audits match, whatever the page."""
+        ...
+
+    def groups(self, query: AuditQuery) -> list[AuditGroup]:
+        """Return one page of groups of audits that are alike, each with its newest one."""
+        ...
+
+    def count_groups(self, query: AuditQuery) -> int:
+        """Return how many groups there are, whatever the page."""
         ...
 
     def source_owner(self, bundle: str, source: str) -> str | None:

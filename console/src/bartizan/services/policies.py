@@ -1,4 +1,4 @@
-"""The runtime policy: publish it, and resolve it for workloads."""
+"""The runtime policy and the library of custom rules: publish them, and resolve them for workloads."""
 
 import asyncio
 import dataclasses
@@ -6,33 +6,42 @@ from collections.abc import Callable
 
 import msgspec
 
+from bartizan.audit import CustomText
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.policy import (
     EncodedPolicy,
+    Library,
+    PolicyError,
     Rule,
     RuntimePolicy,
     Workload,
     encode_policy,
+    library_problems,
     parse_stored,
     policy_document,
     resolve,
 )
+from bartizan.policy.model import Action
 from bartizan.policy.parse import MOST_RULES
 from bartizan.services.errors import ConflictError, InvalidError
 from bartizan.services.interfaces import Clock, PolicyStore
 
 _MOST_CACHED = 10_000
+_NO_LIBRARY: Library = {}
 
 
 class Policies:
     """The policy in force; every change is a new revision, and `on_change` is called after it is on disk."""
 
-    def __init__(self, store: PolicyStore, *, on_change: Callable[[], None], clock: Clock) -> None:
+    def __init__(
+        self, store: PolicyStore, *, on_change: Callable[[], None], clock: Clock, library: Library = _NO_LIBRARY
+    ) -> None:
         self._store = store
         self._clock = clock
         self._on_change = on_change
         self._lock = asyncio.Lock()
         self._resolved: dict[Workload, EncodedPolicy] = {}
+        self.library = library
         latest = store.latest()
         self.revision, self.current = (latest[0], parse_stored(latest[1])) if latest else (0, RuntimePolicy())
 
@@ -40,19 +49,36 @@ class Policies:
         """Return what a workload's Defender has to enforce now."""
         found = self._resolved.get(workload)
         if found is None:
-            found = encode_policy(resolve(self.current, workload, revision=self.revision))
+            found = encode_policy(resolve(self.current, workload, revision=self.revision, library=self.library))
             if len(self._resolved) >= _MOST_CACHED:
                 self._resolved.clear()
             self._resolved[workload] = found
         return found
 
+    def custom_text(self, rule: str | None, name: str | None) -> CustomText | None:
+        """Return what people are told when the custom rule of this name matches in a rule; None for an unknown one."""
+        definition = next((item for item in self.library.values() if item.name == name), None)
+        if definition is None:
+            return None
+        attached = next((present.custom for present in self.current.rules if present.name == rule), ())
+        incident = any(item.id == definition.id and item.action is Action.INCIDENT for item in attached)
+        return CustomText(message=definition.message, techniques=definition.techniques, incident=incident)
+
     async def replace(self, policy: RuntimePolicy, *, author: str) -> int:
-        """Put a whole policy in force and return its revision; an equal one changes nothing."""
+        """
+        Put a whole policy in force and return its revision; an equal one changes nothing.
+
+        Raises PolicyError when it does not fit the library of custom rules.
+        """
         async with self._lock:
             return await self._publish(policy, author)
 
     async def add_rule(self, rule: Rule, *, author: str) -> int:
-        """Put one rule before all others and return the revision. Raises ConflictError when its name is taken."""
+        """
+        Put one rule before all others and return the revision.
+
+        Raises ConflictError when its name is taken, PolicyError when it does not fit the library of custom rules.
+        """
         async with self._lock:
             if any(present.name == rule.name for present in self.current.rules):
                 raise ConflictError(f"there is a rule `{rule.name}` already")
@@ -60,17 +86,41 @@ class Policies:
                 raise InvalidError(f"there are {MOST_RULES} rules, no more are possible")
             return await self._publish(RuntimePolicy(rules=(rule, *self.current.rules)), author)
 
+    async def change_library(
+        self, change: Callable[[Library], Library], *, keep: Callable[[], None], author: str
+    ) -> None:
+        """
+        Put the changed library in force; `keep` writes it to disk first.
+
+        The policy is published anew when a rule of it uses what changed. Raises PolicyError when the policy does not
+        fit the new library, and whatever `change` raises; then nothing has happened.
+        """
+        async with self._lock:
+            library = change(self.library)
+            if problems := library_problems(self.current, library):
+                raise PolicyError(problems)
+            used = {item.id for rule in self.current.rules for item in rule.custom}
+            touched = any(library.get(number) != self.library.get(number) for number in used)
+            await asyncio.to_thread(keep)
+            self.library = library
+            if touched:
+                await self._put_in_force(self.current, author)
+
     async def _publish(self, policy: RuntimePolicy, author: str) -> int:
-        now = self._clock()
-        stamped = self._stamp(policy, author, rfc3339(now))
+        if problems := library_problems(policy, self.library):
+            raise PolicyError(problems)
+        stamped = self._stamp(policy, author, rfc3339(self._clock()))
         if stamped == self.current and self.revision > 0:
             return self.revision
-        document = msgspec.json.encode(policy_document(stamped))
-        self.revision = await asyncio.to_thread(self._store.add, document, author=author, now=now)
-        self.current = stamped
+        await self._put_in_force(stamped, author)
+        return self.revision
+
+    async def _put_in_force(self, policy: RuntimePolicy, author: str) -> None:
+        document = msgspec.json.encode(policy_document(policy))
+        self.revision = await asyncio.to_thread(self._store.add, document, author=author, now=self._clock())
+        self.current = policy
         self._resolved.clear()
         self._on_change()
-        return self.revision
 
     def _stamp(self, policy: RuntimePolicy, author: str, now: str) -> RuntimePolicy:
         """Rules that did not change keep who changed them last, and when."""

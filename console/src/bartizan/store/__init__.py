@@ -4,6 +4,7 @@ from bartizan.store.accounts import SqlAccounts
 from bartizan.store.audits import SqlAudits
 from bartizan.store.bundles import SqlBundles
 from bartizan.store.credentials import SqlCredentials
+from bartizan.store.custom_rules import SqlCustomRules
 from bartizan.store.database import Database
 from bartizan.store.defenders import SqlDefenders
 from bartizan.store.images import SqlImages
@@ -17,6 +18,7 @@ __all__ = [
     "SqlAudits",
     "SqlBundles",
     "SqlCredentials",
+    "SqlCustomRules",
     "SqlDefenders",
     "SqlImages",
     "SqlIncidents",

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.services.incidents import COLLECT_AFTER
-from bartizan.services.interfaces import AuditQuery, NewAudit
+from bartizan.services.interfaces import AuditGroup, AuditQuery, NewAudit
 from bartizan.store import incidents
 from bartizan.store.database import Database
 from bartizan.store.tables import audits, sources
@@ -22,12 +22,30 @@ _COLUMNS: dict[str, sa.Column[Any]] = {
     "imageName": audits.c.image_name,
     "processPath": audits.c.process_path,
     "profileId": audits.c.profile_id,
+    "reason": audits.c.reason,
     "ruleName": audits.c.rule_name,
     "severity": audits.c.severity,
     "type": audits.c.type,
     "user": audits.c.user,
 }
 _SORTS: dict[str, sa.Column[Any]] = {"time": audits.c.time, "_id": audits.c.id, **_COLUMNS}
+
+
+# What audits have in common that are shown as one.
+_ALIKE = (
+    audits.c.app_id,
+    audits.c.image_name,
+    audits.c.container_name,
+    audits.c.profile_id,
+    audits.c.rule_name,
+    audits.c.type,
+    audits.c.attack_type,
+    audits.c.reason,
+    audits.c.effect,
+    audits.c.severity,
+    audits.c.process_path,
+    audits.c.user,
+)
 
 
 class SqlAudits:
@@ -58,8 +76,7 @@ class SqlAudits:
 
     def page(self, query: AuditQuery) -> list[tuple[int, bytes]]:
         """Return (id, JSON document) of one page; the id breaks ties, so that pages never overlap."""
-        column = _SORTS[query.sort]
-        order = (column.desc(), audits.c.id.desc()) if query.descending else (column.asc(), audits.c.id.asc())
+        order = _ordered(_SORTS[query.sort], audits.c.id, query)
         statement = (
             sa.select(audits.c.id, audits.c.document)
             .where(*_conditions(query))
@@ -75,6 +92,32 @@ class SqlAudits:
         statement = sa.select(sa.func.count()).select_from(audits).where(*_conditions(query))
         with self._database.read() as connection:
             return int(connection.execute(statement).scalar_one())
+
+    def groups(self, query: AuditQuery) -> list[AuditGroup]:
+        """Return one page of groups of audits that are alike, each with its newest one."""
+        newest, time = sa.func.max(audits.c.id), sa.func.max(audits.c.time)
+        column = {"time": time, "_id": newest}.get(query.sort)
+        order = _COLUMNS[query.sort] if column is None else column
+        grouped = (
+            sa.select(newest.label("id"), sa.func.sum(audits.c.count).label("total"), sa.func.min(audits.c.time))
+            .add_columns(sa.func.row_number().over(order_by=_ordered(order, newest, query)).label("place"))
+            .where(*_conditions(query))
+            .group_by(*_ALIKE)
+            .order_by("place")
+            .offset(query.offset)
+            .limit(query.limit)
+            .subquery()
+        )
+        statement = sa.select(grouped, audits.c.document).join(audits, audits.c.id == grouped.c.id)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.order_by(grouped.c.place)).all()
+        return [AuditGroup(id=row[0], count=row[1], first=row[2], document=row[4]) for row in rows]
+
+    def count_groups(self, query: AuditQuery) -> int:
+        """Return how many groups there are, whatever the page."""
+        groups = sa.select(sa.literal(1)).select_from(audits).where(*_conditions(query)).group_by(*_ALIKE).subquery()
+        with self._database.read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(groups)).scalar_one())
 
     def source_owner(self, bundle: str, source: str) -> str | None:
         """Return the instance whose certificate reports this source."""
@@ -98,6 +141,18 @@ class SqlAudits:
         )
         with self._database.write() as connection:
             return connection.execute(audits.delete().where(audits.c.id.in_(old))).rowcount
+
+
+def _ordered(
+    column: sa.ColumnElement[Any], tie: sa.ColumnElement[Any], query: AuditQuery
+) -> tuple[sa.UnaryExpression[Any], sa.UnaryExpression[Any]]:
+    return (column.desc(), tie.desc()) if query.descending else (column.asc(), tie.asc())
+
+
+def _is_technique(name: str) -> sa.ColumnElement[bool]:
+    """Match a technique and each of its sub-techniques: T1059.004 is of T1059."""
+    column = audits.c.techniques
+    return sa.or_(*(column.contains(f" {name}{end}", autoescape=True) for end in (" ", ".")))
 
 
 def _newest(connection: sa.Connection) -> int:
@@ -126,6 +181,9 @@ def _row(new: NewAudit) -> dict[str, Any]:
         "process_path": audit.process_path,
         "user": audit.user,
         "msg": audit.msg,
+        "reason": audit.reason,
+        "techniques": "".join(f" {technique} " for technique in audit.attack_techniques),
+        "count": audit.count,
         "document": msgspec.json.encode(audit),
     }
 
@@ -141,6 +199,8 @@ def _conditions(query: AuditQuery) -> list[sa.ColumnElement[bool]]:
     if query.after_id is not None:
         found.append(audits.c.id > query.after_id)
     found.extend(_COLUMNS[name].in_(values) for name, values in query.equal.items() if values)
+    if query.techniques:
+        found.append(sa.or_(*(_is_technique(name) for name in query.techniques)))
     if query.message:
         found.append(audits.c.msg.icontains(query.message, autoescape=True))
     return found

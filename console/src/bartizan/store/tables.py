@@ -94,6 +94,9 @@ audits = Table(
     Column("process_path", Text, nullable=False),
     Column("user", Text, nullable=False),
     Column("msg", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("techniques", Text, nullable=False, server_default=""),
+    Column("count", BigInteger, nullable=False, server_default="1"),
     Column("document", LargeBinary, nullable=False),
     UniqueConstraint("bundle", "source", "seq", name="audits_once"),
     Index("audits_time", "time", "id"),
@@ -108,6 +111,13 @@ credentials = Table(
     Column("id", Text, primary_key=True),
     Column("document", LargeBinary, nullable=False),
     Column("secret", LargeBinary, nullable=False),
+)
+
+custom_rules = Table(
+    "custom_rules",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("document", LargeBinary, nullable=False),
 )
 
 images = Table(

@@ -1,5 +1,6 @@
 """Runtime audits: pages and the live stream."""
 
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,6 +13,7 @@ from bartizan.api.document import gives, list_of
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters, values
 from bartizan.audit import RuntimeAudit
+from bartizan.audit.table import csv_head, csv_line
 from bartizan.services.audits import Audits
 from bartizan.services.errors import InvalidError
 from bartizan.services.interfaces import AuditQuery, User
@@ -22,7 +24,7 @@ _Several = Annotated[list[str] | None, Query()]
 _IDLE_SECONDS = 15.0
 _FILTERS = frozenset(
     ("id", "profileID", "from", "to", "imageName", "container", "ruleName", "type", "effect", "user", "attackType",
-     "hostname", "appID", "app", "processPath", "severity", "msg")
+     "attackTechniques", "hostname", "appID", "app", "processPath", "reason", "severity", "msg")
 )  # fmt: skip
 _SORTS = ("time", "_id", "appID", "imageName", "containerName", "ruleName", "type", "attackType", "effect", "severity")
 
@@ -39,10 +41,12 @@ def audit_filter(  # noqa: PLR0913, PLR0917 - these are the vendor's parameters
     effect: _Several = None,
     user: _Several = None,
     attackType: _Several = None,  # noqa: N803
+    attackTechniques: _Several = None,  # noqa: N803
     hostname: _Several = None,
     appID: _Several = None,  # noqa: N803
     app: _Several = None,
     processPath: _Several = None,  # noqa: N803
+    reason: _Several = None,
     severity: _Several = None,
     msg: Annotated[str, Query(max_length=1000)] = "",
 ) -> AuditQuery:
@@ -65,8 +69,10 @@ def audit_filter(  # noqa: PLR0913, PLR0917 - these are the vendor's parameters
             "attackType": values(attackType),
             "appID": (*values(appID), *values(hostname), *values(app)),
             "processPath": tuple(processPath or ()),
+            "reason": values(reason),
             "severity": values(severity),
         },
+        techniques=values(attackTechniques),
         message=msg,
     )
 
@@ -85,26 +91,31 @@ async def list_audits(
     limit: Annotated[int, Query(ge=1, le=250)] = 50,
     sort: str = "",
     reverse: bool | None = None,  # noqa: FBT001 - a query parameter
+    aggregate: bool = False,  # noqa: FBT001, FBT002
 ) -> Response:
-    """Return audits, the newest first unless `sort` says otherwise; `reverse` turns the order round."""
-    only_known_parameters(request, _FILTERS | {"offset", "limit", "sort", "reverse"})
+    """
+    Return audits, the newest first unless `sort` says otherwise; `reverse` turns the order round.
+
+    With `aggregate` those of the same workload, rule, reason, effect, program and user are one: the newest, with their
+    count and `firstSeen`.
+    """
+    only_known_parameters(request, _FILTERS | {"offset", "limit", "sort", "reverse", "aggregate"})
     if sort and sort not in _SORTS:
         raise InvalidError(f"`sort`: possible are {', '.join(_SORTS)}")
     descending = reverse if reverse is not None else not sort
-    page = AuditQuery(
-        ids=query.ids,
-        start=query.start,
-        end=query.end,
-        equal=query.equal,
-        message=query.message,
-        sort=sort or "time",
-        descending=descending,
-        offset=offset,
-        limit=limit,
-    )
-    documents, total = await services_of(request).audits.page(page)
+    page = dataclasses.replace(query, sort=sort or "time", descending=descending, offset=offset, limit=limit)
+    audits = services_of(request).audits
+    documents, total = await (audits.grouped(page) if aggregate else audits.page(page))
     body = b"[" + b",".join(documents) + b"]"
     return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
+
+
+@router.get("/app-embedded/download", responses=gives({"type": "string"}, media="text/csv", text="All that match"))
+async def download_audits(request: Request, query: _Filter, _user: _reader) -> Response:
+    """Return all matching audits as CSV, the oldest first."""
+    only_known_parameters(request, _FILTERS)
+    headers = {"Content-Disposition": 'attachment; filename="app-embedded-runtime-audits.csv"'}
+    return StreamingResponse(_lines(services_of(request).audits, query), media_type="text/csv", headers=headers)
 
 
 @router.get(
@@ -120,6 +131,12 @@ async def follow_audits(request: Request, query: _Filter, _user: _reader) -> Res
         raise InvalidError("`Last-Event-ID`: an audit's id is a number")
     after = int(last) if last else audits.newest_id()
     return StreamingResponse(_events(audits, query, after), media_type="text/event-stream")
+
+
+async def _lines(audits: Audits, query: AuditQuery) -> AsyncIterator[str]:
+    yield csv_head()
+    async for page in audits.all(query):
+        yield "".join(map(csv_line, page))
 
 
 async def _events(audits: Audits, query: AuditQuery, after: int) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from bartizan.api.context import services_of
 from bartizan.api.document import gives, reference, takes
 from bartizan.api.permissions import Permission, Requires
-from bartizan.api.shapes import RuntimePolicyShape, RuntimeRule
+from bartizan.api.policy_shapes import RuntimePolicyShape, RuntimeRule
 from bartizan.policy import parse_policy, parse_rule, policy_document
 from bartizan.services.interfaces import User
 
