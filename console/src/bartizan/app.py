@@ -52,6 +52,7 @@ from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.embedding import TaskEmbedder
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError
+from bartizan.services.forensics import Forensics
 from bartizan.services.housekeeping import Housekeeping
 from bartizan.services.image_lookup import ImageLookUp, LookUpLimits
 from bartizan.services.incidents import Incidents
@@ -73,6 +74,7 @@ from bartizan.store import (
     SqlIncidents,
     SqlPolicies,
     SqlSettings,
+    SqlSnapshots,
 )
 
 Announce = Callable[[str], None]
@@ -182,7 +184,9 @@ class _Parts:
         self.feed = AuditFeed(audits.newest_id())
         self.ingest = Ingest(audits, self.feed)
         self.audits = Audits(audits, self.feed)
-        self.incidents = Incidents(SqlIncidents(self.database))
+        incidents = SqlIncidents(self.database)
+        self.incidents = Incidents(incidents)
+        self.forensics = Forensics(SqlSnapshots(self.database), incidents, self.defenders, clock=_milliseconds)
         self.sources = AuditSources(audits, self.defenders)
         self.credentials = Credentials(SqlCredentials(self.database), box, box_error=pki.SealError, clock=_milliseconds)
         self.registries = Registries(stored, self.credentials, check_certificates=pki.check_certificates)
@@ -207,7 +211,8 @@ class _Parts:
             self.names,
             retention=settings.retention,
             clock=_milliseconds,
-            chores=(self.incidents.prune,),
+            prompt=(self.forensics.tick,),
+            chores=(self.incidents.prune, self.forensics.prune),
         )
 
     @asynccontextmanager
@@ -253,6 +258,7 @@ class _Parts:
             bundles=self.bundles,
             defenders=self.defenders,
             enrolment=self.enrolment,
+            forensics=self.forensics,
             ingest=self.ingest,
             policies=self.policies,
             sources=self.sources,
@@ -279,6 +285,7 @@ class _Parts:
             custom_rules=self.custom_rules,
             defenders=self.defenders,
             embed_dockerfile=self.embed_dockerfile,
+            forensics=self.forensics,
             image_lookup=self.image_lookup,
             incidents=self.incidents,
             names=self.names,

@@ -25,6 +25,8 @@ class Permission(enum.Enum):
     POLICY_READ = "policyRead"
     POLICY_WRITE = "policyWrite"
     AUDITS_READ = "auditsRead"
+    FORENSICS_READ = "forensicsRead"
+    FORENSICS_FETCH = "forensicsFetch"
     INCIDENTS_ACKNOWLEDGE = "incidentsAcknowledge"
     CREDENTIALS_READ = "credentialsRead"
     CREDENTIALS_WRITE = "credentialsWrite"

@@ -59,6 +59,35 @@ class Acknowledgement(msgspec.Struct):
     acknowledged: bool = True
 
 
+class ForensicsRequest(msgspec.Struct, rename="camel"):
+    """Whose record is wanted: the one workload of this App ID (and container), or of this Defender; and what for."""
+
+    app_id: Annotated[str, msgspec.Meta(max_length=512)] = msgspec.field(name="appID", default="")
+    defender_id: Annotated[str, msgspec.Meta(max_length=64)] = msgspec.field(name="defenderID", default="")
+    container: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    reason: Annotated[str, msgspec.Meta(max_length=256)] = ""
+
+
+class ForensicsSnapshot(msgspec.Struct, rename="camel"):
+    """
+    A fetched record; `state` is `fetching`, `complete`, `partial` or `failed`.
+
+    `missedCount` events had been given up by the Defender before they could be fetched.
+    """
+
+    id: str = msgspec.field(name="_id")
+    time: str
+    app_id: str = msgspec.field(name="appID")
+    defender_id: str = msgspec.field(name="defenderID")
+    container: str
+    image: str
+    reason: str
+    incident_id: str = msgspec.field(name="incidentID")
+    state: str
+    event_count: int
+    missed_count: int
+
+
 class BundleGenerationAnswer(msgspec.Struct):
     """One generation of install bundles."""
 
@@ -300,6 +329,8 @@ ALL = (
     CustomRuleShape,
     Defender,
     DefenderSettings,
+    ForensicsRequest,
+    ForensicsSnapshot,
     Incident,
     InstallBundleAnswer,
     KnownImage,

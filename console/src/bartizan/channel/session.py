@@ -22,6 +22,8 @@ from bartizan.audit.incidents import incident_kind
 from bartizan.channel.messages import (
     MOST_AUDITS,
     ChannelAudits,
+    ChannelFetch,
+    ChannelSnapshot,
     ChannelStatus,
     DefenderMessage,
     ErrorCode,
@@ -46,6 +48,7 @@ from bartizan.services.bundles import Bundles
 from bartizan.services.defenders import Defenders
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError, ServiceError, UnavailableError, misfit
+from bartizan.services.forensics import Forensics, Piece
 from bartizan.services.ingest import Ingest
 from bartizan.services.interfaces import ClientIdentity, Clock, DefenderRecord, NewAudit, WorkloadRecord
 from bartizan.services.policies import Policies as PolicyService
@@ -77,6 +80,7 @@ class Services:
     bundles: Bundles
     defenders: Defenders
     enrolment: Enrolment
+    forensics: Forensics
     ingest: Ingest
     policies: PolicyService
     sources: AuditSources
@@ -117,6 +121,10 @@ class Session:
     def policy_changed(self) -> None:
         """Send the policies again, soon."""
         self._outbox.policies()
+
+    def fetch(self, name: str, container: str | None, *, after: int, reason: str) -> None:
+        """Ask for a piece of a workload's record, soon."""
+        self._outbox.reply(ChannelFetch(id=name, container=container, after=after, reason=reason[:512]))
 
     def close(self, code: str, message: str) -> None:
         """Tell why, and close, soon."""
@@ -213,6 +221,9 @@ class Session:
             case ChannelStatus(workloads=workloads):
                 news = [WorkloadRecord(**msgspec.structs.asdict(status)) for status in workloads]
                 self._services.defenders.reported(self._identity.instance, news)
+            case ChannelSnapshot():
+                piece = Piece(**{name: getattr(message, name) for name in Piece.__dataclass_fields__})
+                await self._services.forensics.received(self._identity.instance, piece)
             case Renew(csr=csr):
                 await self._renew(csr)
             case Goodbye(reason=reason):

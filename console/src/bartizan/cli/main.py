@@ -11,6 +11,7 @@ from bartizan.cli import (
     embed_dockerfile,
     embed_manifest,
     events,
+    forensics,
     incidents,
     policy_check,
     registry,
@@ -32,6 +33,7 @@ app.add_typer(custom_rules.app, name="custom-rules")
 app.add_typer(registry.app, name="registry")
 app.command("audits")(events.audits)
 app.add_typer(incidents.app, name="incidents")
+app.add_typer(forensics.app, name="forensics")
 app.command("defenders")(events.defenders)
 app.command("run-task")(tasks.run_task)
 app.command("defender-image")(tasks.defender_image)

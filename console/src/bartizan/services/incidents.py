@@ -56,7 +56,7 @@ class IncidentRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueIncident:
-    """An incident whose forensics are due since `due` (unix milliseconds), and the Defender that has them."""
+    """An incident whose forensics were first due at `due` (unix milliseconds), and the Defender that has them."""
 
     id: int
     instance: str
@@ -82,6 +82,10 @@ class IncidentStore(Protocol):
 
     def due(self, *, now: int, most: int) -> list[DueIncident]:
         """Return incidents whose forensics are to be collected by now, the oldest first."""
+        ...
+
+    def postpone(self, number: int, *, until: int) -> None:
+        """Let an incident's forensics be asked for again at this time."""
         ...
 
     def collected(self, number: int) -> None:

@@ -306,6 +306,10 @@ class LiveSession(Protocol):
         """Send the policies again, soon; never blocks."""
         ...
 
+    def fetch(self, name: str, container: str | None, *, after: int, reason: str) -> None:
+        """Ask for a piece of a workload's record, soon; never blocks."""
+        ...
+
     def close(self, code: str, message: str) -> None:
         """Tell why, and close, soon; never blocks."""
         ...

@@ -11,6 +11,7 @@ from bartizan.store.images import SqlImages
 from bartizan.store.incidents import SqlIncidents
 from bartizan.store.policies import SqlPolicies
 from bartizan.store.settings import SqlSettings
+from bartizan.store.snapshots import SqlSnapshots
 
 __all__ = [
     "Database",
@@ -24,4 +25,5 @@ __all__ = [
     "SqlIncidents",
     "SqlPolicies",
     "SqlSettings",
+    "SqlSnapshots",
 ]

@@ -8,7 +8,6 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from bartizan.services.incidents import COLLECT_AFTER
 from bartizan.services.interfaces import AuditGroup, AuditQuery, NewAudit
 from bartizan.store import incidents
 from bartizan.store.database import Database
@@ -66,7 +65,7 @@ class SqlAudits:
                     # One that was here already must not be counted by its incident again.
                     number = connection.execute(statement.returning(audits.c.id), _row(audit)).scalar()
                     if number is not None:
-                        incidents.take_in(connection, number, audit, collect_after=COLLECT_AFTER)
+                        incidents.take_in(connection, number, audit)
             return _newest(connection)
 
     def newest_id(self) -> int:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.audit.incidents import MOST_EMBEDDED, SPAN
-from bartizan.services.incidents import DueIncident, IncidentQuery, IncidentRow
+from bartizan.services.incidents import COLLECT_AFTER, DueIncident, IncidentQuery, IncidentRow
 from bartizan.services.interfaces import NewAudit
 from bartizan.store.database import Database
 from bartizan.store.tables import incident_audits, incidents
@@ -25,7 +25,7 @@ _FILTERS: dict[str, sa.Column[Any]] = {
 _SORTS: dict[str, sa.Column[Any]] = {"time": incidents.c.time, "_id": incidents.c.id, **_FILTERS}
 
 
-def take_in(connection: sa.Connection, number: int, new: NewAudit, *, collect_after: int) -> None:
+def take_in(connection: sa.Connection, number: int, new: NewAudit) -> None:
     """Put an audit that was just kept under `number` into its incident, a new one if none of the last day is there."""
     kind, audit = new.incident, new.audit
     if kind is None:
@@ -40,7 +40,7 @@ def take_in(connection: sa.Connection, number: int, new: NewAudit, *, collect_af
         )
     ).first()
     if found is None:
-        row = _row(new, collect=new.received + collect_after)
+        row = _row(new, collect=new.received + COLLECT_AFTER)
         incident, before = connection.execute(insert(incidents).values(row).returning(incidents.c.id)).scalar_one(), 0
     else:
         incident, before = found.id, found.audit_count
@@ -98,10 +98,15 @@ class SqlIncidents:
                     instance=row.instance,
                     container=row.container_name or None,
                     category=row.category,
-                    due=row.collect,
+                    due=row.opened + COLLECT_AFTER,
                 )
                 for row in connection.execute(statement)
             ]
+
+    def postpone(self, number: int, *, until: int) -> None:
+        """Let an incident's forensics be asked for again at this time."""
+        with self._database.write() as connection:
+            connection.execute(incidents.update().where(incidents.c.id == number).values(collect=until))
 
     def collected(self, number: int) -> None:
         """Note that an incident's forensics need not be asked for any more."""

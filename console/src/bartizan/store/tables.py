@@ -165,6 +165,32 @@ incidents = Table(
     sqlite_autoincrement=True,
 )
 
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("app_id", Text, nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("container", Text),
+    Column("image", Text),
+    Column("reason", Text, nullable=False),
+    Column("incident", Integer),
+    Column("state", Text, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("missed", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+snapshot_pieces = Table(
+    "snapshot_pieces",
+    metadata,
+    Column("snapshot", Integer, ForeignKey("snapshots.id", ondelete="CASCADE"), primary_key=True),
+    Column("piece", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
 incident_audits = Table(
     "incident_audits",
     metadata,

@@ -1,4 +1,4 @@
-"""Incidents, and the audits that make them."""
+"""Incidents with the audits that make them, and fetched records."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,9 +34,29 @@ def upgrade() -> None:
         sa.Column("audit", sa.Integer, primary_key=True),
         sa.Column("document", sa.LargeBinary, nullable=False),
     )
+    op.create_table(
+        "snapshots",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("time", sa.BigInteger, nullable=False),
+        sa.Column("app_id", sa.Text, nullable=False),
+        sa.Column("instance", sa.Text, nullable=False),
+        sa.Column("container", sa.Text),
+        sa.Column("image", sa.Text),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("incident", sa.Integer),
+        sa.Column("state", sa.Text, nullable=False),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("events", "missed", "size")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "snapshot_pieces",
+        sa.Column("snapshot", sa.Integer, sa.ForeignKey("snapshots.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("piece", sa.Integer, primary_key=True),
+        sa.Column("content", sa.LargeBinary, nullable=False),
+    )
 
 
 def downgrade() -> None:
     """Remove the tables."""
-    for table in ("incident_audits", "incidents"):
+    for table in ("snapshot_pieces", "snapshots", "incident_audits", "incidents"):
         op.drop_table(table)
