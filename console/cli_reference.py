@@ -47,6 +47,13 @@ EXAMPLES = {
     "policy get": "bartizan policy get --output-file policy.json",
     "policy put": "bartizan policy put policy.json",
     "policy check": "bartizan policy check policy.json",
+    "policy suggest": (
+        "bartizan policy suggest --image shop:1.4 --container web --output-file rule.json\n"
+        "bartizan policy suggest --image shop:1.4 --adopt --quiet-days 14"
+    ),
+    "policy learned": "bartizan policy learned",
+    "policy promote": "bartizan policy promote 'learned: shop:1.4 web'",
+    "profiles": "bartizan profiles",
     "audits": "bartizan audits --follow --json",
     "incidents list": "bartizan incidents list --category cryptoMiner,reverseShell",
     "incidents show": "bartizan incidents show 17",

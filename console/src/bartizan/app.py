@@ -57,6 +57,8 @@ from bartizan.services.housekeeping import Housekeeping
 from bartizan.services.image_lookup import ImageLookUp, LookUpLimits
 from bartizan.services.incidents import Incidents
 from bartizan.services.ingest import AuditFeed, Ingest
+from bartizan.services.learning import Learning
+from bartizan.services.models import Models
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import Embedder, ProtectTask
@@ -72,6 +74,8 @@ from bartizan.store import (
     SqlDefenders,
     SqlImages,
     SqlIncidents,
+    SqlLearned,
+    SqlModels,
     SqlPolicies,
     SqlSettings,
     SqlSnapshots,
@@ -187,6 +191,8 @@ class _Parts:
         incidents = SqlIncidents(self.database)
         self.incidents = Incidents(incidents)
         self.forensics = Forensics(SqlSnapshots(self.database), incidents, self.defenders, clock=_milliseconds)
+        self.models = Models(SqlModels(self.database), clock=_milliseconds)
+        self.learning = Learning(SqlLearned(self.database), self.models, self.policies, audits, clock=_milliseconds)
         self.sources = AuditSources(audits, self.defenders)
         self.credentials = Credentials(SqlCredentials(self.database), box, box_error=pki.SealError, clock=_milliseconds)
         self.registries = Registries(stored, self.credentials, check_certificates=pki.check_certificates)
@@ -212,7 +218,7 @@ class _Parts:
             retention=settings.retention,
             clock=_milliseconds,
             prompt=(self.forensics.tick,),
-            chores=(self.incidents.prune, self.forensics.prune),
+            chores=(self.incidents.prune, self.forensics.prune, self.models.prune, self.learning.tick),
         )
 
     @asynccontextmanager
@@ -260,6 +266,7 @@ class _Parts:
             enrolment=self.enrolment,
             forensics=self.forensics,
             ingest=self.ingest,
+            models=self.models,
             policies=self.policies,
             sources=self.sources,
             clock=_milliseconds,
@@ -288,6 +295,8 @@ class _Parts:
             forensics=self.forensics,
             image_lookup=self.image_lookup,
             incidents=self.incidents,
+            learning=self.learning,
+            models=self.models,
             names=self.names,
             policies=self.policies,
             protect_task=self.protect_task,

@@ -16,6 +16,8 @@ from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.forensics import Forensics
 from bartizan.services.image_lookup import ImageLookUp
 from bartizan.services.incidents import Incidents
+from bartizan.services.learning import Learning
+from bartizan.services.models import Models
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import ProtectTask
@@ -36,6 +38,8 @@ class ApiServices:
     forensics: Forensics
     image_lookup: ImageLookUp
     incidents: Incidents
+    learning: Learning
+    models: Models
     names: Names
     policies: Policies
     protect_task: ProtectTask

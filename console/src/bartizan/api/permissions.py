@@ -31,6 +31,8 @@ class Permission(enum.Enum):
     CREDENTIALS_READ = "credentialsRead"
     CREDENTIALS_WRITE = "credentialsWrite"
     IMAGES_READ = "imagesRead"
+    PROFILES_READ = "profilesRead"
+    PROFILES_WRITE = "profilesWrite"
     SETTINGS_READ = "settingsRead"
     SETTINGS_WRITE = "settingsWrite"
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
+from bartizan.api.profile_shapes import PROFILE_SHAPES
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.incidents import Incident
 
@@ -343,4 +344,5 @@ ALL = (
     RuntimeRule,
     SignUp,
     Token,
+    *PROFILE_SHAPES,
 )

@@ -23,6 +23,7 @@ from bartizan.channel.messages import (
     MOST_AUDITS,
     ChannelAudits,
     ChannelFetch,
+    ChannelObservations,
     ChannelSnapshot,
     ChannelStatus,
     DefenderMessage,
@@ -30,6 +31,7 @@ from bartizan.channel.messages import (
     Goodbye,
     Hello,
     Kind,
+    Learned,
     Message,
     Policies,
     Renew,
@@ -51,6 +53,7 @@ from bartizan.services.errors import InvalidError, ServiceError, UnavailableErro
 from bartizan.services.forensics import Forensics, Piece
 from bartizan.services.ingest import Ingest
 from bartizan.services.interfaces import ClientIdentity, Clock, DefenderRecord, NewAudit, WorkloadRecord
+from bartizan.services.models import Models
 from bartizan.services.policies import Policies as PolicyService
 
 _log = logging.getLogger(__name__)
@@ -82,6 +85,7 @@ class Services:
     enrolment: Enrolment
     forensics: Forensics
     ingest: Ingest
+    models: Models
     policies: PolicyService
     sources: AuditSources
     clock: Clock
@@ -224,6 +228,8 @@ class Session:
             case ChannelSnapshot():
                 piece = Piece(**{name: getattr(message, name) for name in Piece.__dataclass_fields__})
                 await self._services.forensics.received(self._identity.instance, piece)
+            case ChannelObservations():
+                await self._learn(message)
             case Renew(csr=csr):
                 await self._renew(csr)
             case Goodbye(reason=reason):
@@ -251,6 +257,18 @@ class Session:
             raise EndError(ErrorCode.UNAVAILABLE, str(error), retry_after=1) from None
         committed = max(audit.seq for audit in message.audits)
         done.add_done_callback(lambda future: self._committed(message.source, committed, future))
+
+    async def _learn(self, message: ChannelObservations) -> None:
+        if message.container not in self._images:
+            raise EndError(ErrorCode.BAD_MESSAGE, "the observations are of a container that the hello did not name")
+        await self._services.models.learn(
+            app_id=self._greeted().app_id,
+            image=self._images[message.container],
+            container=message.container,
+            observed=message.observed,
+            overflow=message.overflow,
+        )
+        self._outbox.reply(Learned(container=message.container, number=message.number))
 
     async def _claim(self, source: str) -> None:
         if source in self._sources:

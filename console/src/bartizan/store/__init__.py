@@ -9,6 +9,8 @@ from bartizan.store.database import Database
 from bartizan.store.defenders import SqlDefenders
 from bartizan.store.images import SqlImages
 from bartizan.store.incidents import SqlIncidents
+from bartizan.store.learned import SqlLearned
+from bartizan.store.models import SqlModels
 from bartizan.store.policies import SqlPolicies
 from bartizan.store.settings import SqlSettings
 from bartizan.store.snapshots import SqlSnapshots
@@ -23,6 +25,8 @@ __all__ = [
     "SqlDefenders",
     "SqlImages",
     "SqlIncidents",
+    "SqlLearned",
+    "SqlModels",
     "SqlPolicies",
     "SqlSettings",
     "SqlSnapshots",

@@ -191,6 +191,44 @@ snapshot_pieces = Table(
     Column("content", LargeBinary, nullable=False),
 )
 
+models = Table(
+    "models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app_id", Text, nullable=False),
+    Column("image", Text, nullable=False),
+    Column("container", Text, nullable=False),
+    Column("reporter", Text, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("overflow", BigInteger, nullable=False),
+    UniqueConstraint("app_id", "image", "container", name="models_once"),
+    sqlite_autoincrement=True,
+)
+
+observations = Table(
+    "observations",
+    metadata,
+    Column("model", Integer, ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("detail", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+)
+
+learned_rules = Table(
+    "learned_rules",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("model", Integer, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("quiet_days", Integer),
+)
+
 incident_audits = Table(
     "incident_audits",
     metadata,

@@ -1,4 +1,4 @@
-"""Incidents with the audits that make them, and fetched records."""
+"""Incidents with the audits that make them, fetched records, models and learned rules."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -54,9 +54,39 @@ def upgrade() -> None:
         sa.Column("piece", sa.Integer, primary_key=True),
         sa.Column("content", sa.LargeBinary, nullable=False),
     )
+    op.create_table(
+        "models",
+        sa.Column("id", sa.Integer, primary_key=True),
+        *(sa.Column(name, sa.Text, nullable=False) for name in ("app_id", "image", "container", "reporter")),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("started", "last", "changed", "overflow")),
+        sa.UniqueConstraint("app_id", "image", "container", name="models_once"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "observations",
+        sa.Column("model", sa.Integer, sa.ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
+        *(sa.Column(name, sa.Text, primary_key=True) for name in ("kind", "value", "detail")),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("count", "first", "last")),
+    )
+    op.create_table(
+        "learned_rules",
+        sa.Column("rule", sa.Text, primary_key=True),
+        sa.Column("model", sa.Integer, nullable=False),
+        sa.Column("stage", sa.Text, nullable=False),
+        sa.Column("since", sa.BigInteger, nullable=False),
+        sa.Column("quiet_days", sa.Integer),
+    )
 
 
 def downgrade() -> None:
     """Remove the tables."""
-    for table in ("snapshot_pieces", "snapshots", "incident_audits", "incidents"):
+    for table in (
+        "learned_rules",
+        "observations",
+        "models",
+        "snapshot_pieces",
+        "snapshots",
+        "incident_audits",
+        "incidents",
+    ):
         op.drop_table(table)
