@@ -39,6 +39,7 @@ const WAYS: &[&str] = &[
     "proc-thread-root",
     "proc-cwd",
     "proc-pid-cwd",
+    "proc-child-cwd",
     "proc-fd",
     "proc-fd-directory",
     "relative",
@@ -268,6 +269,15 @@ fn a_thousand_files_are_written() {
     assert_eq!("1000\n", said(&arena.run("prevent", &["writer", &folder, "1000"])));
 }
 
+/// A program can be started as soon as it was written: the Defender holds no descriptor of it any more.
+#[test]
+fn what_was_written_can_be_run_at_once() {
+    let arena = Arena::new("run");
+    let folder = arena.folder.to_string_lossy().into_owned();
+
+    assert_eq!("500\n", said(&arena.run("prevent", &["write-and-run", &folder, "500"])));
+}
+
 /// The policy decides anew at each call: a file that could be written cannot be any more, in the same process.
 #[test]
 fn files_are_switched_on_while_the_program_runs() {
@@ -334,6 +344,15 @@ fn a_pipe_without_reader_stops_nobody_else() {
     let output = arena.supervise("prevent", "none", &["/usr/bin/timeout", "20", "/bin/sh", "-c", script]);
 
     assert_eq!("1\n2\n3\nthrough\n", said(&output));
+}
+
+/// Who waits for a reader can be interrupted by a signal, as without the Defender.
+#[test]
+fn a_wait_for_a_reader_can_be_interrupted() {
+    let arena = Arena::new("interrupted");
+    let folder = arena.folder.to_string_lossy().into_owned();
+
+    assert_eq!("4\n", said(&arena.run("prevent", &["interrupted", &folder])));
 }
 
 /// Files of the Defender itself in procfs are closed to the workload, though the Defender opens on its behalf.

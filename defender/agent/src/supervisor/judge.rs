@@ -5,8 +5,7 @@ use std::{
 };
 
 use defender_core::{
-    AuditDraft, CompiledPolicy, Decision, DefenderEvent, Effect, Event, LookupEvent, Notice, Reason, Violation, decide,
-    dns,
+    AuditDraft, CompiledPolicy, Decision, Effect, Event, LookupEvent, Notice, Reason, Violation, decide, dns,
 };
 
 use super::process;
@@ -39,6 +38,18 @@ impl Judge {
     #[must_use]
     pub fn policy(&self) -> Arc<CompiledPolicy> {
         self.policy.current()
+    }
+
+    /// Where the policy in force is found.
+    #[must_use]
+    pub fn policy_handle(&self) -> PolicyHandle {
+        self.policy.clone()
+    }
+
+    /// Where audits go.
+    #[must_use]
+    pub fn sink(&self) -> Arc<dyn AuditSink> {
+        self.audits.clone()
     }
 
     /// What the policy says, without reporting anything.
@@ -92,15 +103,17 @@ impl Judge {
 
     /// Reports something about the Defender itself.
     pub fn notice(&self, notice: Notice, detail: &str) {
-        self.audits.submit(AuditDraft {
-            time: now(),
-            rule: None,
-            effect: Effect::Alert,
-            reason: Reason::Defender,
-            matched: None,
-            event: Event::Defender(DefenderEvent { notice, detail: detail.to_owned(), count: 1 }),
-            ancestry: Vec::new(),
-        });
+        self.notice_many(notice, detail, 1);
+    }
+
+    /// Lets the sink do what has to happen with time.
+    pub fn tick(&self) {
+        self.audits.tick();
+    }
+
+    /// Reports something about the Defender itself that happened `count` times.
+    pub fn notice_many(&self, notice: Notice, detail: &str, count: u64) {
+        self.audits.submit(AuditDraft::notice(now(), notice, detail, count));
     }
 }
 

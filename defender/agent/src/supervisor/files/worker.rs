@@ -1,6 +1,5 @@
 //! The one thread that answers: walks, judges, does.
 use std::{
-    os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -156,7 +155,7 @@ impl Worker {
             Ok(Some(Answer::Continue)) => listener.reply(call.id, Reply::Continue),
             Ok(Some(Answer::Outcome(Outcome::Done, _))) => listener.reply(call.id, Reply::Value(0)),
             Ok(Some(Answer::Outcome(Outcome::Opened(file), close))) => {
-                match listener.reply_with_descriptor(call.id, file.as_fd(), close) {
+                match listener.reply_with_descriptor(call.id, file.into(), close) {
                     Err(errno) => listener.reply(call.id, Reply::Fail(errno)),
                     done => done,
                 }
