@@ -71,7 +71,7 @@ def run_changed(console: Console, images: dict[str, str], tmp_path: Path) -> Ite
 def test_no_attack_on_process_one_works(
     console: Console, run_changed: Callable[..., Task], user: str, *, capability: bool
 ) -> None:
-    """Under Docker's default profile, as root and not, with and without SYS_PTRACE, nothing reaches into the Defender."""
+    """Under Docker's default profile, as root and not, with and without SYS_PTRACE, nothing reaches the Defender."""
     console.put_policy(rule("alert", processes={"blacklist": ["never"]}))
     task = run_changed(changed(SCRATCH_DEFINITION, user=user), capability=capability)
 

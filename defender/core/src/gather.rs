@@ -23,8 +23,14 @@ const MOST_VARIANTS: usize = 32;
 pub struct Counted {
     /// The latest of them.
     pub draft: AuditDraft,
-    /// At least 1.
+    /// At least 1 for what goes out.
     pub count: u64,
+}
+
+impl Counted {
+    fn is_news(&self) -> bool {
+        self.count > 0
+    }
 }
 
 /// Counts equal audits.
@@ -71,7 +77,7 @@ impl Gatherer {
             None => {
                 let mut out = Vec::new();
                 if self.kinds.len() >= MOST_KINDS {
-                    out.extend(self.end_oldest().flatten());
+                    out.extend(self.end_oldest().filter(Counted::is_news));
                 }
                 self.begin(key, draft.clone(), now);
                 out.push(Counted { draft, count: 1 });
@@ -85,7 +91,7 @@ impl Gatherer {
         let mut out = Vec::new();
         while self.next_end().is_some_and(|end| end <= now) {
             let key = self.ends.first_key_value().map(|(_, key)| *key);
-            let Some(counted) = self.end_oldest().flatten() else { continue };
+            let Some(counted) = self.end_oldest().filter(Counted::is_news) else { continue };
             if let Some(key) = key {
                 self.begin(key, counted.draft.clone(), now);
             }
@@ -98,7 +104,7 @@ impl Gatherer {
     pub fn all(&mut self) -> Vec<Counted> {
         let mut out = Vec::new();
         while let Some(ended) = self.end_oldest() {
-            out.extend(ended);
+            out.extend(Some(ended).filter(Counted::is_news));
         }
         out
     }
@@ -117,12 +123,12 @@ impl Gatherer {
         self.kinds.insert(key, Kind { draft, count: 0, variants, end });
     }
 
-    /// Forgets the kind whose window ends first; what of it has not gone out. None when there is no kind.
-    fn end_oldest(&mut self) -> Option<Option<Counted>> {
+    /// Forgets the kind whose window ends first; what of it has not gone out, which may be none. None when there is no kind.
+    fn end_oldest(&mut self) -> Option<Counted> {
         let (_, key) = self.ends.pop_first()?;
         let kind = self.kinds.remove(&key)?;
         debug_assert!(!self.ends.contains_key(&kind.end));
-        Some((kind.count > 0).then_some(Counted { draft: kind.draft, count: kind.count }))
+        Some(Counted { draft: kind.draft, count: kind.count })
     }
 
     fn key(&self, draft: &AuditDraft) -> u64 {

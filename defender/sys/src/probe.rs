@@ -22,6 +22,7 @@ static MARK: [u8; 16] = *b"bartizan's trial";
 
 /// What was tried, and what the kernel or the container's profile said to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // each is a question of its own
 pub struct Probe {
     /// A filter that asks us about calls (`SECCOMP_FILTER_FLAG_NEW_LISTENER`).
     pub listener: Result<()>,

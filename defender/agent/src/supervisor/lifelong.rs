@@ -26,7 +26,7 @@ impl Lifelong {
             let entries = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
             let threads = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
             // One that has ended meanwhile, or is attached by now, needs nothing.
-            if !threads.fold(false, |news, thread| self.seize_thread(thread) == Ok(true) || news) {
+            if threads.filter(|thread| self.seize_thread(*thread) == Ok(true)).count() == 0 {
                 break;
             }
         }

@@ -40,13 +40,13 @@ impl Sentry {
         found.set_nonblocking(true)?;
         // A supervisor that is busy finds the process at the next round.
         finds.set_nonblocking(true)?;
-        let (begin, begun) = mpsc::channel();
+        let (begin, start) = mpsc::channel();
         // What it compares with is from before the workload.
         let mut watch = Watch::new(judge, finds);
         thread::Builder::new().name("sentry".into()).stack_size(256 << 10).spawn(move || {
-            if let Ok(sign) = begun.recv() {
+            if let Ok(sign) = start.recv() {
                 watch.scan.sign = sign;
-                watch.run(&begun);
+                watch.run(&start);
             }
         })?;
         Ok(Self { begin, found })
