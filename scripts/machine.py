@@ -45,7 +45,15 @@ TESTS: dict[str, tuple[str, ...]] = {
 PROGRAMS_SUITE = "bookworm"
 # dash, because the shell of busybox prefers its own small setpriv to the real one.
 PROGRAMS = ("busybox-static", "dash", "util-linux", "libcap-ng0", "libc6")
-WANTED = ("bin/busybox", "usr/bin/busybox", "bin/setpriv", "usr/bin/setpriv", "usr/bin/unshare", "bin/dash", "usr/bin/dash")
+WANTED = (
+    "bin/busybox",
+    "usr/bin/busybox",
+    "bin/setpriv",
+    "usr/bin/setpriv",
+    "usr/bin/unshare",
+    "bin/dash",
+    "usr/bin/dash",
+)
 # Of busybox.
 TOOLS = (
     "[ cat chmod cp cut dd env echo false grep head id ip kill ln ls md5sum mkdir mkfifo mount mv nc printf ps rm sed seq "
@@ -118,7 +126,9 @@ def fetch(machine: Machine, folder: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         packages = folder / "packages"
         packages.mkdir(parents=True)
-        old, new = (apt_options(suite, machine.architecture, folder / suite) for suite in (machine.suite, PROGRAMS_SUITE))
+        old, new = (
+            apt_options(suite, machine.architecture, folder / suite) for suite in (machine.suite, PROGRAMS_SUITE)
+        )
         subprocess.run(["apt-get", "-qq", *old, "download", newest_kernel(machine, old)], check=True, cwd=packages)
         subprocess.run(["apt-get", "-qq", *new, "download", *PROGRAMS], check=True, cwd=packages)
         for package in packages.iterdir():
@@ -176,14 +186,28 @@ def files(unpacked: Path, built: Path) -> Iterator[Entry]:
     yield Entry("dev", stat.S_IFDIR | 0o755)
     yield Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     yield Entry("init", stat.S_IFREG | 0o755, INIT.encode())
-    folders = ("bin", "usr", "usr/bin", "lib", "lib64", "tests", "tests/deps", "tests/examples", "tests/skipped", "tmp", "root")
+    folders = (
+        "bin",
+        "usr",
+        "usr/bin",
+        "lib",
+        "lib64",
+        "tests",
+        "tests/deps",
+        "tests/examples",
+        "tests/skipped",
+        "tmp",
+        "root",
+    )
     yield from (Entry(folder, stat.S_IFDIR | 0o755) for folder in folders)
     libraries = [path for path in unpacked.rglob("*") if LIBRARIES.search(str(path))]
     for path in libraries:
         for place in ("lib", "lib64"):
             yield Entry(f"{place}/{path.name}", stat.S_IFREG | 0o755, behind(path, unpacked).read_bytes())
     for name in dict.fromkeys(Path(wanted).name for wanted in WANTED):
-        source = next(unpacked / wanted for wanted in WANTED if wanted.endswith(f"/{name}") and (unpacked / wanted).is_file())
+        source = next(
+            unpacked / wanted for wanted in WANTED if wanted.endswith(f"/{name}") and (unpacked / wanted).is_file()
+        )
         yield Entry(f"bin/{name}", stat.S_IFREG | 0o755, source.read_bytes())
     for name in TOOLS:
         yield Entry(f"bin/{name}", stat.S_IFLNK | 0o777, b"busybox")
@@ -212,7 +236,9 @@ def behind(path: Path, unpacked: Path) -> Path:
 def stripped(program: Path) -> bytes:
     """A program's bytes without its symbols for debuggers, which are most of it."""
     short = CACHE / "stripped"
-    subprocess.run(["objcopy" if is_native(program) else "aarch64-linux-gnu-objcopy", "-S", str(program), str(short)], check=True)
+    subprocess.run(
+        ["objcopy" if is_native(program) else "aarch64-linux-gnu-objcopy", "-S", str(program), str(short)], check=True
+    )
     return short.read_bytes()
 
 
@@ -249,7 +275,11 @@ def report(machine: Machine, kernel: Path, image: Path) -> int:
     over = False
     start = time.monotonic()
     with subprocess.Popen(
-        ["timeout", str(int(60 * MINUTES)), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace"
+        ["timeout", str(int(60 * MINUTES)), *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
     ) as running:
         assert running.stdout is not None
         for line in running.stdout:

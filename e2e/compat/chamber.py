@@ -135,10 +135,16 @@ def chamber(
             process.communicate()
 
 
-def start(given: dict[str, Any], folder: Path, environment: dict[str, str], *, talking: bool) -> subprocess.Popen[bytes]:
+def start(
+    given: dict[str, Any], folder: Path, environment: dict[str, str], *, talking: bool
+) -> subprocess.Popen[bytes]:
     """Start the namespaces with everything in them."""
     work = folder / "work"
-    base = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(work), "LANG": "C.UTF-8"}
+    base = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(work),
+        "LANG": "C.UTF-8",
+    }
     return subprocess.Popen(
         [*NAMESPACES, sys.executable, str(HERE / "inside.py"), json.dumps(given)],
         cwd=work,

@@ -34,9 +34,13 @@ def processor_time(*processes: int) -> float:
 
 def make(files: int) -> float:
     """Seconds of processor time for building them."""
-    body = "".join(f"int f{turn}(int a) {{ return a * {turn} + (a > {turn} ? f_(a - 1) : a); }}\n" for turn in range(200))
+    body = "".join(
+        f"int f{turn}(int a) {{ return a * {turn} + (a > {turn} ? f_(a - 1) : a); }}\n" for turn in range(200)
+    )
     for number in range(files):
-        Path(f"part{number}.c").write_text(f"#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\nint f_(int);\n{body}")
+        Path(f"part{number}.c").write_text(
+            f"#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\nint f_(int);\n{body}"
+        )
     objects = " ".join(f"part{number}.o" for number in range(files))
     Path("Makefile").write_text(f"all: {objects}\n%.o: %.c\n\tgcc -O1 -c -o $@ $<\n")
     before = processor_time(1)

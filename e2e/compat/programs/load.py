@@ -157,7 +157,12 @@ class Load:
             *(self.start, self.pipeline, self.kill, self.fork, self.connect, self.send, self.look, self.write),
             self.interrupt,
         ]
-        denied: list[Callable[[], str | None]] = [self.start_denied, self.connect_denied, self.send_denied, self.look_denied]
+        denied: list[Callable[[], str | None]] = [
+            self.start_denied,
+            self.connect_denied,
+            self.send_denied,
+            self.look_denied,
+        ]
         try:
             while time.monotonic() < end and not failures:
                 operation = random.choice(usual * 2 + denied)
