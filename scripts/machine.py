@@ -4,8 +4,8 @@
 * ``amd64``: the oldest kernel that Debian still maintains, 5.10 of Debian 11 (LTS): what newer kernels offer is absent
   for real there, not only switched off.
 
-``FOLDER`` is where cargo put the test programs (``deps/``) and the examples beside them. Kernel and the few programs that
-the tests call (busybox, setpriv, unshare) are fetched from Debian with apt-get's own means (signed lists, checked
+``FOLDER`` is where cargo put the test programs (``deps/``) and the examples beside them. Kernel and the few programs
+that the tests call (busybox, setpriv, unshare) are fetched from Debian with apt-get's own means (signed lists, checked
 packages) into ``.cache/machine``; nothing is installed. The machine has no disk and no network: everything is in the
 initial file system, which this script writes, and what it says comes over the serial line.
 """
@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache/machine"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MINUTES = float(os.environ.get("BARTIZAN_MACHINE_MINUTES", "10"))
-# Test programs that need nothing but processes, a network namespace and the examples; those of their tests that are left
-# out need what the bare machine has not: a package database, a disk, perl, Python, or the loader of x86-64.
+# Test programs that need nothing but processes, a network namespace and the examples; those of their tests that
+# are left out need what the bare machine has not: a package database, a disk, perl, Python, or the loader of x86-64.
 TESTS: dict[str, tuple[str, ...]] = {
     "attacks": (),
     "detections": (
@@ -56,9 +56,25 @@ WANTED = (
 )
 # Of busybox.
 TOOLS = (
-    "[ cat chmod cp cut dd env echo false grep head id ip kill ln ls md5sum mkdir mkfifo mount mv nc printf ps rm sed seq "
-    "sha256sum sleep sort stat tail test timeout touch tr true umount wc"
-).split()
+    *("[", "cat", "chmod", "cp", "cut", "dd", "env", "echo", "false", "grep", "head", "id", "ip", "kill", "ln", "ls"),
+    *(
+        "md5sum",
+        "mkdir",
+        "mkfifo",
+        "mount",
+        "mv",
+        "nc",
+        "printf",
+        "ps",
+        "rm",
+        "sed",
+        "seq",
+        "sha256sum",
+        "sleep",
+        "sort",
+    ),
+    *("stat", "tail", "test", "timeout", "touch", "tr", "true", "umount", "wc"),
+)
 LIBRARIES = re.compile(r"/(ld-linux[^/]*|libc\.so\.6|libcap-ng\.so\.0[^/]*)$")
 
 
@@ -249,7 +265,7 @@ def is_native(program: Path) -> bool:
 
 
 def write_archive(path: Path, entries: Iterator[Entry]) -> None:
-    """Write the entries in the format that the kernel unpacks (Documentation/driver-api/early-userspace/buffer-format)."""
+    """Write the entries in the format that the kernel unpacks (initramfs buffer format, the kernel's documentation)."""
     with path.open("wb") as archive:
         for number, entry in enumerate([*entries, Entry("TRAILER!!!", 0)], start=1):
             name = entry.path.encode() + b"\0"

@@ -104,7 +104,8 @@ def chamber(
     """Start ``command`` in a fresh chamber, in a fresh folder that belongs to ``user`` (root when empty).
 
     ``policy`` replaces the usual one. With ``terminal`` it gets a terminal, on which programs/terminal.py plays a user;
-    when ``talking``, its standard input is a pipe. A ``watcher`` runs it instead of the Defender or tini. At the end of the context everything in the chamber is killed.
+    when ``talking``, its standard input is a pipe. A ``watcher`` runs it instead of the Defender or tini. At the end of
+    the context everything in the chamber is killed.
     """
     with tempfile.TemporaryDirectory(prefix="bartizan-compat-") as name:
         folder = Path(name)

@@ -17,7 +17,8 @@ from pathlib import Path
 NGINX = """
 worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log; daemon off; user root;
 events {{ worker_connections 256; }}
-http {{ access_log off; sendfile on; keepalive_requests 1000000; client_body_temp_path {folder}/body; fastcgi_temp_path {folder}/f;
+http {{ access_log off; sendfile on; keepalive_requests 1000000; client_body_temp_path {folder}/body;
+  fastcgi_temp_path {folder}/f;
   proxy_temp_path {folder}/p; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{ listen 127.0.0.1:8080; root {folder}/www; }} }}
 """
