@@ -146,7 +146,7 @@ def test_a_custom_rule_speaks_for_itself() -> None:
     audit = found("customRule", matched="no shells")
     text = CustomText(message="%proc.pname ran %proc.name (%proc.args) %proc.other %file.path", techniques=("T1",))
     shown = describe(audit, REPORTER, text)
-    assert shown.msg == "python3.11 ran dash (-c id) %proc.other %file.path"
+    assert shown.msg == "python3.11 ran dash (sh -c id) %proc.other %file.path"
     assert (shown.attack_type, shown.attack_techniques, shown.incident_category) == ("customRule", ("T1",), "")
     known = describe(audit, REPORTER, CustomText(message="", incident=True))
     assert "the custom rule `no shells` matched" in known.msg

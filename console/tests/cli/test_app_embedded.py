@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bartizan.registry import ImageConfig, write_image
+from bartizan.registry import File, ImageConfig, write_image
 
 BARTIZAN = [sys.executable, "-m", "bartizan.cli", "app-embedded"]
 SECRET = "a-secret-that-must-not-show"
@@ -100,6 +100,23 @@ def test_an_image_gives_the_entrypoint(folder: Path) -> None:
     assert web["entryPoint"][-1] == "/entry"
     assert web["command"] == ["serve", "--port=1"]
     assert "oci:layout" in done.stderr
+
+
+def test_programs_that_gain_rights_are_named_and_can_be_let(folder: Path) -> None:
+    """An image with a setuid program is warned of; `--compat` lets its container have it and ends the warning."""
+    files = [File("/usr/bin/sudo", 0o4755, b""), File("/bin/su", 0o4755, b"")]
+    write_image(folder / "nginx", files=files, config=ImageConfig(), reference="nginx", architecture="arm64")
+    known = ("--image", f"nginx=oci:{folder / 'nginx'}")
+
+    warned, chosen = generate(folder, *known, "task.json"), generate(folder, *known, "--compat", "web", "task.json")
+
+    assert "`web` has programs that gain rights" in warned.stderr
+    assert "/usr/bin/sudo (setuid); if" in warned.stderr
+    assert "DEFENDER_TIER" not in warned.stdout
+    assert "gain rights" not in chosen.stderr
+    web, _ = json.loads(chosen.stdout)["containerDefinitions"]
+    assert {"name": "DEFENDER_TIER", "value": "compat"} in web["environment"]
+    assert generate(folder, *known, "--compat", "nobody", "task.json").returncode == 1
 
 
 def test_diff_prints_what_would_change_and_writes_nothing(folder: Path) -> None:

@@ -103,6 +103,29 @@ def test_unprotect_and_verify_take_dockerfiles(folder: Path) -> None:
     assert run("verify", "Dockerfile").returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("files_that_ignore", "warned"),
+    [
+        ({".dockerignore": "*\n!src\n"}, ".dockerignore"),
+        ({".dockerignore": "*\n!bartizan/\n"}, ""),
+        ({".dockerignore": "*\n", "Dockerfile.dockerignore": ".git\n"}, ""),
+        ({"Dockerfile.dockerignore": "bartizan\n"}, "Dockerfile.dockerignore"),
+    ],
+)
+def test_a_file_that_keeps_the_defender_out_is_warned_of(
+    folder: Path, files_that_ignore: dict[str, str], warned: str
+) -> None:
+    """The Defender would not reach the builder: the file that says so is named, with the line that helps."""
+    for name, rules in files_that_ignore.items():
+        (folder / name).write_text(rules)
+
+    done = embed(folder, "Dockerfile")
+
+    assert done.returncode == 0, done.stderr
+    assert ("add the line `!bartizan/`" in done.stderr) == bool(warned)
+    assert f"`{warned}` keeps the Defender from the builder" in done.stderr or not warned
+
+
 @pytest.mark.parametrize("option", ["--dry-run", "--diff"])
 def test_looking_writes_nothing(folder: Path, option: str) -> None:
     """Neither `--dry-run` nor `--diff` leaves a file, and neither needs a Defender."""

@@ -30,6 +30,11 @@ _TWISTLOCK = ["/var/lib/twistlock/fargate/defender", "fargate", "entrypoint", "/
         (task(), 3, "at least one container"),
         ({**task(web()), "family": None}, 2, "`family`"),
         (task(web(), 1), 11, "container 2 is not an object"),  # type: ignore[arg-type]
+        (
+            task(web(), {"Fn::Transform": {"Name": "Sidecars"}}),
+            11,
+            "container 2 is an `Fn::Transform`, and only a depl",
+        ),  # type: ignore[arg-type]
         (task({"image": "nginx"}), 4, "container 1 has no `name`"),
         (task({"name": "web", "image": ""}), 6, "container `web` has no `image`"),
         (task(web(), web()), 11, "two containers are called `web`"),

@@ -156,7 +156,7 @@ def test_a_bomb_is_refused() -> None:
 def test_a_way_back_too_long_to_read_is_not_written() -> None:
     """What `unprotect` would refuse to unpack, `protect` refuses to pack."""
     described = {**task(web()), "requiresAttributes": [{"name": "x" * (SIZE_LIMIT + 1)}]}
-    with pytest.raises(EmbedError, match="too much"):
+    with pytest.raises(EmbedError, match="too large"):
         protect(json.dumps(described), images={}, settings=settings())
 
 

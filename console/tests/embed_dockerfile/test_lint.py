@@ -4,6 +4,7 @@ import pytest
 from tests.embed_dockerfile.samples import protected
 
 from bartizan.embed import ImageConfig
+from bartizan.embed.dockerfile import verify
 
 _BUNDLE = "the install bundle can be read by all who may read this file or the image: keep both private"
 _END = 'USER 1\nENTRYPOINT ["/app"]\n'
@@ -35,6 +36,10 @@ def test_a_plain_file_has_nothing_but_the_secret_to_mind() -> None:
         (f"FROM scratch\nENV TARGETARCH=x\n{_END}", "the file sets `TARGETARCH` itself: that value decides"),
         (f"FROM scratch\nONBUILD CMD x\n{_END}", "`ONBUILD CMD` replaces what images built from this one start"),
         (f"FROM scratch\nARG TARGETARCH=amd64\n{_END}", "the file sets `TARGETARCH` itself: that value decides"),
+        (f"FROM scratch\nRUN setcap cap_net_raw+ep /a\n{_END}", "line 2: `setcap cap_net_raw+ep` makes programs gain"),
+        (f"FROM scratch\nRUN a && chmod -R u+s /a\n{_END}", "line 2: `chmod -R u+s` makes programs gain rights"),
+        (f"FROM scratch\nRUN chmod 4755 /a\n{_END}", "line 2: `chmod 4755` makes programs gain rights"),
+        (f"FROM scratch\nRUN apt-get install -y \\\n  sudo\n{_END}", "line 2: `apt-get install -y"),
         (f"FROM base-$TARGETARCH\n{_END}", "the base depends on `TARGETARCH`: what it starts was read for `amd64`"),
         (f"ARG P=linux/arm64\nFROM --platform=$P scratch\n{_END}", "`--platform=$P` was read as `linux/arm64`"),
     ],
@@ -43,6 +48,16 @@ def test_each_trap_is_named(text: str, warning: str) -> None:
     """Each thing that surprises people has its own sentence, and no other one comes with it."""
     (found,) = _warnings(text)
     assert found.startswith(warning)
+
+
+@pytest.mark.parametrize("run", ["chmod 0755 /a", "chmod u+x /a", "echo sudo", "cat /etc/sudoers"])
+def test_what_gains_no_rights_is_fine(run: str) -> None:
+    """Modes and words that only look like it are not warned of; nothing is once the compat tier was chosen."""
+    assert _warnings(f"FROM scratch\nRUN {run}\n{_END}") == []
+    assert _warnings(f"FROM scratch\nRUN setcap a /a\n{_END}", compat=True) == []
+    chosen = protected(f"FROM scratch\n{_END}", compat=True).text
+    assert "DEFENDER_TIER=compat" in chosen
+    assert not verify(chosen, version="0.1.0")
 
 
 @pytest.mark.parametrize(

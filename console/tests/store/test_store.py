@@ -1,9 +1,11 @@
 """The database: migrations, audits that arrive once, pages, and what is forgotten."""
 
+import dataclasses
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -19,6 +21,7 @@ from bartizan.store import (
     SqlAudits,
     SqlBundles,
     SqlCredentials,
+    SqlCustomRules,
     SqlDefenders,
     SqlImages,
     SqlPolicies,
@@ -56,9 +59,12 @@ def test_migrations_lead_to_the_tables(database: Database) -> None:
 
 
 def test_a_database_of_the_first_schema_is_brought_up(tmp_path: Path) -> None:
-    """What a Console of the first version wrote is still there, and the new tables are beside it."""
+    """What a Console of the first version wrote is still there, counts of audits too, and the new tables beside it."""
     opened = Database(tmp_path / "bartizan.db")
     SqlSettings(opened).put("a", "b")
+    often = new_audit(1)
+    often = dataclasses.replace(often, audit=msgspec.structs.replace(often.audit, count=7))
+    SqlAudits(opened).add([often, new_audit(2)])
     config = Config()
     config.set_main_option("script_location", "src/bartizan/store/migrations")
     config.set_main_option("path_separator", "os")
@@ -70,6 +76,8 @@ def test_a_database_of_the_first_schema_is_brought_up(tmp_path: Path) -> None:
     again = Database(tmp_path / "bartizan.db")
     assert SqlSettings(again).get("a") == "b"
     assert SqlCredentials(again).all() == []
+    assert SqlCustomRules(again).all() == []
+    assert [(group.count, group.first) for group in SqlAudits(again).groups(AuditQuery())] == [(8, 1000)]
     assert SqlImages(again).page("", offset=0, limit=1) == ([], 0)
     again.close()
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
-    enforcement::FailMode,
+    enforcement::{FailMode, Wanted},
     link::{
         address::{Address, AddressError},
         bundle::InstallBundle,
@@ -23,12 +23,13 @@ const LARGEST_RECORD: usize = 64 << 20;
 const LONGEST_NAME: usize = 512;
 
 /// Ours in a wrapped container; the application does not see them.
-const ENTRYPOINT_VARIABLES: [&str; 11] = [
+const ENTRYPOINT_VARIABLES: [&str; 12] = [
     "DEFENDER_APP_ID",
     "DEFENDER_CONTAINER_NAME",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_IMAGE_NAME",
     "DEFENDER_POLICY_TIMEOUT",
+    "DEFENDER_TIER",
     "DEFENDER_RECORD_BYTES",
     "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
@@ -37,12 +38,13 @@ const ENTRYPOINT_VARIABLES: [&str; 11] = [
     "INSTALL_BUNDLE",
 ];
 /// Ours in an image with the Defender in it; the application does not see them.
-const EMBEDDED_VARIABLES: [&str; 11] = [
+const EMBEDDED_VARIABLES: [&str; 12] = [
     "DATA_FOLDER",
     "DEFENDER_APP_ID",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_ID",
     "DEFENDER_POLICY_TIMEOUT",
+    "DEFENDER_TIER",
     "DEFENDER_RECORD_BYTES",
     "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
@@ -156,6 +158,16 @@ impl Environment {
         }
     }
 
+    fn wanted(&self) -> Result<Wanted, ConfigError> {
+        match self.optional("DEFENDER_TIER")? {
+            None | Some("auto") => Ok(Wanted::Strongest),
+            Some("compat") => Ok(Wanted::Compat),
+            Some(other) => {
+                Err(ConfigError::Word { name: "DEFENDER_TIER", value: other.into(), expected: "`auto` or `compat`" })
+            }
+        }
+    }
+
     fn policy_timeout(&self) -> Result<Duration, ConfigError> {
         let name = "DEFENDER_POLICY_TIMEOUT";
         let seconds = match self.optional(name)? {
@@ -166,6 +178,16 @@ impl Environment {
             return Err(ConfigError::value(name, &"it is more than 3600 seconds"));
         }
         Ok(Duration::from_secs(seconds))
+    }
+
+    /// Off unless it is asked for: it costs something at each write-open.
+    fn watch_files(&self) -> Result<bool, ConfigError> {
+        let name = "FILESYSTEM_MONITORING";
+        match self.optional(name)? {
+            None | Some("false" | "False" | "FALSE" | "0") => Ok(false),
+            Some("true" | "True" | "TRUE" | "1") => Ok(true),
+            Some(other) => Err(ConfigError::Word { name, value: other.into(), expected: "`true` or `false`" }),
+        }
     }
 
     fn record_bytes(&self) -> Result<usize, ConfigError> {
@@ -297,6 +319,10 @@ pub struct EntrypointConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for one.
     pub policy_timeout: Duration,
+    /// Which mechanism to use.
+    pub wanted: Wanted,
+    /// Whether writes to files are watched.
+    pub watch_files: bool,
     /// Bytes of the record, 0 for none.
     pub record_bytes: usize,
 }
@@ -323,6 +349,8 @@ impl EntrypointConfig {
             token: token.to_owned(),
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
+            wanted: environment.wanted()?,
+            watch_files: environment.watch_files()?,
             record_bytes: environment.record_bytes()?,
         })
     }
@@ -337,6 +365,10 @@ pub struct EmbeddedConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for one.
     pub policy_timeout: Duration,
+    /// Which mechanism to use.
+    pub wanted: Wanted,
+    /// Whether writes to files are watched.
+    pub watch_files: bool,
     /// Bytes of the record, 0 for none.
     pub record_bytes: usize,
 }
@@ -358,6 +390,8 @@ impl EmbeddedConfig {
             console: ConsoleConfig::read(environment, environment.named(name)?)?,
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
+            wanted: environment.wanted()?,
+            watch_files: environment.watch_files()?,
             record_bytes: environment.record_bytes()?,
         })
     }

@@ -1,5 +1,5 @@
 //! Address blocks: `10.0.0.0/8`, `2001:db8::/32`, or one address.
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A set of addresses that share their first bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,16 +22,20 @@ impl AddressBlock {
         (prefix <= width).then(|| Self { network, prefix }.canonical())
     }
 
-    /// True when the block holds the address, which is in canonical form.
-    pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        match (self.network, address) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                same_bits(network.to_bits().into(), address.to_bits().into(), self.prefix, 32)
+    /// Its first and its last address.
+    pub(crate) fn ends(&self) -> (IpAddr, IpAddr) {
+        // A shift by the whole width is undefined, and a prefix of 0 leaves all bits free.
+        match self.network {
+            IpAddr::V4(network) => {
+                let free = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+                let [first, last] = [network.to_bits() & !free, network.to_bits() | free];
+                (Ipv4Addr::from_bits(first).into(), Ipv4Addr::from_bits(last).into())
             }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                same_bits(network.to_bits(), address.to_bits(), self.prefix, 128)
+            IpAddr::V6(network) => {
+                let free = u128::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+                let [first, last] = [network.to_bits() & !free, network.to_bits() | free];
+                (Ipv6Addr::from_bits(first).into(), Ipv6Addr::from_bits(last).into())
             }
-            _ => false,
         }
     }
 
@@ -50,7 +54,7 @@ impl AddressBlock {
 /// (ip(7) and ipv6(7): connecting to it reaches this host).
 pub(crate) fn effective(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V4(address) if address.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         address => address,
     }
@@ -61,33 +65,33 @@ fn parse_prefix(text: &str) -> Option<u8> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-fn same_bits(one: u128, other: u128, prefix: u8, width: u8) -> bool {
-    // A shift by the whole width is undefined, and a prefix of 0 holds everything.
-    prefix == 0 || (one ^ other) >> (width - prefix) == 0
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
+    fn holds(block: AddressBlock, address: IpAddr) -> bool {
+        let (first, last) = block.ends();
+        (first..=last).contains(&address)
+    }
+
     proptest! {
         /// Whatever an entry says, reading it ends, and a block that was read holds its own network.
         #[test]
         fn every_text_has_an_answer(text in "[0-9a-f:./ +-]{0,30}") {
             if let Some(block) = AddressBlock::parse(&text) {
-                prop_assert!(block.contains(block.network));
+                prop_assert!(holds(block, block.network));
             }
         }
 
         /// A block holds an address exactly when the first `prefix` bits are the same, bit by bit.
         #[test]
         fn holds_what_shares_its_first_bits(network: u32, address: u32, prefix in 0u8..=32) {
-            let block = AddressBlock::parse(&format!("{}/{prefix}", std::net::Ipv4Addr::from_bits(network))).unwrap();
+            let block = AddressBlock::parse(&format!("{}/{prefix}", Ipv4Addr::from_bits(network))).unwrap();
             let bit = |word: u32, at: u8| word >> (31 - at) & 1;
             let same = (0..prefix).all(|at| bit(network, at) == bit(address, at));
-            prop_assert_eq!(block.contains(std::net::Ipv4Addr::from_bits(address).into()), same);
+            prop_assert_eq!(holds(block, Ipv4Addr::from_bits(address).into()), same);
         }
     }
 

@@ -1,15 +1,18 @@
 //! The one place where the Defender decides.
 //!
-//! Per section: with effect `disable` everything is allowed. Otherwise the deny list is looked at first, then, when there
-//! is one, the allow list: whatever is not on it is a violation. A violation takes the section's effect.
-use std::net::IpAddr;
-
+//! Custom rules are asked first, in their order: the first that matches ends the judging. Then per section: with effect
+//! `disable` its lists say nothing. Otherwise the deny list is looked at first, then, when there is one, the allow list:
+//! whatever is not on it is a violation, which takes the section's effect. Detections have effects of their own. Where
+//! several object the strongest effect wins; of equals first the deny list, then detections by severity, then the allow
+//! list.
 use crate::{
-    CompiledPolicy, ConnectionEvent, Effect, Event, LookupEvent, PortRange, ProcessEvent, Reason,
-    address::{AddressBlock, effective},
-    glob,
-    policy::{NameRules, NetworkRules, ProcessRules, ProgramList, normal_name},
+    CompiledPolicy, CustomEffect, Effect, Event, LookupEvent, ProcessEvent, Reason, Section, detect,
+    policy::{NameRules, normal_name},
 };
+
+mod files;
+mod network;
+mod programs;
 
 /// What to do with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,143 +32,140 @@ pub struct Violation {
     pub rule: String,
     /// Why.
     pub reason: Reason,
-    /// The list entry that matched, for deny lists.
+    /// The list entry that matched, for deny lists; for detections the mark that gave it away; for a custom rule its
+    /// name.
     pub matched: Option<String>,
+}
+
+/// What is known beyond the event itself; whatever is not given is unknown, and a condition of a custom rule on it does
+/// not hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Context<'a> {
+    /// The program start of the process that makes a connection or writes a file.
+    pub process: Option<&'a ProcessEvent>,
+    /// The names that gave the address of a connection, lower-case, without trailing dot.
+    pub names: &'a [String],
 }
 
 /// Judges one event by the policy of its workload. Total: never fails, never blocks.
 #[must_use]
 pub fn decide(policy: &CompiledPolicy, event: &Event) -> Decision {
+    decide_in(policy, event, Context::default())
+}
+
+/// Judges one event as [`decide`] does, with what is known beyond it.
+#[must_use]
+pub fn decide_in(policy: &CompiledPolicy, event: &Event, context: Context<'_>) -> Decision {
     // No rule applies to this workload, so nothing is judged.
     let Some(rule) = &policy.rule else { return Decision::Allow };
-    let (effect, objection) = match event {
-        Event::Process(process) => (policy.processes.effect, judge_process(&policy.processes, process)),
-        Event::Lookup(lookup) => (policy.dns.effect, judge_lookup(&policy.dns, lookup)),
-        Event::Connection(connection) => (policy.network.effect, judge_connection(&policy.network, connection)),
-        Event::Listen(_) | Event::File(_) | Event::Defender(_) => return Decision::Allow,
+    let Some(Objection { effect, reason, matched }) = objection(policy, event, context) else { return Decision::Allow };
+    Decision::new(effect, Violation { rule: rule.clone(), reason, matched })
+}
+
+/// Judges what the agent found out about an event by watching longer than one event (port scans, what a file holds, a
+/// process from outside …): the effect is that of the detection.
+///
+/// A custom rule that holds has ended the judging of the event already, in [`decide_in`]; attacks on the Defender are no
+/// matter of custom rules. A file that is written out on the allow list is expected, and so is an address that the allow
+/// list holds when the finding is that no look-up gave it.
+#[must_use]
+pub fn detected(
+    policy: &CompiledPolicy,
+    reason: Reason,
+    matched: Option<String>,
+    event: &Event,
+    context: Context<'_>,
+) -> Decision {
+    let Some(rule) = &policy.rule else { return Decision::Allow };
+    let ruled = || reason.section() != Section::Defender && policy.custom.first_match(event, context).is_some();
+    let expected = || match event {
+        Event::File(file) => files::expects(policy, &file.file),
+        Event::Connection(connection) if reason == Reason::UnresolvedAddress => network::allows(policy, connection),
+        _ => false,
     };
-    let Some(Objection(reason, matched)) = objection else { return Decision::Allow };
-    let violation = Violation { rule: rule.clone(), reason, matched };
-    match effect {
-        Effect::Disable => Decision::Allow,
-        Effect::Alert => Decision::Alert(violation),
-        Effect::Prevent => Decision::Prevent(violation),
+    let effect = policy.detection(reason);
+    if effect == Effect::Disable || ruled() || expected() {
+        return Decision::Allow;
     }
+    Decision::new(effect, Violation { rule: rule.clone(), reason, matched })
 }
 
-/// Why a section objects, with the entry of the deny list.
-struct Objection(Reason, Option<String>);
-
-fn judge_process(rules: &ProcessRules, process: &ProcessEvent) -> Option<Objection> {
-    if rules.effect == Effect::Disable {
-        return None;
-    }
-    if let Some(entry) = denied_program(&rules.deny, process) {
-        return Some(Objection(Reason::DeniedProcess, Some(entry.to_owned())));
-    }
-    // The program that the workload consists of is what the user asked for; a deny list still speaks of it.
-    let allowed = rules.allow.is_empty() || process.main || allows_program(&rules.allow, process);
-    (!allowed).then_some(Objection(Reason::ProcessNotAllowed, None))
-}
-
-/// Programs that are many: which one they are is the name they are called by, or their first argument.
-const MULTI_CALL: [&str; 3] = ["busybox", "toybox", "coreutils"];
-
-/// Any of a program's names may give it away: the file that runs, the way it was called, and what it is told it is.
-fn denied_program<'a>(list: &'a ProgramList, process: &ProcessEvent) -> Option<&'a str> {
-    let exe = undeleted(&process.path);
-    let argument = |index: usize| process.arguments.get(index).map_or("", |argument| base_name(argument));
-    let told = argument(0).strip_prefix('-').unwrap_or(argument(0));
-    let applet = if MULTI_CALL.contains(&base_name(exe)) { argument(1) } else { "" };
-    find_name(list, &[base_name(exe), base_name(&process.invoked), told, applet])
-        .or_else(|| find_path(list, &[exe, &process.path, &process.invoked]))
-}
-
-/// A name that the caller chose freely must not allow anything, so `invoked` counts only where it says what really runs.
-fn allows_program(list: &ProgramList, process: &ProcessEvent) -> bool {
-    let by_exe = find_name(list, &[base_name(&process.path)]).or_else(|| find_path(list, &[&process.path]));
-    let by_link = || find_name(list, &[base_name(&process.invoked)]).or_else(|| find_path(list, &[&process.invoked]));
-    let by_script = || find_path(list, &[&process.invoked]);
-    by_exe.is_some()
-        || (process.invoked_is_exe && by_link().is_some())
-        || (process.interpreted && by_script().is_some())
-}
-
-fn find_name<'a>(list: &'a ProgramList, names: &[&str]) -> Option<&'a str> {
-    find(&list.names, names)
-}
-
-fn find_path<'a>(list: &'a ProgramList, paths: &[&str]) -> Option<&'a str> {
-    find(&list.paths, paths)
-}
-
-fn find<'a>(globs: &'a [String], texts: &[&str]) -> Option<&'a str> {
-    let hit = |entry: &&String| texts.iter().any(|text| !text.is_empty() && glob::matches(entry, text));
-    globs.iter().find(hit).map(String::as_str)
-}
-
-fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-/// proc(5) adds a mark to the path of a file that has been removed; that must not hide it from a deny list.
-fn undeleted(path: &str) -> &str {
-    path.strip_suffix(" (deleted)").unwrap_or(path)
-}
-
-fn judge_lookup(rules: &NameRules, lookup: &LookupEvent) -> Option<Objection> {
-    if rules.effect == Effect::Disable {
-        return None;
-    }
-    let name = normal_name(&lookup.name);
-    if let Some(entry) = rules.deny.iter().find(|entry| glob::matches(&entry.glob, &name)) {
-        return Some(Objection(Reason::DeniedName, Some(entry.text.clone())));
-    }
-    let allowed = rules.allow.is_empty() || rules.allow.iter().any(|entry| glob::matches(&entry.glob, &name));
-    (!allowed).then_some(Objection(Reason::NameNotAllowed, None))
-}
-
-fn judge_connection(rules: &NetworkRules, connection: &ConnectionEvent) -> Option<Objection> {
-    if rules.effect == Effect::Disable {
-        return None;
-    }
-    let (address, port) = (effective(connection.address), connection.port);
-    if let Some(entry) = denied_address(rules, &[address, connection.address.to_canonical()]) {
-        return Some(Objection(Reason::DeniedAddress, Some(entry.to_owned())));
-    }
-    if let Some(range) = rules.deny_ports.iter().find(|range| range.holds(port)) {
-        return Some(Objection(Reason::DeniedPort, Some(range.to_string())));
-    }
-    // Loopback stays in the task, and our own proxy judges what goes to a resolver.
-    if address.is_loopback() || connection.resolver {
-        return None;
-    }
-    if !rules.allow_addresses.is_empty() && !rules.allow_addresses.iter().any(|block| block.contains(address)) {
-        return Some(Objection(Reason::AddressNotAllowed, None));
-    }
-    let allowed = rules.allow_ports.is_empty() || rules.allow_ports.iter().any(|range| range.holds(port));
-    (!allowed).then_some(Objection(Reason::PortNotAllowed, None))
-}
-
-/// The unspecified address reaches loopback, so an entry for either speaks of it.
-fn denied_address<'a>(rules: &'a NetworkRules, addresses: &[IpAddr]) -> Option<&'a str> {
-    let hit = |block: &AddressBlock| addresses.iter().any(|&address| block.contains(address));
-    rules.deny_addresses.iter().find(|(_, block)| hit(block)).map(|(text, _)| text.as_str())
-}
-
-impl PortRange {
-    fn holds(self, port: u16) -> bool {
-        (self.start..=self.end).contains(&port)
-    }
-}
-
-impl std::fmt::Display for PortRange {
-    /// One port as itself, more as `start-end`: the way `matched` names an entry of a list of ports.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.start == self.end {
-            write!(formatter, "{}", self.start)
-        } else {
-            write!(formatter, "{}-{}", self.start, self.end)
+impl Decision {
+    fn new(effect: Effect, violation: Violation) -> Self {
+        match effect {
+            Effect::Disable => Self::Allow,
+            Effect::Alert => Self::Alert(violation),
+            Effect::Prevent => Self::Prevent(violation),
         }
+    }
+}
+
+/// What objects to an event, and with which effect.
+struct Objection {
+    effect: Effect,
+    reason: Reason,
+    matched: Option<String>,
+}
+
+impl Objection {
+    fn new(effect: Effect, reason: Reason, matched: Option<&str>) -> Self {
+        Self { effect, reason, matched: matched.map(str::to_owned) }
+    }
+}
+
+fn objection(policy: &CompiledPolicy, event: &Event, context: Context<'_>) -> Option<Objection> {
+    if let Some((name, effect)) = policy.custom.first_match(event, context) {
+        let effect = match effect {
+            CustomEffect::Allow => return None,
+            CustomEffect::Alert => Effect::Alert,
+            CustomEffect::Prevent => Effect::Prevent,
+        };
+        return Some(Objection::new(effect, Reason::CustomRule, Some(name)));
+    }
+    match event {
+        Event::Process(process) => programs::judge(policy, process),
+        Event::Lookup(lookup) => judge_lookup(policy, lookup),
+        Event::Connection(connection) => network::judge_connection(policy, connection),
+        Event::Listen(listen) => network::judge_listen(policy, listen),
+        Event::File(file) => files::judge(policy, file),
+        Event::Defender(_) => None,
+    }
+}
+
+/// The strongest of what objects; of equals the first. What comes later is only asked when it could be stronger.
+fn strongest(denied: Option<Objection>, others: [&dyn Fn() -> Option<Objection>; 2]) -> Option<Objection> {
+    others.into_iter().fold(denied, |best, other| match &best {
+        Some(objection) if objection.effect == Effect::Prevent => best,
+        Some(objection) => {
+            let effect = objection.effect;
+            other().filter(|later| later.effect > effect).or(best)
+        }
+        None => other(),
+    })
+}
+
+fn judge_lookup(policy: &CompiledPolicy, lookup: &LookupEvent) -> Option<Objection> {
+    let (rules, name) = (&policy.dns, normal_name(&lookup.name));
+    let on = rules.effect != Effect::Disable;
+    let denied = || rules.deny.first(&name).map(|place| policy.source().dns.deny[place].as_str());
+    let denied = on.then(denied).flatten().map(|entry| Objection::new(rules.effect, Reason::DeniedName, Some(entry)));
+    let detected = || {
+        let hit = |&(reason, effect): &(Reason, Effect)| {
+            let mark = detect::lookup(reason, &name)?;
+            (!rules.names(&name)).then(|| Objection::new(effect, reason, Some(mark)))
+        };
+        policy.detections.network.iter().find_map(hit)
+    };
+    let unlisted = || {
+        let violates = on && !rules.allow.is_empty() && rules.allow.first(&name).is_none();
+        violates.then(|| Objection::new(rules.effect, Reason::NameNotAllowed, None))
+    };
+    strongest(denied, [&detected, &unlisted])
+}
+
+impl NameRules {
+    /// True when the name is written out on the allow list.
+    fn names(&self, name: &str) -> bool {
+        self.effect != Effect::Disable && self.allow.names(name)
     }
 }

@@ -148,6 +148,7 @@ fn end(protocol: Protocol, port: u16) -> String {
     match protocol {
         Protocol::Tcp => format!("tcp/{port}"),
         Protocol::Udp => format!("udp/{port}"),
+        Protocol::Raw => "raw".to_owned(),
     }
 }
 

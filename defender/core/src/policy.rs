@@ -4,10 +4,20 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Reason, address::AddressBlock, bounds};
+use crate::{Reason, ScriptError, bounds};
 
-/// What happens to a violation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+mod compiled;
+mod globs;
+mod intervals;
+mod programs;
+
+pub use compiled::CompiledPolicy;
+pub(crate) use compiled::{NameRules, NetworkRules, normal_name};
+pub(crate) use intervals::AddressSet;
+pub(crate) use programs::{Grant, base_name};
+
+/// What happens to a violation, the strongest last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Effect {
     /// Nothing is judged.
@@ -47,7 +57,8 @@ pub struct DefenderPolicy {
     pub custom: Vec<CustomRule>,
 }
 
-/// Lists for program starts: entries without `/` are globs on names, with `/` globs on paths.
+/// Lists for program starts: entries that start with `sha256:` name a content by its 64 hexadecimal digits, others with
+/// `/` are globs on paths, the rest globs on names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessPolicy {
@@ -91,6 +102,9 @@ pub struct NetworkPolicy {
     /// Listening on them is always a violation.
     #[serde(default, skip_serializing_if = "is_default")]
     pub deny_listen_ports: Vec<PortRange>,
+    /// True when the detection `unresolvedAddress` also speaks of private addresses.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unresolved_private: bool,
 }
 
 /// Lists for writes to files: globs on absolute paths; an entry also speaks of everything beneath it.
@@ -165,146 +179,20 @@ pub enum PolicyError {
     /// A port range whose end comes before its start.
     #[error("port range `{0}` to `{1}` ends before it starts")]
     Ports(u16, u16),
-}
-
-/// A policy made ready for quick decisions. The last good one is swapped in whole; nobody sees half of one.
-#[derive(Debug, Clone, Default)]
-pub struct CompiledPolicy {
-    policy: DefenderPolicy,
-    pub(crate) rule: Option<String>,
-    pub(crate) processes: ProcessRules,
-    pub(crate) dns: NameRules,
-    pub(crate) network: NetworkRules,
-}
-
-/// Lists for program starts, by what they are matched with.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ProcessRules {
-    pub(crate) effect: Effect,
-    pub(crate) allow: ProgramList,
-    pub(crate) deny: ProgramList,
-}
-
-/// Entries without `/` name programs, the others are globs on absolute paths.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ProgramList {
-    pub(crate) names: Vec<String>,
-    pub(crate) paths: Vec<String>,
-}
-
-/// Lists for look-ups: each entry as it came, and as it is matched.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct NameRules {
-    pub(crate) effect: Effect,
-    pub(crate) allow: Vec<NameEntry>,
-    pub(crate) deny: Vec<NameEntry>,
-}
-
-/// One glob on names.
-#[derive(Debug, Clone)]
-pub(crate) struct NameEntry {
-    pub(crate) text: String,
-    pub(crate) glob: String,
-}
-
-/// Lists for connections.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct NetworkRules {
-    pub(crate) effect: Effect,
-    pub(crate) allow_addresses: Vec<AddressBlock>,
-    pub(crate) deny_addresses: Vec<(String, AddressBlock)>,
-    pub(crate) allow_ports: Vec<PortRange>,
-    pub(crate) deny_ports: Vec<PortRange>,
-}
-
-impl CompiledPolicy {
-    /// Checks and prepares a policy.
-    ///
-    /// # Errors
-    /// [`PolicyError`] when the policy cannot be understood whole; it must then not be applied at all.
-    pub fn new(policy: DefenderPolicy) -> Result<Self, PolicyError> {
-        if policy.version != 1 {
-            return Err(PolicyError::Version(policy.version));
-        }
-        Ok(Self {
-            rule: policy.rule.clone(),
-            processes: ProcessRules::new(&policy.processes),
-            dns: NameRules::new(&policy.dns),
-            network: NetworkRules::new(&policy.network)?,
-            policy,
-        })
-    }
-
-    /// What happens to what a detection finds.
-    #[must_use]
-    pub fn detection(&self, reason: Reason) -> Effect {
-        if self.rule.is_none() {
-            return Effect::Disable;
-        }
-        self.policy.detections.get(&reason).copied().unwrap_or_default()
-    }
-
-    /// The policy as it came.
-    #[must_use]
-    pub fn source(&self) -> &DefenderPolicy {
-        &self.policy
-    }
-}
-
-impl ProcessRules {
-    fn new(policy: &ProcessPolicy) -> Self {
-        Self { effect: policy.effect, allow: ProgramList::new(&policy.allow), deny: ProgramList::new(&policy.deny) }
-    }
-}
-
-impl ProgramList {
-    fn new(entries: &[String]) -> Self {
-        let (paths, names) = entries.iter().cloned().partition(|entry| entry.contains('/'));
-        Self { names, paths }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.paths.is_empty()
-    }
-}
-
-impl NameRules {
-    fn new(policy: &DnsPolicy) -> Self {
-        let entries = |texts: &[String]| {
-            texts.iter().map(|text| NameEntry { text: text.clone(), glob: normal_name(text) }).collect()
-        };
-        Self { effect: policy.effect, allow: entries(&policy.allow), deny: entries(&policy.deny) }
-    }
-}
-
-impl NetworkRules {
-    fn new(policy: &NetworkPolicy) -> Result<Self, PolicyError> {
-        let blocks = |texts: &[String]| {
-            let block = |text: &String| {
-                let block = AddressBlock::parse(text).ok_or_else(|| PolicyError::Address(text.clone()))?;
-                Ok((text.clone(), block))
-            };
-            texts.iter().map(block).collect::<Result<Vec<_>, _>>()
-        };
-        if let Some(range) = policy.allow_ports.iter().chain(&policy.deny_ports).find(|range| range.end < range.start) {
-            return Err(PolicyError::Ports(range.start, range.end));
-        }
-        Ok(Self {
-            effect: policy.effect,
-            allow_addresses: blocks(&policy.allow_addresses)?.into_iter().map(|(_, block)| block).collect(),
-            deny_addresses: blocks(&policy.deny_addresses)?,
-            allow_ports: policy.allow_ports.clone(),
-            deny_ports: policy.deny_ports.clone(),
-        })
-    }
+    /// An entry `sha256:` that names no SHA-256.
+    #[error("`{0}` is not `sha256:` and 64 hexadecimal digits")]
+    Digest(String),
+    /// A custom rule whose script cannot be understood.
+    #[error("custom rule `{rule}`: {error}")]
+    Script {
+        /// Name of the rule.
+        rule: String,
+        /// What is wrong, and where.
+        error: ScriptError,
+    },
 }
 
 /// What a policy does not speak of is left out, so that it reads as its user wrote it.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// Names are compared in lower case and without the root's dot (RFC 4343).
-pub(crate) fn normal_name(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

@@ -1,138 +1,131 @@
 //! Properties of decisions, over policies and events that nobody thought of.
-use std::net::IpAddr;
-
 use defender_core::{
-    CompiledPolicy, ConnectionEvent, Decision, DefenderPolicy, DnsPolicy, Effect, Event, LookupEvent, NetworkPolicy,
-    PortRange, ProcessEvent, ProcessFacts, ProcessPolicy, Protocol, decide,
+    CompiledPolicy, ConnectionEvent, CustomEffect, CustomKind, CustomRule, Decision, DefenderPolicy, Effect, Event,
+    Protocol, Reason, decide,
 };
 use proptest::prelude::*;
 
-fn effects() -> impl Strategy<Value = Effect> {
-    prop_oneof![Just(Effect::Disable), Just(Effect::Alert), Just(Effect::Prevent)]
-}
+mod strategies;
+use strategies::{events, policies};
 
-fn globs() -> impl Strategy<Value = Vec<String>> {
-    prop::collection::vec("[a-c/.*?]{0,6}|\\PC{0,6}", 0..4)
-}
-
-fn addresses() -> impl Strategy<Value = Vec<String>> {
-    let block = prop_oneof![
-        any::<IpAddr>().prop_map(|address| address.to_string()),
-        (any::<[u8; 4]>(), 0u8..=32).prop_map(|(bytes, prefix)| format!("{}/{prefix}", IpAddr::from(bytes))),
-        (any::<[u8; 16]>(), 0u8..=128).prop_map(|(bytes, prefix)| format!("{}/{prefix}", IpAddr::from(bytes))),
-    ];
-    prop::collection::vec(block, 0..4)
-}
-
-fn ports() -> impl Strategy<Value = Vec<PortRange>> {
-    let range =
-        (any::<u16>(), any::<u16>()).prop_map(|(one, other)| PortRange { start: one.min(other), end: one.max(other) });
-    prop::collection::vec(range, 0..3)
-}
-
-prop_compose! {
-    fn policies()(
-        rule in prop::option::of("[a-z]{0,4}"),
-        effects in [effects(), effects(), effects()],
-        globs in [globs(), globs(), globs(), globs()],
-        addresses in [addresses(), addresses()],
-        ports in [ports(), ports()],
-    ) -> DefenderPolicy {
-        let [allow, deny, allow_names, deny_names] = globs;
-        let [allow_addresses, deny_addresses] = addresses;
-        let [allow_ports, deny_ports] = ports;
-        DefenderPolicy {
-            version: 1,
-            revision: 1,
-            rule,
-            processes: ProcessPolicy { effect: effects[0], allow, deny },
-            dns: DnsPolicy { effect: effects[1], allow: allow_names, deny: deny_names },
-            network: NetworkPolicy { effect: effects[2], allow_addresses, deny_addresses, allow_ports, deny_ports, ..NetworkPolicy::default() },
-            ..DefenderPolicy::default()
-        }
-    }
-}
-
-fn events() -> impl Strategy<Value = Event> {
-    let text = || "(/?[a-c.]{0,3}){0,3}|\\PC{0,8}";
-    let process = (text(), text(), prop::collection::vec(text(), 0..3), any::<[bool; 3]>()).prop_map(
-        |(path, invoked, arguments, [main, interpreted, invoked_is_exe])| {
-            let parent_path = String::new();
-            let (pid, parent_pid, user) = (1, 1, 0);
-            Event::Process(ProcessEvent {
-                path,
-                invoked,
-                arguments,
-                pid,
-                parent_pid,
-                parent_path,
-                user,
-                main,
-                interpreted,
-                invoked_is_exe,
-                sha256: None,
-                facts: ProcessFacts::default(),
-            })
-        },
-    );
-    let lookup = text()
-        .prop_map(|name| Event::Lookup(LookupEvent { name, record_type: "A".into(), pid: 1, path: String::new() }));
-    let connection = (any::<IpAddr>(), any::<u16>(), any::<bool>()).prop_map(|(address, port, resolver)| {
-        Event::Connection(ConnectionEvent {
-            protocol: Protocol::Tcp,
-            address,
-            port,
-            pid: 1,
-            path: String::new(),
-            resolver,
-        })
-    });
-    prop_oneof![process, lookup, connection]
-}
-
-fn effect_for(policy: &DefenderPolicy, event: &Event) -> Effect {
-    match event {
-        Event::Process(_) => policy.processes.effect,
-        Event::Lookup(_) => policy.dns.effect,
-        Event::Connection(_) => policy.network.effect,
-        Event::Listen(_) | Event::File(_) | Event::Defender(_) => Effect::Disable,
-    }
+/// The effects that a violation with this reason may have.
+fn effect_for(policy: &DefenderPolicy, event: &Event, reason: Reason) -> Effect {
+    use Reason as R;
+    let listed = match (event, reason) {
+        (Event::Process(_), R::DeniedProcess | R::ProcessNotAllowed) => Some(policy.processes.effect),
+        (Event::Lookup(_), R::DeniedName | R::NameNotAllowed) => Some(policy.dns.effect),
+        (Event::Connection(_), R::DeniedAddress | R::AddressNotAllowed | R::DeniedPort | R::PortNotAllowed)
+        | (Event::Listen(_), R::DeniedListenPort | R::ListenPortNotAllowed) => Some(policy.network.effect),
+        (Event::File(_), R::DeniedFile | R::FileNotAllowed) => Some(policy.files.effect),
+        _ => None,
+    };
+    listed.or_else(|| policy.detections.get(&reason).copied()).unwrap_or_default()
 }
 
 fn decided(policy: DefenderPolicy, event: &Event) -> Decision {
     CompiledPolicy::new(policy).map_or(Decision::Allow, |policy| decide(&policy, event))
 }
 
+/// How much a decision hinders, and why.
+fn strength(decision: &Decision) -> (Effect, Option<Reason>) {
+    match decision {
+        Decision::Allow => (Effect::Disable, None),
+        Decision::Alert(violation) => (Effect::Alert, Some(violation.reason)),
+        Decision::Prevent(violation) => (Effect::Prevent, Some(violation.reason)),
+    }
+}
+
 proptest! {
-    /// A decision never panics, and it is never another effect than its section's: under `disable`, or without a rule,
-    /// everything is allowed.
+    /// A decision never panics, and it is never another effect than that of the list or the detection that it names: under
+    /// `disable`, or without a rule, everything is allowed.
     #[test]
-    fn a_decision_is_allow_or_the_sections_effect(policy in policies(), event in events()) {
-        let effect = if policy.rule.is_some() { effect_for(&policy, &event) } else { Effect::Disable };
-        let fits = match decided(policy, &event) {
-            Decision::Allow => true,
-            Decision::Alert(_) => effect == Effect::Alert,
-            Decision::Prevent(_) => effect == Effect::Prevent,
-        };
-        prop_assert!(fits);
+    fn a_decision_has_the_effect_of_what_it_names(policy in policies(), event in events()) {
+        let (effect, reason) = strength(&decided(policy.clone(), &event));
+        prop_assert_eq!(effect != Effect::Disable, reason.is_some());
+        if let Some(reason) = reason {
+            prop_assert!(policy.rule.is_some());
+            prop_assert_eq!(effect, effect_for(&policy, &event, reason));
+        }
     }
 
     /// What is denied stays denied, whatever is put on the allow lists.
     #[test]
     fn a_deny_match_beats_every_allow_match(policy in policies(), other in policies(), event in events()) {
-        let mut without = policy.clone();
+        let mut without = policy;
+        without.detections.clear();
+        let with = DefenderPolicy {
+            processes: defender_core::ProcessPolicy { allow: other.processes.allow, ..without.processes.clone() },
+            dns: defender_core::DnsPolicy { allow: other.dns.allow, ..without.dns.clone() },
+            files: defender_core::FilePolicy { allow: other.files.allow, ..without.files.clone() },
+            network: defender_core::NetworkPolicy {
+                allow_addresses: other.network.allow_addresses,
+                allow_ports: other.network.allow_ports,
+                allow_listen_ports: other.network.allow_listen_ports,
+                ..without.network.clone()
+            },
+            ..without.clone()
+        };
         without.processes.allow.clear();
         without.dns.allow.clear();
+        without.files.allow.clear();
         without.network.allow_addresses.clear();
         without.network.allow_ports.clear();
-        let mut with = without.clone();
-        with.processes.allow = other.processes.allow;
-        with.dns.allow = other.dns.allow;
-        with.network.allow_addresses = other.network.allow_addresses;
-        with.network.allow_ports = other.network.allow_ports;
+        without.network.allow_listen_ports.clear();
         let denied = decided(without, &event);
         if denied != Decision::Allow {
             prop_assert_eq!(decided(with, &event), denied);
+        }
+    }
+
+    /// Switching a detection on never lets happen what was prevented, nor silences what was reported.
+    #[test]
+    fn a_detection_more_never_weakens(policy in policies(), event in events(), reason in prop::sample::select(&Reason::ALL)) {
+        let mut without = policy;
+        without.detections.remove(&reason);
+        let mut with = without.clone();
+        with.detections.insert(reason, Effect::Alert);
+        prop_assert!(strength(&decided(with, &event)).0 >= strength(&decided(without, &event)).0);
+    }
+
+    /// A custom rule that holds decides alone, whatever else objects.
+    #[test]
+    fn a_custom_rule_decides_alone(
+        policy in policies(), event in events(),
+        effect in prop::sample::select(&[CustomEffect::Allow, CustomEffect::Alert, CustomEffect::Prevent]),
+    ) {
+        let (kind, script) = match &event {
+            Event::Process(_) => (CustomKind::Processes, "proc.user = 0"),
+            Event::File(_) => (CustomKind::Filesystem, "proc.user = 0"),
+            _ => (CustomKind::NetworkOutgoing, "net.domain != \"-\" or net.outgoing_port >= 0"),
+        };
+        let judged = policy.rule.is_some() && !matches!(event, Event::Listen(_));
+        let rule = CustomRule { name: "mine".into(), kind, script: script.into(), effect };
+        let with = DefenderPolicy { custom: vec![rule], ..policy.clone() };
+        let (decision, without) = (decided(with, &event), decided(policy, &event));
+        match (judged, effect) {
+            (false, _) => prop_assert_eq!(decision, without),
+            (true, CustomEffect::Allow) => prop_assert_eq!(decision, Decision::Allow),
+            (true, CustomEffect::Alert) => prop_assert_eq!(strength(&decision), (Effect::Alert, Some(Reason::CustomRule))),
+            (true, CustomEffect::Prevent) => prop_assert_eq!(strength(&decision), (Effect::Prevent, Some(Reason::CustomRule))),
+        }
+    }
+
+    /// What the agent is told that it need not watch is never objected to.
+    #[test]
+    fn what_need_not_be_watched_is_allowed(policy in policies(), event in events()) {
+        let compiled = CompiledPolicy::new(policy).unwrap();
+        let decision = decide(&compiled, &event);
+        match event {
+            Event::File(_) if !compiled.judges_files() => prop_assert_eq!(decision, Decision::Allow),
+            Event::File(_) if !compiled.prevents_files() => prop_assert!(!matches!(decision, Decision::Prevent(_))),
+            Event::Listen(_) if !compiled.judges_listening() => prop_assert_eq!(decision, Decision::Allow),
+            Event::Process(mut process) if !compiled.wants_hashes() => {
+                process.sha256 = None;
+                process.facts.script_sha256 = None;
+                process.facts.loaded_sha256 = None;
+                prop_assert_eq!(decide(&compiled, &Event::Process(process)), decision);
+            }
+            _ => {}
         }
     }
 
@@ -141,7 +134,7 @@ proptest! {
     fn mapped_addresses_are_judged_alike(policy in policies(), bytes: [u8; 4], port: u16) {
         let address = std::net::Ipv4Addr::from(bytes);
         let event = |address| Event::Connection(ConnectionEvent {
-            protocol: Protocol::Udp, address, port, pid: 1, path: String::new(), resolver: false,
+            protocol: Protocol::Udp, address, port, pid: 1, path: String::new(), resolver: false, domain: None,
         });
         let mapped = decided(policy.clone(), &event(address.to_ipv6_mapped().into()));
         prop_assert_eq!(mapped, decided(policy, &event(address.into())));

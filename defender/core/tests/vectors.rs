@@ -6,7 +6,10 @@
 )]
 use std::{fs, path::PathBuf};
 
-use defender_core::{CompiledPolicy, Decision, DefenderPolicy, Event, Violation, decide, message};
+use defender_core::{
+    Change, CompiledPolicy, CustomKind, Decision, DefenderPolicy, Event, Origin, ProcessFacts, Reason, Section,
+    Severity, Violation, check_script, decide, message,
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -15,7 +18,69 @@ struct DecisionCase {
     name: String,
     policy: DefenderPolicy,
     event: Event,
+    #[serde(default)]
+    facts: Facts,
     decision: Value,
+}
+
+/// What a Defender finds out about a program start; it never travels, so that only the vectors have a form for it.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct Facts {
+    origin: String,
+    change: String,
+    loaded: Option<String>,
+    loaded_sha256: Option<String>,
+    script_sha256: Option<String>,
+    preloads: Vec<String>,
+    privileged: bool,
+    socket_as_terminal: bool,
+    ancestors: Vec<String>,
+}
+
+impl From<Facts> for ProcessFacts {
+    fn from(facts: Facts) -> Self {
+        let origin = match facts.origin.as_str() {
+            "" => Origin::File,
+            "tmpfs" => Origin::Tmpfs,
+            "deleted" => Origin::Deleted,
+            "memory" => Origin::Memory,
+            other => panic!("no origin `{other}`"),
+        };
+        let change = match facts.change.as_str() {
+            "" => Change::None,
+            "modified" => Change::Modified,
+            "new" => Change::New,
+            "altered" => Change::Altered,
+            other => panic!("no change `{other}`"),
+        };
+        let Facts { loaded, loaded_sha256, script_sha256, preloads, privileged, .. } = facts;
+        let Facts { socket_as_terminal, ancestors, .. } = facts;
+        Self {
+            origin,
+            change,
+            loaded,
+            loaded_sha256,
+            script_sha256,
+            preloads,
+            privileged,
+            socket_as_terminal,
+            ancestors,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ScriptCase {
+    name: String,
+    kind: CustomKind,
+    script: String,
+    ok: bool,
+    /// The script in the one form in which scripts are printed, when it is read.
+    printed: Option<String>,
+    /// What is wrong, and where, when it is not.
+    error: Option<String>,
+    column: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -54,13 +119,82 @@ fn decisions_are_as_agreed() {
 
     let mut seen = 0;
     for (_, cases) in files {
-        for DecisionCase { name, policy, event, decision } in cases {
+        for DecisionCase { name, policy, mut event, facts, decision } in cases {
             let policy = CompiledPolicy::new(policy).unwrap();
+            if let Event::Process(process) = &mut event {
+                process.facts = facts.into();
+            }
             assert_eq!(described(decide(&policy, &event)), decision, "{name}");
             seen += 1;
         }
     }
+    assert!(seen >= 250, "only {seen} vectors were found");
+}
+
+/// What a detection finds in a vector is not found when the policy has it off: it is the detection that finds it.
+#[test]
+fn without_its_detection_nothing_is_found() {
+    let mut seen = 0;
+    for DecisionCase { name, mut policy, mut event, facts, decision } in
+        vectors::<Vec<DecisionCase>>("decisions").into_iter().flat_map(|(_, cases)| cases)
+    {
+        let Ok(reason) = serde_json::from_value::<Reason>(decision["reason"].clone()) else { continue };
+        if policy.detections.remove(&reason).is_none() {
+            continue;
+        }
+        if let Event::Process(process) = &mut event {
+            process.facts = facts.into();
+        }
+        let without = described(decide(&CompiledPolicy::new(policy).unwrap(), &event));
+        assert_ne!(without["reason"], decision["reason"], "{name}");
+        seen += 1;
+    }
+    assert!(seen >= 90, "only {seen} vectors were found");
+}
+
+/// Every script of the vectors is read, or refused where and as it says.
+#[test]
+fn scripts_are_read_as_agreed() {
+    let files = vectors::<Vec<ScriptCase>>("custom-rules");
+
+    let mut seen = 0;
+    for ScriptCase { name, kind, script, ok, printed, error, column } in files.into_iter().flat_map(|(_, cases)| cases)
+    {
+        match check_script(kind, &script) {
+            Ok(text) => assert_eq!((ok, Some(text)), (true, printed), "{name}"),
+            Err(refused) => {
+                assert_eq!((ok, Some(refused.column), Some(refused.message)), (false, column, error), "{name}");
+            }
+        }
+        seen += 1;
+    }
     assert!(seen >= 60, "only {seen} vectors were found");
+}
+
+/// Severities and sections are those of the contract, and every detection of it is known.
+#[test]
+fn reasons_are_the_contracts_detections() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../contract/detections.json");
+    let detections: Vec<Value> = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+
+    assert!(detections.len() >= 35);
+    for detection in detections {
+        let reason: Reason = serde_json::from_value(detection["name"].clone()).unwrap();
+        let severity = match reason.severity() {
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+        };
+        let section = match reason.section() {
+            Section::Process => "process",
+            Section::Network => "network",
+            Section::File => "file",
+            Section::Custom => "custom",
+            Section::Defender => "defender",
+        };
+        assert_eq!((detection["severity"].as_str(), detection["section"].as_str()), (Some(severity), Some(section)));
+        assert!(Reason::ALL.contains(&reason), "{reason:?}");
+    }
 }
 
 /// What one end may send, read and written again; an error when it is refused.

@@ -24,15 +24,29 @@ impl Errno {
         EFAULT,
         EINPROGRESS,
         EINTR,
+        EEXIST,
         EINVAL,
+        EISDIR,
+        ELOOP,
+        EMFILE,
+        ENOSYS,
+        ENXIO,
+        EROFS,
+        EXDEV,
+        ENAMETOOLONG,
         EISCONN,
         EMSGSIZE,
         ENOENT,
         ENOTDIR,
         EOPNOTSUPP,
         EPERM,
+        EPROTONOSUPPORT,
         ESRCH
     );
+
+    /// Never seen by a program: the kernel makes the call anew after a handler with `SA_RESTART`, and `EINTR` after any other
+    /// (`include/linux/errno.h`). Only for callers that have a signal to handle.
+    pub const ERESTARTSYS: Self = Self(512);
 
     /// The calling thread's last error.
     #[must_use]

@@ -6,7 +6,10 @@ use crate::{Errno, Result};
 const RECEIVE: u64 = 0xc050_2100;
 const SEND: u64 = 0xc018_2101;
 const ID_VALID: u64 = 0x4008_2102;
+const ADD_DESCRIPTOR: u64 = 0x4018_2103;
 const SET_FLAGS: u64 = 0x4008_2104;
+/// Since 5.14: the descriptor's number is the answer, in one step.
+const AND_SEND: u32 = 2;
 const SYNC_WAKE_UP: u64 = 1;
 const CONTINUE: u32 = 1;
 
@@ -35,6 +38,16 @@ struct Response {
     flags: u32,
 }
 
+/// Layout of `struct seccomp_notif_addfd`.
+#[repr(C)]
+struct Addition {
+    id: u64,
+    flags: u32,
+    source: u32,
+    number: u32,
+    number_flags: u32,
+}
+
 /// What the caller gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
@@ -52,22 +65,27 @@ pub struct Listener {
     descriptor: OwnedFd,
     /// True where a received call is interrupted by fatal signals only, so that it is never restarted (since 5.19).
     pub never_restarts: bool,
+    /// True where an answer gives our processor to the caller at once (since 6.6).
+    pub wakes_directly: bool,
 }
 
 impl Listener {
     pub(crate) fn new(descriptor: OwnedFd, never_restarts: bool) -> Self {
-        let listener = Self { descriptor, never_restarts };
+        let mut listener = Self { descriptor, never_restarts, wakes_directly: false };
         let mut flags = SYNC_WAKE_UP;
         // Since 6.6: the waker gives its processor to the woken. Older kernels refuse, and nothing is lost.
-        let _ = listener.control(SET_FLAGS, &mut flags);
+        listener.wakes_directly = listener.control(SET_FLAGS, &mut flags).is_ok();
         listener
     }
 
     fn control<T>(&self, request: u64, argument: &mut T) -> Result<()> {
+        self.request(request, argument).map(drop)
+    }
+
+    fn request<T>(&self, request: u64, argument: &mut T) -> Result<i32> {
         // SAFETY: each request is used with the structure that it is made for (see the callers in this file), and the
         // reference is valid and exclusive for the call.
         Errno::check(unsafe { libc::ioctl(self.descriptor.as_raw_fd(), request as _, std::ptr::from_mut(argument)) })
-            .map(drop)
     }
 
     /// Takes one notification. Call it when poll says that there is one, or it blocks.
@@ -98,6 +116,30 @@ impl Listener {
             Reply::Fail(errno) => (0, -errno.0, 0),
         };
         self.control(SEND, &mut Response { id, value, error, flags })
+    }
+
+    /// Answers with a descriptor: the caller gets `file` as its lowest free number, and that number as the result.
+    ///
+    /// Where the caller cannot be interrupted meanwhile, our own copy is gone before it goes on: a file that is still open for
+    /// writing somewhere cannot be executed.
+    ///
+    /// # Errors
+    /// `EMFILE` when the caller may not have more (it is to be told so), `EINVAL` before Linux 5.9, `ENOENT` when nobody waits
+    /// any more.
+    pub fn reply_with_descriptor(&self, id: u64, file: OwnedFd, close_on_exec: bool) -> Result<()> {
+        let number_flags = if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 };
+        let (source, flags) = (file.as_raw_fd() as u32, if self.never_restarts { 0 } else { AND_SEND });
+        let mut addition = Addition { id, flags, source, number: 0, number_flags };
+        let number = match self.request(ADD_DESCRIPTOR, &mut addition) {
+            Err(Errno(libc::EINVAL)) if flags == AND_SEND => {
+                addition.flags = 0;
+                self.request(ADD_DESCRIPTOR, &mut addition)?
+            }
+            result if flags == AND_SEND => return result.map(drop),
+            result => result?,
+        };
+        drop(file);
+        self.reply(id, Reply::Value(i64::from(number)))
     }
 }
 

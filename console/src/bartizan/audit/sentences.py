@@ -26,6 +26,21 @@ _OPERATIONS = {
     FileOperation.REMOVE: "removal of",
     FileOperation.ATTRIBUTES: "a change to the attributes of",
 }
+# RFC 1918, RFC 6598, loopback, link-local, RFC 4193: what `net.private_subnet` means to the Defender.
+_INSIDE = [
+    ipaddress.ip_network(block)
+    for block in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "::1/128",
+        "fe80::/10",
+        "fc00::/7",
+    )
+]
 _MACRO = re.compile(r"%((?:proc|file|net)\.[a-z0-9_]+)")
 
 
@@ -71,7 +86,7 @@ def field_values(audit: Audit) -> dict[str, str]:
         case ProcessEvent() as event:
             parent = event.parent_path or parent
             values["proc.cmdline"] = shlex.join(event.arguments)
-            values["proc.args"] = shlex.join(event.arguments[1:])
+            values["proc.args"] = values["proc.cmdline"]
             values["proc.sha256"] = event.sha256 or ""
         case LookupEvent() as event:
             values["net.domain"] = event.name
@@ -98,9 +113,13 @@ def field_values(audit: Audit) -> dict[str, str]:
 
 def _private(address: str) -> str:
     try:
-        return "true" if ipaddress.ip_address(address).is_private else "false"
+        found = ipaddress.ip_address(address)
     except ValueError:
         return ""
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    inside = any(found.version == network.version and found in network for network in _INSIDE)
+    return "true" if inside else "false"
 
 
 def _above(audit: Audit) -> str:

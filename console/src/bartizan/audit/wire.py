@@ -70,10 +70,11 @@ class AuditEffect(enum.Enum):
 
 
 class Protocol(enum.Enum):
-    """Transport protocol of a connection."""
+    """Transport protocol of a connection; `raw` for packets of none that the Defender reads."""
 
     TCP = "tcp"
     UDP = "udp"
+    RAW = "raw"
 
 
 class Notice(enum.Enum):
@@ -84,6 +85,7 @@ class Notice(enum.Enum):
     NOT_ENFORCING = "notEnforcing"
     ATTACH_REFUSED = "attachRefused"
     ANSWERED_LATE = "answeredLate"
+    ATTACKED = "attacked"
 
 
 class ProcessEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="process", omit_defaults=True):
@@ -111,8 +113,10 @@ class LookupEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind",
     path: str
 
 
-class ConnectionEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="connection"):
-    """A TCP connection or a UDP datagram."""
+class ConnectionEvent(
+    msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="connection", omit_defaults=True
+):
+    """A TCP connection or a UDP datagram; `domain` is the name whose look-up gave the address, if one did."""
 
     protocol: Protocol
     address: str
@@ -120,6 +124,7 @@ class ConnectionEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="ki
     pid: Id32
     path: str
     resolver: bool
+    domain: str | None = None
 
 
 class ListenEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="listen"):

@@ -1,6 +1,7 @@
 """`bartizan app-embedded …`: protect task definitions, take the protection out again, check that it is in."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,16 +12,28 @@ from bartizan.cli.embed_manifest import AppDirs, bundle_text, missing_defenders,
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text, write_text
 from bartizan.cli.images import Images as ImageLookUp
-from bartizan.cli.options import Address, CaFile, Images, Insecure, Parameters, ParametersFiles, Password, Token, User
+from bartizan.cli.options import (
+    Address,
+    CaFile,
+    FindPrivileged,
+    Images,
+    Insecure,
+    Parameters,
+    ParametersFiles,
+    Password,
+    Token,
+    User,
+)
 from bartizan.cli.parameters import read_parameters
 from bartizan.cli.showing import show_diff, show_reports
 
 if TYPE_CHECKING:
-    from bartizan.embed import ImageConfig, ProtectSettings
+    from bartizan.embed import ImageConfig, ProtectSettings, Report
 
 app = typer.Typer(help="Embed the Defender into workloads.", no_args_is_help=True)
 
 Bundle = Annotated[Path | None, typer.Option(help="Work offline, with what defenders/install-bundle gave.")]
+_MOST_PRIVILEGED = 5
 Selectors = "NAME|label:KEY[=VALUE]|tag:KEY[=VALUE]"
 
 
@@ -42,6 +55,7 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
     bundle: Bundle = None,
     image: Images = None,
     extract_entrypoint: Annotated[bool, typer.Option(help="Ask registries for images not given.")] = False,  # noqa: FBT002
+    find_privileged: FindPrivileged = False,  # noqa: FBT002
     pin_digest: Annotated[bool, typer.Option(help="Write the digests of the images that were looked at.")] = False,  # noqa: FBT002
     parameter: Parameters = None,
     parameters_file: ParametersFiles = None,
@@ -55,6 +69,10 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
     ] = None,
     exclude: Annotated[
         list[str] | None, typer.Option(help="Leave these containers alone; may be repeated.", metavar=Selectors)
+    ] = None,
+    compat: Annotated[
+        list[str] | None,
+        typer.Option(help="Let programs of these containers gain rights (setuid); may be repeated.", metavar=Selectors),
     ] = None,
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
@@ -86,6 +104,7 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
             image_pull_secret=defender_image_pull_secret or None,
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
+            compat=tuple(compat or ()),
             fail_mode=fail_mode,
             policy_timeout=policy_timeout,
             essential=not non_essential,
@@ -97,12 +116,15 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
         protection = protect(text, images=images, settings=settings, parameters=parameters)
     except EmbedError as error:
         raise Failure(f"`{file}` is not protected: {error}") from None
+    if not compat:
+        reports = [_with_privileged(report, known, ask_registries=find_privileged) for report in protection.reports]
+        protection = replace(protection, reports=tuple(reports))
     writes_text = output_file == "-" and not dry_run
+    if not dry_run and not diff:
+        write_text(output_file, protection.text)
     show_reports(protection.reports, report_format, sys.stderr if diff or writes_text else sys.stdout)
     if diff:
         show_diff(text, protection.edits, name=file)
-    elif not dry_run:
-        write_text(output_file, protection.text)
 
 
 @app.command("unprotect")
@@ -212,6 +234,21 @@ def protect_settings(
         ws_address=str(answer.get("wsAddress") or next(iter(parsed.addresses), "")),
         **choices,
     )
+
+
+def _with_privileged(report: "Report", images: ImageLookUp, *, ask_registries: bool) -> "Report":
+    """Return the report with a warning for each image whose programs gain rights, which the Defender forbids."""
+    warnings = []
+    for container in report.containers:
+        if container.skipped is None:
+            found = images.privileged(container.image, container.name, ask_registries=ask_registries)
+            if found:
+                listed = ", ".join(found[:_MOST_PRIVILEGED]) + (", …" if len(found) > _MOST_PRIVILEGED else "")
+                warnings.append(
+                    f"`{container.name}` has programs that gain rights, and under the Defender they do not: {listed}; "
+                    f"if the application needs one, add `--compat {container.name}`"
+                )
+    return replace(report, warnings=(*report.warnings, *warnings))
 
 
 def _image_configs(

@@ -1,10 +1,8 @@
 """Where the Defender of an app of Cloud Foundry lies: in a folder, or in the archive that is pushed."""
 
-import contextlib
 import hashlib
 import io
 import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,22 +72,7 @@ class FolderPlace:
 
     def put(self, content: bytes) -> None:
         """Write the file with mode 0755."""
-        path = self.folder / NAME
-        try:
-            descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=f".{NAME}.")
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).chmod(_EXECUTABLE)
-                Path(temporary).replace(path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(temporary).unlink()
-                raise
-        except OSError as error:
-            raise Failure(f"`{path}` cannot be written: {error.strerror}") from None
+        write_bytes(str(self.folder / NAME), content, mode=_EXECUTABLE)
 
     def take_away(self) -> None:
         """Remove the file."""

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
@@ -10,7 +10,7 @@ import typer
 
 from bartizan.cli.bundles import defender_files, defenders, install_bundle
 from bartizan.cli.failure import Failure
-from bartizan.cli.files import read_text, write_bytes
+from bartizan.cli.files import LARGEST_LINES, read_text, write_bytes
 from bartizan.cli.images import Images
 from bartizan.cli.options import Address, CaFile, Insecure, KnownImages, Password, Token, User
 from bartizan.cli.showing import show_diff
@@ -52,6 +52,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
+    compat: Annotated[bool, typer.Option("--compat", help="Let programs of the image gain rights (setuid).")] = False,  # noqa: FBT002
     migrate: Annotated[bool, typer.Option("--migrate", help="Replace the vendor's Defender.")] = False,  # noqa: FBT002
     filesystem_monitoring: Annotated[bool, typer.Option(help="Turn the file system sensor on.")] = False,  # noqa: FBT002
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, write nothing.")] = False,  # noqa: FBT002
@@ -68,7 +69,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
         address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
     )
     reference = config = None
-    text, files = read_text(file), defender_files(defender or [])
+    text, files = read_text(file, largest=LARGEST_LINES), defender_files(defender or [])
     answer = install_bundle(bundle, client, ",".join(console_host or []))
     known = answer.get("defenderArchitectures") if client.address else None
     try:
@@ -80,6 +81,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
             fail_mode=fail_mode,
             target=target,
             build_args=_build_args(build_arg or []),
+            compat=compat,
             migrate=migrate,
             architecture=_architecture(platform),
         )
@@ -91,6 +93,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
         hint = f"; `--extract-entrypoint` asks its registry, `--image {reference}=…` says where it is"
         unknown = config is None and f"`{reference}`" in str(error)
         raise Failure(f"`{file}` is not protected: {error}{hint if unknown else ''}") from None
+    protection = _warned(protection, Path(file))
     written = None
     if not dry_run and not diff:
         written = output_file or archive_name(app_id)
@@ -111,6 +114,20 @@ def _settings(answer: dict[str, Any], **choices: Any) -> "DockerfileSettings":  
         version=str(answer.get("version") or package_version()),
         **choices,
     )
+
+
+def _warned(protection: "DockerfileProtection", file: Path) -> "DockerfileProtection":
+    """Return the protection with a warning when a `.dockerignore` beside the file keeps the Defender out."""
+    from bartizan.embed.dockerfile import archive_name, is_ignored  # noqa: PLC0415 - keeps `--help` quick
+
+    own = file.with_name(f"{file.name}.dockerignore")  # counts instead of the other (Docker docs, "Build context")
+    rules = own if own.is_file() else file.with_name(".dockerignore")
+    text = rules.read_text("utf-8", "replace") if rules.is_file() else ""
+    if not any(is_ignored(archive_name(architecture), text) for architecture in protection.architectures):
+        return protection
+    warning = f"`{rules}` keeps the Defender from the builder: add the line `!bartizan/` at its end"
+    report = replace(protection.report, warnings=(*protection.report.warnings, warning))
+    return replace(protection, report=report)
 
 
 def _tell(protection: "DockerfileProtection", report_format: str, free: TextIO, written: str | None) -> None:

@@ -11,7 +11,7 @@ import typer
 from bartizan.cli.app_folders import Folders
 from bartizan.cli.bundles import defender_files, defenders, install_bundle
 from bartizan.cli.failure import Failure
-from bartizan.cli.files import read_text, write_text
+from bartizan.cli.files import LARGEST_LINES, read_text, write_text
 from bartizan.cli.images import Images as ImageLookUp
 from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, Token, User
 from bartizan.cli.showing import show_diff
@@ -93,7 +93,7 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
     client = read_client_settings(
         address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
     )
-    text, variables = read_text(file), read_variables(var or [], vars_file or [])
+    text, variables = read_text(file, largest=LARGEST_LINES), read_variables(var or [], vars_file or [])
     answer = install_bundle(bundle, client, ",".join(console_host or []))
     wanted = (architecture,) if not (dry_run or diff) else ()
     try:

@@ -43,6 +43,30 @@ class Images:
             raise Failure(f"image `{known[0]}` cannot be looked up: {error}") from None
         return _config(source if source != names[0] else f"registry of `{source}`", found.config, found.digest)
 
+    def privileged(self, *names: str, ask_registries: bool = False) -> list[str]:
+        """Return the programs of an image that gain rights, `path (by)`, without those that every base image has.
+
+        Images on this machine are always looked through, others when `ask_registries`; whichever architecture there
+        is, for they bring the same programs. Raises Failure.
+        """
+        from bartizan.registry import ImageError, open_image, parse_platform, privileged_files  # noqa: PLC0415 - keeps `--help` quick
+
+        source = next((self._sources[name] for name in names if name in self._sources), None)
+        if source is None and ask_registries:
+            source = names[0]
+        if source is None or not (ask_registries or source.startswith(("oci:", "archive:"))):
+            return []
+        if source.startswith(("dir:", "inspect:")):  # neither has layers
+            return []
+        failures = []
+        for architecture in ("amd64", "arm64"):
+            try:
+                image = open_image(source, access=self._registry(), platform=parse_platform(architecture))
+                return [f"{file.path} ({file.by})" for file in privileged_files(image) if not file.is_stock]
+            except ImageError as error:
+                failures.append(error)
+        raise Failure(f"image `{names[0]}` cannot be looked through: {failures[0]}")
+
     def _registry(self) -> "Access":
         if self._access is None:
             self._access = registry_access(self._client)

@@ -19,6 +19,7 @@ from bartizan.cli import (
     tasks,
 )
 from bartizan.cli.failure import Failure
+from bartizan.cli.streams import drop_output, is_of_output, open_closed_streams
 
 _HELP = "Bartizan: an open App-Embedded Defender."
 
@@ -46,12 +47,25 @@ app.command("defender-image")(tasks.defender_image)
 
 def main() -> None:
     """Run the command line; a failure is one line on standard error and exit code 1."""
+    open_closed_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except Failure as failure:
         sys.stderr.write(f"bartizan: {failure}\n")
         sys.exit(1)
     except BrokenPipeError:
         # The reader (`head`, `less`) has seen enough; there is nobody left to tell.
         sys.stderr.close()
+        sys.exit(1)
+    except MemoryError:
+        sys.stderr.write("bartizan: there is not enough memory for this: give smaller files, or more memory\n")
+        sys.exit(1)
+    except OSError as error:
+        if not is_of_output(error):
+            raise
+        drop_output()
+        sys.stderr.write(f"bartizan: standard output cannot be written: {error.strerror}\n")
         sys.exit(1)

@@ -22,6 +22,13 @@ Parameters = Annotated[
 ParametersFiles = Annotated[
     list[Path] | None, typer.Option("--parameters-file", help="A file of them, as the AWS CLI takes it.")
 ]
+FindPrivileged = Annotated[
+    bool,
+    typer.Option(
+        "--find-privileged",
+        help="Look through the layers of images for programs that gain rights (setuid, file capabilities).",
+    ),
+]
 Images = Annotated[
     list[str] | None,
     typer.Option(

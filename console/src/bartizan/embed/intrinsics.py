@@ -78,6 +78,8 @@ def spelled(value: Value) -> str:
     if name is None or not isinstance(value, dict):
         return value if isinstance(value, str) else "" if value is None else str(value)
     argument = value[name]
+    if name == "Fn::Transform" and isinstance(argument, dict):
+        argument = argument.get("Name")
     parts = argument if isinstance(argument, list) else [argument]
     if name == "Fn::Sub":
         return spelled(parts[0] if parts else None)

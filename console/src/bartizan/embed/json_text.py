@@ -155,6 +155,11 @@ def _escaped(text: str, quote: int) -> tuple[str, int]:
     except json.JSONDecodeError as error:
         if "\n" in text[quote : error.pos + 1] or error.msg.startswith("Unterminated"):
             raise EmbedError("the string that begins here is not closed on its line", place(text, quote)) from None
+        if error.msg.startswith("Invalid control character"):
+            code = f"{ord(text[error.pos]):04X}"
+            raise EmbedError(
+                f"the string holds U+{code}, which JSON writes as `\\u{code}`", place(text, error.pos)
+            ) from None
         raise EmbedError(f"malformed string: {error.msg.lower()}", place(text, error.pos)) from None
     return str(value), end
 

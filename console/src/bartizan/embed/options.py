@@ -71,6 +71,9 @@ class ProtectSettings:
     when it is a known monitoring image"""
     exclude: tuple[str, ...] = ()
     """selectors of containers to leave alone"""
+    compat: tuple[str, ...] = ()
+    """selectors of containers whose programs must be able to gain rights (setuid, file capabilities): the Defender then
+    runs them in its compat tier, where the network is only watched"""
     pin_digest: bool = False
     """write the digest of the image that was looked at into the definition"""
 

@@ -193,7 +193,11 @@ def _arguments_of(choice: Node) -> list[Node]:
 def _container(
     document: Document, node: Node, value: Value, dialect: Dialect, index: int, conditions: Mapping[str, bool]
 ) -> Container:
-    if not isinstance(node, Object) or not isinstance(value, dict) or intrinsics.function(value) is not None:
+    computed = intrinsics.function(value)
+    if computed is not None:
+        message = f"container {index + 1} is an `{computed}`, and only a deployment knows what it makes"
+        raise EmbedError(f"{message}: write the container out in its place", document.where(node.start))
+    if not isinstance(node, Object) or not isinstance(value, dict):
         raise EmbedError(f"container {index + 1} is not an object", document.where(node.start))
     name = _text(document, node, value, dialect, "name", f"container {index + 1}")
     image = _text(document, node, value, dialect, "image", f"container `{name}`")

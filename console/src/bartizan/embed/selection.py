@@ -89,10 +89,15 @@ def _not_unless_named(container: Container, included_by: Sequence[Selector]) -> 
     return None if agent is None else f"{agent}: include it by name to wrap it all the same"
 
 
+def is_compat(definition: TaskDefinition, container: Container, settings: ProtectSettings) -> bool:
+    """Return whether the programs of a container must be able to gain rights."""
+    return any(selector.picks(definition, container) for selector in map(parse_selector, settings.compat))
+
+
 def check_names(containers: Sequence[Container], settings: ProtectSettings) -> None:
-    """Raise `EmbedError` when a name to include or exclude is no container of the text."""
+    """Raise `EmbedError` when a name that is selected is no container of the text."""
     names = {container.name for container in containers}
-    for selector in map(parse_selector, (*settings.include, *settings.exclude)):
+    for selector in map(parse_selector, (*settings.include, *settings.exclude, *settings.compat)):
         if selector.kind == "name" and selector.key not in names:
             raise EmbedError(f"no container is called `{selector.key}`: the task has {listed(sorted(names))}")
 

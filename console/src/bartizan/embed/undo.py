@@ -151,7 +151,8 @@ def encode(record: Record) -> str:
     """Return the label's value: base64 of zlib of JSON; raise `EmbedError` when `decode` would refuse its size."""
     packed = json.dumps(msgspec.to_builtins(record), separators=(",", ":")).encode()
     if len(packed) > SIZE_LIMIT or len(record.steps) > STEPS_LIMIT:
-        raise EmbedError("the definition changes too much for the way back to be kept: remove its read-only fields")
+        message = "what is replaced in the definition is too large for the way back to be kept"
+        raise EmbedError(f"{message}: shorten entrypoints and commands, remove its read-only fields")
     return base64.b64encode(zlib.compress(packed, 9)).decode()
 
 

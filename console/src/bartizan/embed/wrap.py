@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from bartizan.embed import intrinsics
+from bartizan.embed import intrinsics, selection
 from bartizan.embed.definition import Container, TaskDefinition
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.intrinsics import map_branches
@@ -27,6 +27,8 @@ OWN_ENVIRONMENT = (
     "DEFENDER_TOKEN",
     "DEFENDER_FAIL_MODE",
 )
+TIER = "DEFENDER_TIER"
+"""Set only for containers in the compat tier."""
 
 
 def wrapped(
@@ -121,7 +123,8 @@ def _environment(container: Container, settings: ProtectSettings, definition: Ta
         settings.container_token(identity(container)),
         settings.fail_mode,
     )
-    return variables(dict(zip(OWN_ENVIRONMENT, values, strict=True)))
+    own = dict(zip(OWN_ENVIRONMENT, values, strict=True))
+    return variables(own | ({TIER: "compat"} if selection.is_compat(definition, container, settings) else {}))
 
 
 def identity(container: Container) -> str:
@@ -186,7 +189,7 @@ def _refuse_clashes(container: Container, settings: ProtectSettings) -> None:
         raise EmbedError(f"{message}: protect the original definition", container.where_of("entryPoint"))
     for key in ("environment", "secrets"):
         for item in container.objects(key):
-            if item.get("name") in OWN_ENVIRONMENT:
+            if item.get("name") in (*OWN_ENVIRONMENT, TIER):
                 message = f"container `{container.name}` sets `{item['name']}`, a name the Defender needs: rename it"
                 raise EmbedError(message, container.where_of(key))
     for key, member in (("dependsOn", "containerName"), ("volumesFrom", "sourceContainer")):

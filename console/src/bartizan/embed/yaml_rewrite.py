@@ -8,8 +8,8 @@ An alias (`*name`) whose value changes, or whose anchor's does, is written out: 
 longer do.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from bartizan.embed import yaml_style
@@ -18,8 +18,6 @@ from bartizan.embed.errors import EmbedError
 from bartizan.embed.json_text import Array, Document, Node, Object, Scalar, Value, pointer
 from bartizan.embed.rewrite import FlowRewriter, Path, align, same
 from bartizan.embed.yaml_text import MERGE, end_with_comments, gap, line_end
-
-_LITERAL = re.compile(r" \|-?\r?$", re.MULTILINE)
 
 
 def rewrite(document: Document, node: Node, desired: Value) -> tuple[Edit, ...]:
@@ -77,9 +75,8 @@ class _Rewriter:
         where, between = pointer(path), self._text[mark : node.start]
         column = self._column_of_line(mark)
         in_list = self._text[mark - 1 : mark] == "-"
-        new = self._style.item(desired, self._column(mark) - 1)[1:] if in_list else self._style.behind(desired, column)
-        if _LITERAL.search(new) and "#" in self._text[node.end : gap(self._text, node.end)]:
-            new = " " + self.inline(desired)  # a comment behind or beneath could become part of the text
+        style = self._style_before(node.end)
+        new = style.item(desired, self._column(mark) - 1)[1:] if in_list else style.behind(desired, column)
         if between.strip()[:1] in {"&", "!"} or (mark == node.start and node.end > mark):
             return [Edit(node.start, node.end, self.inline(desired), where)]
         if not between.strip():
@@ -119,11 +116,11 @@ class _Rewriter:
 
     def _gone(self, node: Object, kept: Sequence[str], path: Path) -> list[Edit]:
         """Take out the members that are not kept; comments above them stay."""
-        names = list(node.members)
+        names, stay = list(node.members), set(kept)
         starts = [member.key_start for member in node.members.values()]
         ends = [member.node.end for member in node.members.values()]
         spans = _taken_out(
-            [name in kept for name in names], starts, ends, self._line_start, partial(line_end, self._text)
+            [name in stay for name in names], starts, ends, self._line_start, partial(line_end, self._text)
         )
         return [Edit(start, end, "", pointer((*path, names[index]))) for index, start, end in spans]
 
@@ -160,15 +157,20 @@ class _Rewriter:
     def _replace_block(self, node: Object | Array, desired: Value, path: Path) -> Edit:
         """Fill a block none of whose elements stays."""
         start = node.start
-        column = self._column(start)
+        column, style = self._column(start), self._style_before(node.end)
         elements = (
             desired.items() if isinstance(desired, dict) else enumerate(desired if isinstance(desired, list) else [])
         )
         lines = [
-            self._style.member(key, item, column) if isinstance(key, str) else self._style.item(item, column)
+            style.member(key, item, column) if isinstance(key, str) else style.item(item, column)
             for key, item in elements
         ]
         return Edit(start, node.end, self._line(column).join(lines), pointer(path))
+
+    def _style_before(self, end: int) -> yaml_style.BlockStyle:
+        """Return the style of what is written up to `end`: blanks or a comment behind must not become text."""
+        followed = end < line_end(self._text, end) or "#" in self._text[end : gap(self._text, end)]
+        return replace(self._style, literals=False) if followed else self._style
 
     def _dashes(self, node: Array) -> list[int]:
         """Return where the dashes of a block list stand."""

@@ -73,6 +73,8 @@ class BlockStyle:
     flow_lists: bool
     """lists of strings stand on one line"""
     flow: FlowStyle
+    literals: bool = True
+    """texts of several lines are written as such"""
 
     def key(self, key: str) -> str:
         """Return a key."""
@@ -90,7 +92,7 @@ class BlockStyle:
             return value.written
         if isinstance(value, (dict, list)):
             return self._short(value) or self._brackets(value, column)
-        return None if isinstance(value, str) and _literal(value) else self.scalar(value)
+        return None if isinstance(value, str) and self.literals and _literal(value) else self.scalar(value)
 
     def _brackets(self, value: dict[str, Value] | list[Value], column: int) -> str | None:
         """Return what is empty, or a list of strings where such lists stand on one line and this one has room."""

@@ -34,6 +34,9 @@ class Tagged(dict[str, Value]):
 
 def parse(text: str, locate: Callable[[int], Where] | None = None) -> Document:
     """Parse `text`, one YAML document; raise `EmbedError` with line and column for anything else."""
+    if "\r" in text and "\n" not in text:
+        message = "lines end with carriage returns alone, which most programs take for one line: convert them"
+        raise EmbedError(message, place(text, text.index("\r")))
     try:
         return _Reader(text).document(locate)
     except yaml.reader.ReaderError as error:
@@ -53,7 +56,9 @@ def _malformed(text: str, error: yaml.MarkedYAMLError) -> EmbedError:
     line = text.splitlines()[mark.line : mark.line + 1] if mark else []
     if line and "\t" in line[0][: len(line[0]) - len(line[0].lstrip())]:
         return EmbedError("the line is indented by a tab: YAML takes spaces only", where)
-    context = f" {error.context}" if error.context else ""
+    begun = error.context_mark
+    since = f" (begun in {Where(begun.line + 1, begun.column + 1)})" if begun and begun.index else ""
+    context = f" {error.context}{since}" if error.context else ""
     return EmbedError(f"malformed YAML{context}: {error.problem or 'it cannot be read'}", where)
 
 
@@ -137,7 +142,7 @@ class _Reader:
     def _node(self, event: yaml.Event, depth: int) -> Node:
         self._weight += 1
         if self._weight > SIZE_LIMIT:
-            message = f"the text unfolds to more than {SIZE_LIMIT} values: write its aliases out"
+            message = f"the text unfolds to more than {SIZE_LIMIT:,} values, its aliases written out: make it smaller"
             raise EmbedError(message, self._place(event))
         if depth > DEPTH_LIMIT:
             raise EmbedError(f"the text nests deeper than {DEPTH_LIMIT} levels", self._place(event))

@@ -69,10 +69,12 @@ _NETWORK = {
     "net.domain": _Holds.TEXT,
 }
 _ALL = {**_PROCESS, **_FILE, **_NETWORK}
+# Contents are hashed when a program starts, not when it writes or connects.
+_ACTOR = {name: holds for name, holds in _PROCESS.items() if holds is not _Holds.DIGEST}
 FIELDS = {
     CustomKind.PROCESSES: _PROCESS,
-    CustomKind.FILESYSTEM: {**_PROCESS, **_FILE},
-    CustomKind.NETWORK_OUTGOING: {**_PROCESS, **_NETWORK},
+    CustomKind.FILESYSTEM: {**_ACTOR, **_FILE},
+    CustomKind.NETWORK_OUTGOING: {**_ACTOR, **_NETWORK},
 }
 """The fields that a rule of each kind may speak of."""
 
@@ -235,7 +237,7 @@ def _misfit(name: str, holds: _Holds, token: Token | None) -> str:
     if holds is _Holds.NUMBER or (holds is _Holds.USER and kind != "text"):
         return "" if kind == "number" else f"`{name}` is compared with a number"
     if holds is _Holds.USER:
-        known = text == "root" or is_number(text.removeprefix("+"), highest=HIGHEST_NUMBER)
+        known = text == "root" or is_number(text, highest=HIGHEST_NUMBER)
         return "" if known else f"users are known by number here; `{text}` is none, and only `root` has a name"
     if kind != "text":
         return f"`{name}` is compared with a text in double quotes"
@@ -252,7 +254,7 @@ def _misfit(name: str, holds: _Holds, token: Token | None) -> str:
 def _printed(name: str, holds: _Holds, token: Token) -> str:
     """Return a value as it is printed: numbers as such, digests and names of domains in lower case."""
     if holds in (_Holds.NUMBER, _Holds.USER):
-        return "0" if token.text == "root" else str(int(token.text.lstrip("+0") or "0"))
+        return "0" if token.text == "root" else str(int(token.text.lstrip("0") or "0"))
     text = token.text
     if holds is _Holds.DIGEST:
         text = text.lower()

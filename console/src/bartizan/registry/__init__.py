@@ -7,6 +7,7 @@ from bartizan.registry.image import Image, ImageConfig, Layer
 from bartizan.registry.layers import Limits, unpack_layer
 from bartizan.registry.lookup import LookUp, look_up, look_up_all, look_up_source
 from bartizan.registry.platforms import Platform, parse_platform
+from bartizan.registry.privileged import PrivilegedFile, privileged_files
 from bartizan.registry.reference import Reference, parse_reference, registry_name
 from bartizan.registry.sources import open_image
 from bartizan.registry.writer import File, Link, defender_image, write_image
@@ -25,6 +26,7 @@ __all__ = [
     "LookUp",
     "Patience",
     "Platform",
+    "PrivilegedFile",
     "Reference",
     "RegistryFaultError",
     "UnreachableError",
@@ -36,6 +38,7 @@ __all__ = [
     "open_image",
     "parse_platform",
     "parse_reference",
+    "privileged_files",
     "registry_name",
     "run_credential_helper",
     "unpack_layer",

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _LONGEST_HEADER = 1 << 20
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
-_CAPABILITY = "security.capability"
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+CAPABILITY = "security.capability"
 _HEADERS = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -59,7 +59,7 @@ def unpack_layer(layer: Layer, cache: Path, *, limits: Limits | None = None) -> 
     done = home / layer.digest.removeprefix("sha256:")
     if done.is_dir():
         return done
-    _verify(layer)
+    check_digest(layer)
     work = Path(tempfile.mkdtemp(prefix=".partial-", dir=home))
     try:
         work.chmod(0o755)
@@ -77,7 +77,7 @@ def unpack_layer(layer: Layer, cache: Path, *, limits: Limits | None = None) -> 
 def unpack(raw: BinaryIO, root: Path, *, limits: Limits, what: str) -> None:
     """Unpack the tar stream `raw` (plain or gzip) under `root`, an empty directory. Raises `ImageError`."""
     try:
-        with open_compressed(raw) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=_Entry) as tar:
+        with open_compressed(raw) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=Entry) as tar:
             _Unpacking(root, limits).entries(tar)
     except ImageError as cause:
         raise ImageError(f"{what}: {cause}") from None
@@ -96,7 +96,8 @@ def open_compressed(raw: BinaryIO) -> BinaryIO:
     return raw
 
 
-def _verify(layer: Layer) -> None:
+def check_digest(layer: Layer) -> None:
+    """Raise `ImageError` when the bytes of a layer are not those that its digest promises."""
     digest = hashlib.sha256()
     with layer.open() as raw:
         while chunk := raw.read(_CHUNK):
@@ -117,11 +118,12 @@ class _Gunzip(gzip.GzipFile):
         self._raw.close()
 
 
-class _Entry(tarfile.TarInfo):
+class Entry(tarfile.TarInfo):
     """A tar header that refuses to have more than a sane amount of header data read into memory."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read one header; raises `ImageError` for one that announces too much."""
         entry = super().frombuf(buf, encoding, errors)
         if entry.type in _HEADERS and not 0 <= entry.size <= _LONGEST_HEADER:
             raise ImageError(f"a tar header of {entry.size} bytes is too long")
@@ -149,17 +151,17 @@ class _Unpacking:
             tar.members.clear()  # type: ignore[attr-defined]  # else a layer of a million files costs a gigabyte of memory
 
     def _entry(self, tar: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
-        parts = _parts(entry.name)
+        parts = parts_of(entry.name)
         if not parts:
             if entry.isdir():
                 self._attributes(self._root, entry)
             return
         parent = self._parent(parts[:-1])
         name = parts[-1]
-        if name == _OPAQUE:
+        if name == OPAQUE:
             os.setxattr(parent, "trusted.overlay.opaque", b"y")
-        elif name.startswith(_WHITEOUT):
-            self._whiteout(parent, name.removeprefix(_WHITEOUT))
+        elif name.startswith(WHITEOUT):
+            self._whiteout(parent, name.removeprefix(WHITEOUT))
         elif entry.isdir():
             self._directory(entry, parent / name)
         else:
@@ -194,7 +196,7 @@ class _Unpacking:
         self._attributes(target, entry)
 
     def _link(self, entry: tarfile.TarInfo, target: Path) -> None:
-        parts = _parts(entry.linkname)
+        parts = parts_of(entry.linkname)
         if not parts:
             raise ImageError(f"`{entry.name}` is a hard link to the root")
         origin = self._parent(parts[:-1], create=False) / parts[-1]
@@ -227,14 +229,15 @@ class _Unpacking:
     def _attributes(self, target: Path, entry: tarfile.TarInfo) -> None:
         os.chown(target, entry.uid, entry.gid)
         target.chmod(entry.mode & 0o7777)
-        value = entry.pax_headers.get(f"SCHILY.xattr.{_CAPABILITY}")
+        value = entry.pax_headers.get(f"SCHILY.xattr.{CAPABILITY}")
         if value is not None and entry.isreg():
-            os.setxattr(target, _CAPABILITY, value.encode("utf-8", "surrogateescape"))
+            os.setxattr(target, CAPABILITY, value.encode("utf-8", "surrogateescape"))
         if entry.isreg():
             os.utime(target, (entry.mtime, entry.mtime))
 
 
-def _parts(name: str) -> tuple[str, ...]:
+def parts_of(name: str) -> tuple[str, ...]:
+    """Return the parts of the path of a tar entry; raises `ImageError` for one that leads out of the image."""
     if "\0" in name:
         raise ImageError("a name holds NUL")
     parts = tuple(part for part in name.split("/") if part not in {"", "."})

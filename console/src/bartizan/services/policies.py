@@ -9,6 +9,7 @@ import msgspec
 from bartizan.audit import CustomText
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.policy import (
+    CustomDefinition,
     EncodedPolicy,
     Library,
     PolicyError,
@@ -42,6 +43,7 @@ class Policies:
         self._lock = asyncio.Lock()
         self._resolved: dict[Workload, EncodedPolicy] = {}
         self.library = library
+        self._by_name = _by_name(library)
         latest = store.latest()
         self.revision, self.current = (latest[0], parse_stored(latest[1])) if latest else (0, RuntimePolicy())
 
@@ -57,7 +59,7 @@ class Policies:
 
     def custom_text(self, rule: str | None, name: str | None) -> CustomText | None:
         """Return what people are told when the custom rule of this name matches in a rule; None for an unknown one."""
-        definition = next((item for item in self.library.values() if item.name == name), None)
+        definition = self._by_name.get(name or "")
         if definition is None:
             return None
         attached = next((present.custom for present in self.current.rules if present.name == rule), ())
@@ -112,9 +114,9 @@ class Policies:
             if problems := library_problems(self.current, library):
                 raise PolicyError(problems)
             used = {item.id for rule in self.current.rules for item in rule.custom}
-            touched = any(library.get(number) != self.library.get(number) for number in used)
+            touched = any(_sent(library, number) != _sent(self.library, number) for number in used)
             await asyncio.to_thread(keep)
-            self.library = library
+            self.library, self._by_name = library, _by_name(library)
             if touched:
                 await self._put_in_force(self.current, author)
 
@@ -145,3 +147,13 @@ class Policies:
             return dataclasses.replace(rule, owner=author, modified=now)
 
         return RuntimePolicy(rules=tuple(stamp(rule) for rule in policy.rules))
+
+
+def _by_name(library: Library) -> dict[str, CustomDefinition]:
+    return {rule.name: rule for rule in library.values()}
+
+
+def _sent(library: Library, number: int) -> tuple[object, ...]:
+    """Return what of a custom rule reaches Defenders."""
+    rule = library.get(number)
+    return () if rule is None else (rule.name, rule.kind, rule.script)

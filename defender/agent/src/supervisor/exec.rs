@@ -7,9 +7,12 @@
 //! 3. If it stops with an exec event, the new image is there and nothing of it has run. What was really loaded is judged by
 //!    what cannot be changed any more: `/proc/PID/exe` and the new stack. If it must not run, it is killed.
 //! 4. If it stops in any other way the call failed, and it is let go.
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use defender_core::{Decision, Effect, Event, Notice, ProcessEvent, ProcessFacts, Reason};
+use defender_core::{CompiledPolicy, Decision, Effect, Event, Notice, Reason, Violation};
 use defender_sys::{
     Errno, constants,
     notify::{Listener, Notification, Reply},
@@ -17,59 +20,86 @@ use defender_sys::{
 };
 
 use super::{
+    facts::{Facts, Links, Moment, Needs},
     judge::{Judge, Verdict},
-    process,
+    process, script,
+    start::{self, Family},
 };
+
+/// Starts that could not be watched are told apart by their program; so many are told of.
+const MOST_UNWATCHED: usize = 64;
 
 /// Watches program starts. Everything here runs on the one thread that waits for children.
 pub struct ExecWatch {
     judge: Judge,
     /// The workload's first process, until its program runs.
     main: Option<u32>,
-    seized: HashSet<u32>,
-    blind: bool,
+    /// Threads whose next stop is ours, with what is known of who starts a program.
+    seized: HashMap<u32, Option<Family>>,
+    unwatched: HashSet<String>,
+    policy: Arc<CompiledPolicy>,
+    needs: Needs,
+    facts: Facts,
+    /// False where nothing can be prevented: what cannot be watched is let go then.
+    pub prevents: bool,
 }
 
 impl ExecWatch {
-    /// Watches the workload whose first process is `main`.
+    /// Watches the workload whose first process is `main`, before that runs its program.
     #[must_use]
     pub fn new(judge: Judge, main: u32) -> Self {
-        Self { judge, main: Some(main), seized: HashSet::new(), blind: false }
+        let policy = judge.policy();
+        let needs = Needs::of(&policy);
+        let facts = Facts::new(&needs);
+        let (seized, unwatched) = (HashMap::new(), HashSet::new());
+        Self { judge, main: Some(main), seized, unwatched, policy, needs, facts, prevents: true }
     }
 
     /// Answers a notified execve or execveat.
     pub fn on_call(&mut self, listener: &Listener, call: &Notification) {
+        self.follow_policy();
         let reply = match self.at_call(listener, call) {
             Answer::Now(reply) => reply,
             Answer::Nothing => return,
-            Answer::AtTheStop => match self.seize(call.thread) {
+            Answer::AtTheStop(path, family) => match self.seize(call.thread, &path, family) {
                 Ok(()) => Reply::Continue,
                 Err(reply) => reply,
             },
         };
         // When nobody waits any more (the caller was killed or interrupted), the interruption lets the thread go.
         let _ = listener.reply(call.id, reply);
-        if self.seized.contains(&call.thread) {
+        if self.seized.contains_key(&call.thread) {
             let _ = trace::interrupt(call.thread);
         }
     }
 
-    fn at_call(&self, listener: &Listener, call: &Notification) -> Answer {
+    fn follow_policy(&mut self) {
         let policy = self.judge.policy();
-        let effect = policy.source().processes.effect;
+        if !Arc::ptr_eq(&policy, &self.policy) {
+            self.needs = Needs::of(&policy);
+            self.policy = policy;
+        }
+    }
+
+    fn at_call(&mut self, listener: &Listener, call: &Notification) -> Answer {
         let by_descriptor = i64::from(call.number) == constants::SYS_execveat;
         let (directory, path_at, vector_at) = if by_descriptor {
             (call.arguments[0] as i32, call.arguments[1], call.arguments[2])
         } else {
             (constants::AT_FDCWD, call.arguments[0], call.arguments[1])
         };
-        if effect == Effect::Disable {
+        if !self.needs.judged && self.main != Some(call.thread) {
             return Answer::Now(Reply::Continue);
+        }
+        // Before Linux 5.19 a signal can break the wait for our answer, and execve then fails with EINTR, which no program
+        // expects. When nothing can be refused, the wait is made as short as it can be.
+        if !self.needs.prevents && !listener.never_restarts {
+            return Answer::AtTheStop(String::new(), None);
         }
         let path = match process::path_at(call.thread, path_at) {
             Ok(path) => path,
             // Closed memory (a process of another user, and no right to look): the stop still sees what is loaded.
-            Err(Errno::EPERM) => return Answer::AtTheStop,
+            Err(Errno::EPERM) => return Answer::AtTheStop(String::new(), None),
             Err(errno) => return Answer::Now(Reply::Fail(errno)),
         };
         let found = process::find(call.thread, directory, &path);
@@ -79,106 +109,135 @@ impl ExecWatch {
         match found {
             Err(errno) if process::is_final(errno) => Answer::Now(Reply::Fail(errno)),
             // The kernel may see more than we do, or less: it decides, and the stop judges.
-            Err(_) => Answer::AtTheStop,
-            Ok(found) => self.before(call.thread, &path, found, vector_at),
+            Err(_) => Answer::AtTheStop(process::absolute(call.thread, &path), None),
+            Ok(found) => self.before(call.thread, &path, &found, vector_at),
         }
     }
 
     /// The opinion before the kernel has loaded anything: good for a clean refusal, not for letting through.
-    fn before(&self, thread: u32, path: &[u8], found: process::Found, vector_at: u64) -> Answer {
-        let mut event = ProcessEvent {
-            path: found.path,
-            invoked: process::absolute(thread, path),
-            arguments: process::arguments_at(thread, vector_at, 2),
-            pid: thread,
-            parent_pid: 0,
-            parent_path: String::new(),
-            user: 0,
-            main: self.main == Some(thread),
-            interpreted: false,
-            invoked_is_exe: true,
-            sha256: None,
-            facts: ProcessFacts::default(),
-        };
-        let Decision::Prevent(violation) = self.judge.opinion(&Event::Process(event.clone())) else {
-            return Answer::AtTheStop;
+    fn before(&mut self, thread: u32, path: &[u8], found: &process::Found, vector_at: u64) -> Answer {
+        let main = self.main == Some(thread);
+        let mut event = start::announced(thread, path, found, vector_at, &self.needs, main);
+        let link = found.link();
+        let status = found.status();
+        let links = Links { image: &link, status: status.as_ref(), script: None };
+        self.facts.fill(&mut event, &links, &self.needs, Moment::Call);
+        let family = self.needs.ancestors.then(|| Family::of(&event));
+        let mut event = Event::Process(event);
+        let Some((violation, Effect::Prevent)) = self.opinion(&event, &[]) else {
+            return Answer::AtTheStop(found.path.clone(), family);
         };
         // A script not on an allow list may have an interpreter that is: only the stop knows.
-        if violation.reason == Reason::ProcessNotAllowed && process::is_script(thread, &event.path) {
-            return Answer::AtTheStop;
+        if violation.reason == Reason::ProcessNotAllowed && script::is_script(&link) {
+            return Answer::AtTheStop(found.path.clone(), family);
         }
-        event.arguments = process::arguments_at(thread, vector_at, 64);
-        let mut event = Event::Process(event);
-        complete(&mut event);
+        if let Event::Process(event) = &mut event {
+            event.arguments = process::arguments_at(thread, vector_at, start::MOST_ARGUMENTS);
+            start::complete(event);
+        }
         self.judge.report(violation, Effect::Prevent, event);
         Answer::Now(Reply::Fail(Errno::EACCES))
     }
 
-    /// Makes the next stop of a thread ours. Who is traced already cannot be watched; then the policy's effect decides.
-    fn seize(&mut self, thread: u32) -> Result<(), Reply> {
-        if self.seized.contains(&thread) {
+    /// What is most objected to: the start itself, what a loader was told to run, or a script on the way.
+    fn opinion(&self, event: &Event, scripts: &[String]) -> Option<(Violation, Effect)> {
+        let mut strongest = self.objection(event);
+        let Event::Process(start) = event else { return strongest };
+        let loaded = start::as_loaded(start).into_iter().map(|event| (event, start::OF_LOADED));
+        let scripts = scripts.iter().map(|script| (start::as_script(start, script), start::OF_SCRIPTS));
+        for (event, reasons) in loaded.chain(scripts) {
+            let other = self.objection(&Event::Process(event)).filter(|(other, _)| reasons.contains(&other.reason));
+            let effect = |objection: &Option<(Violation, Effect)>| objection.as_ref().map(|(_, effect)| *effect);
+            if effect(&other) > effect(&strongest) {
+                strongest = other;
+            }
+        }
+        strongest
+    }
+
+    fn objection(&self, event: &Event) -> Option<(Violation, Effect)> {
+        match self.judge.opinion(event) {
+            Decision::Allow => None,
+            Decision::Alert(violation) => Some((violation, Effect::Alert)),
+            Decision::Prevent(violation) => Some((violation, Effect::Prevent)),
+        }
+    }
+
+    /// Makes the next stop of a thread ours. Who is traced already cannot be watched; then it depends on whether the policy
+    /// prevents anything.
+    fn seize(&mut self, thread: u32, path: &str, family: Option<Family>) -> Result<(), Reply> {
+        if self.seized.contains_key(&thread) {
             return Ok(());
         }
         match trace::seize(thread) {
             Ok(()) => {
-                self.seized.insert(thread);
+                self.seized.insert(thread, family);
                 Ok(())
             }
             Err(Errno::ESRCH) => Err(Reply::Fail(Errno::ESRCH)),
+            Err(_) if !self.needs.judged => Err(Reply::Continue),
             Err(errno) => {
-                if !self.blind {
-                    self.blind = true;
-                    let detail =
-                        format!("a program start cannot be watched (a debugger, or no right to trace): {errno}");
-                    self.judge.notice(Notice::NotEnforcing, &detail);
-                }
-                let prevents = self.judge.policy().source().processes.effect == Effect::Prevent;
-                Err(if prevents { Reply::Fail(Errno::EACCES) } else { Reply::Continue })
+                self.tell_unwatched(thread, path, errno);
+                Err(if self.prevents && self.needs.prevents { Reply::Fail(Errno::EACCES) } else { Reply::Continue })
             }
         }
     }
 
-    /// A new image is loaded in `process`; `former` is the thread that called execve.
-    pub fn on_exec(&mut self, process: u32, former: u32) {
-        self.seized.remove(&former);
+    fn tell_unwatched(&mut self, thread: u32, path: &str, errno: Errno) {
+        if self.unwatched.len() >= MOST_UNWATCHED || !self.unwatched.insert(path.to_owned()) {
+            return;
+        }
+        let why = match process::tracer(thread) {
+            Some(tracer) => format!("process {tracer} (`{}`) traces it", process::executable_path(tracer)),
+            None => errno.to_string(),
+        };
+        let outcome = if self.prevents && self.needs.prevents { "it was denied" } else { "it runs unjudged" };
+        let detail = format!("the start of `{path}` cannot be watched, so {outcome}: {why}");
+        self.judge.notice(Notice::NotEnforcing, &detail);
+    }
+
+    /// Judges the new image of `process`; one that must not run is killed. `former` is the thread that called execve.
+    pub fn judge_image(&mut self, process: u32, former: u32) {
+        self.follow_policy();
+        let family = self.seized.remove(&former).or_else(|| self.seized.remove(&process)).flatten();
         self.seized.remove(&process);
         let main = self.main.take_if(|main| *main == process).is_some();
-        if self.judge_loaded(process, main) == Verdict::Stop {
+        if main {
+            self.facts.learn(process);
+        }
+        if self.needs.judged && self.judge_loaded(process, main, family) == Verdict::Stop {
             // Killed while stopped: no instruction of the new image ever runs.
             let _ = signals::send(process as i32, constants::SIGKILL);
         }
-        let _ = trace::detach(process, 0);
     }
 
-    fn judge_loaded(&self, process: u32, main: bool) -> Verdict {
-        let Some((path, identity)) = process::executable(process) else {
-            let prevents = self.judge.policy().source().processes.effect == Effect::Prevent;
-            return if prevents { Verdict::Stop } else { Verdict::Go };
+    /// True when a thread is watched until its program runs.
+    #[must_use]
+    pub fn has(&self, thread: u32) -> bool {
+        self.seized.contains_key(&thread)
+    }
+
+    fn judge_loaded(&mut self, process: u32, main: bool, family: Option<Family>) -> Verdict {
+        let policy = self.judge.policy();
+        let sees_roots = !policy.source().processes.allow.is_empty();
+        let Some(mut loaded) = start::loaded(process, main, sees_roots) else {
+            return if self.needs.prevents { Verdict::Stop } else { Verdict::Go };
         };
-        let invoked = process::invoked_path(process).filter(|invoked| !invoked.starts_with("/dev/fd/"));
-        // The image's own path leads to the image; only another one has to be followed.
-        let other = invoked.as_deref().filter(|invoked| *invoked != path);
-        let led_to = other.and_then(|invoked| process::identity_of(process, invoked));
-        let mut event = ProcessEvent {
-            invoked: invoked.unwrap_or_else(|| path.clone()),
-            path,
-            arguments: process::arguments(process),
-            pid: process,
-            parent_pid: 0,
-            parent_path: String::new(),
-            user: 0,
-            main,
-            interpreted: false,
-            invoked_is_exe: led_to.is_none_or(|file| file == identity),
-            sha256: None,
-            facts: ProcessFacts::default(),
-        };
-        event.interpreted = !event.invoked_is_exe && process::is_script(process, &event.invoked);
-        // What a path means inside a chroot is for its owner to choose; only where the image really lies counts there.
-        if !self.judge.policy().source().processes.allow.is_empty() && process::has_other_root(process) {
-            (event.interpreted, event.invoked_is_exe) = (false, false);
+        match family {
+            Some(family) => family.fill(&mut loaded.event),
+            None if self.needs.ancestors => Family::find(&mut loaded.event, false),
+            None => {}
         }
-        self.judge.judge(Event::Process(event), complete)
+        let links = Links { image: &loaded.link, status: Some(&loaded.status), script: loaded.script.as_deref() };
+        self.facts.fill(&mut loaded.event, &links, &self.needs, Moment::Stop);
+        let scripts =
+            if loaded.script.is_some() { script::scripts_between(process, loaded.name()) } else { Vec::new() };
+        let mut event = Event::Process(loaded.event);
+        let Some((violation, effect)) = self.opinion(&event, &scripts) else { return Verdict::Go };
+        if let Event::Process(event) = &mut event {
+            start::complete(event);
+        }
+        self.judge.report(violation, effect, event)
     }
 
     /// A seized thread stopped, but not with a new image: its execve failed. `signal` is delivered to it.
@@ -195,15 +254,7 @@ impl ExecWatch {
 
 enum Answer {
     Now(Reply),
-    AtTheStop,
+    /// The kernel goes on; the path is told when that cannot be watched, the family is kept for the stop.
+    AtTheStop(String, Option<Family>),
     Nothing,
-}
-
-fn complete(event: &mut Event) {
-    let Event::Process(event) = event else { return };
-    let status = process::status(event.pid).unwrap_or_default();
-    event.pid = if status.process == 0 { event.pid } else { status.process };
-    event.parent_pid = status.parent;
-    event.parent_path = process::executable_path(status.parent);
-    event.user = status.user;
 }

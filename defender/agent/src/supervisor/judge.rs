@@ -5,10 +5,10 @@ use std::{
 };
 
 use defender_core::{
-    AuditDraft, CompiledPolicy, Decision, DefenderEvent, Effect, Event, Judged, LookupEvent, Notice, Reason, Violation,
-    decide, dns,
+    AuditDraft, CompiledPolicy, Decision, Effect, Event, Judged, LookupEvent, Notice, Reason, Violation, decide, dns,
 };
 
+use super::process;
 use crate::enforcement::{AuditSink, PolicyHandle};
 
 /// What is to be done.
@@ -38,6 +38,18 @@ impl Judge {
     #[must_use]
     pub fn policy(&self) -> Arc<CompiledPolicy> {
         self.policy.current()
+    }
+
+    /// Where the policy in force is found.
+    #[must_use]
+    pub fn policy_handle(&self) -> PolicyHandle {
+        self.policy.clone()
+    }
+
+    /// Where audits go.
+    #[must_use]
+    pub fn sink(&self) -> Arc<dyn AuditSink> {
+        self.audits.clone()
     }
 
     /// What the policy says, without reporting anything.
@@ -74,10 +86,11 @@ impl Judge {
 
     /// Reports what a detection of the agent's own found, if the policy has it on, and says what is to be done.
     pub fn detected(&self, reason: Reason, matched: Option<String>, event: Event) -> Verdict {
-        let policy = self.policy.current();
-        match (policy.detection(reason), &policy.source().rule) {
-            (Effect::Disable, _) | (_, None) => Verdict::Go,
-            (effect, Some(rule)) => self.report(Violation { rule: rule.clone(), reason, matched }, effect, event),
+        let context = defender_core::Context::default();
+        match defender_core::detected(&self.policy.current(), reason, matched, &event, context) {
+            Decision::Allow => Verdict::Go,
+            Decision::Alert(violation) => self.report(violation, Effect::Alert, event),
+            Decision::Prevent(violation) => self.report(violation, Effect::Prevent, event),
         }
     }
 
@@ -90,24 +103,39 @@ impl Judge {
             effect,
             reason: violation.reason,
             matched: violation.matched,
+            ancestry: acting(&event).map(process::ancestors).unwrap_or_default(),
             event,
-            ancestry: Vec::new(),
         });
         if effect == Effect::Prevent { Verdict::Stop } else { Verdict::Go }
     }
 
     /// Reports something about the Defender itself.
     pub fn notice(&self, notice: Notice, detail: &str) {
-        self.audits.submit(AuditDraft {
-            time: now(),
-            rule: None,
-            effect: Effect::Alert,
-            reason: Reason::Defender,
-            matched: None,
-            event: Event::Defender(DefenderEvent { notice, detail: detail.to_owned(), count: 1 }),
-            ancestry: Vec::new(),
-        });
+        self.notice_many(notice, detail, 1);
     }
+
+    /// Lets the sink do what has to happen with time.
+    pub fn tick(&self) {
+        self.audits.tick();
+    }
+
+    /// Reports something about the Defender itself that happened `count` times.
+    pub fn notice_many(&self, notice: Notice, detail: &str, count: u64) {
+        self.audits.submit(AuditDraft::notice(now(), notice, detail, count));
+    }
+}
+
+/// The process that an event is about.
+fn acting(event: &Event) -> Option<u32> {
+    let pid = match event {
+        Event::Process(event) => event.pid,
+        Event::Lookup(event) => event.pid,
+        Event::Connection(event) => event.pid,
+        Event::Listen(event) => event.pid,
+        Event::File(event) => event.pid,
+        Event::Defender(_) => 0,
+    };
+    (pid != 0).then_some(pid)
 }
 
 fn now() -> u64 {

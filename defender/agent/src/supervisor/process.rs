@@ -1,11 +1,15 @@
 //! Facts about processes, from `/proc` (proc(5)). All best effort: a process may end at any time.
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::Read,
-    os::unix::{ffi::OsStringExt, fs::MetadataExt, fs::OpenOptionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::{ffi::OsStringExt, fs::MetadataExt, fs::OpenOptionsExt},
+    },
     path::Path,
 };
 
+use defender_core::Ancestor;
 use defender_sys::{Errno, Result, constants, memory};
 
 const AT_EXECFN: u64 = 31;
@@ -13,17 +17,34 @@ const LONGEST_PATH: usize = 4096;
 /// More than a policy or a reader needs, and far less than the kernel's two megabytes.
 const LARGEST_COMMAND_LINE: usize = 16 << 10;
 const LARGEST_VECTOR: usize = 1024;
+/// A status is some 1500 bytes; lists of groups make it longer.
+const LARGEST_STATUS: usize = 16 << 10;
+/// Deeper trees of processes are cut off in audits.
+pub const MOST_ANCESTORS: usize = 16;
 
 /// Device and inode: which file it is, whatever it is called.
 pub type Identity = (u64, u64);
 
-/// A file that a path led to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file that a path led to, held so that it stays the same.
+#[derive(Debug)]
 pub struct Found {
     /// Its absolute path after all links.
     pub path: String,
-    /// Which file it is.
-    pub identity: Identity,
+    handle: File,
+}
+
+impl Found {
+    /// A path that leads to this very file, while it is held.
+    #[must_use]
+    pub fn link(&self) -> String {
+        format!("/proc/self/fd/{}", self.handle.as_raw_fd())
+    }
+
+    /// Its status; none when the file system does not answer.
+    #[must_use]
+    pub fn status(&self) -> Option<Metadata> {
+        self.handle.metadata().ok()
+    }
 }
 
 /// Looks up what execve would load, as the thread `thread` sees it: its root, its working directory, its descriptors.
@@ -33,10 +54,9 @@ pub struct Found {
 pub fn find(thread: u32, directory: i32, path: &[u8]) -> Result<Found> {
     let seen = as_seen_by(thread, directory, path);
     let handle = fs::OpenOptions::new().read(true).custom_flags(constants::O_PATH).open(&seen)?;
-    let status = handle.metadata()?;
-    let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle));
-    let path = text(fs::read_link(&link)?.into_os_string().into_vec());
-    Ok(Found { path, identity: (status.dev(), status.ino()) })
+    let mut found = Found { path: String::new(), handle };
+    found.path = text(fs::read_link(found.link())?.into_os_string().into_vec());
+    Ok(found)
 }
 
 fn as_seen_by(thread: u32, directory: i32, path: &[u8]) -> std::path::PathBuf {
@@ -56,29 +76,29 @@ fn as_seen_by(thread: u32, directory: i32, path: &[u8]) -> std::path::PathBuf {
     seen.into()
 }
 
-/// True when the file, as `process` sees it, starts with `#!`.
+/// A path that leads to what a program was invoked by, as `process` sees it: by name, or by a descriptor of its own.
 #[must_use]
-pub fn is_script(process: u32, path: &str) -> bool {
-    let path = format!("/proc/{process}/root{path}");
-    let mut start = [0; 2];
-    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
+pub fn link_to(process: u32, invoked: &str) -> String {
+    match invoked.strip_prefix("/dev/fd/") {
+        Some(descriptor) => format!("/proc/{process}/fd/{descriptor}"),
+        None => format!("/proc/{process}/root{invoked}"),
+    }
 }
 
-/// The image that a process runs: path after all links, and which file it is.
+/// The image that a process runs: path after all links, and the status of the file.
 #[must_use]
-pub fn executable(process: u32) -> Option<(String, Identity)> {
-    let link = format!("/proc/{process}/exe");
-    let status = fs::metadata(&link).ok()?;
-    Some((executable_path(process), (status.dev(), status.ino())))
+pub fn executable(process: u32) -> Option<(String, Metadata)> {
+    let status = fs::metadata(format!("/proc/{process}/exe")).ok()?;
+    Some((executable_path(process), status))
 }
 
 /// Path of the image that a process runs; empty when unknown.
 #[must_use]
 pub fn executable_path(process: u32) -> String {
-    fs::read_link(format!("/proc/{process}/exe")).map(|path| text(path.into_os_string().into_vec())).unwrap_or_default()
+    target_of(&format!("/proc/{process}/exe"))
 }
 
-/// The path that a freshly loaded image was started by (`AT_EXECFN`), made absolute.
+/// The path that a freshly loaded image was started by (`AT_EXECFN`).
 ///
 /// The kernel copied it to the new image's stack before anything ran there, so nobody can have changed it.
 #[must_use]
@@ -87,7 +107,12 @@ pub fn invoked_path(process: u32) -> Option<String> {
     let words: Vec<u64> =
         vector.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?))).collect();
     let address = words.chunks_exact(2).find(|pair| pair[0] == AT_EXECFN)?[1];
-    let path = text(memory::read_text(process, address, LONGEST_PATH).ok()?);
+    memory::read_text(process, address, LONGEST_PATH).ok().map(text)
+}
+
+/// A path as it is when absolute, otherwise from the working directory of a process on; none when that is gone.
+#[must_use]
+pub fn from_its_directory(process: u32, path: String) -> Option<String> {
     if path.starts_with('/') {
         return Some(path);
     }
@@ -118,11 +143,54 @@ pub fn has_other_root(process: u32) -> bool {
     fs::read_link(format!("/proc/{process}/root")).is_ok_and(|root| root != Path::new("/"))
 }
 
-/// Which file a path leads to, as `process` sees it; none when there is none.
+/// Which file a link leads to; none when there is none.
 #[must_use]
-pub fn identity_of(process: u32, path: &str) -> Option<Identity> {
-    let status = fs::metadata(format!("/proc/{process}/root{path}")).ok()?;
-    Some((status.dev(), status.ino()))
+pub fn identity_of(link: &str) -> Option<Identity> {
+    fs::metadata(link).ok().as_ref().map(identity)
+}
+
+/// Which file a status is of.
+#[must_use]
+pub fn identity(status: &Metadata) -> Identity {
+    (status.dev(), status.ino())
+}
+
+/// The path of what a link in `/proc` leads to; empty when unknown.
+#[must_use]
+pub fn target_of(link: &str) -> String {
+    fs::read_link(link).map(|path| text(path.into_os_string().into_vec())).unwrap_or_default()
+}
+
+/// What the dynamic loader opens for a name: a path as it is, another name along the directories of libraries.
+#[must_use]
+pub fn find_library(process: u32, name: &[u8]) -> Option<String> {
+    let found = |path: &[u8]| find(process, constants::AT_FDCWD, path).ok().map(|found| found.path);
+    if name.contains(&b'/') {
+        return found(name);
+    }
+    let in_directory = |directory: &&str| found(&[directory.as_bytes(), b"/", name].concat());
+    found(name).or_else(|| ["/lib", "/usr/lib", "/lib64", "/usr/lib64"].iter().find_map(in_directory))
+}
+
+/// The processes above a process, the nearest first, as far as the Defender itself and at most [`MOST_ANCESTORS`].
+#[must_use]
+pub fn ancestors(process: u32) -> Vec<Ancestor> {
+    let (own, mut above, mut at) = (std::process::id(), Vec::new(), process);
+    while above.len() < MOST_ANCESTORS {
+        match parent_of(at) {
+            Some(pid) if pid != 0 && pid != own => at = pid,
+            _ => break,
+        }
+        above.push(Ancestor { pid: at, path: executable_path(at) });
+    }
+    above
+}
+
+fn parent_of(process: u32) -> Option<u32> {
+    let line = read_at_once(&format!("/proc/{process}/stat"), 512)?;
+    // The name before it may hold anything, also parentheses (proc(5)).
+    let after = line.iter().rposition(|&byte| byte == b')')? + 1;
+    String::from_utf8_lossy(&line[after..]).split_whitespace().nth(1)?.parse().ok()
 }
 
 /// The argument vector of a process, capped.
@@ -136,10 +204,21 @@ pub fn arguments(process: u32) -> Vec<String> {
     bytes.split(|&byte| byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
 }
 
-/// One read of a file in `/proc`, which gives all of it that fits: every further call would be paid at each program start.
-fn read_at_once(path: &str, most: usize) -> Option<Vec<u8>> {
+/// Opens an ordinary file of the workload for reading. A pipe without a writer, put in its place, must not hold us up.
+///
+/// # Errors
+/// What the kernel says; `InvalidInput` for what is no file.
+pub fn open(path: impl AsRef<Path>) -> std::io::Result<File> {
+    let file = fs::OpenOptions::new().read(true).custom_flags(constants::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::ErrorKind::InvalidInput.into()) }
+}
+
+/// At most so many bytes of a file, by one read: of one in `/proc` that is all of it, and every further call would be paid
+/// at each program start. None when it cannot be read.
+#[must_use]
+pub fn read_at_once(path: &str, most: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; most];
-    let length = File::open(path).ok()?.read(&mut bytes).ok()?;
+    let length = open(path).ok()?.read(&mut bytes).ok()?;
     bytes.truncate(length);
     Some(bytes)
 }
@@ -176,12 +255,17 @@ pub struct Status {
     pub user: u32,
     /// True when a signal waits that the process handles and does not block.
     pub signal_waits: bool,
+    /// True when one of these is for this thread alone.
+    pub own_signal_waits: bool,
+    /// How many threads the process has.
+    pub threads: u32,
 }
 
 /// Reads a thread's status.
 #[must_use]
 pub fn status(thread: u32) -> Option<Status> {
-    fs::read_to_string(format!("/proc/{thread}/status")).ok().map(|text| parse_status(&text))
+    let text = read_at_once(&format!("/proc/{thread}/status"), LARGEST_STATUS)?;
+    Some(parse_status(&String::from_utf8_lossy(&text)))
 }
 
 fn parse_status(text: &str) -> Status {
@@ -194,7 +278,17 @@ fn parse_status(text: &str) -> Status {
         parent: number("PPid", 0).unwrap_or_default(),
         user: number("Uid", 1).unwrap_or_default(),
         signal_waits: (mask("SigPnd") | mask("ShdPnd")) & mask("SigCgt") & !mask("SigBlk") != 0,
+        own_signal_waits: mask("SigPnd") & mask("SigCgt") & !mask("SigBlk") != 0,
+        threads: number("Threads", 0).unwrap_or_default(),
     }
+}
+
+/// The process that traces a thread, if any.
+#[must_use]
+pub fn tracer(thread: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().parse().ok()?;
+    (tracer != 0).then_some(tracer)
 }
 
 /// Reads the path that a system call names.
@@ -227,15 +321,18 @@ mod tests {
 
     #[test]
     fn status_is_read_by_field() {
-        let text = "Name:\tx\nTgid:\t12\nPPid:\t3\nUid:\t0\t33\t0\t0\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000004000\n\
+        let text = "Name:\tx\nTgid:\t12\nPPid:\t3\nUid:\t0\t33\t0\t0\nThreads:\t2\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000004000\n\
                     SigBlk:\t0000000000000000\nSigIgn:\t0\nSigCgt:\t0000000000004000\n";
 
-        assert_eq!(Status { process: 12, parent: 3, user: 33, signal_waits: true }, parse_status(text));
+        assert_eq!(
+            Status { process: 12, parent: 3, user: 33, signal_waits: true, own_signal_waits: false, threads: 2 },
+            parse_status(text)
+        );
         assert_eq!(Status::default(), parse_status("nonsense"));
     }
 
     #[test]
-    fn links_are_followed_and_scripts_recognised() {
+    fn links_are_followed() {
         let (own, folder) = (std::process::id(), std::env::temp_dir().join(format!("process-{}", std::process::id())));
         let (script, link) = (folder.join("script"), folder.join("link"));
         fs::create_dir_all(&folder).unwrap();
@@ -245,12 +342,21 @@ mod tests {
         let found = find(own, constants::AT_FDCWD, link.as_os_str().as_encoded_bytes()).unwrap();
 
         let path = fs::canonicalize(&script).unwrap().to_string_lossy().into_owned();
-        assert_eq!(identity_of(own, &path), Some(found.identity));
+        assert_eq!(identity_of(&path), identity_of(&found.link()));
         assert_eq!(path, found.path);
-        assert!(is_script(own, &path));
-        assert!(!is_script(own, "/dev/null"));
-        assert_eq!(Err(Errno::ENOENT), find(own, constants::AT_FDCWD, b"/nothing/here"));
+        assert_eq!(Some(Errno::ENOENT), find(own, constants::AT_FDCWD, b"/nothing/here").err());
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_process_knows_who_is_above_it() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+
+        assert_eq!(Some(std::process::id()), parent_of(child.id()));
+        assert_eq!(Vec::<Ancestor>::new(), ancestors(child.id()), "the Defender itself is none of them");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(None, parent_of(u32::MAX));
     }
 
     // Emulation shows the emulator's own auxiliary vector and arguments in /proc, so this is for real processors.
@@ -259,9 +365,10 @@ mod tests {
     fn own_invocation_is_known() {
         let own = std::process::id();
 
-        let identity = identity_of(own, &invoked_path(own).unwrap()).unwrap();
+        let invoked = from_its_directory(own, invoked_path(own).unwrap()).unwrap();
+        let identity = identity_of(&link_to(own, &invoked)).unwrap();
 
-        assert_eq!(executable(own).unwrap().1, identity);
+        assert_eq!(super::identity(&executable(own).unwrap().1), identity);
         assert_eq!(std::env::args().collect::<Vec<_>>(), arguments(own));
     }
 }

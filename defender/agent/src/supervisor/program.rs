@@ -53,7 +53,8 @@ pub fn prepare(application: &Application) -> Result<Launch, ProgramError> {
         let entry = [key.as_bytes(), b"=", value.as_bytes()].concat();
         environment.push(CString::new(entry).map_err(nul)?);
     }
-    Ok(Launch { program: CString::new(program.into_os_string().into_vec()).map_err(nul)?, arguments, environment })
+    let program = CString::new(program.into_os_string().into_vec()).map_err(nul)?;
+    Ok(Launch { program, arguments, environment, watch_files: application.watch_files })
 }
 
 fn locate(program: &OsStr, environment: &[(OsString, OsString)]) -> Result<PathBuf, ProgramError> {

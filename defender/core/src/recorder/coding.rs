@@ -59,6 +59,7 @@ impl Writer<'_> {
                 self.end(event.protocol, event.address, event.port);
                 self.0.push(u8::from(event.resolver));
                 self.actor(event.pid, &event.path);
+                self.text(event.domain.as_deref().unwrap_or_default());
             }
             Event::Listen(event) => {
                 self.0.push(b'b');
@@ -105,7 +106,12 @@ impl Writer<'_> {
     }
 
     fn end(&mut self, protocol: Protocol, address: IpAddr, port: u16) {
-        self.0.push(u8::from(protocol == Protocol::Udp) | u8::from(address.is_ipv6()) << 1);
+        let protocol = match protocol {
+            Protocol::Tcp => 0,
+            Protocol::Udp => 1,
+            Protocol::Raw => 2,
+        };
+        self.0.push(protocol | u8::from(address.is_ipv6()) << 2);
         match address {
             IpAddr::V4(address) => self.0.extend(address.octets()),
             IpAddr::V6(address) => self.0.extend(address.octets()),
@@ -166,7 +172,8 @@ impl Reader<'_> {
                 let (protocol, address, port) = self.end()?;
                 let resolver = self.byte()? != 0;
                 let (pid, path) = (self.number()?, self.text()?);
-                Event::Connection(ConnectionEvent { protocol, address, port, pid, path, resolver })
+                let domain = Some(self.text()?).filter(|domain| !domain.is_empty());
+                Event::Connection(ConnectionEvent { protocol, address, port, pid, path, resolver, domain })
             }
             b'b' => {
                 let (protocol, address, port) = self.end()?;
@@ -186,8 +193,12 @@ impl Reader<'_> {
 
     fn end(&mut self) -> Option<(Protocol, IpAddr, u16)> {
         let flags = self.byte()?;
-        let protocol = if flags & 1 == 0 { Protocol::Tcp } else { Protocol::Udp };
-        let address = if flags & 2 == 0 { self.octets::<4>()?.into() } else { self.octets::<16>()?.into() };
+        let protocol = match flags & 3 {
+            0 => Protocol::Tcp,
+            1 => Protocol::Udp,
+            _ => Protocol::Raw,
+        };
+        let address = if flags & 4 == 0 { self.octets::<4>()?.into() } else { self.octets::<16>()?.into() };
         Some((protocol, address, self.number()?))
     }
 

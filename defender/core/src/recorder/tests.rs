@@ -13,7 +13,7 @@ fn lookup(name: &str) -> Event {
 }
 
 fn protocols() -> impl Strategy<Value = Protocol> {
-    prop_oneof![Just(Protocol::Tcp), Just(Protocol::Udp)]
+    prop_oneof![Just(Protocol::Tcp), Just(Protocol::Udp), Just(Protocol::Raw)]
 }
 
 prop_compose! {
@@ -37,11 +37,12 @@ prop_compose! {
     fn connections()(
         (protocol, address) in (protocols(), any::<IpAddr>()),
         (port, pid, path, resolver, listens) in (any::<u16>(), any::<u32>(), "\\PC{0,40}", any::<bool>(), any::<bool>()),
+        domain in prop::option::of("[a-z.]{1,20}"),
     ) -> Event {
         if listens {
             Event::Listen(ListenEvent { protocol, address, port, pid, path })
         } else {
-            Event::Connection(ConnectionEvent { protocol, address, port, pid, path, resolver })
+            Event::Connection(ConnectionEvent { protocol, address, port, pid, path, resolver, domain })
         }
     }
 }

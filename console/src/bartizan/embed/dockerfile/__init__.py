@@ -6,7 +6,9 @@ the input back; `verify(text, version=…)` finds what is not protected. Bad inp
 """
 
 from bartizan.embed.dockerfile.archive import defender_tar, write_archive
+from bartizan.embed.dockerfile.block import archive_name
 from bartizan.embed.dockerfile.explain import explain_protection
+from bartizan.embed.dockerfile.ignore import is_ignored
 from bartizan.embed.dockerfile.options import DockerfileSettings
 from bartizan.embed.dockerfile.protect import (
     DockerfileProtection,
@@ -22,9 +24,11 @@ __all__ = [
     "DockerfileProtection",
     "DockerfileReport",
     "DockerfileSettings",
+    "archive_name",
     "build_architectures",
     "defender_tar",
     "explain_protection",
+    "is_ignored",
     "needed_image",
     "protect",
     "render_report",

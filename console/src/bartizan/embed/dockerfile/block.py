@@ -32,6 +32,9 @@ VARIABLES = (
     "DEFENDER_FAIL_MODE",
 )
 
+TIER = "DEFENDER_TIER"
+"""the variable that only images in the compat tier have"""
+
 
 def archive_name(architecture: str) -> str:
     """Return where the tar file of an architecture is, from the Dockerfile on."""
@@ -49,7 +52,7 @@ def environment(settings: DockerfileSettings) -> dict[str, str]:
         "true" if settings.filesystem_monitoring else "false",
         settings.fail_mode,
     )
-    return dict(zip(VARIABLES, values, strict=True))
+    return dict(zip(VARIABLES, values, strict=True)) | ({TIER: "compat"} if settings.compat else {})
 
 
 def wrapper(program: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """What to mind about a Dockerfile that is protected: sentences for its report."""
 
 import posixpath
+import re
 from collections.abc import Iterator
 
 from bartizan.embed.dockerfile import block, shell_words
@@ -11,6 +12,11 @@ from bartizan.embed.dockerfile.shell_words import SubstitutionError
 from bartizan.embed.dockerfile.transform import Plan, is_wrapped
 from bartizan.embed.launch import ImageConfig
 
+# sudo(8) and doas(1) are installed setuid by their packages.
+_GAINS_RIGHTS = re.compile(
+    r"\bsetcap\s+\S+|\bchmod\s+(?:-\S+\s+)*(?:[ugoa]*\+[rwxX]*s|[2467][0-7]{3})\b\S*"
+    r"|\b(?:apt-get|apt|apk|dnf|microdnf|yum)\b[^&|;]*\s(?:sudo|doas)\b"
+).search
 _ROOT = ("", "0", "root")
 _WANT_PID_1 = ("/init", "/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd")
 
@@ -19,6 +25,7 @@ def warnings(plan: Plan, image: ImageConfig | None) -> Iterator[str]:
     """Yield what to mind about the protected stage, each a sentence without a full stop."""
     yield "the install bundle can be read by all who may read this file or the image: keep both private"
     yield from _start(plan, image)
+    yield from _rights(plan)
     yield from _folder(plan)
     yield from _shell_forms(plan)
     yield from _volumes(plan, image)
@@ -42,6 +49,20 @@ def _start(plan: Plan, image: ImageConfig | None) -> Iterator[str]:
         yield f"no `USER` is set: the program runs as the image `{plan.line.base}` says, mostly root"
     elif user.partition(":")[0].strip() in _ROOT:
         yield "the program runs as root: set a `USER`"
+
+
+def _rights(plan: Plan) -> Iterator[str]:
+    """Look for programs made to gain rights when they are started, which `no_new_privs` forbids (prctl(2))."""
+    if plan.settings.compat:
+        return
+    for stage in plan.line.stages:
+        for item in stage.every("RUN"):
+            if found := _GAINS_RIGHTS(item.line):
+                line = plan.file.source.where(item.start).line
+                what = (
+                    f"line {line}: `{found[0].strip()}` makes programs gain rights, and under the Defender they do not"
+                )
+                yield f"{what}: if the application needs one, choose the compat tier"
 
 
 def _folder(plan: Plan) -> Iterator[str]:

@@ -41,6 +41,8 @@ class DockerfileSettings:
     """what is given to the build as `--build-arg`"""
     architecture: Architecture | None = None
     """the only architecture the image is built for; None reads it from the Dockerfile, or allows for both"""
+    compat: bool = False
+    """whether the programs of the image must be able to gain rights; the network is then only watched"""
     migrate: bool = False
     """take out the vendor's Defender instead of refusing the file"""
 

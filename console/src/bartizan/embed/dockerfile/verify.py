@@ -66,6 +66,7 @@ def _settings(file: Dockerfile, found: Embedding) -> DockerfileSettings | EmbedE
             target=found.record.target,
             build_args=found.record.build_args,
             architecture=architecture,
+            compat=values.get("DEFENDER_TIER") == "compat",
             migrate=True,
         )
     except shell_words.SubstitutionError as error:
