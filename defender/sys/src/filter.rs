@@ -92,6 +92,14 @@ fn blocks(options: &Options) -> Vec<Block> {
     // First, since these depend on an argument: the kernel runs the program for each of them, and stops at the first match.
     let mut blocks = if options.files { file_blocks() } else { Vec::new() };
     blocks.extend([
+        // First, since it is the one that runs natively and yet depends on its arguments, so that no bitmap decides it.
+        Block {
+            number: libc::SYS_sendto,
+            cases: vec![
+                (Condition::Pointer(4), Action::Notify),
+                (Condition::AnyBit(3, libc::MSG_FASTOPEN as u32), Action::Notify),
+            ],
+        },
         always(libc::SYS_execve, Action::Notify),
         always(libc::SYS_execveat, Action::Notify),
         always(libc::SYS_connect, Action::Notify),
@@ -100,13 +108,6 @@ fn blocks(options: &Options) -> Vec<Block> {
         Block { number: libc::SYS_socket, cases: unusual_sockets() },
         always(libc::SYS_sendmsg, Action::Notify),
         always(libc::SYS_sendmmsg, Action::Notify),
-        Block {
-            number: libc::SYS_sendto,
-            cases: vec![
-                (Condition::Pointer(4), Action::Notify),
-                (Condition::AnyBit(3, libc::MSG_FASTOPEN as u32), Action::Notify),
-            ],
-        },
         always(libc::SYS_io_uring_setup, ABSENT),
         always(libc::SYS_io_uring_enter, ABSENT),
         always(libc::SYS_io_uring_register, ABSENT),
