@@ -1,7 +1,7 @@
 # `make help` explains the targets. Everything that is made lies in .venv/, .cache/ and defender/target/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test build setup lint format bench bench-smoke bench-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e
+.PHONY: help run test build setup lint format bench bench-smoke bench-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat test-arm64-machine test-old-kernel soak soak-smoke
 
 PYTHON := .venv/bin/python
 HOST_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -20,14 +20,14 @@ run: build ## Start the Console and a protected demo shop, attack it, stay until
 	@$(PYTHON) examples/demo.py
 
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Develop
 
 build: .cache/setup.done .venv/installed ## Build everything once: virtual environment, Defender for amd64 and arm64
 	@$(MAKE) --no-print-directory $(DEFENDER) $(DEFENDER_ARM64)
 
-test: build lint test-rust test-python test-arm64 test-e2e bench-smoke ## Set up, then run every check and test
+test: build lint test-rust test-python test-arm64 test-e2e bench-smoke soak-smoke ## Set up, then run every check and test
 
 lint: build ## Formatters, linters, types, import rules, dependency rules, generated files
 	.venv/bin/ruff format --check .
@@ -56,8 +56,32 @@ test-python: build ## Tests of the Console and the command line
 test-e2e: build ## The whole system: real Console, real Defender, real containers
 	.venv/bin/python -m pytest -c e2e/pytest.ini e2e
 
+test-compat: build bench-programs ## Slow: Debian's runtimes and servers behave alike with and without the Defender
+	@sh scripts/packages.sh scripts/apt-packages-compat.txt
+	.venv/bin/python -m pytest -c e2e/compat/pytest.ini e2e/compat
+
+test-arm64-machine: build ## Slow: the supervisor's attack tests on an emulated arm64 machine with Debian's kernel
+	@sh scripts/packages.sh scripts/apt-packages-machine.txt
+	cd defender && $(ARM64_ENV) cargo build --quiet --release --locked --target $(ARM64_TARGET) --examples
+	cd defender && $(ARM64_ENV) cargo test --quiet --release --locked --target $(ARM64_TARGET) --no-run
+	$(PYTHON) scripts/machine.py arm64 defender/target/$(ARM64_TARGET)/release
+
+test-old-kernel: build bench-programs ## Slow: the same on an emulated amd64 machine with Linux 5.10
+	@sh scripts/packages.sh scripts/apt-packages-machine.txt
+	cd defender && cargo test --quiet --release --locked --no-run
+	$(PYTHON) scripts/machine.py amd64 defender/target/$(HOST_TARGET)/release
+
+MINUTES := 60
+soak: build bench-programs ## Mixed load under the supervisor for MINUTES (60): nothing may leak, hang or be missed
+	$(PYTHON) e2e/compat/soak.py $(MINUTES)
+
+soak-smoke: build bench-programs
+	$(PYTHON) e2e/compat/soak.py 0.33
+
 bench: build bench-programs ## Measure every promised number (docs/spec.md), as ratios within one run
+	@sh scripts/packages.sh scripts/apt-packages-compat.txt
 	$(PYTHON) scripts/bench.py
+	$(PYTHON) scripts/bench_programs.py
 
 bench-smoke: build bench-programs
 	$(PYTHON) scripts/bench.py --quick

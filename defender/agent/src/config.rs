@@ -7,7 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
-    enforcement::FailMode,
+    enforcement::{FailMode, Wanted},
     link::{
         address::{Address, AddressError},
         bundle::InstallBundle,
@@ -21,12 +21,13 @@ const MOST_CONTAINERS: usize = 16;
 const LONGEST_NAME: usize = 512;
 
 /// Ours in a wrapped container; the application does not see them.
-const ENTRYPOINT_VARIABLES: [&str; 10] = [
+const ENTRYPOINT_VARIABLES: [&str; 11] = [
     "DEFENDER_APP_ID",
     "DEFENDER_CONTAINER_NAME",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_IMAGE_NAME",
     "DEFENDER_POLICY_TIMEOUT",
+    "DEFENDER_TIER",
     "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
     "FARGATE_TASK",
@@ -34,12 +35,13 @@ const ENTRYPOINT_VARIABLES: [&str; 10] = [
     "INSTALL_BUNDLE",
 ];
 /// Ours in an image with the Defender in it; the application does not see them.
-const EMBEDDED_VARIABLES: [&str; 10] = [
+const EMBEDDED_VARIABLES: [&str; 11] = [
     "DATA_FOLDER",
     "DEFENDER_APP_ID",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_ID",
     "DEFENDER_POLICY_TIMEOUT",
+    "DEFENDER_TIER",
     "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
     "FILESYSTEM_MONITORING",
@@ -149,6 +151,16 @@ impl Environment {
                 value: other.into(),
                 expected: "`open` or `closed`",
             }),
+        }
+    }
+
+    fn wanted(&self) -> Result<Wanted, ConfigError> {
+        match self.optional("DEFENDER_TIER")? {
+            None | Some("auto") => Ok(Wanted::Strongest),
+            Some("compat") => Ok(Wanted::Compat),
+            Some(other) => {
+                Err(ConfigError::Word { name: "DEFENDER_TIER", value: other.into(), expected: "`auto` or `compat`" })
+            }
         }
     }
 
@@ -293,6 +305,8 @@ pub struct EntrypointConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for one.
     pub policy_timeout: Duration,
+    /// Which mechanism to use.
+    pub wanted: Wanted,
     /// Whether writes to files are watched.
     pub watch_files: bool,
 }
@@ -319,6 +333,7 @@ impl EntrypointConfig {
             token: token.to_owned(),
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
+            wanted: environment.wanted()?,
             watch_files: environment.watch_files()?,
         })
     }
@@ -333,6 +348,8 @@ pub struct EmbeddedConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for one.
     pub policy_timeout: Duration,
+    /// Which mechanism to use.
+    pub wanted: Wanted,
     /// Whether writes to files are watched.
     pub watch_files: bool,
 }
@@ -354,6 +371,7 @@ impl EmbeddedConfig {
             console: ConsoleConfig::read(environment, environment.named(name)?)?,
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
+            wanted: environment.wanted()?,
             watch_files: environment.watch_files()?,
         })
     }

@@ -98,17 +98,22 @@ impl Arena {
         self.start(effect, sections, "none", words)
     }
 
-    /// Runs a program with a policy that denies the secret file and its folder, and has `sections` beside the usual ones.
     fn start(&self, effect: &str, sections: &str, reload: &str, words: &[&str]) -> Output {
-        let denied = format!("{}\",\"{}", self.secret().display(), self.folder.join("denied").display());
-        let (file, text) = (self.top.with_extension("json"), POLICY.replace(r#""files""#, sections));
-        fs::write(&file, text.replace("EFFECT", effect).replace("DENIED", &denied)).unwrap();
+        let file = self.policy(effect, sections);
         let mut command = Command::new("setpriv");
         command.args(["--bounding-set", "-sys_admin,-perfmon"]).arg(example("supervise")).arg(&file).args(words);
         command.env("SUPERVISE_FILES", "1").env("SUPERVISE_AUDITS", self.audits());
         let output = command.env("SUPERVISE_RELOAD", self.top.join(reload)).current_dir(&self.top).output().unwrap();
         assert_ne!(Some(64), output.status.code(), "{}", String::from_utf8_lossy(&output.stderr));
         output
+    }
+
+    /// Writes a policy that denies the secret file and its folder, and has `sections` beside the usual ones.
+    fn policy(&self, effect: &str, sections: &str) -> PathBuf {
+        let denied = format!("{}\",\"{}", self.secret().display(), self.folder.join("denied").display());
+        let (file, text) = (self.top.with_extension("json"), POLICY.replace(r#""files""#, sections));
+        fs::write(&file, text.replace("EFFECT", effect).replace("DENIED", &denied)).unwrap();
+        file
     }
 
     /// Attacks; true when what is denied has changed.
@@ -263,6 +268,15 @@ fn a_thousand_files_are_written() {
     assert_eq!("1000\n", said(&arena.run("prevent", &["writer", &folder, "1000"])));
 }
 
+/// A program can be started as soon as it was written: the Defender holds no descriptor of it any more.
+#[test]
+fn what_was_written_can_be_run_at_once() {
+    let arena = Arena::new("run");
+    let folder = arena.folder.to_string_lossy().into_owned();
+
+    assert_eq!("500\n", said(&arena.run("prevent", &["write-and-run", &folder, "500"])));
+}
+
 /// The policy decides anew at each call: a file that could be written cannot be any more, in the same process.
 #[test]
 fn files_are_switched_on_while_the_program_runs() {
@@ -339,4 +353,45 @@ fn the_defender_opens_nothing_of_itself() {
         (: >> $one) 2> /dev/null && echo opened $one; done; echo end";
 
     assert_eq!("end\n", said(&arena.supervise("prevent", "none", &["/bin/sh", "-c", script])));
+}
+
+/// A custom rule knows who writes: one program may not what another may.
+#[test]
+fn custom_rules_know_who_writes() {
+    let arena = Arena::new("custom");
+    let rule = r#""custom":[{"name":"no copies","kind":"filesystem","effect":"prevent",
+        "script":"proc.name = \"cp\" and file.path endswith \"/made\""}],"files""#;
+    let script =
+        "cp /etc/hostname made 2> /dev/null && echo copied; echo x > made && echo written; cp made other && echo other";
+
+    assert_eq!("written\nother\n", said(&arena.with("disable", rule, &["/bin/sh", "-c", script])));
+    assert!(fs::read_to_string(arena.audits()).unwrap().contains(r#""matched":"no copies""#));
+}
+
+/// A workload that is not root, under a Defender that is not either, is held like any other.
+#[test]
+fn without_root_it_is_the_same() {
+    let arena = Arena::new("user");
+    let attack = |effect: &str, way: &str| {
+        arena.reset();
+        let before = state(&arena.folder.join("denied"));
+        for path in [&arena.top, &arena.folder, &arena.folder.join("denied"), &arena.secret()] {
+            std::os::unix::fs::chown(path, Some(1000), Some(1000)).unwrap();
+        }
+        let words = ["/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"];
+        let supervise = example("supervise").to_string_lossy().into_owned();
+        let file = arena.policy(effect, r#""files""#);
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(supervise).arg(file).arg(example("attacker_files"));
+        command.arg(way).arg(&arena.folder).current_dir(&arena.top);
+        command.env("SUPERVISE_FILES", "1").env("SUPERVISE_AUDITS", arena.top.join("audits"));
+        assert_ne!(Some(64), command.output().unwrap().status.code());
+        let after = state(&arena.folder.join("denied"));
+        before.iter().map(|line| line.replace(" 0 [", " 1000 [")).collect::<Vec<_>>() != after
+    };
+
+    for way in ["open", "create", "remove", "rename-over", "hard-link", "symlink", "proc-root", "chmod", "truncate"] {
+        assert!(attack("alert", way), "{way} must work when it is only reported");
+        assert!(!attack("prevent", way), "{way}");
+    }
 }

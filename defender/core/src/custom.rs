@@ -102,8 +102,7 @@ impl CustomRules {
 
     /// True when a rule goes by contents.
     pub(crate) fn wants_hashes(&self) -> bool {
-        let kinds = [&self.processes, &self.files, &self.connections];
-        kinds.iter().any(|rules| rules.all.iter().any(|rule| rule.condition.mentions(Field::Sha256)))
+        self.processes.all.iter().any(|rule| rule.condition.mentions(Field::Sha256))
     }
 
     /// True when a rule goes by the names that gave an address.

@@ -6,7 +6,7 @@
 //! several object the strongest effect wins; of equals first the deny list, then detections by severity, then the allow
 //! list.
 use crate::{
-    CompiledPolicy, CustomEffect, Effect, Event, LookupEvent, ProcessEvent, Reason, detect,
+    CompiledPolicy, CustomEffect, Effect, Event, LookupEvent, ProcessEvent, Reason, Section, detect,
     policy::{NameRules, normal_name},
 };
 
@@ -59,11 +59,44 @@ pub fn decide_in(policy: &CompiledPolicy, event: &Event, context: Context<'_>) -
     // No rule applies to this workload, so nothing is judged.
     let Some(rule) = &policy.rule else { return Decision::Allow };
     let Some(Objection { effect, reason, matched }) = objection(policy, event, context) else { return Decision::Allow };
-    let violation = Violation { rule: rule.clone(), reason, matched };
-    match effect {
-        Effect::Disable => Decision::Allow,
-        Effect::Alert => Decision::Alert(violation),
-        Effect::Prevent => Decision::Prevent(violation),
+    Decision::new(effect, Violation { rule: rule.clone(), reason, matched })
+}
+
+/// Judges what the agent found out about an event by watching longer than one event (port scans, what a file holds, a
+/// process from outside …): the effect is that of the detection.
+///
+/// A custom rule that holds has ended the judging of the event already, in [`decide_in`]; attacks on the Defender are no
+/// matter of custom rules. A file that is written out on the allow list is expected, and so is an address that the allow
+/// list holds when the finding is that no look-up gave it.
+#[must_use]
+pub fn detected(
+    policy: &CompiledPolicy,
+    reason: Reason,
+    matched: Option<String>,
+    event: &Event,
+    context: Context<'_>,
+) -> Decision {
+    let Some(rule) = &policy.rule else { return Decision::Allow };
+    let ruled = || reason.section() != Section::Defender && policy.custom.first_match(event, context).is_some();
+    let expected = || match event {
+        Event::File(file) => files::expects(policy, &file.file),
+        Event::Connection(connection) if reason == Reason::UnresolvedAddress => network::allows(policy, connection),
+        _ => false,
+    };
+    let effect = policy.detection(reason);
+    if effect == Effect::Disable || ruled() || expected() {
+        return Decision::Allow;
+    }
+    Decision::new(effect, Violation { rule: rule.clone(), reason, matched })
+}
+
+impl Decision {
+    fn new(effect: Effect, violation: Violation) -> Self {
+        match effect {
+            Effect::Disable => Self::Allow,
+            Effect::Alert => Self::Alert(violation),
+            Effect::Prevent => Self::Prevent(violation),
+        }
     }
 }
 

@@ -228,4 +228,6 @@ pub enum Notice {
     AttachRefused,
     /// A call waited too long for an answer and was given one without being judged.
     AnsweredLate,
+    /// Something of the Defender was changed from inside the workload.
+    Attacked,
 }

@@ -14,6 +14,7 @@ mod decide;
 mod detect;
 pub mod dns;
 mod event;
+mod gather;
 mod glob;
 pub mod message;
 mod names;
@@ -30,11 +31,12 @@ pub use audit::{Ancestor, Audit, AuditDraft, Reason};
 pub use backoff::Backoff;
 pub use bounds::is_hex;
 pub use custom::{ScriptError, check_script};
-pub use decide::{Context, Decision, Violation, decide, decide_in};
+pub use decide::{Context, Decision, Violation, decide, decide_in, detected};
 pub use event::{
     Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
     ProcessEvent, ProcessFacts, Protocol,
 };
+pub use gather::{Counted, Gatherer};
 pub use names::{Known, NameTable, Standing, standing};
 pub use policy::{
     CompiledPolicy, CustomEffect, CustomKind, CustomRule, DefenderPolicy, DnsPolicy, Effect, FilePolicy, NetworkPolicy,

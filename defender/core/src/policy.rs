@@ -13,6 +13,7 @@ mod programs;
 
 pub use compiled::CompiledPolicy;
 pub(crate) use compiled::{NameRules, NetworkRules, normal_name};
+pub(crate) use intervals::AddressSet;
 pub(crate) use programs::{Grant, base_name};
 
 /// What happens to a violation, the strongest last.

@@ -10,14 +10,21 @@ impl ProcessEvent {
         self.path.strip_suffix(" (deleted)").unwrap_or(&self.path)
     }
 
-    /// Every name that the program may be known by, some of them empty: that of its file, the one it was called by, the
-    /// one it is told it has, its applet, and that of the program that a loader was told to run.
+    /// Every name that the program may be known by: that of its file, the one it was called by, the one it is told it has,
+    /// its applet, and that of the program that a loader was told to run. Empty where there is none, or none but those
+    /// before it.
     pub(crate) fn names(&self) -> [&str; 5] {
         let told = self.argument(0);
         let told = told.strip_prefix('-').unwrap_or(told);
         let exe = base_name(self.program());
         let applet = if MULTI_CALL.contains(&exe) { self.argument(1) } else { "" };
-        [exe, base_name(&self.invoked), told, applet, self.loaded_name()]
+        let mut names = [exe, base_name(&self.invoked), told, applet, self.loaded_name()];
+        for at in 1..names.len() {
+            if names[..at].contains(&names[at]) {
+                names[at] = "";
+            }
+        }
+        names
     }
 
     /// SHA-256 of everything that the start runs, as far as known.

@@ -28,7 +28,7 @@ pub enum Section {
 }
 
 impl Reason {
-    /// Every reason, in their order.
+    /// Every reason but that of notices, in their order.
     pub const ALL: [Self; 43] = [
         Self::DeniedProcess,
         Self::ProcessNotAllowed,

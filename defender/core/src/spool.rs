@@ -54,12 +54,17 @@ impl Spool {
 
     /// Numbers an audit and keeps it; older ones are given up where there is no room.
     pub fn push(&mut self, draft: AuditDraft) {
-        let audit = draft.numbered(self.last + 1);
+        self.push_counted(draft, 1);
+    }
+
+    /// The same for an audit that stands for `count` events.
+    pub fn push_counted(&mut self, draft: AuditDraft, count: u64) {
+        let audit = Audit { count: count.max(1), ..draft.numbered(self.last + 1) };
         self.last = audit.seq;
         self.hold(audit);
-        while self.bytes > self.capacity && (self.give_up_alert() || self.give_up_any()) {
-            self.unreported += 1;
-        }
+        let before = self.dropped;
+        while self.bytes > self.capacity && (self.give_up_alert() || self.give_up_any()) {}
+        self.unreported += self.dropped - before;
     }
 
     /// Keeps an audit that has its number already, given by another process; one that came before is ignored. The bound is
@@ -146,7 +151,7 @@ impl Spool {
         self.committed
     }
 
-    /// Audits given up so far.
+    /// Events whose audits were given up so far.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
@@ -161,7 +166,7 @@ impl Spool {
     fn give_up(&mut self, lost: Option<Held>) -> bool {
         let Some(lost) = lost else { return false };
         self.bytes -= lost.bytes;
-        self.dropped += 1;
+        self.dropped = self.dropped.saturating_add(lost.audit.count);
         // A notice that is itself given up must not keep the next one from being made.
         self.notice.take_if(|seq| *seq == lost.audit.seq);
         true

@@ -128,7 +128,7 @@ fn connection(policy: &DefenderPolicy, event: &ConnectionEvent) -> Objection {
         return Some((Reason::AddressNotAllowed, None));
     }
     let ports = &lists.allow_ports;
-    (!ports.is_empty() && !ports.iter().any(|range| holds_port(**range, event.port)))
+    (!ports.is_empty() && !ports.iter().any(|range| holds_port(*range, event.port)))
         .then_some((Reason::PortNotAllowed, None))
 }
 
@@ -140,7 +140,7 @@ fn listen(policy: &DefenderPolicy, event: &ListenEvent) -> Objection {
     let client = event.protocol == Protocol::Udp && event.port == 0;
     let ports = &lists.allow_listen_ports;
     let exempt = ports.is_empty() || client || event.address.to_canonical().is_loopback();
-    (!exempt && !ports.iter().any(|range| holds_port(**range, event.port)))
+    (!exempt && !ports.iter().any(|range| holds_port(*range, event.port)))
         .then_some((Reason::ListenPortNotAllowed, None))
 }
 

@@ -131,6 +131,27 @@ fn decisions_are_as_agreed() {
     assert!(seen >= 250, "only {seen} vectors were found");
 }
 
+/// What a detection finds in a vector is not found when the policy has it off: it is the detection that finds it.
+#[test]
+fn without_its_detection_nothing_is_found() {
+    let mut seen = 0;
+    for DecisionCase { name, mut policy, mut event, facts, decision } in
+        vectors::<Vec<DecisionCase>>("decisions").into_iter().flat_map(|(_, cases)| cases)
+    {
+        let Ok(reason) = serde_json::from_value::<Reason>(decision["reason"].clone()) else { continue };
+        if policy.detections.remove(&reason).is_none() {
+            continue;
+        }
+        if let Event::Process(process) = &mut event {
+            process.facts = facts.into();
+        }
+        let without = described(decide(&CompiledPolicy::new(policy).unwrap(), &event));
+        assert_ne!(without["reason"], decision["reason"], "{name}");
+        seen += 1;
+    }
+    assert!(seen >= 90, "only {seen} vectors were found");
+}
+
 /// Every script of the vectors is read, or refused where and as it says.
 #[test]
 fn scripts_are_read_as_agreed() {

@@ -28,9 +28,9 @@ fn main() {
     match word(1) {
         "" | "nothing" => {}
         "exec" => exit(execute(word(2))),
-        "race-buffer" => race_buffer(word(2), word(3), number(word(4))),
-        "race-link" => race_link(word(2), word(3), number(word(4))),
-        "race-address" => race_address(number(word(2))),
+        "race-buffer" => race_buffer(word(2), word(3), tries(word(4))),
+        "race-link" => race_link(word(2), word(3), tries(word(4))),
+        "race-address" => race_address(tries(word(2))),
         "memfd" => println!("{}", run_from_memory(word(2))),
         "chroot" => println!("{}", run_in_chroot(word(2), word(3))),
         "vfork" => println!("{}", by_vfork(word(2))),
@@ -49,6 +49,11 @@ fn main() {
 
 fn number(word: &str) -> u32 {
     word.parse().unwrap_or(0)
+}
+
+/// How often a race is tried; `ATTACK_SHARE` divides it, for emulated machines.
+fn tries(word: &str) -> u32 {
+    number(word) / std::env::var("ATTACK_SHARE").map_or(1, |share| number(&share).max(1))
 }
 
 fn path(text: &str) -> CString {

@@ -1,4 +1,4 @@
-//! A hostile program for the attack tests of program starts (`defender/agent/tests/detections.rs`): each mode starts a program
+//! A hostile program for the attack tests of program starts (`defender/agent/tests/{detections,starts}.rs`): each mode starts a program
 //! in one way and prints how that ended: the exit status, 128 plus the signal that killed it, or the error of execve as
 //! exit status. Told `ran` anywhere among its arguments it is the program that should not have run.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, missing_docs)] // an attacker takes no care
@@ -219,7 +219,9 @@ fn under_signals(program: &str) -> usize {
             unsafe { libc::_exit(if execute(&[program, RAN_WORD], &[]) == libc::EINTR { 1 } else { 2 }) };
         }
         // From before the call to after its end, in even steps.
-        (0..round * 100).for_each(|step| drop(std::hint::black_box(step)));
+        (0..round * 100).for_each(|step| {
+            std::hint::black_box(step);
+        });
         unsafe { libc::kill(id, libc::SIGUSR1) };
         wait(id) == 1
     });

@@ -26,6 +26,7 @@ fn main() {
         ["race-rename", good, bad, tries] => race_rename(good, bad, tries.parse().unwrap()),
         ["errands", folder] => errands(Path::new(folder)),
         ["writer", folder, count] => writer(Path::new(folder), count.parse().unwrap()),
+        ["write-and-run", folder, tries] => write_and_run(Path::new(folder), tries.parse().unwrap()),
         ["write", path] => println!("{}", code(fs::write(path, "evil"))),
         [way, folder] => attack(way, Path::new(folder)),
         _ => panic!("unknown words"),
@@ -233,6 +234,19 @@ fn writer(folder: &Path, count: u32) {
         fs::write(folder.join(format!("file-{index}")), index.to_string()).unwrap();
     }
     println!("{}", fs::read_dir(folder).unwrap().count());
+}
+
+/// Writes a program and starts it at once: a descriptor that somebody else still had would make that fail (`ETXTBSY`).
+fn write_and_run(folder: &Path, tries: u32) {
+    let (program, bytes) = (folder.join("program"), fs::read("/bin/true").unwrap());
+    let run = |_: &u32| {
+        // Its mode is right from the start, so that the start is the very next thing.
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(&program).unwrap();
+        file.write_all(&bytes).unwrap();
+        drop(file);
+        std::process::Command::new(&program).status().is_ok_and(|status| status.success())
+    };
+    println!("{}", (0..tries).filter(run).count());
 }
 
 /// Ordinary work with files, each step told as a line: the lines must be the same with and without the Defender.

@@ -14,6 +14,10 @@ pub struct Credentials {
     pub groups: Vec<u32>,
     /// Effective capabilities, bit N for capability N.
     pub capabilities: u64,
+    /// Capabilities that may be made effective.
+    pub permitted: u64,
+    /// Capabilities that execve may keep.
+    pub inheritable: u64,
     /// Bits that new files do not get.
     pub mask: u32,
 }
@@ -55,10 +59,12 @@ impl Restored<'_> {
             set_user(wanted.user)?;
         }
         if (wanted.user, wanted.capabilities) != (own.user, own.capabilities) {
-            hardening::set_effective_capabilities(wanted.capabilities)?;
+            hardening::set_effective_capabilities(wanted.capabilities, own.permitted, own.inheritable)?;
         }
-        // SAFETY: an integer.
-        unsafe { libc::umask(wanted.mask) };
+        if wanted.mask != own.mask {
+            // SAFETY: an integer.
+            unsafe { libc::umask(wanted.mask) };
+        }
         Ok(())
     }
 }
@@ -67,14 +73,17 @@ impl Drop for Restored<'_> {
     /// What the thread had it is still permitted to have; were one of these refused, it would go on with less.
     fn drop(&mut self) {
         let (wanted, own) = (self.wanted, self.own);
-        // SAFETY: an integer.
-        unsafe { libc::umask(own.mask) };
+        if wanted.mask != own.mask {
+            // SAFETY: an integer.
+            unsafe { libc::umask(own.mask) };
+        }
+        let regain = || hardening::set_effective_capabilities(own.capabilities, own.permitted, own.inheritable);
         if (wanted.user, wanted.capabilities) != (own.user, own.capabilities) {
-            let _ = hardening::set_effective_capabilities(own.capabilities);
+            let _ = regain();
         }
         if wanted.user != own.user {
             let _ = set_user(own.user);
-            let _ = hardening::set_effective_capabilities(own.capabilities);
+            let _ = regain();
         }
         if wanted.group != own.group {
             let _ = set_group(own.group);

@@ -14,8 +14,13 @@ use crate::{
 pub struct Options {
     /// Process and thread ids of the Defender, as the workload sees them: calls aimed at them are refused.
     pub protected: Vec<u32>,
-    /// True when the Defender is not PID 1: a signal to "everybody" would reach it, so that is refused too.
-    pub refuse_broadcast: bool,
+    /// Its process group: joining it, or signals to it, are refused too. 0 for one that the workload cannot name.
+    pub group: u32,
+    /// True when the Defender is the first process of its namespace: the kernel lets no signal from inside end it. If it is
+    /// not, signals on ways that name no process id are refused as well.
+    pub first: bool,
+    /// True where nobody listens: nothing is asked, and what would go round a tracer is refused.
+    pub silent: bool,
     /// True when writes to files are watched. Otherwise the filter does not know these calls, and they cost nothing.
     pub files: bool,
 }
@@ -28,6 +33,7 @@ enum Condition {
     Equals(u32, u32),
     /// A socket of this domain and, under a mask, of this type (socket(2) takes flags in the same argument).
     SocketOf(u32, u32),
+    Both((u32, u32), (u32, u32)),
 }
 
 struct Block {
@@ -35,6 +41,8 @@ struct Block {
     cases: Vec<(Condition, Action)>,
 }
 
+/// Attacks on the Defender are asked about, so that they can be told; the answer is no.
+const ATTACK: Action = Action::Notify;
 const REFUSE: Action = Action::Fail(libc::EPERM);
 const ABSENT: Action = Action::Fail(libc::ENOSYS);
 /// `SOCK_TYPE_MASK` of the kernel: what stands above it are flags.
@@ -42,32 +50,48 @@ const SOCKET_TYPE: u32 = 0xf;
 /// An old name of packet sockets.
 const SOCK_PACKET: i32 = 10;
 const EVERYBODY: u32 = u32::MAX;
+const PRIO_USER: u32 = 2;
+const IOPRIO_WHO_USER: u32 = 3;
+const F_SETSIG: u32 = 10;
+const NEW_LISTENER: u32 = 1 << 3;
 
-/// Calls with a process or thread id among their arguments that reaches into that process: (number, argument).
-const AIMED: &[(i64, u32)] = &[
-    (libc::SYS_ptrace, 1),
-    (libc::SYS_process_vm_readv, 0),
-    (libc::SYS_process_vm_writev, 0),
-    (libc::SYS_prlimit64, 0),
-    (libc::SYS_kill, 0),
-    (libc::SYS_tkill, 0),
-    (libc::SYS_tgkill, 0),
-    (libc::SYS_tgkill, 1),
-    (libc::SYS_rt_sigqueueinfo, 0),
-    (libc::SYS_rt_tgsigqueueinfo, 0),
-    (libc::SYS_pidfd_open, 0),
-    (libc::SYS_sched_setscheduler, 0),
-    (libc::SYS_sched_setparam, 0),
-    (libc::SYS_sched_setaffinity, 0),
-    (libc::SYS_sched_setattr, 0),
-    (libc::SYS_setpriority, 1),
-    (libc::SYS_ioprio_set, 1),
-    (libc::SYS_migrate_pages, 0),
-    (libc::SYS_move_pages, 0),
-    (libc::SYS_perf_event_open, 1),
-    (libc::SYS_kcmp, 0),
-    (libc::SYS_kcmp, 1),
+/// Calls with a process or thread id among their arguments that reaches into that process: (number, name, argument).
+const AIMED: &[(i64, &str, u32)] = &[
+    (libc::SYS_ptrace, "ptrace", 1),
+    (libc::SYS_process_vm_readv, "process_vm_readv", 0),
+    (libc::SYS_process_vm_writev, "process_vm_writev", 0),
+    (libc::SYS_prlimit64, "prlimit64", 0),
+    (libc::SYS_kill, "kill", 0),
+    (libc::SYS_tkill, "tkill", 0),
+    (libc::SYS_tgkill, "tgkill", 0),
+    (libc::SYS_tgkill, "tgkill", 1),
+    (libc::SYS_rt_sigqueueinfo, "rt_sigqueueinfo", 0),
+    (libc::SYS_rt_tgsigqueueinfo, "rt_tgsigqueueinfo", 0),
+    (libc::SYS_pidfd_open, "pidfd_open", 0),
+    (libc::SYS_sched_setscheduler, "sched_setscheduler", 0),
+    (libc::SYS_sched_setparam, "sched_setparam", 0),
+    (libc::SYS_sched_setaffinity, "sched_setaffinity", 0),
+    (libc::SYS_sched_setattr, "sched_setattr", 0),
+    (libc::SYS_setpriority, "setpriority", 1),
+    (libc::SYS_ioprio_set, "ioprio_set", 1),
+    (libc::SYS_migrate_pages, "migrate_pages", 0),
+    (libc::SYS_move_pages, "move_pages", 0),
+    (libc::SYS_perf_event_open, "perf_event_open", 1),
+    (libc::SYS_kcmp, "kcmp", 0),
+    (libc::SYS_kcmp, "kcmp", 1),
 ];
+
+/// True for calls that are only asked about when they are aimed at the Defender.
+#[must_use]
+pub fn is_aimed(number: i64) -> bool {
+    AIMED.iter().any(|&(aimed, ..)| aimed == number) || number == libc::SYS_setpgid
+}
+
+/// Name of a call that [`is_aimed`].
+#[must_use]
+pub fn name_of(number: i64) -> &'static str {
+    AIMED.iter().find(|&&(aimed, ..)| aimed == number).map_or("setpgid", |&(_, name, _)| name)
+}
 
 /// Builds the program.
 #[must_use]
@@ -113,6 +137,9 @@ fn blocks(options: &Options) -> Vec<Block> {
         always(libc::SYS_io_uring_register, ABSENT),
     ]);
     blocks.extend(self_protection(options));
+    if options.silent {
+        silence(&mut blocks);
+    }
     blocks
 }
 
@@ -132,6 +159,23 @@ fn unusual_sockets() -> Vec<(Condition, Action)> {
     cases
 }
 
+/// Nobody listens: what is aimed at the Defender is refused, and so is what would start a process that its tracer does not see.
+fn silence(blocks: &mut Vec<Block>) {
+    for block in &mut *blocks {
+        for (_, action) in block.cases.iter_mut().filter(|_| is_aimed(block.number)) {
+            *action = REFUSE;
+        }
+        block.cases.retain(|(_, action)| *action != Action::Notify);
+    }
+    blocks.retain(|block| !block.cases.is_empty());
+    let untraced = (Condition::AnyBit(0, libc::CLONE_UNTRACED as u32), REFUSE);
+    blocks.push(Block { number: libc::SYS_clone, cases: vec![untraced] });
+    // Its flags are in memory, out of a filter's sight; C libraries then use clone.
+    blocks.push(Block { number: libc::SYS_clone3, cases: vec![(Condition::Always, ABSENT)] });
+    // A listener of the workload's own would be asked first and could let everything go on.
+    blocks.push(Block { number: libc::SYS_seccomp, cases: vec![(Condition::AnyBit(1, NEW_LISTENER), REFUSE)] });
+}
+
 fn file_blocks() -> Vec<Block> {
     let when = |number, argument, action| Block {
         number,
@@ -143,21 +187,45 @@ fn file_blocks() -> Vec<Block> {
     blocks.push(when(libc::SYS_open_by_handle_at, 2, REFUSE));
     let always = |number, action| Block { number, cases: vec![(Condition::Always, action)] };
     blocks.push(always(libc::SYS_openat2, ABSENT));
+    // What we open on behalf of another would not be bounded by it; who asks for it must know.
+    blocks.push(always(libc::SYS_landlock_create_ruleset, ABSENT));
     blocks.extend(file_calls::CHANGING.iter().map(|&number| always(number, Action::Notify)));
     blocks
 }
 
 fn self_protection(options: &Options) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
-    for &(number, argument) in AIMED {
-        let mut cases: Vec<_> = options.protected.iter().map(|&id| (Condition::Equals(argument, id), REFUSE)).collect();
-        if options.refuse_broadcast && number == libc::SYS_kill {
-            cases.push((Condition::Equals(argument, EVERYBODY), REFUSE));
+    for &(number, _, argument) in AIMED {
+        let mut cases: Vec<_> = options.protected.iter().map(|&id| (Condition::Equals(argument, id), ATTACK)).collect();
+        match number {
+            libc::SYS_kill => {
+                // Group 1 cannot be named: -1 means everybody.
+                if options.group > 1 {
+                    cases.push((Condition::Equals(0, options.group.wrapping_neg()), ATTACK));
+                }
+                if !options.first {
+                    cases.push((Condition::Equals(0, EVERYBODY), ATTACK));
+                }
+            }
+            libc::SYS_setpriority => cases.push((Condition::Equals(0, PRIO_USER), REFUSE)),
+            libc::SYS_ioprio_set => cases.push((Condition::Equals(0, IOPRIO_WHO_USER), REFUSE)),
+            _ => {}
         }
         match blocks.last_mut().filter(|block| block.number == number) {
             Some(block) => block.cases.extend(cases),
             None => blocks.push(Block { number, cases }),
         }
+    }
+    // In our group, a signal to one's own group would be one to us.
+    if options.group != 0 {
+        blocks.push(Block { number: libc::SYS_setpgid, cases: vec![(Condition::Equals(1, options.group), ATTACK)] });
+    }
+    if !options.first {
+        // A descriptor of `/proc/PID` names a process as well as one of pidfd_open; callers then fall back to kill.
+        blocks.push(Block { number: libc::SYS_pidfd_send_signal, cases: vec![(Condition::Always, ABSENT)] });
+        // With F_SETOWN the kernel sends any signal for its caller. Those that can be handled do us no harm.
+        let deadly = [libc::SIGKILL, libc::SIGSTOP].map(|signal| Condition::Both((1, F_SETSIG), (2, signal as u32)));
+        blocks.push(Block { number: libc::SYS_fcntl, cases: deadly.map(|condition| (condition, REFUSE)).to_vec() });
     }
     blocks
 }
@@ -187,6 +255,12 @@ fn instructions(block: &Block) -> Vec<Instruction> {
                 bpf::keep_bits(SOCKET_TYPE),
                 bpf::if_equal(kind, 0, 1),
             ]),
+            Condition::Both((one, value), (other, second)) => body.extend([
+                bpf::load(bpf::argument_low(one)),
+                bpf::if_equal(value, 0, 3),
+                bpf::load(bpf::argument_low(other)),
+                bpf::if_equal(second, 0, 1),
+            ]),
         }
         body.push(bpf::finish(action));
     }
@@ -204,7 +278,7 @@ mod tests {
     use crate::bpf::interpreter::{Call, run};
 
     fn options() -> Options {
-        Options { protected: vec![7, 8, 9], refuse_broadcast: true, files: false }
+        Options { protected: vec![7, 8, 9], group: 7, first: false, silent: false, files: false }
     }
 
     fn watching_files(number: i64, arguments: [u64; 6]) -> u32 {
@@ -227,6 +301,7 @@ mod tests {
             assert_eq!(Action::Allow.value(), verdict(number, [0; 6]));
         }
         assert_eq!(ABSENT.value(), watching_files(libc::SYS_openat2, [0; 6]));
+        assert_eq!(ABSENT.value(), watching_files(libc::SYS_landlock_create_ruleset, [0; 6]));
         assert_eq!(REFUSE.value(), watching_files(libc::SYS_open_by_handle_at, [0, 0, 1, 0, 0, 0]));
     }
 
@@ -295,15 +370,21 @@ mod tests {
 
     #[test]
     fn calls_aimed_at_the_defender_are_refused_and_others_are_not() {
-        for &(number, argument) in AIMED {
+        for &(number, _, argument) in AIMED {
             for id in [7, 8, 9] {
                 let mut arguments = [5; 6];
                 arguments[argument as usize] = id;
-                assert_eq!(REFUSE.value(), verdict(number, arguments), "call {number}, argument {argument}, id {id}");
+                assert_eq!(ATTACK.value(), verdict(number, arguments), "call {number}, argument {argument}, id {id}");
             }
             assert_eq!(Action::Allow.value(), verdict(number, [5; 6]), "call {number}");
         }
-        assert_eq!(REFUSE.value(), verdict(libc::SYS_kill, [u64::from(EVERYBODY), 9, 0, 0, 0, 0]));
+        assert_eq!(ATTACK.value(), verdict(libc::SYS_kill, [u64::from(EVERYBODY), 9, 0, 0, 0, 0]));
+        assert_eq!(ATTACK.value(), verdict(libc::SYS_kill, [-7_i32 as u32 as u64, 9, 0, 0, 0, 0]));
+        assert_eq!(ATTACK.value(), verdict(libc::SYS_setpgid, [0, 7, 0, 0, 0, 0]));
+        for (signal, expected) in [(9, REFUSE), (19, REFUSE), (29, Action::Allow)] {
+            assert_eq!(expected.value(), verdict(libc::SYS_fcntl, [3, u64::from(F_SETSIG), signal, 0, 0, 0]));
+            assert_eq!(Action::Allow.value(), verdict(libc::SYS_fcntl, [3, 8, signal, 0, 0, 0]));
+        }
     }
 
     #[test]
@@ -315,16 +396,33 @@ mod tests {
                 let poisoned = Call { arguments: [u64::MAX; 6], ..call };
                 run(&program, &call) != run(&program, &poisoned)
             };
-            let aimed = AIMED.iter().any(|&(aimed, _)| aimed == number)
-                || [libc::SYS_sendto, libc::SYS_socket].contains(&number);
+            let others = [libc::SYS_sendto, libc::SYS_socket, libc::SYS_fcntl];
+            let aimed = is_aimed(number) || others.contains(&number);
             let call = Call { number: number as u32, architecture: abi::NATIVE, arguments: [0; 6] };
             assert!(aimed || !loads_an_argument(call), "call {number}");
         }
     }
 
     #[test]
+    fn where_nobody_listens_nothing_is_asked_and_no_tracer_is_escaped() {
+        let silent = Options { silent: true, ..options() };
+        let verdict = |number: i64, arguments| {
+            run(&program(&silent), &Call { number: number as u32, architecture: abi::NATIVE, arguments })
+        };
+        for number in 0..500 {
+            for argument in [0, 7, u64::MAX] {
+                assert_ne!(Action::Notify.value(), verdict(number, [argument; 6]), "call {number}");
+            }
+        }
+        assert_eq!(REFUSE.value(), verdict(libc::SYS_ptrace, [0, 7, 0, 0, 0, 0]));
+        assert_eq!(REFUSE.value(), verdict(libc::SYS_clone, [libc::CLONE_UNTRACED as u64, 0, 0, 0, 0, 0]));
+        assert_eq!(REFUSE.value(), verdict(libc::SYS_seccomp, [1, u64::from(NEW_LISTENER), 0, 0, 0, 0]));
+        assert_eq!(ABSENT.value(), verdict(libc::SYS_io_uring_setup, [0; 6]));
+    }
+
+    #[test]
     fn the_program_fits_the_kernels_limits() {
-        let many = Options { protected: (1..=12).collect(), refuse_broadcast: true, files: true };
+        let many = Options { protected: (1..=24).collect(), files: true, ..options() };
         let program = program(&many);
         assert!(program.len() < 4096);
         let largest = program.iter().map(|instruction| instruction.jump_false).max().unwrap_or_default();

@@ -4,7 +4,10 @@ use std::ffi::c_ulong;
 use crate::{Errno, Result};
 
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
-const CAP_SYS_PTRACE: u32 = 19;
+/// `CAP_SYS_PTRACE` (capabilities(7)).
+pub const CAP_SYS_PTRACE: u32 = 19;
+/// `CAP_SYS_ADMIN` (capabilities(7)).
+pub const CAP_SYS_ADMIN: u32 = 21;
 const LAST_CAPABILITY: u32 = 63;
 
 #[repr(C)]
@@ -55,6 +58,35 @@ pub fn adopt_orphans() -> Result<()> {
     control(libc::PR_SET_CHILD_SUBREAPER, 1).map(drop)
 }
 
+/// True when this thread has a capability of the first 32.
+#[must_use]
+pub fn has_capability(capability: u32) -> bool {
+    capabilities().is_ok_and(|sets| sets[0].effective & (1 << capability) != 0)
+}
+
+/// Makes `CAP_SYS_PTRACE` effective where it is only permitted: an image that runs as an ordinary user gives it to the
+/// Defender's file as `cap_sys_ptrace+p`, since with `+ep` execve fails where the container does not allow it.
+pub fn raise_ptrace_capability() {
+    let Ok(mut sets) = capabilities() else { return };
+    if sets[0].permitted & !sets[0].effective & (1 << CAP_SYS_PTRACE) != 0 {
+        sets[0].effective |= 1 << CAP_SYS_PTRACE;
+        // Without it the self-test finds what is missing and says so.
+        let _ = set_capabilities(&sets);
+    }
+}
+
+/// Allows this process as many descriptors as it may have, so that a workload that makes it hold many leaves some over; what
+/// it was allowed before, for the workload.
+pub(crate) fn allow_all_descriptors() -> Option<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid structure to fill.
+    Errno::check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }).ok()?;
+    let all = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+    // SAFETY: a valid structure.
+    Errno::check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const all) }).ok()?;
+    Some(limit)
+}
+
 /// Gives up every capability, for good.
 ///
 /// # Errors
@@ -82,13 +114,14 @@ pub(crate) fn drop_ptrace_capability() -> Result<()> {
     set_capabilities(&sets)
 }
 
-/// Makes these of the thread's permitted capabilities the effective ones (bit N is capability N), and no others.
-pub(crate) fn set_effective_capabilities(wanted: u64) -> Result<()> {
-    let mut sets = capabilities()?;
-    for (index, word) in sets.iter_mut().enumerate() {
-        word.effective = (wanted >> (32 * index)) as u32 & word.permitted;
-    }
-    set_capabilities(&sets)
+/// Gives the thread these sets, bit N for capability N.
+pub(crate) fn set_effective_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
+    let half = |index: u32| Sets {
+        effective: ((effective & permitted) >> (32 * index)) as u32,
+        permitted: (permitted >> (32 * index)) as u32,
+        inheritable: (inheritable >> (32 * index)) as u32,
+    };
+    set_capabilities(&[half(0), half(1)])
 }
 
 fn capabilities() -> Result<[Sets; 2]> {

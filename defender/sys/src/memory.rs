@@ -16,6 +16,13 @@ pub fn read(process: u32, address: u64, buffer: &mut [u8]) -> Result<()> {
     if buffer.is_empty() {
         return Ok(());
     }
+    match read_by_call(process, address, buffer) {
+        Err(Errno(libc::EPERM | libc::ENOSYS)) => read_by_file(process, address, buffer),
+        result => result,
+    }
+}
+
+pub(crate) fn read_by_call(process: u32, address: u64, buffer: &mut [u8]) -> Result<()> {
     let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: buffer.len() };
     // SAFETY: the local vector describes `buffer`, exclusively ours; the remote one is only looked at by the kernel.
@@ -24,14 +31,25 @@ pub fn read(process: u32, address: u64, buffer: &mut [u8]) -> Result<()> {
     match read {
         Ok(length) if length as usize == buffer.len() => Ok(()),
         Ok(_) => Err(Errno(libc::EFAULT)),
-        Err(Errno(libc::EPERM | libc::ENOSYS)) => read_by_file(process, address, buffer),
         Err(errno) => Err(errno),
     }
 }
 
-fn read_by_file(process: u32, address: u64, buffer: &mut [u8]) -> Result<()> {
+pub(crate) fn read_by_file(process: u32, address: u64, buffer: &mut [u8]) -> Result<()> {
     let file = File::open(format!("/proc/{process}/mem"))?;
     file.read_exact_at(buffer, address).map_err(|_| Errno(libc::EFAULT))
+}
+
+/// Fills `buffer` from `address` on, as far as there is memory; gives the number of bytes.
+///
+/// # Errors
+/// As [`read`], when not even one byte is readable.
+pub fn read_some(process: u32, address: u64, buffer: &mut [u8]) -> Result<usize> {
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: buffer.len() };
+    // SAFETY: the local vector describes `buffer`, exclusively ours; the remote one is only looked at by the kernel.
+    let read = unsafe { libc::process_vm_readv(process as i32, &raw const local, 1, &raw const remote, 1, 0) };
+    Errno::check(read).map(|length| length as usize)
 }
 
 /// Writes `bytes` at `address`.

@@ -65,14 +65,16 @@ pub struct Listener {
     descriptor: OwnedFd,
     /// True where a received call is interrupted by fatal signals only, so that it is never restarted (since 5.19).
     pub never_restarts: bool,
+    /// True where an answer gives our processor to the caller at once (since 6.6).
+    pub wakes_directly: bool,
 }
 
 impl Listener {
     pub(crate) fn new(descriptor: OwnedFd, never_restarts: bool) -> Self {
-        let listener = Self { descriptor, never_restarts };
+        let mut listener = Self { descriptor, never_restarts, wakes_directly: false };
         let mut flags = SYNC_WAKE_UP;
         // Since 6.6: the waker gives its processor to the woken. Older kernels refuse, and nothing is lost.
-        let _ = listener.control(SET_FLAGS, &mut flags);
+        listener.wakes_directly = listener.control(SET_FLAGS, &mut flags).is_ok();
         listener
     }
 
@@ -116,23 +118,28 @@ impl Listener {
         self.control(SEND, &mut Response { id, value, error, flags })
     }
 
-    /// Answers with a descriptor: the caller gets a copy of `file` as its lowest free number, and that number as the result.
+    /// Answers with a descriptor: the caller gets `file` as its lowest free number, and that number as the result.
+    ///
+    /// Where the caller cannot be interrupted meanwhile, our own copy is gone before it goes on: a file that is still open for
+    /// writing somewhere cannot be executed.
     ///
     /// # Errors
     /// `EMFILE` when the caller may not have more (it is to be told so), `EINVAL` before Linux 5.9, `ENOENT` when nobody waits
     /// any more.
-    pub fn reply_with_descriptor(&self, id: u64, file: BorrowedFd<'_>, close_on_exec: bool) -> Result<()> {
+    pub fn reply_with_descriptor(&self, id: u64, file: OwnedFd, close_on_exec: bool) -> Result<()> {
         let number_flags = if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 };
-        let source = file.as_raw_fd() as u32;
-        let mut addition = Addition { id, flags: AND_SEND, source, number: 0, number_flags };
-        match self.request(ADD_DESCRIPTOR, &mut addition) {
-            Err(Errno(libc::EINVAL)) => {
+        let (source, flags) = (file.as_raw_fd() as u32, if self.never_restarts { 0 } else { AND_SEND });
+        let mut addition = Addition { id, flags, source, number: 0, number_flags };
+        let number = match self.request(ADD_DESCRIPTOR, &mut addition) {
+            Err(Errno(libc::EINVAL)) if flags == AND_SEND => {
                 addition.flags = 0;
-                let number = self.request(ADD_DESCRIPTOR, &mut addition)?;
-                self.reply(id, Reply::Value(i64::from(number)))
+                self.request(ADD_DESCRIPTOR, &mut addition)?
             }
-            result => result.map(drop),
-        }
+            result if flags == AND_SEND => return result.map(drop),
+            result => result?,
+        };
+        drop(file);
+        self.reply(id, Reply::Value(i64::from(number)))
     }
 }
 

@@ -40,7 +40,8 @@ def build(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     _, components = msgspec.json.schema_components(ALL, ref_template=_REFERENCE)
     document["components"] = {
-        "schemas": dict(sorted(components.items())),
+        # Through JSON, for the default of a tuple is no JSON value.
+        "schemas": msgspec.json.decode(msgspec.json.encode(dict(sorted(components.items())))),
         "securitySchemes": {
             "basic": {"type": "http", "scheme": "basic"},
             "bearer": {"type": "http", "scheme": "bearer"},

@@ -85,6 +85,7 @@ class Notice(enum.Enum):
     NOT_ENFORCING = "notEnforcing"
     ATTACH_REFUSED = "attachRefused"
     ANSWERED_LATE = "answeredLate"
+    ATTACKED = "attacked"
 
 
 class ProcessEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="process", omit_defaults=True):

@@ -69,10 +69,12 @@ _NETWORK = {
     "net.domain": _Holds.TEXT,
 }
 _ALL = {**_PROCESS, **_FILE, **_NETWORK}
+# Contents are hashed when a program starts, not when it writes or connects.
+_ACTOR = {name: holds for name, holds in _PROCESS.items() if holds is not _Holds.DIGEST}
 FIELDS = {
     CustomKind.PROCESSES: _PROCESS,
-    CustomKind.FILESYSTEM: {**_PROCESS, **_FILE},
-    CustomKind.NETWORK_OUTGOING: {**_PROCESS, **_NETWORK},
+    CustomKind.FILESYSTEM: {**_ACTOR, **_FILE},
+    CustomKind.NETWORK_OUTGOING: {**_ACTOR, **_NETWORK},
 }
 """The fields that a rule of each kind may speak of."""
 

@@ -4,7 +4,9 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use defender_core::{AuditDraft, CompiledPolicy, DefenderPolicy, Event, Notice, PolicyError, Spool, scrub};
+use defender_core::{
+    AuditDraft, CompiledPolicy, Counted, DefenderPolicy, Event, Gatherer, Notice, PolicyError, Spool, scrub,
+};
 use tokio::sync::Notify;
 
 use super::message::WorkloadStatus;
@@ -14,6 +16,8 @@ use crate::enforcement::{AuditSink, PolicyHandle, TierReport};
 const SPOOL_BYTES: usize = 4 << 20;
 
 struct State {
+    /// Equal audits on their way to the spool; none any more at the end, when each goes at once.
+    gatherer: Option<Gatherer>,
     spool: Spool,
     /// Highest number that is safe elsewhere, so that this process may end.
     received: u64,
@@ -22,6 +26,19 @@ struct State {
     none_to_be_had: bool,
     tier: u8,
     tier_reasons: Vec<String>,
+}
+
+impl State {
+    fn push(&mut self, out: Vec<Counted>) {
+        for one in out {
+            self.spool.push_counted(one.draft, one.count);
+        }
+    }
+
+    fn release(&mut self, which: impl FnOnce(&mut Gatherer) -> Vec<Counted>) {
+        let out = self.gatherer.as_mut().map(which).unwrap_or_default();
+        self.push(out);
+    }
 }
 
 /// What supervisor and link share. Locks are held for moments only and never across input or output.
@@ -38,6 +55,7 @@ impl Desk {
     #[must_use]
     pub fn new(instance: String) -> Arc<Self> {
         let state = State {
+            gatherer: Some(Gatherer::default()),
             spool: Spool::new(SPOOL_BYTES),
             received: 0,
             policy_hash: None,
@@ -101,6 +119,15 @@ impl Desk {
         self.wait(timeout, |state| state.policy_hash.is_some())
     }
 
+    /// The workload has ended: nothing more is held back to be counted.
+    pub fn release(&self) {
+        let mut state = self.state();
+        state.release(Gatherer::all);
+        state.gatherer = None;
+        drop(state);
+        self.due.notify_one();
+    }
+
     /// Waits until all audits are safe elsewhere; false when `timeout` passed first.
     pub fn flush(&self, timeout: Duration) -> bool {
         self.wait(timeout, |state| state.received >= state.spool.last())
@@ -136,7 +163,9 @@ impl Desk {
     /// The next audits to send.
     pub fn next_batch(&self, most: usize) -> Vec<defender_core::Audit> {
         let mut state = self.state();
-        state.spool.report_drops(now());
+        let now = now();
+        state.release(|gatherer| gatherer.due(now));
+        state.spool.report_drops(now);
         state.spool.next_batch(most)
     }
 
@@ -174,8 +203,28 @@ impl AuditSink for Desk {
         if let Event::Process(process) = &mut draft.event {
             process.arguments = scrub(&process.arguments);
         }
-        self.state().spool.push(draft);
-        self.due.notify_one();
+        let mut state = self.state();
+        let out = match &mut state.gatherer {
+            Some(gatherer) => gatherer.take(draft, now()),
+            None => vec![Counted { draft, count: 1 }],
+        };
+        let news = !out.is_empty();
+        state.push(out);
+        drop(state);
+        if news {
+            self.due.notify_one();
+        }
+    }
+
+    fn tick(&self) {
+        let mut state = self.state();
+        let (before, now) = (state.spool.last(), now());
+        state.release(|gatherer| gatherer.due(now));
+        let news = state.spool.last() > before;
+        drop(state);
+        if news {
+            self.due.notify_one();
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use defender_core::{CompiledPolicy, Decision, Effect, Event, Notice, ProcessEvent, Reason, Violation};
+use defender_core::{CompiledPolicy, Decision, Effect, Event, Notice, Reason, Violation};
 use defender_sys::{
     Errno, constants,
     notify::{Listener, Notification, Reply},
@@ -22,7 +22,8 @@ use defender_sys::{
 use super::{
     facts::{Facts, Links, Moment, Needs},
     judge::{Judge, Verdict},
-    process, start,
+    process, script,
+    start::{self, Family},
 };
 
 /// Starts that could not be watched are told apart by their program; so many are told of.
@@ -33,12 +34,14 @@ pub struct ExecWatch {
     judge: Judge,
     /// The workload's first process, until its program runs.
     main: Option<u32>,
-    /// Threads whose next stop is ours, with the program that called execve where that matters.
-    seized: HashMap<u32, Option<String>>,
+    /// Threads whose next stop is ours, with what is known of who starts a program.
+    seized: HashMap<u32, Option<Family>>,
     unwatched: HashSet<String>,
     policy: Arc<CompiledPolicy>,
     needs: Needs,
     facts: Facts,
+    /// False where nothing can be prevented: what cannot be watched is let go then.
+    pub prevents: bool,
 }
 
 impl ExecWatch {
@@ -48,7 +51,8 @@ impl ExecWatch {
         let policy = judge.policy();
         let needs = Needs::of(&policy);
         let facts = Facts::new(&needs);
-        Self { judge, main: Some(main), seized: HashMap::new(), unwatched: HashSet::new(), policy, needs, facts }
+        let (seized, unwatched) = (HashMap::new(), HashSet::new());
+        Self { judge, main: Some(main), seized, unwatched, policy, needs, facts, prevents: true }
     }
 
     /// Answers a notified execve or execveat.
@@ -57,7 +61,7 @@ impl ExecWatch {
         let reply = match self.at_call(listener, call) {
             Answer::Now(reply) => reply,
             Answer::Nothing => return,
-            Answer::AtTheStop(path) => match self.seize(call.thread, &path) {
+            Answer::AtTheStop(path, family) => match self.seize(call.thread, &path, family) {
                 Ok(()) => Reply::Continue,
                 Err(reply) => reply,
             },
@@ -90,12 +94,12 @@ impl ExecWatch {
         // Before Linux 5.19 a signal can break the wait for our answer, and execve then fails with EINTR, which no program
         // expects. When nothing can be refused, the wait is made as short as it can be.
         if !self.needs.prevents && !listener.never_restarts {
-            return Answer::AtTheStop(String::new());
+            return Answer::AtTheStop(String::new(), None);
         }
         let path = match process::path_at(call.thread, path_at) {
             Ok(path) => path,
             // Closed memory (a process of another user, and no right to look): the stop still sees what is loaded.
-            Err(Errno::EPERM) => return Answer::AtTheStop(String::new()),
+            Err(Errno::EPERM) => return Answer::AtTheStop(String::new(), None),
             Err(errno) => return Answer::Now(Reply::Fail(errno)),
         };
         let found = process::find(call.thread, directory, &path);
@@ -105,78 +109,76 @@ impl ExecWatch {
         match found {
             Err(errno) if process::is_final(errno) => Answer::Now(Reply::Fail(errno)),
             // The kernel may see more than we do, or less: it decides, and the stop judges.
-            Err(_) => Answer::AtTheStop(process::absolute(call.thread, &path)),
+            Err(_) => Answer::AtTheStop(process::absolute(call.thread, &path), None),
             Ok(found) => self.before(call.thread, &path, &found, vector_at),
         }
     }
 
     /// The opinion before the kernel has loaded anything: good for a clean refusal, not for letting through.
     fn before(&mut self, thread: u32, path: &[u8], found: &process::Found, vector_at: u64) -> Answer {
-        let mut event = start::announced(thread, path, found, vector_at, &self.needs);
-        event.main = self.main == Some(thread);
+        let main = self.main == Some(thread);
+        let mut event = start::announced(thread, path, found, vector_at, &self.needs, main);
         let link = found.link();
-        let links = Links { image: &link, script: None };
-        self.facts.fill(&mut event, links, self.caller(thread), &self.needs, Moment::Call);
-        let opinion = self.opinion(event, &[]);
-        let Some(Objection { violation, effect: Effect::Prevent, mut event }) = opinion else {
-            return Answer::AtTheStop(found.path.clone());
+        let status = found.status();
+        let links = Links { image: &link, status: status.as_ref(), script: None };
+        self.facts.fill(&mut event, &links, &self.needs, Moment::Call);
+        let family = self.needs.ancestors.then(|| Family::of(&event));
+        let mut event = Event::Process(event);
+        let Some((violation, Effect::Prevent)) = self.opinion(&event, &[]) else {
+            return Answer::AtTheStop(found.path.clone(), family);
         };
         // A script not on an allow list may have an interpreter that is: only the stop knows.
-        if violation.reason == Reason::ProcessNotAllowed && process::is_script(&link) {
-            return Answer::AtTheStop(event.path);
+        if violation.reason == Reason::ProcessNotAllowed && script::is_script(&link) {
+            return Answer::AtTheStop(found.path.clone(), family);
         }
-        event.arguments = process::arguments_at(thread, vector_at, start::MOST_ARGUMENTS);
-        start::complete(&mut event);
-        self.judge.report(violation, Effect::Prevent, Event::Process(event));
+        if let Event::Process(event) = &mut event {
+            event.arguments = process::arguments_at(thread, vector_at, start::MOST_ARGUMENTS);
+            start::complete(event);
+        }
+        self.judge.report(violation, Effect::Prevent, event);
         Answer::Now(Reply::Fail(Errno::EACCES))
     }
 
     /// What is most objected to: the start itself, what a loader was told to run, or a script on the way.
-    fn opinion(&self, event: ProcessEvent, scripts: &[String]) -> Option<Objection> {
-        let loaded = start::as_loaded(&event).into_iter().map(|event| (event, start::OF_LOADED));
-        let scripts = scripts.iter().map(|script| (start::as_script(&event, script), start::OF_SCRIPTS));
-        let others: Vec<_> = loaded.chain(scripts).collect();
-        let first = self.objection(event);
-        others.into_iter().fold(first, |strongest, (event, reasons)| {
-            let other = self.objection(event).filter(|other| reasons.contains(&other.violation.reason));
-            let known = strongest.as_ref().map(|objection| objection.effect);
-            if other.as_ref().map(|objection| objection.effect) > known { other } else { strongest }
-        })
+    fn opinion(&self, event: &Event, scripts: &[String]) -> Option<(Violation, Effect)> {
+        let mut strongest = self.objection(event);
+        let Event::Process(start) = event else { return strongest };
+        let loaded = start::as_loaded(start).into_iter().map(|event| (event, start::OF_LOADED));
+        let scripts = scripts.iter().map(|script| (start::as_script(start, script), start::OF_SCRIPTS));
+        for (event, reasons) in loaded.chain(scripts) {
+            let other = self.objection(&Event::Process(event)).filter(|(other, _)| reasons.contains(&other.reason));
+            let effect = |objection: &Option<(Violation, Effect)>| objection.as_ref().map(|(_, effect)| *effect);
+            if effect(&other) > effect(&strongest) {
+                strongest = other;
+            }
+        }
+        strongest
     }
 
-    fn objection(&self, event: ProcessEvent) -> Option<Objection> {
-        let event = Event::Process(event);
-        let (violation, effect) = match self.judge.opinion(&event) {
-            Decision::Allow => return None,
-            Decision::Alert(violation) => (violation, Effect::Alert),
-            Decision::Prevent(violation) => (violation, Effect::Prevent),
-        };
-        let Event::Process(event) = event else { return None };
-        Some(Objection { violation, effect, event })
-    }
-
-    /// The program that a thread runs before its execve, where somebody wants to know.
-    fn caller(&self, thread: u32) -> Option<String> {
-        self.needs.ancestors.then(|| process::executable_path(thread)).filter(|_| self.main != Some(thread))
+    fn objection(&self, event: &Event) -> Option<(Violation, Effect)> {
+        match self.judge.opinion(event) {
+            Decision::Allow => None,
+            Decision::Alert(violation) => Some((violation, Effect::Alert)),
+            Decision::Prevent(violation) => Some((violation, Effect::Prevent)),
+        }
     }
 
     /// Makes the next stop of a thread ours. Who is traced already cannot be watched; then it depends on whether the policy
     /// prevents anything.
-    fn seize(&mut self, thread: u32, path: &str) -> Result<(), Reply> {
+    fn seize(&mut self, thread: u32, path: &str, family: Option<Family>) -> Result<(), Reply> {
         if self.seized.contains_key(&thread) {
             return Ok(());
         }
         match trace::seize(thread) {
             Ok(()) => {
-                let caller = self.caller(thread);
-                self.seized.insert(thread, caller);
+                self.seized.insert(thread, family);
                 Ok(())
             }
             Err(Errno::ESRCH) => Err(Reply::Fail(Errno::ESRCH)),
             Err(_) if !self.needs.judged => Err(Reply::Continue),
             Err(errno) => {
                 self.tell_unwatched(thread, path, errno);
-                Err(if self.needs.prevents { Reply::Fail(Errno::EACCES) } else { Reply::Continue })
+                Err(if self.prevents && self.needs.prevents { Reply::Fail(Errno::EACCES) } else { Reply::Continue })
             }
         }
     }
@@ -189,46 +191,53 @@ impl ExecWatch {
             Some(tracer) => format!("process {tracer} (`{}`) traces it", process::executable_path(tracer)),
             None => errno.to_string(),
         };
-        let outcome = if self.needs.prevents { "it was denied" } else { "it runs unjudged" };
+        let outcome = if self.prevents && self.needs.prevents { "it was denied" } else { "it runs unjudged" };
         let detail = format!("the start of `{path}` cannot be watched, so {outcome}: {why}");
         self.judge.notice(Notice::NotEnforcing, &detail);
     }
 
-    /// A new image is loaded in `process`; `former` is the thread that called execve.
-    pub fn on_exec(&mut self, process: u32, former: u32) {
-        let caller = self.seized.remove(&former).or_else(|| self.seized.remove(&process)).flatten();
+    /// Judges the new image of `process`; one that must not run is killed. `former` is the thread that called execve.
+    pub fn judge_image(&mut self, process: u32, former: u32) {
+        self.follow_policy();
+        let family = self.seized.remove(&former).or_else(|| self.seized.remove(&process)).flatten();
         self.seized.remove(&process);
         let main = self.main.take_if(|main| *main == process).is_some();
         if main {
             self.facts.learn(process);
         }
-        if self.needs.judged && self.judge_loaded(process, main, caller) == Verdict::Stop {
+        if self.needs.judged && self.judge_loaded(process, main, family) == Verdict::Stop {
             // Killed while stopped: no instruction of the new image ever runs.
             let _ = signals::send(process as i32, constants::SIGKILL);
         }
-        let _ = trace::detach(process, 0);
     }
 
-    fn judge_loaded(&mut self, process: u32, main: bool, caller: Option<String>) -> Verdict {
+    /// True when a thread is watched until its program runs.
+    #[must_use]
+    pub fn has(&self, thread: u32) -> bool {
+        self.seized.contains_key(&thread)
+    }
+
+    fn judge_loaded(&mut self, process: u32, main: bool, family: Option<Family>) -> Verdict {
         let policy = self.judge.policy();
         let sees_roots = !policy.source().processes.allow.is_empty();
         let Some(mut loaded) = start::loaded(process, main, sees_roots) else {
             return if self.needs.prevents { Verdict::Stop } else { Verdict::Go };
         };
-        if self.needs.ancestors {
-            start::complete(&mut loaded.event);
+        match family {
+            Some(family) => family.fill(&mut loaded.event),
+            None if self.needs.ancestors => Family::find(&mut loaded.event, false),
+            None => {}
         }
-        let links = Links { image: &loaded.link, script: loaded.script.as_deref() };
-        self.facts.fill(&mut loaded.event, links, caller, &self.needs, Moment::Stop);
-        let script = loaded.script.is_some();
-        let scripts = if script { process::scripts_between(process, loaded.name()) } else { Vec::new() };
-        match self.opinion(loaded.event, &scripts) {
-            None => Verdict::Go,
-            Some(Objection { violation, effect, mut event }) => {
-                start::complete(&mut event);
-                self.judge.report(violation, effect, Event::Process(event))
-            }
+        let links = Links { image: &loaded.link, status: Some(&loaded.status), script: loaded.script.as_deref() };
+        self.facts.fill(&mut loaded.event, &links, &self.needs, Moment::Stop);
+        let scripts =
+            if loaded.script.is_some() { script::scripts_between(process, loaded.name()) } else { Vec::new() };
+        let mut event = Event::Process(loaded.event);
+        let Some((violation, effect)) = self.opinion(&event, &scripts) else { return Verdict::Go };
+        if let Event::Process(event) = &mut event {
+            start::complete(event);
         }
+        self.judge.report(violation, effect, event)
     }
 
     /// A seized thread stopped, but not with a new image: its execve failed. `signal` is delivered to it.
@@ -245,14 +254,7 @@ impl ExecWatch {
 
 enum Answer {
     Now(Reply),
-    /// The kernel goes on; the path is told when that cannot be watched.
-    AtTheStop(String),
+    /// The kernel goes on; the path is told when that cannot be watched, the family is kept for the stop.
+    AtTheStop(String, Option<Family>),
     Nothing,
-}
-
-/// What the policy objects to in a start.
-struct Objection {
-    violation: Violation,
-    effect: Effect,
-    event: ProcessEvent,
 }

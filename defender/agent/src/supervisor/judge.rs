@@ -5,8 +5,7 @@ use std::{
 };
 
 use defender_core::{
-    AuditDraft, CompiledPolicy, Decision, DefenderEvent, Effect, Event, LookupEvent, Notice, Reason, Violation, decide,
-    dns,
+    AuditDraft, CompiledPolicy, Decision, Effect, Event, LookupEvent, Notice, Reason, Violation, decide, dns,
 };
 
 use super::process;
@@ -80,10 +79,11 @@ impl Judge {
 
     /// Reports what a detection of the agent's own found, if the policy has it on, and says what is to be done.
     pub fn detected(&self, reason: Reason, matched: Option<String>, event: Event) -> Verdict {
-        let policy = self.policy.current();
-        match (policy.detection(reason), &policy.source().rule) {
-            (Effect::Disable, _) | (_, None) => Verdict::Go,
-            (effect, Some(rule)) => self.report(Violation { rule: rule.clone(), reason, matched }, effect, event),
+        let context = defender_core::Context::default();
+        match defender_core::detected(&self.policy.current(), reason, matched, &event, context) {
+            Decision::Allow => Verdict::Go,
+            Decision::Alert(violation) => self.report(violation, Effect::Alert, event),
+            Decision::Prevent(violation) => self.report(violation, Effect::Prevent, event),
         }
     }
 
@@ -103,15 +103,17 @@ impl Judge {
 
     /// Reports something about the Defender itself.
     pub fn notice(&self, notice: Notice, detail: &str) {
-        self.audits.submit(AuditDraft {
-            time: now(),
-            rule: None,
-            effect: Effect::Alert,
-            reason: Reason::Defender,
-            matched: None,
-            event: Event::Defender(DefenderEvent { notice, detail: detail.to_owned(), count: 1 }),
-            ancestry: Vec::new(),
-        });
+        self.notice_many(notice, detail, 1);
+    }
+
+    /// Lets the sink do what has to happen with time.
+    pub fn tick(&self) {
+        self.audits.tick();
+    }
+
+    /// Reports something about the Defender itself that happened `count` times.
+    pub fn notice_many(&self, notice: Notice, detail: &str, count: u64) {
+        self.audits.submit(AuditDraft::notice(now(), notice, detail, count));
     }
 }
 

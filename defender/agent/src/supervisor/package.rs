@@ -2,7 +2,7 @@
 //!
 //! * dpkg: `/var/lib/dpkg/info/*.md5sums` (`deb-md5sums(5)`), and `/var/lib/dpkg/status.d/` of images made without dpkg.
 //! * apk: `/lib/apk/db/installed`, where `Z:Q1…` is a SHA-1 in base64 (Alpine's package format).
-//! * rpm keeps its checksums in a database (SQLite, Berkeley DB, ndb) whose reading would need more code than all of this,
+//! * rpm keeps its checksums in a database (`SQLite`, Berkeley DB, `ndb`) whose reading would need more code than all of this,
 //!   and is not looked at.
 //!
 //! The databases are read once, when a policy first asks, and kept as digests by hashed path. A database that was written
@@ -97,7 +97,7 @@ impl Index {
         let mut index = Self::default();
         let mut left = MOST_TEXT;
         let mut text_of = |path: &Path| -> Option<String> {
-            let file = fs::File::open(path).ok()?;
+            let file = super::process::open(path).ok()?;
             let status = file.metadata().ok()?;
             left = left.checked_sub(status.len()).filter(|_| is_trusted(&status))?;
             let mut text = Vec::new();

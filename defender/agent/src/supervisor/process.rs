@@ -1,6 +1,6 @@
 //! Facts about processes, from `/proc` (proc(5)). All best effort: a process may end at any time.
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::Read,
     os::{
         fd::AsRawFd,
@@ -17,9 +17,8 @@ const LONGEST_PATH: usize = 4096;
 /// More than a policy or a reader needs, and far less than the kernel's two megabytes.
 const LARGEST_COMMAND_LINE: usize = 16 << 10;
 const LARGEST_VECTOR: usize = 1024;
-/// `BINPRM_BUF_SIZE`: what the kernel looks at of a script, and how often it goes on from script to script.
-const LONGEST_FIRST_LINE: usize = 256;
-const DEEPEST_CHAIN: usize = 5;
+/// A status is some 1500 bytes; lists of groups make it longer.
+const LARGEST_STATUS: usize = 16 << 10;
 /// Deeper trees of processes are cut off in audits.
 pub const MOST_ANCESTORS: usize = 16;
 
@@ -39,6 +38,12 @@ impl Found {
     #[must_use]
     pub fn link(&self) -> String {
         format!("/proc/self/fd/{}", self.handle.as_raw_fd())
+    }
+
+    /// Its status; none when the file system does not answer.
+    #[must_use]
+    pub fn status(&self) -> Option<Metadata> {
+        self.handle.metadata().ok()
     }
 }
 
@@ -80,44 +85,11 @@ pub fn link_to(process: u32, invoked: &str) -> String {
     }
 }
 
-/// True when the file that `link` leads to starts with `#!`.
+/// The image that a process runs: path after all links, and the status of the file.
 #[must_use]
-pub fn is_script(link: &str) -> bool {
-    read_at_once(link, 2).is_some_and(|start| start == b"#!")
-}
-
-/// The scripts that stand between a script and its interpreter, when that is a script itself (execve(2)).
-#[must_use]
-pub fn scripts_between(process: u32, script: &str) -> Vec<String> {
-    let mut between = Vec::new();
-    let mut script = link_to(process, script);
-    // The kernel goes no deeper; what it loads in the end is no script.
-    while between.len() < DEEPEST_CHAIN {
-        let start = read_at_once(&script, LONGEST_FIRST_LINE).unwrap_or_default();
-        let Some(interpreter) = interpreter(&start) else { break };
-        let interpreter = absolute(process, interpreter);
-        script = link_to(process, &interpreter);
-        if !is_script(&script) {
-            break;
-        }
-        between.push(interpreter);
-    }
-    between
-}
-
-/// The interpreter that a file's first line names.
-fn interpreter(start: &[u8]) -> Option<&[u8]> {
-    let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n' || byte == 0).next()?.trim_ascii_start();
-    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
-    (end > 0).then(|| &line[..end])
-}
-
-/// The image that a process runs: path after all links, and which file it is.
-#[must_use]
-pub fn executable(process: u32) -> Option<(String, Identity)> {
-    let link = format!("/proc/{process}/exe");
-    let status = fs::metadata(&link).ok()?;
-    Some((executable_path(process), (status.dev(), status.ino())))
+pub fn executable(process: u32) -> Option<(String, Metadata)> {
+    let status = fs::metadata(format!("/proc/{process}/exe")).ok()?;
+    Some((executable_path(process), status))
 }
 
 /// Path of the image that a process runs; empty when unknown.
@@ -126,7 +98,7 @@ pub fn executable_path(process: u32) -> String {
     target_of(&format!("/proc/{process}/exe"))
 }
 
-/// The path that a freshly loaded image was started by (`AT_EXECFN`), made absolute.
+/// The path that a freshly loaded image was started by (`AT_EXECFN`).
 ///
 /// The kernel copied it to the new image's stack before anything ran there, so nobody can have changed it.
 #[must_use]
@@ -135,7 +107,12 @@ pub fn invoked_path(process: u32) -> Option<String> {
     let words: Vec<u64> =
         vector.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?))).collect();
     let address = words.chunks_exact(2).find(|pair| pair[0] == AT_EXECFN)?[1];
-    let path = text(memory::read_text(process, address, LONGEST_PATH).ok()?);
+    memory::read_text(process, address, LONGEST_PATH).ok().map(text)
+}
+
+/// A path as it is when absolute, otherwise from the working directory of a process on; none when that is gone.
+#[must_use]
+pub fn from_its_directory(process: u32, path: String) -> Option<String> {
     if path.starts_with('/') {
         return Some(path);
     }
@@ -169,8 +146,13 @@ pub fn has_other_root(process: u32) -> bool {
 /// Which file a link leads to; none when there is none.
 #[must_use]
 pub fn identity_of(link: &str) -> Option<Identity> {
-    let status = fs::metadata(link).ok()?;
-    Some((status.dev(), status.ino()))
+    fs::metadata(link).ok().as_ref().map(identity)
+}
+
+/// Which file a status is of.
+#[must_use]
+pub fn identity(status: &Metadata) -> Identity {
+    (status.dev(), status.ino())
 }
 
 /// The path of what a link in `/proc` leads to; empty when unknown.
@@ -193,10 +175,15 @@ pub fn find_library(process: u32, name: &[u8]) -> Option<String> {
 /// The processes above a process, the nearest first, as far as the Defender itself and at most [`MOST_ANCESTORS`].
 #[must_use]
 pub fn ancestors(process: u32) -> Vec<Ancestor> {
-    let own = std::process::id();
-    let parents = std::iter::successors(parent_of(process), |&parent| parent_of(parent));
-    let ancestor = |pid| Ancestor { pid, path: executable_path(pid) };
-    parents.take_while(|&pid| pid != 0 && pid != own).take(MOST_ANCESTORS).map(ancestor).collect()
+    let (own, mut above, mut at) = (std::process::id(), Vec::new(), process);
+    while above.len() < MOST_ANCESTORS {
+        match parent_of(at) {
+            Some(pid) if pid != 0 && pid != own => at = pid,
+            _ => break,
+        }
+        above.push(Ancestor { pid: at, path: executable_path(at) });
+    }
+    above
 }
 
 fn parent_of(process: u32) -> Option<u32> {
@@ -217,10 +204,21 @@ pub fn arguments(process: u32) -> Vec<String> {
     bytes.split(|&byte| byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
 }
 
-/// One read of a file in `/proc`, which gives all of it that fits: every further call would be paid at each program start.
-fn read_at_once(path: &str, most: usize) -> Option<Vec<u8>> {
+/// Opens an ordinary file of the workload for reading. A pipe without a writer, put in its place, must not hold us up.
+///
+/// # Errors
+/// What the kernel says; `InvalidInput` for what is no file.
+pub fn open(path: impl AsRef<Path>) -> std::io::Result<File> {
+    let file = fs::OpenOptions::new().read(true).custom_flags(constants::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::ErrorKind::InvalidInput.into()) }
+}
+
+/// At most so many bytes of a file, by one read: of one in `/proc` that is all of it, and every further call would be paid
+/// at each program start. None when it cannot be read.
+#[must_use]
+pub fn read_at_once(path: &str, most: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; most];
-    let length = File::open(path).ok()?.read(&mut bytes).ok()?;
+    let length = open(path).ok()?.read(&mut bytes).ok()?;
     bytes.truncate(length);
     Some(bytes)
 }
@@ -266,7 +264,8 @@ pub struct Status {
 /// Reads a thread's status.
 #[must_use]
 pub fn status(thread: u32) -> Option<Status> {
-    fs::read_to_string(format!("/proc/{thread}/status")).ok().map(|text| parse_status(&text))
+    let text = read_at_once(&format!("/proc/{thread}/status"), LARGEST_STATUS)?;
+    Some(parse_status(&String::from_utf8_lossy(&text)))
 }
 
 fn parse_status(text: &str) -> Status {
@@ -333,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_and_scripts_recognised() {
+    fn links_are_followed() {
         let (own, folder) = (std::process::id(), std::env::temp_dir().join(format!("process-{}", std::process::id())));
         let (script, link) = (folder.join("script"), folder.join("link"));
         fs::create_dir_all(&folder).unwrap();
@@ -345,43 +344,7 @@ mod tests {
         let path = fs::canonicalize(&script).unwrap().to_string_lossy().into_owned();
         assert_eq!(identity_of(&path), identity_of(&found.link()));
         assert_eq!(path, found.path);
-        assert!(is_script(&path));
-        assert!(!is_script("/dev/null"));
         assert_eq!(Some(Errno::ENOENT), find(own, constants::AT_FDCWD, b"/nothing/here").err());
-        fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn a_first_line_names_an_interpreter_or_nothing() {
-        for (line, named) in [
-            (&b"#!/bin/sh -e\nx"[..], Some(&b"/bin/sh"[..])),
-            (b"#! \t/usr/bin/env python3\n", Some(b"/usr/bin/env")),
-            (b"#!sh", Some(b"sh")),
-            (b"#!\n/bin/sh", None),
-            (b"#!  ", None),
-            (b"\x7fELF", None),
-            (b"", None),
-        ] {
-            assert_eq!(named, interpreter(line), "{}", String::from_utf8_lossy(line));
-        }
-    }
-
-    #[test]
-    fn scripts_are_followed_to_the_last_but_not_for_ever() {
-        let folder = std::env::temp_dir().join(format!("chain-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let place = |name: &str, interpreter: &str| {
-            let path = folder.join(name).to_string_lossy().into_owned();
-            fs::write(&path, format!("#!{interpreter} -x\n")).unwrap();
-            path
-        };
-        let inner = place("inner", "/bin/sh");
-        let outer = place("outer", &inner);
-        let endless = place("endless", &folder.join("endless").to_string_lossy());
-
-        assert_eq!(vec![inner.clone()], scripts_between(std::process::id(), &outer));
-        assert!(scripts_between(std::process::id(), &inner).is_empty());
-        assert_eq!(DEEPEST_CHAIN, scripts_between(std::process::id(), &endless).len());
         fs::remove_dir_all(&folder).unwrap();
     }
 
@@ -402,9 +365,10 @@ mod tests {
     fn own_invocation_is_known() {
         let own = std::process::id();
 
-        let identity = identity_of(&link_to(own, &invoked_path(own).unwrap())).unwrap();
+        let invoked = from_its_directory(own, invoked_path(own).unwrap()).unwrap();
+        let identity = identity_of(&link_to(own, &invoked)).unwrap();
 
-        assert_eq!(executable(own).unwrap().1, identity);
+        assert_eq!(super::identity(&executable(own).unwrap().1), identity);
         assert_eq!(std::env::args().collect::<Vec<_>>(), arguments(own));
     }
 }

@@ -1,21 +1,31 @@
 //! A program start as an event: as it is announced by the call, and as it is loaded at the stop.
+use std::fs::Metadata;
+
 use defender_core::{ProcessEvent, ProcessFacts, Reason};
 
-use super::{facts::Needs, process};
+use super::{facts::Needs, process, script, stack};
 
 /// Arguments that are read from the caller's memory.
 pub const MOST_ARGUMENTS: usize = 64;
 
 /// What a caller says that it is about to start. All of it may change before the kernel looks.
 #[must_use]
-pub fn announced(thread: u32, path: &[u8], found: &process::Found, vector_at: u64, needs: &Needs) -> ProcessEvent {
+pub fn announced(
+    thread: u32,
+    path: &[u8],
+    found: &process::Found,
+    vector_at: u64,
+    needs: &Needs,
+    main: bool,
+) -> ProcessEvent {
     // Without a path it is a descriptor that is executed (AT_EMPTY_PATH).
     let invoked = if path.is_empty() { found.path.clone() } else { process::absolute(thread, path) };
     let many = needs.arguments || super::facts::is_loader_name(&found.path);
     let mut event = event(thread, found.path.clone(), invoked);
     event.arguments = process::arguments_at(thread, vector_at, if many { MOST_ARGUMENTS } else { 2 });
+    event.main = main;
     if needs.ancestors {
-        complete(&mut event);
+        Family::find(&mut event, true);
     }
     event
 }
@@ -27,6 +37,8 @@ pub struct Loaded {
     pub event: ProcessEvent,
     /// Leads to the loaded file.
     pub link: String,
+    /// The status of that file.
+    pub status: Metadata,
     /// Leads to the script, when the loaded file is its interpreter.
     pub script: Option<String>,
     name: String,
@@ -43,27 +55,28 @@ impl Loaded {
 /// What `process` has loaded; none when it cannot be known. `sees_roots`: what a path means in a chroot matters.
 #[must_use]
 pub fn loaded(process: u32, main: bool, sees_roots: bool) -> Option<Loaded> {
-    let (path, identity) = process::executable(process)?;
-    let name = process::invoked_path(process).unwrap_or_else(|| path.clone());
+    let (path, status) = process::executable(process)?;
+    let start = stack::read(process);
+    let name = start.name.and_then(|name| process::from_its_directory(process, name)).unwrap_or_else(|| path.clone());
     let by_descriptor = name.starts_with("/dev/fd/");
     let link = process::link_to(process, &name);
     // The image's own path leads to the image; only another one has to be followed.
     let led_to = if name == path { None } else { process::identity_of(&link) };
-    let invoked_is_exe = led_to.is_none_or(|file| file == identity);
-    let interpreted = !invoked_is_exe && process::is_script(&link);
+    let invoked_is_exe = led_to.is_none_or(|file| file == process::identity(&status));
+    let interpreted = !invoked_is_exe && script::is_script(&link);
     let invoked = match (by_descriptor, interpreted) {
         (true, false) => path.clone(),
         (true, true) => process::target_of(&link),
         (false, _) => name.clone(),
     };
     let mut event = event(process, path, invoked);
-    event.arguments = process::arguments(process);
+    event.arguments = start.arguments;
     (event.main, event.interpreted, event.invoked_is_exe) = (main, interpreted, invoked_is_exe);
     // What a path means inside a chroot is for its owner to choose; only where the image really lies counts there.
     if sees_roots && process::has_other_root(process) {
         (event.interpreted, event.invoked_is_exe) = (false, false);
     }
-    Some(Loaded { event, link: format!("/proc/{process}/exe"), script: interpreted.then_some(link), name })
+    Some(Loaded { event, link: format!("/proc/{process}/exe"), status, script: interpreted.then_some(link), name })
 }
 
 /// Why a program that the dynamic loader runs may be objected to although the loader's own start may not.
@@ -113,6 +126,50 @@ fn event(pid: u32, path: String, invoked: String) -> ProcessEvent {
         invoked_is_exe: true,
         sha256: None,
         facts: ProcessFacts::default(),
+    }
+}
+
+/// Who starts a program, as it is at the call: by the stop a parent may have ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Family {
+    parent_pid: u32,
+    parent_path: String,
+    user: u32,
+    ancestors: Vec<String>,
+}
+
+impl Family {
+    /// What is known of it in an event.
+    #[must_use]
+    pub fn of(event: &ProcessEvent) -> Self {
+        Self {
+            parent_pid: event.parent_pid,
+            parent_path: event.parent_path.clone(),
+            user: event.user,
+            ancestors: event.facts.ancestors.clone(),
+        }
+    }
+
+    /// Looks it up. What the process itself runs until now counts as well: one that turns into another program without a
+    /// fork has no parent that says what it was. Not so for the workload's first process, which is ours until then.
+    pub fn find(event: &mut ProcessEvent, at_call: bool) {
+        complete(event);
+        let mut paths: Vec<String> = process::ancestors(event.pid).into_iter().map(|ancestor| ancestor.path).collect();
+        if at_call && !event.main {
+            let former = process::executable_path(event.pid);
+            if paths.first() != Some(&former) {
+                paths.insert(0, former);
+            }
+        }
+        event.facts.ancestors = paths;
+    }
+
+    /// Puts it into an event.
+    pub fn fill(self, event: &mut ProcessEvent) {
+        event.parent_pid = self.parent_pid;
+        event.parent_path = self.parent_path;
+        event.user = self.user;
+        event.facts.ancestors = self.ancestors;
     }
 }
 

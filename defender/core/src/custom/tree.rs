@@ -129,6 +129,8 @@ impl Field {
     /// True when rules of a kind may speak of it.
     pub(super) fn fits(self, kind: CustomKind) -> bool {
         match self {
+            // Contents are hashed when a program starts, not when it writes or connects.
+            Self::Sha256 => kind == CustomKind::Processes,
             Self::File | Self::Folder | Self::Operation => kind == CustomKind::Filesystem,
             Self::Port | Self::Address | Self::PrivateSubnet | Self::Domain => kind == CustomKind::NetworkOutgoing,
             _ => true,

@@ -10,8 +10,7 @@ pub(super) fn judge(policy: &CompiledPolicy, event: &FileEvent) -> Option<Object
     let detected = || {
         let hit = |&(reason, effect): &(Reason, Effect)| {
             let mark = detect::path(reason, path)?;
-            // Who writes out the very file expects it to be written.
-            (!(on && rules.allow.names(path))).then(|| Objection::new(effect, reason, Some(mark)))
+            (!expects(policy, path)).then(|| Objection::new(effect, reason, Some(mark)))
         };
         policy.detections.files.iter().find_map(hit)
     };
@@ -20,4 +19,9 @@ pub(super) fn judge(policy: &CompiledPolicy, event: &FileEvent) -> Option<Object
         violates.then(|| Objection::new(rules.effect, Reason::FileNotAllowed, None))
     };
     strongest(denied, [&detected, &unlisted])
+}
+
+/// Who writes out the very file expects it to be written.
+pub(super) fn expects(policy: &CompiledPolicy, path: &str) -> bool {
+    policy.files.effect != Effect::Disable && policy.files.allow.names(path)
 }

@@ -3,8 +3,10 @@ use std::net::IpAddr;
 
 use super::{Objection, strongest};
 use crate::{
-    CompiledPolicy, ConnectionEvent, Effect, ListenEvent, PortRange, Protocol, Reason, address::effective, detect,
-    policy::NetworkRules,
+    CompiledPolicy, ConnectionEvent, Effect, ListenEvent, PortRange, Protocol, Reason,
+    address::effective,
+    detect,
+    policy::{AddressSet, NetworkRules},
 };
 
 pub(super) fn judge_connection(policy: &CompiledPolicy, connection: &ConnectionEvent) -> Option<Objection> {
@@ -51,6 +53,12 @@ fn unlisted(rules: &NetworkRules, address: IpAddr, port: u16) -> Option<Objectio
         return None;
     };
     Some(Objection::new(rules.effect, reason, None))
+}
+
+/// True when there is an allow list of addresses, and it holds the destination.
+pub(super) fn allows(policy: &CompiledPolicy, connection: &ConnectionEvent) -> bool {
+    let listed = |set: &AddressSet| set.first(effective(connection.address)).is_some();
+    policy.network.effect != Effect::Disable && policy.network.allow_addresses.as_ref().is_some_and(listed)
 }
 
 /// Listening on loopback is exempt from the allow list, since nobody reaches it from outside; so is a port for datagrams

@@ -1,5 +1,6 @@
 //! Shells that somebody far away types into.
 use super::{
+    inline,
     names::{Interpreter, does_as_told, interpreter, is_netcat, is_shell},
     words::words_of,
 };
@@ -21,7 +22,7 @@ pub(super) fn reverse(process: &ProcessEvent) -> Option<&'static str> {
         return Some("socat EXEC");
     }
     if shell {
-        return arguments.iter().find_map(|argument| piped(argument).or_else(|| one_liner(process, argument)));
+        return arguments.iter().find_map(|argument| piped(argument)).or_else(|| one_liner(process));
     }
     None
 }
@@ -52,22 +53,39 @@ fn connects_a_program(arguments: &[String]) -> bool {
 
 /// What a shell does to make a connection its terminal: bash's own device, or a pipe through a netcat.
 fn piped(text: &str) -> Option<&'static str> {
-    if text.contains("/dev/tcp/") {
-        return Some("/dev/tcp");
-    }
-    if text.contains("/dev/udp/") {
-        return Some("/dev/udp");
+    let device = ["/dev/tcp", "/dev/udp"].into_iter().find(|device| reaches_out(text, device));
+    let reads = || ["0>&1", "<&", "while read", "| sh", "|sh", "| bash", "|bash", "eval", "sh <"];
+    let interactive = || words_of(text).any(|word| matches!(word, "-i" | "-il" | "-li"));
+    if device.is_some() && (interactive() || reads().iter().any(|mark| text.contains(mark))) {
+        return device;
     }
     let pipe = text.contains('|') && (text.contains("mkfifo") || text.contains("mknod"));
     let reaches = |word: &str| is_netcat(base_name(word)) || matches!(base_name(word), "telnet" | "s_client" | "socat");
     (pipe && words_of(text).any(reaches)).then_some("mkfifo and nc")
 }
 
-/// Code that makes a connection and gives a shell to it.
-fn one_liner(process: &ProcessEvent, code: &str) -> Option<&'static str> {
+/// True when bash's device leads to another machine. To ask a port of one's own by it is how containers without other
+/// tools check their health.
+fn reaches_out(text: &str, device: &str) -> bool {
+    let host =
+        |from: usize| text[from + device.len()..].strip_prefix('/').map(|rest| rest.split('/').next().unwrap_or(rest));
+    let mut hosts = text.match_indices(device).filter_map(|(at, _)| host(at));
+    hosts.any(|host| !(host.starts_with("127.") || matches!(host, "localhost" | "::1" | "[::1]" | "0.0.0.0" | "0")))
+}
+
+/// Code on a command line that makes a connection and gives a shell to it.
+fn one_liner(process: &ProcessEvent) -> Option<&'static str> {
     let language = process.names().into_iter().find_map(interpreter)?;
-    let any = |marks: &[&str]| marks.iter().any(|mark| code.contains(mark));
-    let (connects, gives, mark): (&[&str], &[&str], &str) = match language {
+    let told = language == Interpreter::Awk || inline::mark(process).is_some();
+    let (connects, gives, mark) = marks(language);
+    let any = |code: &String, marks: &[&str]| marks.iter().any(|mark| code.contains(mark));
+    let gives_shell = |code: &String| any(code, connects) && any(code, gives);
+    (told && process.own_arguments().iter().any(gives_shell)).then_some(mark)
+}
+
+/// What a language connects with, what it starts programs with, and what the two are called.
+fn marks(language: Interpreter) -> (&'static [&'static str], &'static [&'static str], &'static str) {
+    match language {
         Interpreter::Python => (
             &["socket"],
             &["dup2", "pty.spawn", "/bin/sh", "/bin/bash", "subprocess", "os.system", "os.popen"],
@@ -96,8 +114,7 @@ fn one_liner(process: &ProcessEvent, code: &str) -> Option<&'static str> {
         Interpreter::PowerShell => {
             (&["TCPClient", "TcpClient"], &["iex", "Invoke-Expression", "Process"], "powershell one-liner")
         }
-    };
-    (any(connects) && any(gives)).then_some(mark)
+    }
 }
 
 /// The web server under which a shell or an interpreter starts.

@@ -64,10 +64,10 @@ impl Beginning {
         }
     }
 
-    /// True when a file changed since the start.
+    /// True when a file changed since the start, or in the same tick of the clock.
     #[must_use]
     pub fn is_changed(&self, status: &Metadata) -> bool {
-        (status.ctime(), status.ctime_nsec()) > self.start
+        (status.ctime(), status.ctime_nsec()) >= self.start
     }
 
     /// What the change of the file at `path` comes to, for a policy with these needs.
@@ -78,9 +78,8 @@ impl Beginning {
         }
         match self.was_there(Path::new(path)) {
             Some(true) => Change::Modified,
-            Some(false) => Change::New,
             None if needs.modified > needs.new => Change::Modified,
-            None => Change::New,
+            Some(false) | None => Change::New,
         }
     }
 
@@ -149,7 +148,7 @@ mod tests {
 
         let status = fs::metadata(&path).unwrap();
         assert_eq!(0, status.mtime());
-        assert!(beginning.is_changed(&status) || (status.ctime(), status.ctime_nsec()) == beginning.start);
+        assert!(beginning.is_changed(&status));
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -12,6 +12,7 @@ mod terminal;
 use std::{
     ffi::CString,
     fs::{self, Metadata},
+    os::fd::AsFd,
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::PathBuf,
 };
@@ -38,14 +39,18 @@ pub struct Facts {
     packages: Packages,
     hashes: Remembered<Option<String>>,
     loaders: Remembered<bool>,
+    in_memory: Remembered<bool>,
+    privileged: Remembered<bool>,
     descriptors: Descriptors,
 }
 
 /// Paths that lead to the very files, whatever their names lead to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Links<'a> {
     /// The file that is loaded, or about to be.
     pub image: &'a str,
+    /// The status of that file.
+    pub status: Option<&'a Metadata>,
     /// The script that it is to interpret.
     pub script: Option<&'a str>,
 }
@@ -73,6 +78,8 @@ impl Facts {
             packages: Packages::at(PathBuf::from("/")),
             hashes: Remembered::default(),
             loaders: Remembered::default(),
+            in_memory: Remembered::default(),
+            privileged: Remembered::default(),
             descriptors: Descriptors::default(),
         }
     }
@@ -82,23 +89,13 @@ impl Facts {
         self.preloads.learn(process);
     }
 
-    /// Fills in what `needs` asks for. `former` is the program that called execve.
-    pub fn fill(
-        &mut self,
-        event: &mut ProcessEvent,
-        links: Links<'_>,
-        former: Option<String>,
-        needs: &Needs,
-        moment: Moment,
-    ) {
-        if let Ok(status) = fs::metadata(links.image) {
-            self.fill_file(event, links.image, &status, needs);
+    /// Fills in what `needs` asks for.
+    pub fn fill(&mut self, event: &mut ProcessEvent, links: &Links<'_>, needs: &Needs, moment: Moment) {
+        if let Some(status) = links.status {
+            self.fill_file(event, links.image, status, needs);
         }
         if let Some(script) = links.script {
             self.fill_script(event, script, needs);
-        }
-        if needs.ancestors {
-            fill_family(event, former);
         }
         if moment == Moment::Stop && needs.terminal {
             event.facts.socket_as_terminal = terminal::is_connection(event.pid, &mut self.descriptors);
@@ -113,11 +110,12 @@ impl Facts {
             fill_loaded(event);
         }
         if needs.origin {
-            event.facts.origin = origin(&event.path, link, status);
+            let in_memory = self.in_memory.get(status, || is_in_memory(link));
+            event.facts.origin = origin(&event.path, status, in_memory);
         }
         event.facts.change = self.change(&event.path, link, status, needs);
         if needs.privileged {
-            event.facts.privileged = is_privileged(link, status);
+            event.facts.privileged = self.privileged.get(status, || is_privileged(link, status));
         }
         if needs.hash {
             event.sha256 = self.hash(link, status);
@@ -135,7 +133,8 @@ impl Facts {
             event.facts.script_sha256 = self.hash(link, &status);
         }
         if needs.origin && event.facts.origin == Origin::File {
-            event.facts.origin = origin(&event.invoked, link, &status);
+            let in_memory = self.in_memory.get(&status, || is_in_memory(link));
+            event.facts.origin = origin(&event.invoked, &status, in_memory);
         }
         if event.facts.change == Change::None {
             event.facts.change = self.change(&event.invoked, link, &status, needs);
@@ -180,7 +179,7 @@ pub fn program_among(arguments: &[String]) -> Option<usize> {
 }
 
 fn is_loader_file(link: &str) -> bool {
-    let Ok(file) = fs::File::open(link) else { return false };
+    let Ok(file) = process::open(link) else { return false };
     loader::is_loader_image(|offset, length| {
         let mut bytes = vec![0; length];
         let read = file.read_at(&mut bytes, offset).unwrap_or_default();
@@ -199,24 +198,19 @@ fn fill_loaded(event: &mut ProcessEvent) {
     event.facts.preloads.extend(order.libraries);
 }
 
-fn fill_family(event: &mut ProcessEvent, former: Option<String>) {
-    let family = process::ancestors(event.pid);
-    let mut paths: Vec<String> = family.into_iter().map(|ancestor| ancestor.path).collect();
-    // A process that turns into another program without a fork has no parent that says what it was.
-    if let Some(former) = former.filter(|former| paths.first() != Some(former)) {
-        paths.insert(0, former);
+fn origin(path: &str, status: &Metadata, in_memory: bool) -> Origin {
+    match (status.nlink(), in_memory) {
+        (0, _) if path.starts_with("/memfd:") => Origin::Memory,
+        (0, _) => Origin::Deleted,
+        (_, true) => Origin::Tmpfs,
+        (_, false) => Origin::File,
     }
-    event.facts.ancestors = paths;
 }
 
-fn origin(path: &str, link: &str, status: &Metadata) -> Origin {
-    if status.nlink() == 0 {
-        return if path.starts_with("/memfd:") { Origin::Memory } else { Origin::Deleted };
-    }
+fn is_in_memory(link: &str) -> bool {
     // Opened as a path only: a program need not be readable to be run.
     let handle = fs::OpenOptions::new().read(true).custom_flags(constants::O_PATH).open(link);
-    let in_memory = handle.ok().and_then(|handle| file::is_in_memory(std::os::fd::AsFd::as_fd(&handle)).ok());
-    if in_memory == Some(true) { Origin::Tmpfs } else { Origin::File }
+    handle.is_ok_and(|handle| file::is_in_memory(handle.as_fd()) == Ok(true))
 }
 
 /// Under the filter nothing gains privilege by such a file (`no_new_privs`), but trying to is telling.

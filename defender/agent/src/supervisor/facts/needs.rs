@@ -3,6 +3,7 @@ use defender_core::{CompiledPolicy, CustomEffect, CustomKind, Effect, Reason};
 
 /// Which facts are gathered, and what hangs on them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // each is a question of its own, and every combination is possible
 pub struct Needs {
     /// Anything at all is judged about program starts.
     pub judged: bool,
@@ -82,3 +83,63 @@ const STARTS: [Reason; 14] = [
     Reason::InlineCode,
     Reason::NotMainProcess,
 ];
+
+#[cfg(test)]
+mod tests {
+    use defender_core::{CustomRule, DefenderPolicy, ProcessPolicy};
+
+    use super::*;
+
+    fn needs(change: impl FnOnce(&mut DefenderPolicy)) -> Needs {
+        let mut policy = DefenderPolicy { version: 1, rule: Some("rule".to_owned()), ..DefenderPolicy::default() };
+        change(&mut policy);
+        Needs::of(&CompiledPolicy::new(policy).unwrap())
+    }
+
+    #[test]
+    fn a_policy_that_asks_nothing_costs_nothing() {
+        assert_eq!(Needs::default(), needs(|_| ()));
+        assert_eq!(
+            Needs::default(),
+            needs(|policy| {
+                policy.rule = None;
+                policy.processes.effect = Effect::Prevent;
+                policy.detections.extend(STARTS.map(|reason| (reason, Effect::Prevent)));
+            })
+        );
+    }
+
+    #[test]
+    fn lists_ask_only_for_what_they_go_by() {
+        let lists = needs(|policy| {
+            policy.processes =
+                ProcessPolicy { effect: Effect::Alert, deny: vec!["evil".to_owned()], ..ProcessPolicy::default() };
+        });
+
+        assert_eq!(Needs { judged: true, loader: true, ..Needs::default() }, lists);
+    }
+
+    #[test]
+    fn whatever_may_be_prevented_makes_the_policy_one_that_prevents() {
+        for reason in STARTS {
+            let (prevents, alerts) = (Effect::Prevent, Effect::Alert);
+            let of = |effect| {
+                needs(|policy| {
+                    policy.detections.insert(reason, effect);
+                })
+            };
+
+            assert!(of(prevents).prevents && of(prevents).judged, "{reason:?}");
+            assert!(!of(alerts).prevents && of(alerts).judged, "{reason:?}");
+        }
+        let custom = needs(|policy| {
+            policy.custom.push(CustomRule {
+                name: "shells".to_owned(),
+                kind: CustomKind::Processes,
+                script: "proc.name = \"sh\"".to_owned(),
+                effect: CustomEffect::Prevent,
+            });
+        });
+        assert!(custom.judged && custom.prevents && custom.ancestors && !custom.hash);
+    }
+}

@@ -4,9 +4,13 @@
 //! program starts with is the measure, and only what differs from it is named.
 use std::{fs, io::Read, os::unix::fs::PermissionsExt};
 
+use crate::supervisor::process::open;
+
 const FILE: &str = "/etc/ld.so.preload";
 /// As much of the file as is looked at and told.
 const TOLD: u64 = 512;
+const USUAL: usize = 16 << 10;
+const MOST: u64 = 16 << 20;
 
 /// What the main program started with.
 #[derive(Debug, Clone, Default)]
@@ -28,11 +32,17 @@ impl Preloads {
 }
 
 fn all(process: u32) -> Vec<String> {
-    // The kernel allows some megabytes at most (execve(2)), and a variable may stand at their end.
-    let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+    let environment = environment(process).unwrap_or_default();
     let mut found = variables(&environment, |directory| anybody_writes(process, directory));
     found.extend(listed(process));
     found
+}
+
+/// All of a process's environment: the kernel allows some megabytes (execve(2)), and a variable may stand at their end.
+fn environment(process: u32) -> Option<Vec<u8>> {
+    let mut environment = Vec::with_capacity(USUAL);
+    fs::File::open(format!("/proc/{process}/environ")).ok()?.take(MOST).read_to_end(&mut environment).ok()?;
+    Some(environment)
 }
 
 /// The variables that matter, of an environment as `/proc/PID/environ` has it.
@@ -60,7 +70,7 @@ fn anybody_writes(process: u32, directory: &str) -> bool {
 
 fn listed(process: u32) -> Option<String> {
     let mut text = Vec::new();
-    fs::File::open(format!("/proc/{process}/root{FILE}")).ok()?.take(TOLD).read_to_end(&mut text).ok()?;
+    open(format!("/proc/{process}/root{FILE}")).ok()?.take(TOLD).read_to_end(&mut text).ok()?;
     let text = String::from_utf8_lossy(&text);
     (!text.trim().is_empty()).then(|| format!("{FILE}={}", text.trim()))
 }

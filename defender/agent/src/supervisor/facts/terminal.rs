@@ -27,7 +27,7 @@ fn is_in_tables(process: u32, inode: u64) -> bool {
     ["tcp", "tcp6", "udp", "udp6"].into_iter().any(|name| has_peer(&table(name), inode))
 }
 
-/// True when a table of proc_net(5) has a socket with this inode and the address of a peer.
+/// True when a table of `/proc/net` (proc(5)) has a socket with this inode and the address of a peer.
 fn has_peer(table: &str, inode: u64) -> bool {
     table.lines().skip(1).any(|line| {
         let mut fields = line.split_whitespace();

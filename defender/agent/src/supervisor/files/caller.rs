@@ -1,10 +1,13 @@
 //! Who makes a call: rights to files, root directory, ids.
 use std::{
     fs::{self, File, OpenOptions},
+    io::Read,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
 };
 
 use defender_sys::{Errno, Result, constants, credentials::Credentials, names};
+
+const LARGEST_STATUS: usize = 4 << 10;
 
 /// The thread that makes a call. It waits for our answer, so nothing of this changes meanwhile.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ impl Caller {
     /// # Errors
     /// `ESRCH` when it is gone, `EACCES` when we may not look.
     pub fn of(thread: u32, own_root: &OwnRoot) -> Result<Self> {
-        let text = fs::read_to_string(format!("/proc/{thread}/status"))?;
+        let text = read_status(&thread.to_string())?;
         let mut caller = parse(&text).ok_or(Errno::ESRCH)?;
         // Capabilities in another user namespace say nothing in ours.
         if caller.2.capabilities != 0 && !own_root.same_users(thread) {
@@ -91,8 +94,19 @@ pub fn open_path(path: &str) -> Result<File> {
 /// # Errors
 /// Not in practice.
 pub fn own_credentials() -> Result<Credentials> {
-    let text = fs::read_to_string("/proc/thread-self/status")?;
+    let text = read_status("thread-self")?;
     parse(&text).map(|(_, _, credentials, _)| credentials).ok_or(Errno::ESRCH)
+}
+
+/// One read gives all of it: the file is smaller than the buffer, unless a process is in very many groups.
+fn read_status(process: &str) -> Result<String> {
+    let mut bytes = vec![0; LARGEST_STATUS];
+    let length = File::open(format!("/proc/{process}/status"))?.read(&mut bytes)?;
+    if length == LARGEST_STATUS {
+        return Ok(fs::read_to_string(format!("/proc/{process}/status"))?);
+    }
+    bytes.truncate(length);
+    String::from_utf8(bytes).or_else(|error| Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 /// Process, effective user, rights, and whether a signal waits.
@@ -106,6 +120,8 @@ fn parse(text: &str) -> Option<(u32, u32, Credentials, bool)> {
         group: number("Gid", 3)?,
         groups: field("Groups")?.split_whitespace().filter_map(|group| group.parse().ok()).collect(),
         capabilities: mask("CapEff", 16)?,
+        permitted: mask("CapPrm", 16)?,
+        inheritable: mask("CapInh", 16)?,
         mask: mask("Umask", 8).unwrap_or(0o022) as u32,
     };
     let waits = (signals("SigPnd") | signals("ShdPnd")) & signals("SigCgt") & !signals("SigBlk") != 0;
@@ -119,9 +135,16 @@ mod tests {
     #[test]
     fn rights_are_read_by_field() {
         let text = "Umask:\t0027\nTgid:\t12\nPPid:\t3\nUid:\t0\t33\t0\t34\nGid:\t1\t2\t3\t4\nGroups:\t4 24 \nSigPnd:\t0\n\
-                    ShdPnd:\t4000\nSigBlk:\t0\nSigCgt:\t4000\nCapEff:\t00000000a80425fb\n";
-        let credentials =
-            Credentials { user: 34, group: 4, groups: vec![4, 24], capabilities: 0xa804_25fb, mask: 0o027 };
+                    ShdPnd:\t4000\nSigBlk:\t0\nSigCgt:\t4000\nCapInh:\t1\nCapPrm:\t2\nCapEff:\ta80425fb\n";
+        let credentials = Credentials {
+            user: 34,
+            group: 4,
+            groups: vec![4, 24],
+            capabilities: 0xa804_25fb,
+            permitted: 2,
+            inheritable: 1,
+            mask: 0o027,
+        };
 
         assert_eq!(Some((12, 33, credentials, true)), parse(text));
         assert_eq!(None, parse("nonsense"));

@@ -309,3 +309,6 @@ impl TrimStart for [u8] {
         &self[start..]
     }
 }
+
+#[cfg(test)]
+mod tests;

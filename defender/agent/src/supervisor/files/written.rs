@@ -50,7 +50,15 @@ struct Watched {
     directories: HashMap<PathBuf, i32>,
     paths: HashMap<i32, PathBuf>,
     order: VecDeque<i32>,
-    writers: HashMap<PathBuf, (u32, u32)>,
+    writers: HashMap<PathBuf, Writer>,
+}
+
+/// Who opened a file for writing last; 0 and nothing when unknown.
+#[derive(Debug, Clone, Default)]
+struct Writer {
+    pid: u32,
+    user: u32,
+    program: String,
 }
 
 impl Written {
@@ -84,7 +92,9 @@ impl Written {
         if watched.writers.len() >= MOST_FILES {
             watched.writers.clear();
         }
-        watched.writers.insert(path, (caller.process, caller.user));
+        // It may have ended when its file is looked at.
+        let program = process::executable_path(caller.process);
+        watched.writers.insert(path, Writer { pid: caller.process, user: caller.user, program });
     }
 }
 
@@ -145,7 +155,7 @@ impl Looking {
                 return self.count_lost(happened.watch);
             };
             let path = directory.join(std::ffi::OsStr::from_bytes(&happened.name));
-            let writer = watched.writers.get(&path).copied();
+            let writer = watched.writers.get(&path).cloned();
             (path, writer.unwrap_or_default())
         };
         // It may be gone or replaced by now; what replaced it is told too.
@@ -156,7 +166,7 @@ impl Looking {
         for Finding { reason, because } in content::findings(&start, status.len(), executable, MACHINE) {
             if policy.detection(reason) != Effect::Disable {
                 let violation = Violation { rule: rule.clone(), reason, matched: Some(because) };
-                self.judge.report(violation, Effect::Alert, event(&path, writer));
+                self.judge.report(violation, Effect::Alert, event(&path, &writer));
             }
         }
     }
@@ -196,8 +206,8 @@ fn state(status: &Metadata) -> State {
     (status.dev(), status.ino(), status.mtime(), status.mtime_nsec(), status.len(), executable)
 }
 
-fn event(path: &Path, (pid, user): (u32, u32)) -> Event {
+fn event(path: &Path, writer: &Writer) -> Event {
     let file = path.to_string_lossy().into_owned();
-    let path = if pid == 0 { String::new() } else { process::executable_path(pid) };
+    let Writer { pid, user, program: path } = writer.clone();
     Event::File(FileEvent { operation: FileOperation::Write, file, pid, path, user })
 }

@@ -1,0 +1,69 @@
+"""Gives a command a terminal of its own and plays a user's session with it: `terminal.py COMMAND…` (an interactive bash).
+
+Each step waits for what the shell must have said before the next one is typed. Prints one line per step.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import sys
+import time
+
+CTRL_C, CTRL_Z, CTRL_BACKSLASH = "\x03", "\x1a", "\x1c"
+PROMPT = r"READY\d+> $"
+# What is typed, and what must come of it.
+SESSION = [
+    ("PS1='READY\\#> '\n", PROMPT),
+    ("tty >/dev/null && stty size >/dev/null && echo a $((1+1)) terminal\n", r"a 2 terminal\r\n.*" + PROMPT),
+    ("sleep 1000\n", r"sleep 1000\r\n"),
+    (CTRL_Z, r"\[1\]\+\s+Stopped\s+sleep 1000.*" + PROMPT),
+    ("bg\n", r"\[1\]\+ sleep 1000 &.*" + PROMPT),
+    ("jobs\n", r"\[1\]\+\s+Running\s+sleep 1000 &.*" + PROMPT),
+    ("fg\n", r"fg\r\nsleep 1000\r\n"),
+    (CTRL_C, r"\^C\r?\n?.*" + PROMPT),
+    ("echo status $?\n", r"status 130\r\n.*" + PROMPT),
+    ("cat | cat\n", r"cat \| cat\r\n"),
+    ("hello\n", r"hello\r\nhello\r\n"),
+    (CTRL_BACKSLASH, r"Quit.*" + PROMPT),
+    ("sleep 2000 & kill -STOP $!; wait $!; jobs\n", r"Stopped\s+sleep 2000.*" + PROMPT),
+    ("kill -CONT %1; kill %1; wait\n", r"Terminated\s+sleep 2000.*" + PROMPT),
+    ("trap 'echo noted' WINCH; kill -WINCH $$\n", r"noted.*" + PROMPT),
+    ("exit 33\n", r"exit"),
+]
+DEADLINE_SECONDS = 20.0
+
+
+def main(command: list[str]) -> int:
+    """Play the session; return the command's own exit status."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvp(command[0], command)
+    for typed, expected in SESSION:
+        os.write(terminal, typed.encode())
+        print(repr(typed), "ok" if heard(terminal, expected) else "", flush=True)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def heard(terminal: int, expected: str) -> bool:
+    """Read until what was said ends as expected.
+
+    Raises:
+        SystemExit: it did not in time.
+    """
+    said, end = "", time.monotonic() + DEADLINE_SECONDS
+    while not re.search(expected, said, re.DOTALL):
+        if not select.select([terminal], [], [], max(0.0, end - time.monotonic()))[0]:
+            raise SystemExit(f"waited for {expected!r}, heard {said!r}")
+        try:
+            said += os.read(terminal, 4096).decode(errors="replace")
+        except OSError as error:  # EIO: the other side is closed
+            raise SystemExit(f"waited for {expected!r}, heard {said!r}, then {error}") from error
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,148 @@
+"""Mixed load under the supervisor for as long as asked: `soak.py MINUTES`.
+
+After every round (a minute, or a quarter of a short run) the load stands still, and then there must be no process but the
+supervisor and the load, as many audits as denied operations, no more memory and no more descriptors than after the first
+rounds.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chamber import PROGRAMS, SUPERVISE, Running, chamber
+
+# What may come and go: pages that an allocator keeps; handles of threads, of which two watches keep 256 each.
+MEMORY_MARGIN_KIB, DESCRIPTOR_MARGIN = 1536, 512
+WARM_ROUNDS = 2
+DEADLINE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The supervisor between two rounds: memory in KiB, open descriptors, processes in its namespace."""
+
+    memory: int
+    descriptors: int
+    processes: tuple[str, ...]
+
+
+def main(minutes: float) -> int:
+    """Run rounds until the time is over; return 0 when nothing was wrong after any of them."""
+    round_seconds = min(60.0, minutes * 60 / 4)
+    end = time.monotonic() + minutes * 60
+    states: list[State] = []
+    command = ["python3", str(PROGRAMS / "load.py"), str(round_seconds)]
+    with chamber(command, guarded=True, policy=POLICY, talking=True) as running:
+        while time.monotonic() < end:
+            told = one_round(running)
+            states.append(settled(running, told["reports"]))
+            check(states)
+            print(
+                f"soak: {sum(told['done'].values())} operations, {sum(told['reports'].values())} denied and reported, "
+                f"{states[-1].memory} KiB, {states[-1].descriptors} descriptors",
+                flush=True,
+            )
+    print(f"soak: {len(states)} rounds, nothing leaked, stuck or missed")
+    return 0
+
+
+def one_round(running: Running) -> dict[str, Any]:
+    """Let the load do one round; what it has done since its start.
+
+    Raises:
+        SystemExit: it ended; its last words have been printed.
+    """
+    assert running.process.stdin is not None and running.process.stdout is not None
+    running.process.stdin.write(b"go\n")
+    running.process.stdin.flush()
+    said = []
+    for line in running.process.stdout:
+        if line.startswith(b'{"done"'):
+            return dict(json.loads(line))
+        said.append(line.decode())
+    raise SystemExit(f"soak: the load ended with {running.process.wait()}:\n{''.join(said)}")
+
+
+def settled(running: Running, expected: dict[str, int]) -> State:
+    """The state once everything denied is reported and every child is gone.
+
+    Raises:
+        SystemExit: that did not happen in time.
+    """
+    end = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        reports = collections.Counter(json.loads(text)["reason"] for text in running.audits.read_text().splitlines())
+        state = look(running.process.pid)
+        if dict(reports) == expected and len(state.processes) == 2:
+            return state
+        if time.monotonic() > end:
+            raise SystemExit(f"soak: expected {expected}, reported {dict(reports)}; processes: {state.processes}")
+        time.sleep(0.1)
+
+
+def look(top: int) -> State:
+    """The state of the supervisor below the process ``top``."""
+    below = descendants(top)
+    supervisor = next(process for process in below if executable(process) == str(SUPERVISE))
+    status = Path(f"/proc/{supervisor}/status").read_text()
+    memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    inside = [supervisor, *descendants(supervisor)]
+    return State(memory, len(os.listdir(f"/proc/{supervisor}/fd")), tuple(executable(process) for process in inside))
+
+
+def descendants(process: int) -> list[int]:
+    """All processes below one."""
+    children = []
+    for task in Path(f"/proc/{process}/task").glob("*/children"):
+        children += [int(word) for word in task.read_text().split()]
+    return children + [grandchild for child in children for grandchild in descendants(child)]
+
+
+def executable(process: int) -> str:
+    """Its program; `ended` for one that only waits to be reaped."""
+    try:
+        return os.readlink(f"/proc/{process}/exe")
+    except OSError:
+        return "ended"
+
+
+def check(states: list[State]) -> None:
+    """Compare the last state with the first ones.
+
+    Raises:
+        SystemExit: it takes more.
+    """
+    if len(states) <= WARM_ROUNDS:
+        return
+    warm, last = states[:WARM_ROUNDS], states[-1]
+    if last.memory > max(state.memory for state in warm) + MEMORY_MARGIN_KIB:
+        raise SystemExit(f"soak: memory grows: {[state.memory for state in states]} KiB")
+    if last.descriptors > max(state.descriptors for state in warm) + DESCRIPTOR_MARGIN:
+        raise SystemExit(f"soak: descriptors leak: {[state.descriptors for state in states]}")
+
+
+POLICY: dict[str, Any] = {
+    "version": 1,
+    "revision": 1,
+    "rule": "soak",
+    "processes": {"effect": "prevent", "allow": [], "deny": ["soak-denied"]},
+    "dns": {"effect": "prevent", "allow": [], "deny": ["*.evil.test"]},
+    "network": {
+        "effect": "prevent",
+        "allowAddresses": [],
+        "denyAddresses": ["203.0.113.0/24"],
+        "allowPorts": [],
+        "denyPorts": [{"start": 6666, "end": 6666}],
+    },
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main(float(sys.argv[1])))

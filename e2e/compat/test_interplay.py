@@ -1,0 +1,112 @@
+"""Debuggers, terminals, daemons, signals, and every way of starting a program: alike with and without the Defender."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chamber import POLICY, PROGRAMS, run
+from comparing import CACHE, same_with_and_without
+
+
+def compiled(name: str, *options: str) -> str:
+    """Path of a C program, built."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    built = CACHE / name
+    source = str(PROGRAMS / f"{name}.c")
+    subprocess.run(["gcc", "-O1", "-g", "-Wall", "-Werror", "-o", str(built), source, *options], check=True)
+    return str(built)
+
+
+@pytest.fixture(scope="session")
+def ways() -> str:
+    """The program with the ways of starting programs."""
+    return compiled("ways", "-pthread")
+
+
+@pytest.fixture
+def alerting() -> dict[str, Any]:
+    """The usual policy, which only reports."""
+    policy = copy.deepcopy(POLICY)
+    for section in ("processes", "dns", "network"):
+        policy[section]["effect"] = "alert"
+    return policy
+
+
+def test_every_way_of_starting_a_program(ways: str) -> None:
+    """fork, vfork, clone3, posix_spawn, fexecve, a thread's execve with and without its leader, a hundred at once."""
+    outcome = same_with_and_without([ways, "starts"])
+
+    assert "clone3 7\nclone3 cleared 7\n" in outcome.output
+    assert outcome.output.endswith("thread 7\nleader gone 7\nparallel 100\n")
+
+
+def test_signals_that_restart_calls(ways: str) -> None:
+    """A signal every half millisecond, with SA_RESTART: no connect and no program start fails or is interrupted."""
+    outcome = same_with_and_without([ways, "restarting"])
+
+    assert outcome.output == "connects failed 0\nstarted 100\nsignals 1\ninterrupted 0\n"
+
+
+def test_signals_that_interrupt_calls(ways: str) -> None:
+    """Without SA_RESTART a connect may be interrupted, and one that is tried again succeeds."""
+    outcome = same_with_and_without([ways, "interrupting"])
+
+    assert outcome.output == "connects failed 0\nstarted 100\nsignals 1\n"
+
+
+def test_signals_at_a_program_start(ways: str) -> None:
+    """A process that is signalled around its execve starts its program, or dies of the signal as it would."""
+    assert same_with_and_without([ways, "bombarded"]).output == "bombarded 100\n"
+
+
+def test_a_debugger_and_a_tracer_attach() -> None:
+    """gdb -p and strace -p look at a running program and let it go."""
+    outcome = same_with_and_without(["python3", str(PROGRAMS / "debugging.py"), compiled("debugged")])
+
+    assert outcome.output == "gdb 0 ['$1 = 4711'] True\nstrace True\nwent on 21\n"
+
+
+def test_a_program_started_by_a_tracer(alerting: dict[str, Any], ways: str) -> None:
+    """A thread has one tracer: strace's own child is refused its programs under prevent, and runs unwatched under alert."""
+    command = ["strace", "-f", "-o", "/dev/null", ways, "true"]
+    refused, reported = run(command, guarded=True), run(command, guarded=True, policy=alerting)
+
+    assert "Permission denied" in refused.output
+    assert {audit["reason"] for audit in refused.audits} == {"defender"}
+    assert (reported.code, reported.output) == (0, "")
+
+
+def test_a_terminal_with_job_control() -> None:
+    """bash -i on a terminal: Ctrl-Z, bg, fg, Ctrl-C, Ctrl-\\ and signals to jobs."""
+    outcome = same_with_and_without(["bash", "--norc", "-i"], terminal=True)
+
+    assert outcome.code == 33
+    assert outcome.output.count(" ok\n") == 16
+
+
+def test_daemons() -> None:
+    """Two forks and a session: adopted by PID 1 and reaped by it."""
+    outcome = same_with_and_without(["python3", str(PROGRAMS / "daemon.py")])
+
+    assert outcome.output == "adopted by 1, session of its own True []\n"
+
+
+def test_a_supervisor_of_services() -> None:
+    """s6-svscan starts, restarts and ends a service."""
+    outcome = same_with_and_without([str(PROGRAMS / "supervised.sh")])
+
+    assert outcome.output == "down false\nstarted\n"
+
+
+def test_a_program_of_32_bits(tmp_path: Path) -> None:
+    """Its system calls do not exist under the Defender: nothing is written, and nobody else is hurt."""
+    foreign = compiled("foreign", "-m32", "-nostdlib", "-static", "-fno-pie", "-no-pie", "-fno-stack-protector")
+    command = ["sh", "-c", f"{foreign}; echo $?; echo still here"]
+
+    assert run(command, guarded=False).output == "thirty-two bits\n5\nstill here\n"
+    assert run(command, guarded=True).output in ("Illegal instruction\n132\nstill here\n", "132\nstill here\n")

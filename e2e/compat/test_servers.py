@@ -1,0 +1,115 @@
+"""Everyday programs do their own work under a policy that prevents, with nothing to tell them from a run without."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chamber import PROGRAMS, run
+from comparing import CACHE, same_with_and_without
+
+@pytest.fixture(scope="session")
+def go_program() -> Path:
+    """The Go program, static, as its containers have it."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    built = CACHE / "compat-go"
+    environment = {"PATH": "/usr/lib/go/bin:/usr/bin:/bin", "HOME": str(CACHE), "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod"}
+    subprocess.run(["go", "build", "-o", str(built), str(PROGRAMS / "compat.go")], check=True, env=environment)
+    return built
+
+
+@pytest.fixture(scope="session")
+def java_classes() -> Path:
+    """The Java program's classes."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["javac", "-d", str(CACHE / "java"), str(PROGRAMS / "Compat.java")], check=True)
+    return CACHE / "java"
+
+
+def test_go(go_program: Path) -> None:
+    """200 connections, 100 children, 2000 goroutines, its own resolver and a thousand signals."""
+    outcome = same_with_and_without([str(go_program)])
+
+    assert "dials 200\nstarted 100\n" in outcome.output
+    assert "udp [192.0.2.7] <nil>\nudp true\ntcp [192.0.2.7] <nil>\ntcp true\n" in outcome.output
+    assert outcome.output.endswith("signals 1000\n")
+
+
+def test_java(java_classes: Path) -> None:
+    """300 connections, child processes, a hundred thousand null pointers caught by signal."""
+    outcome = same_with_and_without(["java", "-Xmx256m", "-cp", str(java_classes), "Compat"])
+
+    assert outcome.code == 3
+    assert "started 30\nstatus 7\n" in outcome.output
+    assert "nulls 100000 100000\n192.0.2.7\n" in outcome.output
+    assert outcome.output.endswith("http 50\n")
+
+
+def test_node() -> None:
+    """Children, a fork with messages, look-ups on the thread pool, HTTP, workers."""
+    outcome = same_with_and_without(["node", str(PROGRAMS / "compat.js")])
+
+    assert outcome.code == 5
+    assert "started 20\nsync 42\nstatus 9 ENOENT\n" in outcome.output
+    assert "http 100\nlookup { address: '192.0.2.7', family: 4 }\nmissing ENOTFOUND\n" in outcome.output
+    assert outcome.output.count("from a worker") == 4
+
+
+def test_python() -> None:
+    """subprocess, multiprocessing in each of its ways, asyncio, threads, a storm of timers."""
+    outcome = same_with_and_without(["python3", str(PROGRAMS / "compat.py")])
+
+    assert outcome.code == 6
+    assert "fork 328350\nspawn 328350\nforkserver 328350\n" in outcome.output
+    assert "clients 100\n" in outcome.output
+    assert outcome.output.endswith("timer True\n")
+
+
+def test_ruby() -> None:
+    """fork, spawn, pipes, threads, the C library's resolver and its own."""
+    outcome = same_with_and_without(["ruby", str(PROGRAMS / "compat.rb")])
+
+    assert outcome.code == 7
+    assert "clients 1275\nname 192.0.2.7\nresolv 192.0.2.7\n" in outcome.output
+
+
+def test_nginx_and_php_fpm() -> None:
+    """Workers that dropped root, FastCGI, children and look-ups of pages, reload, clean stop."""
+    outcome = same_with_and_without(["python3", str(PROGRAMS / "web.py")])
+
+    assert outcome.code == 0
+    assert outcome.output.count("work.php dropped 1000 5050 1\n") == 2
+    assert outcome.output.count("name.php 192.0.2.7 missing.test 1\n") == 2
+    assert outcome.output.endswith("ended 0 0\n")
+
+
+def test_postgresql() -> None:
+    """A cluster of an unprivileged user under pgbench, with connections each way and parallel workers."""
+    outcome = same_with_and_without([str(PROGRAMS / "postgresql.sh")], user="postgres")
+
+    assert outcome.code == 8
+    assert outcome.output.count("200/200") == 2
+    assert "through a child\nstopped 3\n" in outcome.output
+
+
+def test_redis() -> None:
+    """A server that became a daemon, its benchmark, and snapshots by forks."""
+    outcome = same_with_and_without([str(PROGRAMS / "redis.sh")])
+
+    assert outcome.code == 9
+    assert "rdb_last_bgsave_status:ok" in outcome.output
+    assert outcome.output.endswith("42\n1\n")
+
+
+def test_the_chamber_has_a_defender_in_it(make_policy: Callable[[str], dict[str, object]]) -> None:
+    """Without this the tests above could compare two runs without any Defender."""
+    said = ["sh", "-c", "grep ^Seccomp: /proc/self/status; echo still here"]
+
+    assert "Seccomp:\t2\nstill here" in run(said, guarded=True).output
+    assert "Seccomp:\t0\nstill here" in run(said, guarded=False).output
+    outcome = run(["sh", "-c", "id; echo $?"], guarded=True, policy=make_policy("id"))
+    assert "126\n" in outcome.output
+    assert {audit["reason"] for audit in outcome.audits} == {"deniedProcess"}
