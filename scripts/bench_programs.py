@@ -27,7 +27,9 @@ def main() -> int:
             for side in ("plain", "guarded", "traced"):
                 seen = cost(side, words)
                 best[side] = min(seen, best.get(side, seen))
-        note = f"{best['plain']:.3g} → {best['guarded']:.3g} {unit}; naive ptrace {best['traced'] / best['plain']:.1f} x"
+        note = (
+            f"{best['plain']:.3g} → {best['guarded']:.3g} {unit}; naive ptrace {best['traced'] / best['plain']:.1f} x"
+        )
         print(f"{name:22}{best['guarded'] / best['plain']:10.2f} x    (≤ {bound})   {note}", flush=True)
     return 0
 

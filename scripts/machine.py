@@ -4,8 +4,8 @@
 * ``amd64``: the oldest kernel that Debian still maintains, 5.10 of Debian 11 (LTS): what newer kernels offer is absent
   for real there, not only switched off.
 
-``FOLDER`` is where cargo put the test programs (``deps/``) and the examples beside them. Kernel and the few programs that
-the tests call (busybox, setpriv, unshare) are fetched from Debian with apt-get's own means (signed lists, checked
+``FOLDER`` is where cargo put the test programs (``deps/``) and the examples beside them. Kernel and the few programs
+that the tests call (busybox, setpriv, unshare) are fetched from Debian with apt-get's own means (signed lists, checked
 packages) into ``.cache/machine``; nothing is installed. The machine has no disk and no network: everything is in the
 initial file system, which this script writes, and what it says comes over the serial line.
 """
@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache/machine"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MINUTES = float(os.environ.get("BARTIZAN_MACHINE_MINUTES", "10"))
-# Test programs that need nothing but processes, a network namespace and the examples; those of their tests that are left
-# out need what the bare machine has not: a package database, a disk, perl, Python, or the loader of x86-64.
+# Test programs that need nothing but processes, a network namespace and the examples; those of their tests that
+# are left out need what the bare machine has not: a package database, a disk, perl, Python, or the loader of x86-64.
 TESTS: dict[str, tuple[str, ...]] = {
     "attacks": (),
     "detections": (
@@ -45,12 +45,36 @@ TESTS: dict[str, tuple[str, ...]] = {
 PROGRAMS_SUITE = "bookworm"
 # dash, because the shell of busybox prefers its own small setpriv to the real one.
 PROGRAMS = ("busybox-static", "dash", "util-linux", "libcap-ng0", "libc6")
-WANTED = ("bin/busybox", "usr/bin/busybox", "bin/setpriv", "usr/bin/setpriv", "usr/bin/unshare", "bin/dash", "usr/bin/dash")
+WANTED = (
+    "bin/busybox",
+    "usr/bin/busybox",
+    "bin/setpriv",
+    "usr/bin/setpriv",
+    "usr/bin/unshare",
+    "bin/dash",
+    "usr/bin/dash",
+)
 # Of busybox.
 TOOLS = (
-    "[ cat chmod cp cut dd env echo false grep head id ip kill ln ls md5sum mkdir mkfifo mount mv nc printf ps rm sed seq "
-    "sha256sum sleep sort stat tail test timeout touch tr true umount wc"
-).split()
+    *("[", "cat", "chmod", "cp", "cut", "dd", "env", "echo", "false", "grep", "head", "id", "ip", "kill", "ln", "ls"),
+    *(
+        "md5sum",
+        "mkdir",
+        "mkfifo",
+        "mount",
+        "mv",
+        "nc",
+        "printf",
+        "ps",
+        "rm",
+        "sed",
+        "seq",
+        "sha256sum",
+        "sleep",
+        "sort",
+    ),
+    *("stat", "tail", "test", "timeout", "touch", "tr", "true", "umount", "wc"),
+)
 LIBRARIES = re.compile(r"/(ld-linux[^/]*|libc\.so\.6|libcap-ng\.so\.0[^/]*)$")
 
 
@@ -118,7 +142,9 @@ def fetch(machine: Machine, folder: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         packages = folder / "packages"
         packages.mkdir(parents=True)
-        old, new = (apt_options(suite, machine.architecture, folder / suite) for suite in (machine.suite, PROGRAMS_SUITE))
+        old, new = (
+            apt_options(suite, machine.architecture, folder / suite) for suite in (machine.suite, PROGRAMS_SUITE)
+        )
         subprocess.run(["apt-get", "-qq", *old, "download", newest_kernel(machine, old)], check=True, cwd=packages)
         subprocess.run(["apt-get", "-qq", *new, "download", *PROGRAMS], check=True, cwd=packages)
         for package in packages.iterdir():
@@ -176,14 +202,28 @@ def files(unpacked: Path, built: Path) -> Iterator[Entry]:
     yield Entry("dev", stat.S_IFDIR | 0o755)
     yield Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     yield Entry("init", stat.S_IFREG | 0o755, INIT.encode())
-    folders = ("bin", "usr", "usr/bin", "lib", "lib64", "tests", "tests/deps", "tests/examples", "tests/skipped", "tmp", "root")
+    folders = (
+        "bin",
+        "usr",
+        "usr/bin",
+        "lib",
+        "lib64",
+        "tests",
+        "tests/deps",
+        "tests/examples",
+        "tests/skipped",
+        "tmp",
+        "root",
+    )
     yield from (Entry(folder, stat.S_IFDIR | 0o755) for folder in folders)
     libraries = [path for path in unpacked.rglob("*") if LIBRARIES.search(str(path))]
     for path in libraries:
         for place in ("lib", "lib64"):
             yield Entry(f"{place}/{path.name}", stat.S_IFREG | 0o755, behind(path, unpacked).read_bytes())
     for name in dict.fromkeys(Path(wanted).name for wanted in WANTED):
-        source = next(unpacked / wanted for wanted in WANTED if wanted.endswith(f"/{name}") and (unpacked / wanted).is_file())
+        source = next(
+            unpacked / wanted for wanted in WANTED if wanted.endswith(f"/{name}") and (unpacked / wanted).is_file()
+        )
         yield Entry(f"bin/{name}", stat.S_IFREG | 0o755, source.read_bytes())
     for name in TOOLS:
         yield Entry(f"bin/{name}", stat.S_IFLNK | 0o777, b"busybox")
@@ -212,7 +252,9 @@ def behind(path: Path, unpacked: Path) -> Path:
 def stripped(program: Path) -> bytes:
     """A program's bytes without its symbols for debuggers, which are most of it."""
     short = CACHE / "stripped"
-    subprocess.run(["objcopy" if is_native(program) else "aarch64-linux-gnu-objcopy", "-S", str(program), str(short)], check=True)
+    subprocess.run(
+        ["objcopy" if is_native(program) else "aarch64-linux-gnu-objcopy", "-S", str(program), str(short)], check=True
+    )
     return short.read_bytes()
 
 
@@ -223,7 +265,7 @@ def is_native(program: Path) -> bool:
 
 
 def write_archive(path: Path, entries: Iterator[Entry]) -> None:
-    """Write the entries in the format that the kernel unpacks (Documentation/driver-api/early-userspace/buffer-format)."""
+    """Write the entries in the format that the kernel unpacks (initramfs buffer format, the kernel's documentation)."""
     with path.open("wb") as archive:
         for number, entry in enumerate([*entries, Entry("TRAILER!!!", 0)], start=1):
             name = entry.path.encode() + b"\0"
@@ -249,7 +291,11 @@ def report(machine: Machine, kernel: Path, image: Path) -> int:
     over = False
     start = time.monotonic()
     with subprocess.Popen(
-        ["timeout", str(int(60 * MINUTES)), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace"
+        ["timeout", str(int(60 * MINUTES)), *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
     ) as running:
         assert running.stdout is not None
         for line in running.stdout:

@@ -104,7 +104,8 @@ def chamber(
     """Start ``command`` in a fresh chamber, in a fresh folder that belongs to ``user`` (root when empty).
 
     ``policy`` replaces the usual one. With ``terminal`` it gets a terminal, on which programs/terminal.py plays a user;
-    when ``talking``, its standard input is a pipe. A ``watcher`` runs it instead of the Defender or tini. At the end of the context everything in the chamber is killed.
+    when ``talking``, its standard input is a pipe. A ``watcher`` runs it instead of the Defender or tini. At the end of
+    the context everything in the chamber is killed.
     """
     with tempfile.TemporaryDirectory(prefix="bartizan-compat-") as name:
         folder = Path(name)
@@ -135,10 +136,16 @@ def chamber(
             process.communicate()
 
 
-def start(given: dict[str, Any], folder: Path, environment: dict[str, str], *, talking: bool) -> subprocess.Popen[bytes]:
+def start(
+    given: dict[str, Any], folder: Path, environment: dict[str, str], *, talking: bool
+) -> subprocess.Popen[bytes]:
     """Start the namespaces with everything in them."""
     work = folder / "work"
-    base = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(work), "LANG": "C.UTF-8"}
+    base = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(work),
+        "LANG": "C.UTF-8",
+    }
     return subprocess.Popen(
         [*NAMESPACES, sys.executable, str(HERE / "inside.py"), json.dumps(given)],
         cwd=work,

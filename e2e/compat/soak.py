@@ -1,15 +1,14 @@
 """Mixed load under the supervisor for as long as asked: `soak.py MINUTES`.
 
-After every round (a minute, or a quarter of a short run) the load stands still, and then there must be no process but the
-supervisor and the load, as many audits as denied operations, no more memory and no more descriptors than after the first
-rounds.
+After every round (a minute, or a quarter of a short run) the load stands still, and then there must be no process but
+the supervisor and the load, as many audits as denied operations, no more memory and no more descriptors than after the
+first rounds.
 """
 
 from __future__ import annotations
 
 import collections
 import json
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -59,7 +58,8 @@ def one_round(running: Running) -> dict[str, Any]:
     Raises:
         SystemExit: it ended; its last words have been printed.
     """
-    assert running.process.stdin is not None and running.process.stdout is not None
+    assert running.process.stdin is not None
+    assert running.process.stdout is not None
     running.process.stdin.write(b"go\n")
     running.process.stdin.flush()
     said = []
@@ -94,7 +94,9 @@ def look(top: int) -> State:
     status = Path(f"/proc/{supervisor}/status").read_text()
     memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
     inside = [supervisor, *descendants(supervisor)]
-    return State(memory, len(os.listdir(f"/proc/{supervisor}/fd")), tuple(executable(process) for process in inside))
+    return State(
+        memory, len(list(Path(f"/proc/{supervisor}/fd").iterdir())), tuple(executable(process) for process in inside)
+    )
 
 
 def descendants(process: int) -> list[int]:
@@ -108,7 +110,7 @@ def descendants(process: int) -> list[int]:
 def executable(process: int) -> str:
     """Its program; `ended` for one that only waits to be reaped."""
     try:
-        return os.readlink(f"/proc/{process}/exe")
+        return str(Path(f"/proc/{process}/exe").readlink())
     except OSError:
         return "ended"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,14 +64,14 @@ def test_signals_at_a_program_start(ways: str) -> None:
 
 
 def test_a_debugger_and_a_tracer_attach() -> None:
-    """gdb -p and strace -p look at a running program and let it go."""
+    """Look at a running program with gdb -p and strace -p, and let it go."""
     outcome = same_with_and_without(["python3", str(PROGRAMS / "debugging.py"), compiled("debugged")])
 
     assert outcome.output == "gdb 0 ['$1 = 4711'] True\nstrace True\nwent on 21\n"
 
 
 def test_a_program_started_by_a_tracer(alerting: dict[str, Any], ways: str) -> None:
-    """A thread has one tracer: strace's own child is refused its programs under prevent, and runs unwatched under alert."""
+    """A thread has one tracer: what strace starts is refused its programs under prevent, and unwatched under alert."""
     command = ["strace", "-f", "-o", "/dev/null", ways, "true"]
     refused, reported = run(command, guarded=True), run(command, guarded=True, policy=alerting)
 
@@ -82,7 +81,7 @@ def test_a_program_started_by_a_tracer(alerting: dict[str, Any], ways: str) -> N
 
 
 def test_a_terminal_with_job_control() -> None:
-    """bash -i on a terminal: Ctrl-Z, bg, fg, Ctrl-C, Ctrl-\\ and signals to jobs."""
+    """Interactive bash: Ctrl-Z, bg, fg, Ctrl-C, the quit key and signals to jobs."""
     outcome = same_with_and_without(["bash", "--norc", "-i"], terminal=True)
 
     assert outcome.code == 33
@@ -103,7 +102,7 @@ def test_a_supervisor_of_services() -> None:
     assert outcome.output == "down false\nstarted\n"
 
 
-def test_a_program_of_32_bits(tmp_path: Path) -> None:
+def test_a_program_of_32_bits() -> None:
     """Its system calls do not exist under the Defender: nothing is written, and nobody else is hurt."""
     foreign = compiled("foreign", "-m32", "-nostdlib", "-static", "-fno-pie", "-no-pie", "-fno-stack-protector")
     command = ["sh", "-c", f"{foreign}; echo $?; echo still here"]

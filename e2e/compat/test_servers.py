@@ -11,12 +11,18 @@ import pytest
 from chamber import PROGRAMS, run
 from comparing import CACHE, same_with_and_without
 
+
 @pytest.fixture(scope="session")
 def go_program() -> Path:
     """The Go program, static, as its containers have it."""
     CACHE.mkdir(parents=True, exist_ok=True)
     built = CACHE / "compat-go"
-    environment = {"PATH": "/usr/lib/go/bin:/usr/bin:/bin", "HOME": str(CACHE), "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod"}
+    environment = {
+        "PATH": "/usr/lib/go/bin:/usr/bin:/bin",
+        "HOME": str(CACHE),
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-mod=mod",
+    }
     subprocess.run(["go", "build", "-o", str(built), str(PROGRAMS / "compat.go")], check=True, env=environment)
     return built
 

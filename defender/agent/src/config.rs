@@ -12,22 +12,25 @@ use crate::{
         address::{Address, AddressError},
         bundle::InstallBundle,
     },
+    recorder::RECORD_BYTES,
 };
 
 const DEFAULT_POLICY_TIMEOUT: u64 = 20;
 const LONGEST_POLICY_TIMEOUT: u64 = 3600;
 /// As many as the Console takes in one hello.
 const MOST_CONTAINERS: usize = 16;
+const LARGEST_RECORD: usize = 64 << 20;
 const LONGEST_NAME: usize = 512;
 
 /// Ours in a wrapped container; the application does not see them.
-const ENTRYPOINT_VARIABLES: [&str; 11] = [
+const ENTRYPOINT_VARIABLES: [&str; 12] = [
     "DEFENDER_APP_ID",
     "DEFENDER_CONTAINER_NAME",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_IMAGE_NAME",
     "DEFENDER_POLICY_TIMEOUT",
     "DEFENDER_TIER",
+    "DEFENDER_RECORD_BYTES",
     "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
     "FARGATE_TASK",
@@ -35,13 +38,14 @@ const ENTRYPOINT_VARIABLES: [&str; 11] = [
     "INSTALL_BUNDLE",
 ];
 /// Ours in an image with the Defender in it; the application does not see them.
-const EMBEDDED_VARIABLES: [&str; 11] = [
+const EMBEDDED_VARIABLES: [&str; 12] = [
     "DATA_FOLDER",
     "DEFENDER_APP_ID",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_ID",
     "DEFENDER_POLICY_TIMEOUT",
     "DEFENDER_TIER",
+    "DEFENDER_RECORD_BYTES",
     "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
     "FILESYSTEM_MONITORING",
@@ -186,6 +190,16 @@ impl Environment {
         }
     }
 
+    fn record_bytes(&self) -> Result<usize, ConfigError> {
+        let name = "DEFENDER_RECORD_BYTES";
+        let Some(text) = self.optional(name)? else { return Ok(RECORD_BYTES) };
+        let bytes = text.parse().map_err(|_| ConfigError::value(name, &"it is not a whole number of bytes"))?;
+        if bytes > LARGEST_RECORD {
+            return Err(ConfigError::value(name, &"it is more than 67108864 (64 MiB)"));
+        }
+        Ok(bytes)
+    }
+
     fn bundle(&self) -> Result<InstallBundle, ConfigError> {
         let name = "INSTALL_BUNDLE";
         InstallBundle::parse(self.required(name)?).map_err(|error| ConfigError::value(name, &error))
@@ -309,6 +323,8 @@ pub struct EntrypointConfig {
     pub wanted: Wanted,
     /// Whether writes to files are watched.
     pub watch_files: bool,
+    /// Bytes of the record, 0 for none.
+    pub record_bytes: usize,
 }
 
 impl fmt::Debug for EntrypointConfig {
@@ -335,6 +351,7 @@ impl EntrypointConfig {
             policy_timeout: environment.policy_timeout()?,
             wanted: environment.wanted()?,
             watch_files: environment.watch_files()?,
+            record_bytes: environment.record_bytes()?,
         })
     }
 }
@@ -352,6 +369,8 @@ pub struct EmbeddedConfig {
     pub wanted: Wanted,
     /// Whether writes to files are watched.
     pub watch_files: bool,
+    /// Bytes of the record, 0 for none.
+    pub record_bytes: usize,
 }
 
 impl EmbeddedConfig {
@@ -373,6 +392,7 @@ impl EmbeddedConfig {
             policy_timeout: environment.policy_timeout()?,
             wanted: environment.wanted()?,
             watch_files: environment.watch_files()?,
+            record_bytes: environment.record_bytes()?,
         })
     }
 }

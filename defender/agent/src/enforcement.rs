@@ -4,7 +4,7 @@
 use std::{ffi::OsString, sync::Arc};
 
 use arc_swap::ArcSwap;
-use defender_core::{AuditDraft, CompiledPolicy};
+use defender_core::{AuditDraft, CompiledPolicy, Event, Judged};
 
 /// The policy in force, swapped whole. Reading is wait-free, so the supervisor may read it on every event.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +29,9 @@ pub trait AuditSink: Send + Sync {
     fn submit(&self, draft: AuditDraft);
     /// Called about once a second, for what has to happen with time.
     fn tick(&self) {}
+
+    /// Takes every event that was judged, also one that may happen, for record and learning. It must take microseconds.
+    fn saw(&self, _event: &Event, _judged: Option<Judged>) {}
 }
 
 /// What to do when protection cannot be had: an explicit setting, never an accident.

@@ -7,6 +7,7 @@ pub mod enforcement;
 pub mod health;
 pub mod link;
 pub mod names;
+pub mod recorder;
 pub mod saying;
 pub mod sidecar;
 pub mod supervisor;

@@ -60,7 +60,7 @@ pub fn entrypoint(
     command: (OsString, Vec<OsString>),
 ) -> Result<u8, WorkloadError> {
     let config = EntrypointConfig::read(environment)?;
-    let desk = Desk::new(identity::instance()?);
+    let desk = Desk::with_record(identity::instance()?, config.record_bytes);
     let attachment = Attachment { container: config.container, token: config.token };
     let (socket, shared) = (relay::socket(directory), desk.clone());
     let link = Background::start(move |stop| relay::run(socket, attachment, shared, stop))?;
@@ -82,7 +82,7 @@ pub fn embedded(
     command: (OsString, Vec<OsString>),
 ) -> Result<u8, WorkloadError> {
     let config = EmbeddedConfig::read(environment)?;
-    let desk = Desk::new(identity::instance()?);
+    let desk = Desk::with_record(identity::instance()?, config.record_bytes);
     let speaker = Speaker {
         config: config.console,
         kind: Kind::AppEmbedded,

@@ -18,9 +18,11 @@ mod gather;
 mod glob;
 pub mod message;
 mod names;
+mod observe;
 mod policy;
 mod program;
 mod reason;
+mod recorder;
 mod scans;
 mod scrub;
 mod session;
@@ -38,11 +40,13 @@ pub use event::{
 };
 pub use gather::{Counted, Gatherer};
 pub use names::{Known, NameTable, Standing, standing};
+pub use observe::{Observations, Observed, ObservedKind};
 pub use policy::{
     CompiledPolicy, CustomEffect, CustomKind, CustomRule, DefenderPolicy, DnsPolicy, Effect, FilePolicy, NetworkPolicy,
     PolicyError, PortRange, ProcessPolicy,
 };
 pub use reason::{Section, Severity};
+pub use recorder::{Chunk, Judged, Recorded, Recorder};
 pub use scans::{Scan, ScanCounter, Tried};
 pub use scrub::scrub;
 pub use session::Session;

@@ -6,6 +6,8 @@
 //! was given up is itself reported.
 use std::{collections::VecDeque, io};
 
+use serde::Serialize;
+
 use crate::{Audit, AuditDraft, Effect, Event, Notice};
 
 /// Bytes of audits in one message; well below its limit.
@@ -181,9 +183,9 @@ impl Spool {
     }
 }
 
-/// Bytes of an audit as it travels, counted without writing it anywhere.
+/// Bytes of an audit, or of anything else that a message holds, as it travels, counted without writing it anywhere.
 #[must_use]
-pub fn encoded_size(audit: &Audit) -> usize {
+pub fn encoded_size<T: Serialize>(value: &T) -> usize {
     struct Counter(usize);
     impl io::Write for Counter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -196,8 +198,8 @@ pub fn encoded_size(audit: &Audit) -> usize {
         }
     }
     let mut counter = Counter(0);
-    // Counting cannot fail, and neither can writing an audit: it holds texts and numbers alone.
-    let _ = serde_json::to_writer(&mut counter, audit);
+    // Counting cannot fail, and neither can writing a value that holds texts and numbers alone.
+    let _ = serde_json::to_writer(&mut counter, value);
     counter.0
 }
 

@@ -17,7 +17,8 @@ from pathlib import Path
 NGINX = """
 worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log; daemon off; user root;
 events {{ worker_connections 256; }}
-http {{ access_log off; sendfile on; keepalive_requests 1000000; client_body_temp_path {folder}/body; fastcgi_temp_path {folder}/f;
+http {{ access_log off; sendfile on; keepalive_requests 1000000; client_body_temp_path {folder}/body;
+  fastcgi_temp_path {folder}/f;
   proxy_temp_path {folder}/p; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{ listen 127.0.0.1:8080; root {folder}/www; }} }}
 """
@@ -34,9 +35,13 @@ def processor_time(*processes: int) -> float:
 
 def make(files: int) -> float:
     """Seconds of processor time for building them."""
-    body = "".join(f"int f{turn}(int a) {{ return a * {turn} + (a > {turn} ? f_(a - 1) : a); }}\n" for turn in range(200))
+    body = "".join(
+        f"int f{turn}(int a) {{ return a * {turn} + (a > {turn} ? f_(a - 1) : a); }}\n" for turn in range(200)
+    )
     for number in range(files):
-        Path(f"part{number}.c").write_text(f"#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\nint f_(int);\n{body}")
+        Path(f"part{number}.c").write_text(
+            f"#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\nint f_(int);\n{body}"
+        )
     objects = " ".join(f"part{number}.o" for number in range(files))
     Path("Makefile").write_text(f"all: {objects}\n%.o: %.c\n\tgcc -O1 -c -o $@ $<\n")
     before = processor_time(1)

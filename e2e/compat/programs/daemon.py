@@ -43,7 +43,7 @@ def main() -> int:
             daemonise(writing)
         os.close(writing)
         os.waitpid(child, 0)
-        with open(reading) as pipe:
+        with os.fdopen(reading) as pipe:
             said = pipe.read()
     until(lambda: not zombies())
     print(said, zombies())

@@ -11,7 +11,8 @@ import sys
 def main(program: str) -> int:
     """Return 0 after both have attached, looked and let go, and the program has gone on and ended."""
     with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as target:
-        assert target.stdin is not None and target.stdout is not None
+        assert target.stdin is not None
+        assert target.stdout is not None
         target.stdout.readline()
         said = subprocess.run(
             ["gdb", "-nx", "-batch", "-p", str(target.pid), "-ex", "print landmark", "-ex", "info registers rip"],

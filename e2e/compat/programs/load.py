@@ -1,4 +1,4 @@
-"""Mixed load in rounds: `load.py SECONDS`. For every line on standard input one round, then one line of JSON: what was done.
+"""Mixed load in rounds: `load.py SECONDS`. For every line on standard input one round, then JSON: what was done.
 
 Everything that a policy denies is counted by the reason under which the Defender must report it. At the end of a round
 nothing is left: no thread, no child, no socket.
@@ -157,7 +157,12 @@ class Load:
             *(self.start, self.pipeline, self.kill, self.fork, self.connect, self.send, self.look, self.write),
             self.interrupt,
         ]
-        denied: list[Callable[[], str | None]] = [self.start_denied, self.connect_denied, self.send_denied, self.look_denied]
+        denied: list[Callable[[], str | None]] = [
+            self.start_denied,
+            self.connect_denied,
+            self.send_denied,
+            self.look_denied,
+        ]
         try:
             while time.monotonic() < end and not failures:
                 operation = random.choice(usual * 2 + denied)
@@ -173,7 +178,7 @@ class Load:
 def main(seconds: float) -> int:
     """One round per line; return 0."""
     signal.signal(signal.SIGUSR1, note)
-    # A call that is interrupted before the supervisor has taken it fails with EINTR; see docs/reference/compatibility.md.
+    # A call interrupted before the supervisor has taken it fails with EINTR: docs/reference/compatibility.md.
     signal.siginterrupt(signal.SIGUSR1, False)
     load = Load(Path.cwd())
     for _ in sys.stdin:

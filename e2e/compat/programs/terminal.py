@@ -1,4 +1,4 @@
-"""Gives a command a terminal of its own and plays a user's session with it: `terminal.py COMMAND…` (an interactive bash).
+"""Gives a command a terminal and plays a user's session with it: `terminal.py COMMAND…` (an interactive bash).
 
 Each step waits for what the shell must have said before the next one is typed. Prints one line per step.
 """

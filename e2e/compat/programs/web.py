@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import glob
 import subprocess
 import sys
 import time
@@ -20,7 +19,8 @@ http {{
   include /etc/nginx/mime.types;
   upstream again {{ server 127.0.0.1:8081; }}
   server {{ listen 127.0.0.1:8081; root {folder}/www;
-    location ~ \\.php$ {{ include /etc/nginx/fastcgi_params; fastcgi_param SCRIPT_FILENAME {folder}/www$fastcgi_script_name;
+    location ~ \\.php$ {{ include /etc/nginx/fastcgi_params;
+                         fastcgi_param SCRIPT_FILENAME {folder}/www$fastcgi_script_name;
                          fastcgi_pass unix:{folder}/php.sock; }} }}
   server {{ listen 127.0.0.1:8080; location / {{ proxy_pass http://again; }} }}
 }}
@@ -40,7 +40,8 @@ pm.max_requests = 20
 """
 PAGES = {
     "index.html": "static\n",
-    "work.php": "<?php echo posix_geteuid() ? 'dropped ' : 'root ', strlen(str_repeat('x', 1000)), ' ', array_sum(range(1, 100)), \"\\n\";",
+    "work.php": "<?php echo posix_geteuid() ? 'dropped ' : 'root ', strlen(str_repeat('x', 1000));"
+    " echo ' ', array_sum(range(1, 100)), \"\\n\";",
     "child.php": "<?php exec('echo from a child; exit 4', $said, $code); echo $said[0], ' ', $code, \"\\n\";"
     " echo shell_exec('no-such-program 2>&1');",
     "name.php": "<?php echo gethostbyname('other.test'), ' ', gethostbyname('missing.test'), \"\\n\";",
@@ -62,7 +63,7 @@ def main() -> int:
     (folder / "fpm.conf").write_text(FPM.format(folder=folder))
     command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with Path("said.log").open("w") as log:
-        fpm = subprocess.Popen([sorted(glob.glob("/usr/sbin/php-fpm*"))[-1], "-F", "-R", "-y", "fpm.conf"], stderr=log)
+        fpm = subprocess.Popen([str(max(Path("/usr/sbin").glob("php-fpm*"))), "-F", "-R", "-y", "fpm.conf"], stderr=log)
         nginx = subprocess.Popen(command, stderr=log)
     wait_for(folder / "php.sock", "http://127.0.0.1:8080/index.html")
     ask()

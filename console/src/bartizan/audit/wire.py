@@ -189,3 +189,49 @@ class Audit(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """the processes that led to it, the nearest first"""
     count: Sequence = 1
     """how many times it happened since the last audit of its kind"""
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What was done about an event of the record, and why."""
+
+    effect: AuditEffect
+    reason: Reason
+
+
+class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One event of a Defender's flight recorder; `judged` is there for events that were reported."""
+
+    time: Milliseconds
+    event: Event
+    judged: Judged | None = None
+
+
+class ObservedKind(enum.Enum):
+    """Kinds of observation."""
+
+    PROCESS = "process"
+    NAME = "name"
+    ADDRESS = "address"
+    LISTEN = "listen"
+    FILE = "file"
+
+
+class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    One thing that a workload was seen to do, how often, and when (unix milliseconds).
+
+    | kind | value | detail |
+    |---|---|---|
+    | process | program | the program that started it |
+    | name | name that was looked up | |
+    | address | IP address | protocol and port, such as `tcp/443` |
+    | listen | protocol and port | |
+    | file | file that was written | program that wrote it |
+    """
+
+    kind: ObservedKind
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    count: Sequence
+    first: Milliseconds
+    last: Milliseconds
+    detail: Annotated[str, msgspec.Meta(max_length=1024)] = ""

@@ -5,19 +5,23 @@ use std::{
 };
 
 use defender_core::{
-    AuditDraft, CompiledPolicy, Counted, DefenderPolicy, Event, Gatherer, Notice, PolicyError, Spool, scrub,
+    AuditDraft, CompiledPolicy, Counted, DefenderPolicy, Event, Gatherer as AuditGatherer, Judged, Notice, PolicyError,
+    Spool, scrub,
 };
 use tokio::sync::Notify;
 
 use super::message::WorkloadStatus;
-use crate::enforcement::{AuditSink, PolicyHandle, TierReport};
+use crate::{
+    enforcement::{AuditSink, PolicyHandle, TierReport},
+    recorder::{Fetch, Gatherer, RECORD_BYTES, Record},
+};
 
 /// Bytes of audits kept while nobody takes them.
 const SPOOL_BYTES: usize = 4 << 20;
 
 struct State {
     /// Equal audits on their way to the spool; none any more at the end, when each goes at once.
-    gatherer: Option<Gatherer>,
+    gatherer: Option<AuditGatherer>,
     spool: Spool,
     /// Highest number that is safe elsewhere, so that this process may end.
     received: u64,
@@ -35,7 +39,7 @@ impl State {
         }
     }
 
-    fn release(&mut self, which: impl FnOnce(&mut Gatherer) -> Vec<Counted>) {
+    fn release(&mut self, which: impl FnOnce(&mut AuditGatherer) -> Vec<Counted>) {
         let out = self.gatherer.as_mut().map(which).unwrap_or_default();
         self.push(out);
     }
@@ -48,14 +52,21 @@ pub struct Desk {
     state: Mutex<State>,
     changed: Condvar,
     due: Notify,
+    record: Record,
 }
 
 impl Desk {
     /// An empty desk of this Defender process.
     #[must_use]
     pub fn new(instance: String) -> Arc<Self> {
+        Self::with_record(instance, RECORD_BYTES)
+    }
+
+    /// An empty desk whose record has at most this many bytes.
+    #[must_use]
+    pub fn with_record(instance: String, bytes: usize) -> Arc<Self> {
         let state = State {
-            gatherer: Some(Gatherer::default()),
+            gatherer: Some(AuditGatherer::default()),
             spool: Spool::new(SPOOL_BYTES),
             received: 0,
             policy_hash: None,
@@ -69,6 +80,7 @@ impl Desk {
             state: Mutex::new(state),
             changed: Condvar::new(),
             due: Notify::new(),
+            record: Record::new(bytes),
         })
     }
 
@@ -122,7 +134,7 @@ impl Desk {
     /// The workload has ended: nothing more is held back to be counted.
     pub fn release(&self) {
         let mut state = self.state();
-        state.release(Gatherer::all);
+        state.release(AuditGatherer::all);
         state.gatherer = None;
         drop(state);
         self.due.notify_one();
@@ -130,7 +142,36 @@ impl Desk {
 
     /// Waits until all audits are safe elsewhere; false when `timeout` passed first.
     pub fn flush(&self, timeout: Duration) -> bool {
-        self.wait(timeout, |state| state.received >= state.spool.last())
+        self.hurry();
+        self.wait(timeout, |state| {
+            state.received >= state.spool.last() && self.record.with_gatherer(|gatherer| gatherer.is_empty())
+        })
+    }
+
+    /// What the workload did.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The Console wants a piece of the record.
+    pub fn fetch(&self, fetch: Fetch) {
+        self.record.ask(fetch);
+        self.due.notify_one();
+    }
+
+    /// The observations of this number are safe elsewhere.
+    pub fn learned(&self, number: u64) {
+        self.record.with_gatherer(|gatherer| gatherer.arrived(number));
+        // Taken and given back, so that a waiter that looks just now is not missed.
+        drop(self.state());
+        self.changed.notify_all();
+    }
+
+    /// The end is near: what was observed is to be sent now.
+    pub fn hurry(&self) {
+        self.record.with_gatherer(Gatherer::hurry);
+        self.due.notify_one();
     }
 
     fn wait(&self, timeout: Duration, done: impl Fn(&State) -> bool) -> bool {
@@ -172,6 +213,7 @@ impl Desk {
     /// The connection was lost.
     pub fn rewind(&self) {
         self.state().spool.rewind();
+        self.record.with_gatherer(Gatherer::rewind);
     }
 
     /// The other side holds audits up to `received`; those up to `committed` need not be kept here any more.
@@ -225,6 +267,10 @@ impl AuditSink for Desk {
         if news {
             self.due.notify_one();
         }
+    }
+
+    fn saw(&self, event: &Event, judged: Option<Judged>) {
+        self.record.take(now(), event, judged);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
 };
 
 use defender_core::{
-    AuditDraft, CompiledPolicy, Decision, Effect, Event, LookupEvent, Notice, Reason, Violation, decide, dns,
+    AuditDraft, CompiledPolicy, Decision, Effect, Event, Judged, LookupEvent, Notice, Reason, Violation, decide, dns,
 };
 
 use super::process;
@@ -61,7 +61,14 @@ impl Judge {
     /// Judges, and reports a violation. `complete` adds to the event what only a reader of the audit needs to know.
     pub fn judge(&self, mut event: Event, complete: impl FnOnce(&mut Event)) -> Verdict {
         let (violation, effect) = match self.opinion(&event) {
-            Decision::Allow => return Verdict::Go,
+            Decision::Allow => {
+                // A program start is rare and dear enough to be completed for the record; the others are not.
+                if matches!(event, Event::Process(_)) {
+                    complete(&mut event);
+                }
+                self.audits.saw(&event, None);
+                return Verdict::Go;
+            }
             Decision::Alert(violation) => (violation, Effect::Alert),
             Decision::Prevent(violation) => (violation, Effect::Prevent),
         };
@@ -89,6 +96,7 @@ impl Judge {
 
     /// Reports a violation that was found by [`Judge::opinion`].
     pub fn report(&self, violation: Violation, effect: Effect, event: Event) -> Verdict {
+        self.audits.saw(&event, Some(Judged { effect, reason: violation.reason }));
         self.audits.submit(AuditDraft {
             time: now(),
             rule: Some(violation.rule),

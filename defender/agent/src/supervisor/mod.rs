@@ -91,10 +91,7 @@ impl<'a> Supervisor<'a> {
     fn new(started: Started, signals: &'a Signals) -> Self {
         let Started { launched, judge, mut network, files, tier, lifelong, sentry, watchdog } = started;
         let mut execs = ExecWatch::new(judge.clone(), launched.child);
-        network.expect_restarts(launched.listener.as_ref().is_none_or(|listener| !listener.never_restarts));
-        if !tier.copies() {
-            network.without_copies();
-        }
+        network.watch(launched.listener.as_deref(), tier.copies());
         execs.prevents = tier.prevents();
         Self {
             execs,

@@ -21,6 +21,7 @@ pub struct NetworkWatch {
     connects: ConnectWatch,
     datagrams: DatagramWatch,
     listens: ListenWatch,
+    approvals: Approvals,
 }
 
 impl NetworkWatch {
@@ -37,20 +38,21 @@ impl NetworkWatch {
         Self {
             connects: ConnectWatch::new(destinations.clone(), dns.clone()),
             datagrams: DatagramWatch::new(destinations, dns),
-            listens: ListenWatch::new(judge.clone(), approvals),
+            listens: ListenWatch::new(judge.clone(), approvals.clone()),
+            approvals,
         }
     }
 
-    /// Calls may be restarted by signals after they were answered, on kernels before 5.19.
-    pub fn expect_restarts(&mut self, restarts: bool) {
-        self.connects.pending.restarts = restarts;
-    }
-
-    /// The platform forbids copying descriptors: calls are judged and let go on, which can be raced.
-    pub fn without_copies(&mut self) {
-        self.connects.copies = false;
-        self.datagrams.copies = false;
-        self.listens.copies = false;
+    /// Says by which calls the workload is watched. Without `copies` the platform forbids copying descriptors: calls are
+    /// judged and let go on, which can be raced. Without a listener nobody is asked, so nobody can be accused of not asking.
+    pub fn watch(&mut self, listener: Option<&Listener>, copies: bool) {
+        self.connects.pending.restarts = listener.is_none_or(|listener| !listener.never_restarts);
+        self.connects.copies = copies;
+        self.datagrams.copies = copies;
+        self.listens.copies = copies;
+        if listener.is_none() {
+            self.approvals.lose_sight();
+        }
     }
 
     /// Answers a notified call.
