@@ -336,7 +336,9 @@ async fn a_record_is_fetched_through_the_sidecar() {
     let answer = within(async {
         loop {
             match sidecar.table.next_news() {
-                Some(ToConsole::Snapshot { id, container, events, newest, .. }) => return (id, container, events, newest),
+                Some(ToConsole::Snapshot { id, container, events, newest, .. }) => {
+                    return (id, container, events, newest);
+                }
                 _ => sidecar.table.due().notified().await,
             }
         }
