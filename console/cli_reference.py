@@ -47,7 +47,21 @@ EXAMPLES = {
     "policy get": "bartizan policy get --output-file policy.json",
     "policy put": "bartizan policy put policy.json",
     "policy check": "bartizan policy check policy.json",
+    "policy suggest": (
+        "bartizan policy suggest --image shop:1.4 --container web --output-file rule.json\n"
+        "bartizan policy suggest --image shop:1.4 --adopt --quiet-days 14"
+    ),
+    "policy learned": "bartizan policy learned",
+    "policy promote": "bartizan policy promote 'learned: shop:1.4 web'",
+    "profiles": "bartizan profiles",
     "audits": "bartizan audits --follow --json",
+    "incidents list": "bartizan incidents list --category cryptoMiner,reverseShell",
+    "incidents show": "bartizan incidents show 17",
+    "incidents acknowledge": "bartizan incidents acknowledge 17",
+    "incidents download": "bartizan incidents download --output-file incidents.csv",
+    "forensics list": "bartizan forensics list",
+    "forensics fetch": "bartizan forensics fetch --app-id shop --container web",
+    "forensics show": "bartizan forensics show 3 --format csv --output-file record.csv",
     "custom-rules list": "bartizan custom-rules list",
     "custom-rules put": "bartizan custom-rules put shells.json",
     "custom-rules delete": "bartizan custom-rules delete 12",

@@ -52,9 +52,13 @@ from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.embedding import TaskEmbedder
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError
+from bartizan.services.forensics import Forensics
 from bartizan.services.housekeeping import Housekeeping
 from bartizan.services.image_lookup import ImageLookUp, LookUpLimits
+from bartizan.services.incidents import Incidents
 from bartizan.services.ingest import AuditFeed, Ingest
+from bartizan.services.learning import Learning
+from bartizan.services.models import Models
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import Embedder, ProtectTask
@@ -69,8 +73,12 @@ from bartizan.store import (
     SqlCustomRules,
     SqlDefenders,
     SqlImages,
+    SqlIncidents,
+    SqlLearned,
+    SqlModels,
     SqlPolicies,
     SqlSettings,
+    SqlSnapshots,
 )
 
 Announce = Callable[[str], None]
@@ -180,6 +188,11 @@ class _Parts:
         self.feed = AuditFeed(audits.newest_id())
         self.ingest = Ingest(audits, self.feed)
         self.audits = Audits(audits, self.feed)
+        incidents = SqlIncidents(self.database)
+        self.incidents = Incidents(incidents)
+        self.forensics = Forensics(SqlSnapshots(self.database), incidents, self.defenders, clock=_milliseconds)
+        self.models = Models(SqlModels(self.database), clock=_milliseconds)
+        self.learning = Learning(SqlLearned(self.database), self.models, self.policies, audits, clock=_milliseconds)
         self.sources = AuditSources(audits, self.defenders)
         self.credentials = Credentials(SqlCredentials(self.database), box, box_error=pki.SealError, clock=_milliseconds)
         self.registries = Registries(stored, self.credentials, check_certificates=pki.check_certificates)
@@ -198,7 +211,14 @@ class _Parts:
             self.bundles, _binaries(settings), self.image_lookup, version=settings.version
         )
         self.housekeeping = Housekeeping(
-            self.defenders, audits, self.feed, self.names, retention=settings.retention, clock=_milliseconds
+            self.defenders,
+            audits,
+            self.feed,
+            self.names,
+            retention=settings.retention,
+            clock=_milliseconds,
+            prompt=(self.forensics.tick,),
+            chores=(self.incidents.prune, self.forensics.prune, self.models.prune, self.learning.tick),
         )
 
     @asynccontextmanager
@@ -244,7 +264,9 @@ class _Parts:
             bundles=self.bundles,
             defenders=self.defenders,
             enrolment=self.enrolment,
+            forensics=self.forensics,
             ingest=self.ingest,
+            models=self.models,
             policies=self.policies,
             sources=self.sources,
             clock=_milliseconds,
@@ -270,7 +292,11 @@ class _Parts:
             custom_rules=self.custom_rules,
             defenders=self.defenders,
             embed_dockerfile=self.embed_dockerfile,
+            forensics=self.forensics,
             image_lookup=self.image_lookup,
+            incidents=self.incidents,
+            learning=self.learning,
+            models=self.models,
             names=self.names,
             policies=self.policies,
             protect_task=self.protect_task,

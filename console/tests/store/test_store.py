@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -64,13 +65,14 @@ def test_a_database_of_the_first_schema_is_brought_up(tmp_path: Path) -> None:
     often = new_audit(1)
     often = dataclasses.replace(often, audit=msgspec.structs.replace(often.audit, count=7))
     SqlAudits(opened).add([often, new_audit(2)])
+    config = Config()
+    config.set_main_option("script_location", "src/bartizan/store/migrations")
+    config.set_main_option("path_separator", "os")
+    with opened.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        connection.commit()
     opened.close()
-    with sqlite3.connect(tmp_path / "bartizan.db") as direct:
-        direct.executescript(
-            "DROP TABLE images; DROP TABLE credentials; DROP TABLE custom_rules;"
-            "ALTER TABLE audits DROP COLUMN reason; ALTER TABLE audits DROP COLUMN techniques;"
-            "ALTER TABLE audits DROP COLUMN count; UPDATE alembic_version SET version_num = '0001'"
-        )
     again = Database(tmp_path / "bartizan.db")
     assert SqlSettings(again).get("a") == "b"
     assert SqlCredentials(again).all() == []

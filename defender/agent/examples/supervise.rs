@@ -1,7 +1,9 @@
 //! Runs a program under a policy, without any Console: `supervise POLICY.json PROGRAM [ARG…]`.
 //!
 //! Audits go to the file named by `SUPERVISE_AUDITS` as JSON lines, or to standard error. Whenever the pipe named by
-//! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. With `SUPERVISE_FILES` set, writes to files are
+//! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. `SUPERVISE_OPEN` sets fail mode `open`,
+//! `SUPERVISE_COMPAT` asks for the compat tier, and while nobody writes to the pipe named by `SUPERVISE_STALL` the sink
+//! blocks on every audit of a program start. With `SUPERVISE_FILES` set, writes to files are
 //! watched. For tests, benchmarks and trying things out.
 use std::{
     env,
@@ -13,16 +15,21 @@ use std::{
 };
 
 use defender_agent::{
-    enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport},
+    enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport, Wanted},
     supervisor,
 };
-use defender_core::{AuditDraft, CompiledPolicy};
+use defender_core::{AuditDraft, CompiledPolicy, Event};
 use defender_sys::signals::Signals;
 
 struct Lines(Mutex<File>);
 
 impl AuditSink for Lines {
     fn submit(&self, draft: AuditDraft) {
+        if matches!(draft.event, Event::Process(_))
+            && let Some(pipe) = env::var_os("SUPERVISE_STALL")
+        {
+            let _ = fs::read(pipe);
+        }
         let line = serde_json::json!({
             "rule": draft.rule, "effect": draft.effect, "reason": draft.reason, "matched": draft.matched, "event": draft.event,
             "ancestry": draft.ancestry,
@@ -64,7 +71,8 @@ fn main() -> ExitCode {
         program,
         arguments: words.collect(),
         environment: env::vars_os().collect(),
-        fail_mode: FailMode::Closed,
+        fail_mode: if env::var_os("SUPERVISE_OPEN").is_some() { FailMode::Open } else { FailMode::Closed },
+        wanted: if env::var_os("SUPERVISE_COMPAT").is_some() { Wanted::Compat } else { Wanted::Strongest },
         watch_files: env::var_os("SUPERVISE_FILES").is_some(),
     };
     let audits = Arc::new(Lines(Mutex::new(file)));

@@ -7,26 +7,30 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
-    enforcement::FailMode,
+    enforcement::{FailMode, Wanted},
     link::{
         address::{Address, AddressError},
         bundle::InstallBundle,
     },
+    recorder::RECORD_BYTES,
 };
 
 const DEFAULT_POLICY_TIMEOUT: u64 = 20;
 const LONGEST_POLICY_TIMEOUT: u64 = 3600;
 /// As many as the Console takes in one hello.
 const MOST_CONTAINERS: usize = 16;
+const LARGEST_RECORD: usize = 64 << 20;
 const LONGEST_NAME: usize = 512;
 
 /// Ours in a wrapped container; the application does not see them.
-const ENTRYPOINT_VARIABLES: [&str; 10] = [
+const ENTRYPOINT_VARIABLES: [&str; 12] = [
     "DEFENDER_APP_ID",
     "DEFENDER_CONTAINER_NAME",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_IMAGE_NAME",
     "DEFENDER_POLICY_TIMEOUT",
+    "DEFENDER_TIER",
+    "DEFENDER_RECORD_BYTES",
     "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
     "FARGATE_TASK",
@@ -34,12 +38,14 @@ const ENTRYPOINT_VARIABLES: [&str; 10] = [
     "INSTALL_BUNDLE",
 ];
 /// Ours in an image with the Defender in it; the application does not see them.
-const EMBEDDED_VARIABLES: [&str; 10] = [
+const EMBEDDED_VARIABLES: [&str; 12] = [
     "DATA_FOLDER",
     "DEFENDER_APP_ID",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_ID",
     "DEFENDER_POLICY_TIMEOUT",
+    "DEFENDER_TIER",
+    "DEFENDER_RECORD_BYTES",
     "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
     "FILESYSTEM_MONITORING",
@@ -152,6 +158,16 @@ impl Environment {
         }
     }
 
+    fn wanted(&self) -> Result<Wanted, ConfigError> {
+        match self.optional("DEFENDER_TIER")? {
+            None | Some("auto") => Ok(Wanted::Strongest),
+            Some("compat") => Ok(Wanted::Compat),
+            Some(other) => {
+                Err(ConfigError::Word { name: "DEFENDER_TIER", value: other.into(), expected: "`auto` or `compat`" })
+            }
+        }
+    }
+
     fn policy_timeout(&self) -> Result<Duration, ConfigError> {
         let name = "DEFENDER_POLICY_TIMEOUT";
         let seconds = match self.optional(name)? {
@@ -172,6 +188,16 @@ impl Environment {
             Some("true" | "True" | "TRUE" | "1") => Ok(true),
             Some(other) => Err(ConfigError::Word { name, value: other.into(), expected: "`true` or `false`" }),
         }
+    }
+
+    fn record_bytes(&self) -> Result<usize, ConfigError> {
+        let name = "DEFENDER_RECORD_BYTES";
+        let Some(text) = self.optional(name)? else { return Ok(RECORD_BYTES) };
+        let bytes = text.parse().map_err(|_| ConfigError::value(name, &"it is not a whole number of bytes"))?;
+        if bytes > LARGEST_RECORD {
+            return Err(ConfigError::value(name, &"it is more than 67108864 (64 MiB)"));
+        }
+        Ok(bytes)
     }
 
     fn bundle(&self) -> Result<InstallBundle, ConfigError> {
@@ -293,8 +319,12 @@ pub struct EntrypointConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for one.
     pub policy_timeout: Duration,
+    /// Which mechanism to use.
+    pub wanted: Wanted,
     /// Whether writes to files are watched.
     pub watch_files: bool,
+    /// Bytes of the record, 0 for none.
+    pub record_bytes: usize,
 }
 
 impl fmt::Debug for EntrypointConfig {
@@ -319,7 +349,9 @@ impl EntrypointConfig {
             token: token.to_owned(),
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
+            wanted: environment.wanted()?,
             watch_files: environment.watch_files()?,
+            record_bytes: environment.record_bytes()?,
         })
     }
 }
@@ -333,8 +365,12 @@ pub struct EmbeddedConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for one.
     pub policy_timeout: Duration,
+    /// Which mechanism to use.
+    pub wanted: Wanted,
     /// Whether writes to files are watched.
     pub watch_files: bool,
+    /// Bytes of the record, 0 for none.
+    pub record_bytes: usize,
 }
 
 impl EmbeddedConfig {
@@ -354,7 +390,9 @@ impl EmbeddedConfig {
             console: ConsoleConfig::read(environment, environment.named(name)?)?,
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
+            wanted: environment.wanted()?,
             watch_files: environment.watch_files()?,
+            record_bytes: environment.record_bytes()?,
         })
     }
 }

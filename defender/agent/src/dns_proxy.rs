@@ -1,76 +1,90 @@
-//! The resolver in between: judges every look-up before it leaves the workload.
+//! The resolver in between: judges every look-up before it leaves the workload, and learns which names gave an address.
 //!
 //! The supervisor redirects `connect()` calls that go to port 53 to this proxy and, while the caller still waits for its
 //! reply, registers who asks and which server was meant. A question that the policy prevents is answered with NXDOMAIN and
-//! goes nowhere; any other is forwarded unchanged to the server that was meant, from a socket made for it alone (so the
-//! source port is random), and only a response from that server with the same id and question is passed back.
+//! goes nowhere; any other is forwarded unchanged (EDNS records, sizes and the case of names included) to the server that
+//! was meant, from a socket made for it alone, and only a response from that server with the same id and question is
+//! passed back. A truncated one is passed back too: its client asks again over TCP, which is served likewise.
 //!
-//! Everything is bounded: clients remembered, questions in flight, bytes per message, time per question.
+//! Everything is bounded: clients remembered, questions and connections at a time, bytes per message, time per question.
+mod clients;
+mod forward;
+mod resolvers;
+
 use std::{
-    collections::{HashMap, VecDeque},
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use defender_core::{AuditDraft, Decision, Effect, Event, LookupEvent, Protocol, decide, dns};
+use defender_core::{AuditDraft, Decision, Effect, Event, LookupEvent, Protocol, Reason, decide, dns};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UdpSocket},
-    sync::Semaphore,
+    sync::{Semaphore, mpsc},
     time::timeout,
 };
 
-use crate::enforcement::{AuditSink, PolicyHandle};
+pub use self::{clients::Asker, resolvers::Resolvers};
+use self::{
+    clients::Clients,
+    forward::{Upstream, by_udp, read_message, write_message},
+};
+use crate::{
+    enforcement::{AuditSink, PolicyHandle},
+    names::Names,
+};
 
-const CLIENTS_REMEMBERED: usize = 4096;
 const QUESTIONS_IN_FLIGHT: usize = 256;
+const CONNECTIONS: usize = 128;
+/// Questions to ask again that wait for their turn.
+const QUEUED: usize = 64;
 const LARGEST_DATAGRAM: usize = 4096;
 /// Longer than the resolvers' own time-outs (glibc and musl wait 5 s), so that theirs decide.
 const PATIENCE: Duration = Duration::from_secs(6);
 /// RFC 7766, section 6.2.3, leaves idle connections to the server; ours are short-lived.
 const IDLE: Duration = Duration::from_secs(15);
-
-/// Who asks, and the server that was meant.
-#[derive(Debug, Clone)]
-pub struct Asker {
-    /// Process id.
-    pub pid: u32,
-    /// Executable path.
-    pub path: String,
-    /// The resolver that the process wanted to reach.
-    pub server: SocketAddr,
-}
+const OPCODE: u8 = 0x78;
 
 /// A running proxy. It lives as long as the Defender.
 #[derive(Clone)]
 pub struct DnsProxy {
     v4: SocketAddr,
     v6: Option<SocketAddr>,
-    clients: Arc<Clients>,
+    judge: Arc<Judge>,
+    again: mpsc::Sender<(Vec<u8>, SocketAddr)>,
 }
 
 impl DnsProxy {
     /// Opens the loopback sockets (one port for UDP and TCP each of IPv4 and, where there is any, IPv6) and serves them on
-    /// a thread of its own.
+    /// a thread of its own. What the answers give goes to `names`; `resolvers` are those whose word counts.
     ///
     /// # Errors
     /// When the IPv4 loopback sockets or the thread cannot be had.
-    pub fn start(policy: PolicyHandle, audits: Arc<dyn AuditSink>) -> io::Result<Self> {
+    pub fn start(
+        policy: PolicyHandle,
+        audits: Arc<dyn AuditSink>,
+        names: Names,
+        resolvers: Resolvers,
+    ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let v4 = runtime.block_on(Listeners::open(Ipv4Addr::LOCALHOST.into()))?;
         let v6 = runtime.block_on(Listeners::open(Ipv6Addr::LOCALHOST.into())).ok();
-        let proxy =
-            Self { v4: v4.address, v6: v6.as_ref().map(|listeners| listeners.address), clients: Arc::default() };
         let judge = Arc::new(Judge {
             policy,
             audits,
-            clients: proxy.clients.clone(),
-            places: Semaphore::new(QUESTIONS_IN_FLIGHT),
+            names,
+            resolvers,
+            clients: Clients::default(),
+            questions: Semaphore::new(QUESTIONS_IN_FLIGHT),
+            connections: Semaphore::new(CONNECTIONS),
         });
+        let (again, queue) = mpsc::channel(QUEUED);
+        let proxy =
+            Self { v4: v4.address, v6: v6.as_ref().map(|listeners| listeners.address), judge: judge.clone(), again };
         std::thread::Builder::new().name("dns".into()).stack_size(256 << 10).spawn(move || {
             runtime.block_on(async {
+                tokio::spawn(ask_again(queue, judge.clone()));
                 let v6 = v6.map(|listeners| tokio::spawn(listeners.serve(judge.clone())));
                 v4.serve(judge).await;
                 drop(v6);
@@ -85,43 +99,35 @@ impl DnsProxy {
         if server.is_ipv4() { Some(self.v4) } else { self.v6 }
     }
 
-    /// Remembers who is behind a client's local address. The oldest client is forgotten when there are too many.
+    /// Remembers who is behind a client's local address.
     pub fn register(&self, protocol: Protocol, client: SocketAddr, asker: Asker) {
-        self.clients.remember((protocol == Protocol::Tcp, client), asker);
+        self.judge.clients.remember(protocol, client, asker);
     }
-}
 
-#[derive(Default)]
-struct Clients(Mutex<Remembered>);
+    /// True for a resolver that the workload was started with.
+    #[must_use]
+    pub fn trusts(&self, server: IpAddr) -> bool {
+        self.judge.resolvers.has(server)
+    }
 
-#[derive(Default)]
-struct Remembered {
-    askers: HashMap<ClientKey, (u64, Asker)>,
-    order: VecDeque<(u64, ClientKey)>,
-    count: u64,
-}
-
-type ClientKey = (bool, SocketAddr);
-
-impl Clients {
-    fn remember(&self, key: ClientKey, asker: Asker) {
-        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.count += 1;
-        let mark = remembered.count;
-        remembered.askers.insert(key, (mark, asker));
-        remembered.order.push_back((mark, key));
-        while remembered.order.len() > CLIENTS_REMEMBERED
-            && let Some((mark, oldest)) = remembered.order.pop_front()
-        {
-            // A port that was used again is as new as its last use.
-            if remembered.askers.get(&oldest).is_some_and(|(last, _)| *last == mark) {
-                remembered.askers.remove(&oldest);
-            }
+    /// Asks a question for ourselves that a client asked without us, to learn what its answer gives.
+    pub fn ask_again(&self, query: &[u8], server: SocketAddr) {
+        if self.judge.learns() {
+            // With a full queue some answers are not learnt.
+            let _ = self.again.try_send((query.to_vec(), server));
         }
     }
+}
 
-    fn find(&self, key: ClientKey) -> Option<Asker> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).askers.get(&key).map(|(_, asker)| asker.clone())
+async fn ask_again(mut queue: mpsc::Receiver<(Vec<u8>, SocketAddr)>, judge: Arc<Judge>) {
+    while let Some((query, server)) = queue.recv().await {
+        let judge = judge.clone();
+        tokio::spawn(async move {
+            let Ok(_place) = judge.questions.try_acquire() else { return };
+            if let Ok(Ok(response)) = timeout(PATIENCE, by_udp(&query, server)).await {
+                judge.names.learn(&query, &response, judge.resolvers.has(server.ip()));
+            }
+        });
     }
 }
 
@@ -132,7 +138,7 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn open(address: std::net::IpAddr) -> io::Result<Self> {
+    async fn open(address: IpAddr) -> io::Result<Self> {
         let tcp = TcpListener::bind((address, 0)).await?;
         let address = tcp.local_addr()?;
         Ok(Self { udp: Arc::new(UdpSocket::bind(address).await?), tcp, address })
@@ -147,11 +153,10 @@ async fn serve_udp(socket: Arc<UdpSocket>, judge: Arc<Judge>) {
     let mut buffer = [0; LARGEST_DATAGRAM];
     loop {
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
-        let Some(asker) = judge.clients.find((false, client)) else { continue };
+        let Some(asker) = judge.clients.find(Protocol::Udp, client) else { continue };
         let (query, socket, judge) = (buffer[..length].to_vec(), socket.clone(), judge.clone());
         tokio::spawn(async move {
-            let Ok(_place) = judge.places.try_acquire() else { return };
-            if let Some(response) = judge.answer(&query, &asker, Protocol::Udp).await {
+            if let Some(response) = judge.answer(&query, &asker, None).await {
                 // The client may be gone; then nobody waits for this.
                 let _ = socket.send_to(&response, client).await;
             }
@@ -164,65 +169,85 @@ async fn serve_tcp(listener: TcpListener, judge: Arc<Judge>) {
         let Ok((stream, client)) = listener.accept().await else { continue };
         let judge = judge.clone();
         tokio::spawn(async move {
-            let Ok(_place) = judge.places.try_acquire() else { return };
-            // We can be here before the supervisor has registered the client; its first byte comes after that.
-            let Ok(Ok(_)) = timeout(IDLE, stream.peek(&mut [0])).await else { return };
-            let Some(asker) = judge.clients.find((true, client)) else { return };
+            let Ok(_place) = judge.connections.try_acquire() else { return };
             // Ends with the client's end of file, an idle connection or a broken one: nothing to report.
-            let _ = serve_connection(stream, &asker, &judge).await;
+            let _ = serve_connection(stream, client, &judge).await;
         });
     }
 }
 
-async fn serve_connection(mut stream: TcpStream, asker: &Asker, judge: &Judge) -> io::Result<()> {
+async fn serve_connection(mut stream: TcpStream, client: SocketAddr, judge: &Judge) -> io::Result<()> {
+    let mut upstream = Upstream::default();
     loop {
         let query = timeout(IDLE, read_message(&mut stream)).await??;
-        let Some(response) = judge.answer(&query, asker, Protocol::Tcp).await else { return Ok(()) };
+        // The connection is there before its client is registered, a question is not.
+        let Some(asker) = judge.clients.find(Protocol::Tcp, client) else { return Ok(()) };
+        let Some(response) = judge.answer(&query, &asker, Some(&mut upstream)).await else { return Ok(()) };
         write_message(&mut stream, &response).await?;
+        if dns::parse_query(&query).is_some_and(|question| question.is_transfer()) {
+            while let Some(more) = upstream.next_of_transfer(&query).await {
+                timeout(PATIENCE, write_message(&mut stream, &more)).await??;
+            }
+            upstream.close();
+        }
     }
-}
-
-/// RFC 1035, section 4.2.2: two bytes of length, then the message.
-async fn read_message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut message = vec![0; stream.read_u16().await?.into()];
-    stream.read_exact(&mut message).await?;
-    Ok(message)
-}
-
-async fn write_message(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
-    let length = u16::try_from(message.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-    let mut framed = length.to_be_bytes().to_vec();
-    framed.extend_from_slice(message);
-    stream.write_all(&framed).await
 }
 
 struct Judge {
     policy: PolicyHandle,
     audits: Arc<dyn AuditSink>,
-    clients: Arc<Clients>,
-    places: Semaphore,
+    names: Names,
+    resolvers: Resolvers,
+    clients: Clients,
+    questions: Semaphore,
+    connections: Semaphore,
 }
 
 impl Judge {
-    /// The response to one query; none for what is no query, and when the server does not answer.
-    async fn answer(&self, query: &[u8], asker: &Asker, protocol: Protocol) -> Option<Vec<u8>> {
-        let question = dns::parse_query(query)?;
+    /// The response to one query, over TCP when there is an `upstream`; none when the server does not answer in time.
+    async fn answer(&self, query: &[u8], asker: &Asker, upstream: Option<&mut Upstream>) -> Option<Vec<u8>> {
+        let _place = self.questions.try_acquire().ok()?;
+        if let Some(refusal) = self.refusal(query, asker) {
+            return Some(refusal);
+        }
+        let forward = async {
+            match upstream {
+                None => by_udp(query, asker.server).await,
+                Some(upstream) => upstream.ask(query, asker.server).await,
+            }
+        };
+        match timeout(PATIENCE, forward).await.ok()? {
+            Ok(response) => {
+                self.names.learn(query, &response, self.resolvers.has(asker.server.ip()));
+                Some(response)
+            }
+            // The server cannot be reached: clients that hear so ask the next one at once.
+            Err(_) => dns::failure(query, dns::SERVER_FAILED),
+        }
+    }
+
+    /// The answer to what is prevented; none for what may be asked.
+    fn refusal(&self, query: &[u8], asker: &Asker) -> Option<Vec<u8>> {
+        let Some(question) = dns::parse_query(query) else {
+            // What we cannot read could ask for anything.
+            let prevents = self.policy.current().source().dns.effect == Effect::Prevent;
+            let ordinary = query.get(2).is_some_and(|flags| flags & OPCODE == 0);
+            let code = if ordinary { dns::REFUSED } else { dns::NOT_IMPLEMENTED };
+            return prevents.then(|| dns::failure(query, code))?;
+        };
         let event = LookupEvent {
-            name: question.name.clone(),
-            record_type: question.record_type.clone(),
+            name: question.name,
+            record_type: question.record_type,
             pid: asker.pid,
             path: asker.path.clone(),
         };
-        if self.prevents(Event::Lookup(event)) {
-            return dns::nxdomain(query);
-        }
-        let forward = async {
-            match protocol {
-                Protocol::Udp => forward_udp(query, asker.server).await,
-                Protocol::Tcp => forward_tcp(query, asker.server).await,
-            }
-        };
-        timeout(PATIENCE, forward).await.ok()?.ok()
+        if self.prevents(Event::Lookup(event)) { dns::nxdomain(query) } else { None }
+    }
+
+    /// True while somebody wants to know which names gave an address.
+    fn learns(&self) -> bool {
+        let policy = self.policy.current();
+        policy.source().dns.effect != Effect::Disable || policy.detection(Reason::UnresolvedAddress) != Effect::Disable
     }
 
     fn prevents(&self, event: Event) -> bool {
@@ -241,50 +266,5 @@ impl Judge {
             ancestry: Vec::new(),
         });
         effect == Effect::Prevent
-    }
-}
-
-async fn forward_udp(query: &[u8], server: SocketAddr) -> io::Result<Vec<u8>> {
-    let any: std::net::IpAddr =
-        if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((any, 0)).await?;
-    socket.connect(server).await?;
-    socket.send(query).await?;
-    let mut buffer = vec![0; u16::MAX.into()];
-    loop {
-        let length = socket.recv(&mut buffer).await?;
-        if dns::answers(query, &buffer[..length]) {
-            buffer.truncate(length);
-            return Ok(buffer);
-        }
-    }
-}
-
-async fn forward_tcp(query: &[u8], server: SocketAddr) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(server).await?;
-    write_message(&mut stream, query).await?;
-    let response = read_message(&mut stream).await?;
-    if dns::answers(query, &response) { Ok(response) } else { Err(io::ErrorKind::InvalidData.into()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_that_is_used_again_is_not_forgotten_as_the_oldest() {
-        let key = |port| (false, SocketAddr::from(([127, 0, 0, 1], port)));
-        let asker = |pid| Asker { pid, path: String::new(), server: SocketAddr::from(([192, 0, 2, 1], 53)) };
-        let clients = Clients::default();
-        for port in 1..=CLIENTS_REMEMBERED as u16 {
-            clients.remember(key(port), asker(1));
-        }
-
-        clients.remember(key(1), asker(2));
-        clients.remember(key(u16::MAX), asker(3));
-
-        assert_eq!(Some(2), clients.find(key(1)).map(|asker| asker.pid));
-        assert!(clients.find(key(2)).is_none());
-        assert!(clients.0.lock().unwrap().askers.len() <= CLIENTS_REMEMBERED);
     }
 }

@@ -4,7 +4,7 @@
 use std::{ffi::OsString, sync::Arc};
 
 use arc_swap::ArcSwap;
-use defender_core::{AuditDraft, CompiledPolicy};
+use defender_core::{AuditDraft, CompiledPolicy, Event, Judged};
 
 /// The policy in force, swapped whole. Reading is wait-free, so the supervisor may read it on every event.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,11 @@ impl PolicyHandle {
 pub trait AuditSink: Send + Sync {
     /// Takes one audit.
     fn submit(&self, draft: AuditDraft);
+    /// Called about once a second, for what has to happen with time.
+    fn tick(&self) {}
+
+    /// Takes every event that was judged, also one that may happen, for record and learning. It must take microseconds.
+    fn saw(&self, _event: &Event, _judged: Option<Judged>) {}
 }
 
 /// What to do when protection cannot be had: an explicit setting, never an accident.
@@ -37,6 +42,16 @@ pub enum FailMode {
     Open,
     /// The application does not run.
     Closed,
+}
+
+/// Which mechanism the user wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// The strongest that the platform allows.
+    #[default]
+    Strongest,
+    /// The one that lets setuid programs keep their privileges (`DEFENDER_TIER=compat`).
+    Compat,
 }
 
 /// The application to protect.
@@ -50,12 +65,15 @@ pub struct Application {
     pub environment: Vec<(OsString, OsString)>,
     /// What to do where nothing can be enforced.
     pub fail_mode: FailMode,
+    /// Which mechanism to use.
+    pub wanted: Wanted,
     /// True when its writes to files are watched.
     pub watch_files: bool,
 }
 
 /// Where the supervisor says how strong it is here.
 pub trait TierReport: Send + Sync {
-    /// Takes the tier (1 is the strongest, 0 is none) and the reasons why it is not 1.
+    /// Takes the tier (1 is the strongest, 5 only looks, 0 is none) and what holds with less strength, one
+    /// sentence each.
     fn report(&self, tier: u8, reasons: Vec<String>);
 }

@@ -6,6 +6,8 @@ pub mod dns_proxy;
 pub mod enforcement;
 pub mod health;
 pub mod link;
+pub mod names;
+pub mod recorder;
 pub mod saying;
 pub mod sidecar;
 pub mod supervisor;

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::{
     config::{ConfigError, EmbeddedConfig, EntrypointConfig, Environment},
-    enforcement::{Application, FailMode},
+    enforcement::{Application, FailMode, Wanted},
     link::{
         background::Background,
         console::{self, Speaker},
@@ -60,11 +60,11 @@ pub fn entrypoint(
     command: (OsString, Vec<OsString>),
 ) -> Result<u8, WorkloadError> {
     let config = EntrypointConfig::read(environment)?;
-    let desk = Desk::new(identity::instance()?);
+    let desk = Desk::with_record(identity::instance()?, config.record_bytes);
     let attachment = Attachment { container: config.container, token: config.token };
     let (socket, shared) = (relay::socket(directory), desk.clone());
     let link = Background::start(move |stop| relay::run(socket, attachment, shared, stop))?;
-    let application = application(command, environment.of_wrapped_application(), config.fail_mode);
+    let application = application(command, environment.of_wrapped_application(), config.fail_mode, config.wanted);
     let application = Application { watch_files: config.watch_files, ..application };
     let code = run(&application, signals, &desk, config.policy_timeout);
     desk.flush(FLUSH);
@@ -82,7 +82,7 @@ pub fn embedded(
     command: (OsString, Vec<OsString>),
 ) -> Result<u8, WorkloadError> {
     let config = EmbeddedConfig::read(environment)?;
-    let desk = Desk::new(identity::instance()?);
+    let desk = Desk::with_record(identity::instance()?, config.record_bytes);
     let speaker = Speaker {
         config: config.console,
         kind: Kind::AppEmbedded,
@@ -91,7 +91,7 @@ pub fn embedded(
         protected: Arc::new(Embedded(desk.clone())),
     };
     let link = Background::start(move |stop| console::run(speaker, stop))?;
-    let application = application(command, environment.of_embedded_application(), config.fail_mode);
+    let application = application(command, environment.of_embedded_application(), config.fail_mode, config.wanted);
     let application = Application { watch_files: config.watch_files, ..application };
     let code = run(&application, signals, &desk, config.policy_timeout);
     // The link itself sends what is left before it says goodbye.
@@ -103,8 +103,9 @@ fn application(
     (program, arguments): (OsString, Vec<OsString>),
     environment: Vec<(OsString, OsString)>,
     fail_mode: FailMode,
+    wanted: Wanted,
 ) -> Application {
-    Application { program, arguments, environment, fail_mode, watch_files: false }
+    Application { program, arguments, environment, fail_mode, wanted, watch_files: false }
 }
 
 fn run(application: &Application, signals: &Signals, desk: &Arc<Desk>, patience: Duration) -> u8 {
@@ -121,7 +122,9 @@ fn run(application: &Application, signals: &Signals, desk: &Arc<Desk>, patience:
             desk.notice(Notice::StartedWithoutPolicy, &reason);
         }
     }
-    supervisor::run(application, signals, desk.policy(), desk.clone(), desk.as_ref())
+    let code = supervisor::run(application, signals, desk.policy(), desk.clone(), desk.as_ref());
+    desk.release();
+    code
 }
 
 /// How the wait for a policy ended.

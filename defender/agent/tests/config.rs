@@ -113,3 +113,15 @@ fn an_app_id_has_two_names() {
         assert_eq!(config.console.app_id, "shop:1");
     }
 }
+
+/// Files are watched when that is asked for, and a word that means nothing is said to.
+#[test]
+fn watching_files_is_asked_for() {
+    let watches = |value| entrypoint(&[("FILESYSTEM_MONITORING", value)]).map(|config| config.watch_files);
+    assert_eq!(["true", "false", ""].map(|value| watches(value).expect("good")), [true, false, false]);
+    assert!(!entrypoint(&[]).expect("good").watch_files);
+    assert_eq!(
+        watches("maybe").expect_err("no such word"),
+        "`FILESYSTEM_MONITORING` is `maybe`, only `true` or `false` can be used"
+    );
+}

@@ -39,6 +39,7 @@ const WAYS: &[&str] = &[
     "proc-thread-root",
     "proc-cwd",
     "proc-pid-cwd",
+    "proc-child-cwd",
     "proc-fd",
     "proc-fd-directory",
     "relative",
@@ -343,6 +344,15 @@ fn a_pipe_without_reader_stops_nobody_else() {
     let output = arena.supervise("prevent", "none", &["/usr/bin/timeout", "20", "/bin/sh", "-c", script]);
 
     assert_eq!("1\n2\n3\nthrough\n", said(&output));
+}
+
+/// Who waits for a reader can be interrupted by a signal, as without the Defender.
+#[test]
+fn a_wait_for_a_reader_can_be_interrupted() {
+    let arena = Arena::new("interrupted");
+    let folder = arena.folder.to_string_lossy().into_owned();
+
+    assert_eq!("4\n", said(&arena.run("prevent", &["interrupted", &folder])));
 }
 
 /// Files of the Defender itself in procfs are closed to the workload, though the Defender opens on its behalf.

@@ -100,6 +100,7 @@ fn events() -> [(&'static str, Event); 4] {
         pid: 12,
         path: path(),
         resolver: false,
+        domain: None,
     };
     let file = FileEvent {
         operation: FileOperation::Write,

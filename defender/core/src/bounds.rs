@@ -12,6 +12,7 @@ const LARGEST_COUNT: u64 = i64::MAX as u64;
 const LONGEST_NAME: usize = 512;
 const LONGEST_VERSION: usize = 64;
 const LONGEST_REASON: usize = 1024;
+const LONGEST_OBSERVED: usize = 1024;
 const MOST_REASONS: usize = 32;
 const HIGHEST_TIER: u8 = 9;
 /// Audits of one message.
@@ -66,6 +67,25 @@ pub(crate) fn audits<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Audit>, D
     if audits.len() <= MOST_AUDITS { Ok(audits) } else { Err(Error::custom("more than 500 audits in one message")) }
 }
 
+/// A list of at most `most` things.
+pub(crate) fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+    most: usize,
+) -> Result<Vec<T>, D::Error> {
+    let list = Vec::<T>::deserialize(from)?;
+    if list.len() <= most { Ok(list) } else { Err(Error::custom(format_args!("more than {most} in one message"))) }
+}
+
+/// What somebody observed: not empty, and as long as paths and names get.
+pub(crate) fn observed<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = text(from, LONGEST_OBSERVED)?;
+    if text.is_empty() { Err(Error::custom("an observation must not be empty")) } else { Ok(text) }
+}
+
+pub(crate) fn observed_detail<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    text(from, LONGEST_OBSERVED)
+}
+
 pub(crate) fn name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let name = text(from, LONGEST_NAME)?;
     if name.is_empty() { Err(Error::custom("a name must not be empty")) } else { Ok(name) }
@@ -88,6 +108,10 @@ pub(crate) fn nullable_hash<'de, D: Deserializer<'de>>(from: D) -> Result<Option
         Some(text) if !is_hex(&text, 64) => Err(Error::custom("a hash is 64 lower-case hexadecimal digits")),
         hash => Ok(hash),
     }
+}
+
+pub(crate) fn purpose<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    text(from, LONGEST_NAME)
 }
 
 pub(crate) fn version<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {

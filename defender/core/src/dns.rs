@@ -2,12 +2,20 @@
 //! response belongs to a query. Total on hostile bytes: there is no message on which these functions panic or loop.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+mod answer;
+mod failure;
+
+pub use answer::{Given, given};
+pub use failure::{NOT_IMPLEMENTED, REFUSED, SERVER_FAILED, failure};
+
 const HEADER: usize = 12;
 const LONGEST_NAME: usize = 255;
 const LONGEST_LABEL: u8 = 63;
 const TYPE_A: u16 = 1;
 const TYPE_AAAA: u16 = 28;
 const TYPE_OPT: u16 = 41;
+const TYPE_IXFR: u16 = 251;
+const TYPE_AXFR: u16 = 252;
 const CLASS_IN: u16 = 1;
 /// What DNS flag day 2020 agreed on: no fragments on any common path.
 const PAYLOAD: u16 = 1232;
@@ -26,8 +34,16 @@ pub struct Question {
     pub id: u16,
     /// The name, lower-case, without trailing dot; odd bytes as `\046` (RFC 4343, section 2.1).
     pub name: String,
-    /// The record type as text: `A`, `AAAA`, or `TYPE65` where there is no common name (RFC 3597).
+    /// The record type as text: `A`, `AAAA`, or `TYPE99` where there is no common name (RFC 3597).
     pub record_type: String,
+}
+
+impl Question {
+    /// True for a zone transfer, whose answer is a stream of messages (RFC 5936).
+    #[must_use]
+    pub fn is_transfer(&self) -> bool {
+        matches!(self.record_type.as_str(), "AXFR" | "IXFR")
+    }
 }
 
 /// Reads the question of a query. None when it is no standard query with exactly one question: a message that two parsers
@@ -186,6 +202,8 @@ fn type_name(record_type: u16) -> String {
         33 => "SRV",
         64 => "SVCB",
         65 => "HTTPS",
+        TYPE_IXFR => "IXFR",
+        TYPE_AXFR => "AXFR",
         255 => "ANY",
         other => return format!("TYPE{other}"),
     };
@@ -210,6 +228,8 @@ struct Record<'a> {
     kind: u16,
     /// The lower half of the time to live, which EDNS uses for flags.
     flags: u16,
+    /// The time to live.
+    seconds: u32,
     data: &'a [u8],
     end: usize,
 }
@@ -220,7 +240,9 @@ impl<'a> Record<'a> {
         let length = usize::from(word(message, at + 8)?);
         let end = at + 10 + length;
         let data = message.get(at + 10..end)?;
-        Some(Self { kind: word(message, at)?, flags: word(message, at + 6)?, data, end })
+        let flags = word(message, at + 6)?;
+        let seconds = u32::from(word(message, at + 4)?) << 16 | u32::from(flags);
+        Some(Self { kind: word(message, at)?, flags, seconds, data, end })
     }
 }
 

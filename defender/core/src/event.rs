@@ -184,6 +184,9 @@ pub struct ConnectionEvent {
     pub path: String,
     /// True when the destination is a resolver whose traffic passes the Defender's own DNS proxy.
     pub resolver: bool,
+    /// The name whose look-up gave the address; none when no look-up did, or was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
 }
 
 /// Transport protocol of a connection.
@@ -194,6 +197,8 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// Packets of no transport protocol that the Defender reads (raw and packet sockets).
+    Raw,
 }
 
 /// A notice of the Defender about itself.
@@ -223,4 +228,6 @@ pub enum Notice {
     AttachRefused,
     /// A call waited too long for an answer and was given one without being judged.
     AnsweredLate,
+    /// Something of the Defender was changed from inside the workload.
+    Attacked,
 }

@@ -14,14 +14,20 @@ mod decide;
 mod detect;
 pub mod dns;
 mod event;
+mod gather;
 mod glob;
 pub mod message;
+mod names;
+mod observe;
 mod policy;
 mod program;
 mod reason;
+mod recorder;
+mod scans;
 mod scrub;
 mod session;
 mod spool;
+mod table;
 
 pub use audit::{Ancestor, Audit, AuditDraft, Reason};
 pub use backoff::Backoff;
@@ -32,11 +38,17 @@ pub use event::{
     Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
     ProcessEvent, ProcessFacts, Protocol,
 };
+pub use gather::{Counted, Gatherer};
+pub use names::{Known, NameTable, Standing, standing};
+pub use observe::{Observations, Observed, ObservedKind};
 pub use policy::{
     CompiledPolicy, CustomEffect, CustomKind, CustomRule, DefenderPolicy, DnsPolicy, Effect, FilePolicy, NetworkPolicy,
     PolicyError, PortRange, ProcessPolicy,
 };
 pub use reason::{Section, Severity};
+pub use recorder::{Chunk, Judged, Recorded, Recorder};
+pub use scans::{Scan, ScanCounter, Tried};
 pub use scrub::scrub;
 pub use session::Session;
 pub use spool::{Spool, encoded_size};
+pub use table::TcpRow;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::{Audit, DefenderPolicy, bounds};
+use crate::{Audit, DefenderPolicy, Observed, Recorded, bounds, observe, recorder};
 
 /// Version of the messages.
 pub const PROTOCOL: u32 = 1;
@@ -121,6 +121,39 @@ pub enum ToConsole {
         #[serde(deserialize_with = "bounds::audits")]
         audits: Vec<Audit>,
     },
+    /// A piece of the record of a workload, the answer to one `fetch`.
+    Snapshot {
+        /// The fetch's.
+        #[serde(deserialize_with = "bounds::instance")]
+        id: String,
+        /// Whose record.
+        #[serde(deserialize_with = "bounds::nullable")]
+        container: Option<String>,
+        /// Number of the first event; more than the fetch's `after` plus one when those between are gone.
+        #[serde(deserialize_with = "bounds::sequence")]
+        first: u64,
+        /// Number of the newest event that there is, 0 when there is none.
+        #[serde(deserialize_with = "bounds::count")]
+        newest: u64,
+        /// Numbered on from the first.
+        #[serde(deserialize_with = "recorder::recorded")]
+        events: Vec<Recorded>,
+    },
+    /// What a workload was seen to do since the last time.
+    Observations {
+        /// Which one.
+        #[serde(deserialize_with = "bounds::nullable")]
+        container: Option<String>,
+        /// Counts the messages of this workload, so that the Console can say which it has.
+        #[serde(deserialize_with = "bounds::sequence")]
+        number: u64,
+        /// Each thing once.
+        #[serde(deserialize_with = "observe::observed")]
+        observed: Vec<Observed>,
+        /// Sightings that found no place.
+        #[serde(deserialize_with = "bounds::count")]
+        overflow: u64,
+    },
     /// A new certificate is wanted.
     Renew {
         /// Certificate request, PEM.
@@ -141,6 +174,8 @@ impl fmt::Debug for ToConsole {
             Self::Hello { .. } => "Hello",
             Self::Status { .. } => "Status",
             Self::Audits { .. } => "Audits",
+            Self::Snapshot { .. } => "Snapshot",
+            Self::Observations { .. } => "Observations",
             Self::Renew { .. } => "Renew",
             Self::Goodbye { .. } => "Goodbye",
         })
@@ -218,6 +253,30 @@ pub enum FromConsole {
         source: String,
         /// Up to here.
         committed: u64,
+    },
+    /// A piece of the record of a workload is wanted.
+    Fetch {
+        /// Names the fetch.
+        #[serde(deserialize_with = "bounds::instance")]
+        id: String,
+        /// Whose record.
+        #[serde(deserialize_with = "bounds::nullable")]
+        container: Option<String>,
+        /// Only events with a higher number.
+        #[serde(deserialize_with = "bounds::count")]
+        after: u64,
+        /// What for, for people.
+        #[serde(deserialize_with = "bounds::purpose")]
+        reason: String,
+    },
+    /// The observations of a workload are in the database.
+    Learned {
+        /// Whose.
+        #[serde(deserialize_with = "bounds::nullable")]
+        container: Option<String>,
+        /// The message's.
+        #[serde(deserialize_with = "bounds::sequence")]
+        number: u64,
     },
     /// The answer to `renew`.
     Renewed {
@@ -297,6 +356,30 @@ pub enum ToSidecar {
         #[serde(deserialize_with = "bounds::audits")]
         audits: Vec<Audit>,
     },
+    /// A piece of the record, the answer to one `fetch`.
+    Snapshot {
+        /// The fetch's.
+        #[serde(deserialize_with = "bounds::instance")]
+        id: String,
+        /// Number of the first event.
+        #[serde(deserialize_with = "bounds::sequence")]
+        first: u64,
+        /// Number of the newest event that there is.
+        #[serde(deserialize_with = "bounds::count")]
+        newest: u64,
+        /// Numbered on from the first.
+        #[serde(deserialize_with = "recorder::recorded")]
+        events: Vec<Recorded>,
+    },
+    /// What the container was seen to do since the last time.
+    Observations {
+        /// Each thing once.
+        #[serde(deserialize_with = "observe::observed")]
+        observed: Vec<Observed>,
+        /// Sightings that found no place.
+        #[serde(deserialize_with = "bounds::count")]
+        overflow: u64,
+    },
 }
 
 impl fmt::Debug for ToSidecar {
@@ -306,6 +389,8 @@ impl fmt::Debug for ToSidecar {
             Self::Attach { .. } => "Attach",
             Self::Status { .. } => "Status",
             Self::Audits { .. } => "Audits",
+            Self::Snapshot { .. } => "Snapshot",
+            Self::Observations { .. } => "Observations",
         })
     }
 }
@@ -332,6 +417,15 @@ pub enum FromSidecar {
         /// The Console's database holds them up to here.
         #[serde(deserialize_with = "bounds::count")]
         committed: u64,
+    },
+    /// A piece of the record is wanted.
+    Fetch {
+        /// Names the fetch.
+        #[serde(deserialize_with = "bounds::instance")]
+        id: String,
+        /// Only events with a higher number.
+        #[serde(deserialize_with = "bounds::count")]
+        after: u64,
     },
     /// The attachment is refused, and the connection ends.
     Refused {

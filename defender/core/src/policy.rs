@@ -102,6 +102,9 @@ pub struct NetworkPolicy {
     /// Listening on them is always a violation.
     #[serde(default, skip_serializing_if = "is_default")]
     pub deny_listen_ports: Vec<PortRange>,
+    /// True when the detection `unresolvedAddress` also speaks of private addresses.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unresolved_private: bool,
 }
 
 /// Lists for writes to files: globs on absolute paths; an entry also speaks of everything beneath it.

@@ -6,6 +6,8 @@
 //! was given up is itself reported.
 use std::{collections::VecDeque, io};
 
+use serde::Serialize;
+
 use crate::{Audit, AuditDraft, Effect, Event, Notice};
 
 /// Bytes of audits in one message; well below its limit.
@@ -54,12 +56,17 @@ impl Spool {
 
     /// Numbers an audit and keeps it; older ones are given up where there is no room.
     pub fn push(&mut self, draft: AuditDraft) {
-        let audit = draft.numbered(self.last + 1);
+        self.push_counted(draft, 1);
+    }
+
+    /// The same for an audit that stands for `count` events.
+    pub fn push_counted(&mut self, draft: AuditDraft, count: u64) {
+        let audit = Audit { count: count.max(1), ..draft.numbered(self.last + 1) };
         self.last = audit.seq;
         self.hold(audit);
-        while self.bytes > self.capacity && (self.give_up_alert() || self.give_up_any()) {
-            self.unreported += 1;
-        }
+        let before = self.dropped;
+        while self.bytes > self.capacity && (self.give_up_alert() || self.give_up_any()) {}
+        self.unreported += self.dropped - before;
     }
 
     /// Keeps an audit that has its number already, given by another process; one that came before is ignored. The bound is
@@ -146,7 +153,7 @@ impl Spool {
         self.committed
     }
 
-    /// Audits given up so far.
+    /// Events whose audits were given up so far.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
@@ -161,7 +168,7 @@ impl Spool {
     fn give_up(&mut self, lost: Option<Held>) -> bool {
         let Some(lost) = lost else { return false };
         self.bytes -= lost.bytes;
-        self.dropped += 1;
+        self.dropped = self.dropped.saturating_add(lost.audit.count);
         // A notice that is itself given up must not keep the next one from being made.
         self.notice.take_if(|seq| *seq == lost.audit.seq);
         true
@@ -176,9 +183,9 @@ impl Spool {
     }
 }
 
-/// Bytes of an audit as it travels, counted without writing it anywhere.
+/// Bytes of an audit, or of anything else that a message holds, as it travels, counted without writing it anywhere.
 #[must_use]
-pub fn encoded_size(audit: &Audit) -> usize {
+pub fn encoded_size<T: Serialize>(value: &T) -> usize {
     struct Counter(usize);
     impl io::Write for Counter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -191,8 +198,8 @@ pub fn encoded_size(audit: &Audit) -> usize {
         }
     }
     let mut counter = Counter(0);
-    // Counting cannot fail, and neither can writing an audit: it holds texts and numbers alone.
-    let _ = serde_json::to_writer(&mut counter, audit);
+    // Counting cannot fail, and neither can writing a value that holds texts and numbers alone.
+    let _ = serde_json::to_writer(&mut counter, value);
     counter.0
 }
 

@@ -20,7 +20,7 @@ fn file() -> Event {
 fn connection() -> Event {
     let address = IpAddr::from([203, 0, 113, 9]);
     let (protocol, path) = (Protocol::Tcp, "/usr/bin/curl".into());
-    Event::Connection(ConnectionEvent { protocol, address, port: 443, pid: 12, path, resolver: false })
+    Event::Connection(ConnectionEvent { protocol, address, port: 443, pid: 12, path, resolver: false, domain: None })
 }
 
 /// A policy with one detection that prevents.

@@ -134,7 +134,7 @@ proptest! {
     fn mapped_addresses_are_judged_alike(policy in policies(), bytes: [u8; 4], port: u16) {
         let address = std::net::Ipv4Addr::from(bytes);
         let event = |address| Event::Connection(ConnectionEvent {
-            protocol: Protocol::Udp, address, port, pid: 1, path: String::new(), resolver: false,
+            protocol: Protocol::Udp, address, port, pid: 1, path: String::new(), resolver: false, domain: None,
         });
         let mapped = decided(policy.clone(), &event(address.to_ipv6_mapped().into()));
         prop_assert_eq!(mapped, decided(policy, &event(address.into())));

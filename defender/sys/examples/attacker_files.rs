@@ -27,6 +27,7 @@ fn main() {
         ["errands", folder] => errands(Path::new(folder)),
         ["writer", folder, count] => writer(Path::new(folder), count.parse().unwrap()),
         ["write-and-run", folder, tries] => write_and_run(Path::new(folder), tries.parse().unwrap()),
+        ["interrupted", folder] => interrupted(Path::new(folder)),
         ["write", path] => println!("{}", code(fs::write(path, "evil"))),
         [way, folder] => attack(way, Path::new(folder)),
         _ => panic!("unknown words"),
@@ -152,6 +153,13 @@ fn attack(way: &str, folder: &Path) {
             env::set_current_dir(&denied).unwrap();
             fs::write(format!("/proc/{}/cwd/secret", std::process::id()), "evil")
         }
+        "proc-child-cwd" => {
+            let mut child = std::process::Command::new("/bin/cat");
+            let mut child = child.current_dir(&denied).stdin(std::process::Stdio::piped()).spawn().unwrap();
+            let written = fs::write(format!("/proc/{}/cwd/secret", child.id()), "evil");
+            drop(child.stdin.take());
+            child.wait().and(written)
+        }
         "proc-fd" => {
             let file = File::open(&secret).unwrap();
             fs::write(format!("/proc/self/fd/{}", file.as_raw_fd()), "evil")
@@ -234,6 +242,21 @@ fn writer(folder: &Path, count: u32) {
         fs::write(folder.join(format!("file-{index}")), index.to_string()).unwrap();
     }
     println!("{}", fs::read_dir(folder).unwrap().count());
+}
+
+extern "C" fn noted(_: i32) {}
+
+/// Waits for a reader of a pipe until a signal comes that is handled; prints the error that the wait ends with.
+fn interrupted(folder: &Path) {
+    let path = text(folder.join("pipe"));
+    unsafe { libc::mkfifo(path.as_ptr(), 0o600) };
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = noted as *const () as libc::sighandler_t;
+    unsafe { libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) };
+    let hundred = libc::timeval { tv_sec: 0, tv_usec: 100_000 };
+    let timer = libc::itimerval { it_interval: hundred, it_value: hundred };
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+    println!("{}", code(done(unsafe { libc::open(path.as_ptr(), libc::O_WRONLY) })));
 }
 
 /// Writes a program and starts it at once: a descriptor that somebody else still had would make that fail (`ETXTBSY`).

@@ -1,6 +1,6 @@
 //! What the benchmarks measure: small things done many times, in short batches of which the quickest counts.
 //!
-//! `workload hello` prints one line; `workload measure PERCENT` and `workload files PERCENT` print `NAME NANOSECONDS` for each
+//! `workload hello` prints one line; `workload measure PERCENT`, `workload net PERCENT` and `workload files PERCENT` print `NAME NANOSECONDS` for each
 //! figure, with as many operations per batch as the argument says in percent of the usual.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, clippy::cast_precision_loss, missing_docs)]
 use std::{
@@ -24,6 +24,7 @@ fn main() {
     match words.get(1).map(String::as_str) {
         Some("nothing") => {}
         Some("measure") => measure(percent(&words)),
+        Some("net") => measure_network(percent(&words)),
         Some("files") => measure_files(percent(&words)),
         _ => println!("hello"),
     }
@@ -100,6 +101,22 @@ fn defeat_cache() {
         libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const description)
     };
     assert_eq!(0, done);
+}
+
+/// Connecting, sending on connected and unconnected sockets, starting to listen.
+fn measure_network(percent: u32) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || for _ in listener.incoming() {});
+    figure("connect_tcp", 100 * percent / 100, || drop(TcpStream::connect(address).unwrap()));
+    let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let place = receiver.local_addr().unwrap();
+    figure("udp_send_to", 200 * percent / 100, || drop(sender.send_to(b"x", place)));
+    sender.connect(place).unwrap();
+    figure("udp_send", 1000 * percent / 100, || drop(sender.send(b"x")));
+    figure("socket", 500 * percent / 100, || drop(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()));
+    figure("listen", 100 * percent / 100, || drop(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()));
 }
 
 /// Opening to read, opening to write, making and removing.

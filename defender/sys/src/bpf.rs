@@ -60,6 +60,16 @@ pub(crate) const fn load(offset: u32) -> Instruction {
     }
 }
 
+/// Keeps only these bits of what was loaded.
+pub(crate) const fn keep_bits(mask: u32) -> Instruction {
+    Instruction {
+        code: (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16,
+        jump_true: 0,
+        jump_false: 0,
+        operand: mask,
+    }
+}
+
 pub(crate) const fn finish(action: Action) -> Instruction {
     Instruction { code: (libc::BPF_RET | libc::BPF_K) as u16, jump_true: 0, jump_false: 0, operand: action.value() }
 }
@@ -111,6 +121,10 @@ pub(crate) mod interpreter {
             let holds = match instruction.code {
                 0x20 => {
                     accumulator = call.word(instruction.operand);
+                    continue;
+                }
+                0x54 => {
+                    accumulator &= instruction.operand;
                     continue;
                 }
                 0x06 => return instruction.operand,

@@ -40,8 +40,13 @@ impl Errno {
         ENOTDIR,
         EOPNOTSUPP,
         EPERM,
+        EPROTONOSUPPORT,
         ESRCH
     );
+
+    /// Never seen by a program: the kernel makes the call anew after a handler with `SA_RESTART`, and `EINTR` after any other
+    /// (`include/linux/errno.h`). Only for callers that have a signal to handle.
+    pub const ERESTARTSYS: Self = Self(512);
 
     /// The calling thread's last error.
     #[must_use]

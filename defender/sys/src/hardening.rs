@@ -4,7 +4,10 @@ use std::ffi::c_ulong;
 use crate::{Errno, Result};
 
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
-const CAP_SYS_PTRACE: u32 = 19;
+/// `CAP_SYS_PTRACE` (capabilities(7)).
+pub const CAP_SYS_PTRACE: u32 = 19;
+/// `CAP_SYS_ADMIN` (capabilities(7)).
+pub const CAP_SYS_ADMIN: u32 = 21;
 const LAST_CAPABILITY: u32 = 63;
 
 #[repr(C)]
@@ -53,6 +56,35 @@ pub fn no_new_privileges() -> Result<()> {
 /// The kernel's answer.
 pub fn adopt_orphans() -> Result<()> {
     control(libc::PR_SET_CHILD_SUBREAPER, 1).map(drop)
+}
+
+/// True when this thread has a capability of the first 32.
+#[must_use]
+pub fn has_capability(capability: u32) -> bool {
+    capabilities().is_ok_and(|sets| sets[0].effective & (1 << capability) != 0)
+}
+
+/// Makes `CAP_SYS_PTRACE` effective where it is only permitted: an image that runs as an ordinary user gives it to the
+/// Defender's file as `cap_sys_ptrace+p`, since with `+ep` execve fails where the container does not allow it.
+pub fn raise_ptrace_capability() {
+    let Ok(mut sets) = capabilities() else { return };
+    if sets[0].permitted & !sets[0].effective & (1 << CAP_SYS_PTRACE) != 0 {
+        sets[0].effective |= 1 << CAP_SYS_PTRACE;
+        // Without it the self-test finds what is missing and says so.
+        let _ = set_capabilities(&sets);
+    }
+}
+
+/// Allows this process as many descriptors as it may have, so that a workload that makes it hold many leaves some over; what
+/// it was allowed before, for the workload.
+pub(crate) fn allow_all_descriptors() -> Option<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid structure to fill.
+    Errno::check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }).ok()?;
+    let all = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+    // SAFETY: a valid structure.
+    Errno::check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const all) }).ok()?;
+    Some(limit)
 }
 
 /// Gives up every capability, for good.

@@ -6,6 +6,7 @@
 pub mod abi;
 pub mod bpf;
 pub mod credentials;
+pub mod epoll;
 pub mod errno;
 pub mod file;
 pub mod file_calls;
@@ -17,6 +18,7 @@ pub mod names;
 pub mod notify;
 pub mod pidfd;
 pub mod poll;
+pub mod probe;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
@@ -27,8 +29,10 @@ pub use errno::{Errno, Result};
 /// Flags and numbers of system calls that the supervisor reads.
 pub mod constants {
     pub use libc::{
-        AF_INET6, AT_FDCWD, MSG_DONTWAIT, MSG_FASTOPEN, O_NONBLOCK, O_PATH, SIGCHLD, SIGKILL, SIGTSTP, SIGTTIN,
-        SIGTTOU, SYS_connect, SYS_execve, SYS_execveat, SYS_sendmmsg, SYS_sendmsg, SYS_sendto,
+        AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, AT_FDCWD, IPPROTO_SCTP, MSG_DONTWAIT, MSG_FASTOPEN,
+        O_NONBLOCK, O_PATH, SIGABRT, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGSTOP, SIGSYS, SIGTRAP,
+        SIGTSTP, SIGTTIN, SIGTTOU, SOCK_RAW, SOCK_SEQPACKET, SYS_bind, SYS_connect, SYS_execve, SYS_execveat, SYS_kill,
+        SYS_listen, SYS_prlimit64, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_socket,
     };
     pub use libc::{
         AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL,

@@ -16,6 +16,13 @@ pub fn read(process: u32, address: u64, buffer: &mut [u8]) -> Result<()> {
     if buffer.is_empty() {
         return Ok(());
     }
+    match read_by_call(process, address, buffer) {
+        Err(Errno(libc::EPERM | libc::ENOSYS)) => read_by_file(process, address, buffer),
+        result => result,
+    }
+}
+
+pub(crate) fn read_by_call(process: u32, address: u64, buffer: &mut [u8]) -> Result<()> {
     let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: buffer.len() };
     // SAFETY: the local vector describes `buffer`, exclusively ours; the remote one is only looked at by the kernel.
@@ -24,12 +31,11 @@ pub fn read(process: u32, address: u64, buffer: &mut [u8]) -> Result<()> {
     match read {
         Ok(length) if length as usize == buffer.len() => Ok(()),
         Ok(_) => Err(Errno(libc::EFAULT)),
-        Err(Errno(libc::EPERM | libc::ENOSYS)) => read_by_file(process, address, buffer),
         Err(errno) => Err(errno),
     }
 }
 
-fn read_by_file(process: u32, address: u64, buffer: &mut [u8]) -> Result<()> {
+pub(crate) fn read_by_file(process: u32, address: u64, buffer: &mut [u8]) -> Result<()> {
     let file = File::open(format!("/proc/{process}/mem"))?;
     file.read_exact_at(buffer, address).map_err(|_| Errno(libc::EFAULT))
 }

@@ -65,14 +65,16 @@ pub struct Listener {
     descriptor: OwnedFd,
     /// True where a received call is interrupted by fatal signals only, so that it is never restarted (since 5.19).
     pub never_restarts: bool,
+    /// True where an answer gives our processor to the caller at once (since 6.6).
+    pub wakes_directly: bool,
 }
 
 impl Listener {
     pub(crate) fn new(descriptor: OwnedFd, never_restarts: bool) -> Self {
-        let listener = Self { descriptor, never_restarts };
+        let mut listener = Self { descriptor, never_restarts, wakes_directly: false };
         let mut flags = SYNC_WAKE_UP;
         // Since 6.6: the waker gives its processor to the woken. Older kernels refuse, and nothing is lost.
-        let _ = listener.control(SET_FLAGS, &mut flags);
+        listener.wakes_directly = listener.control(SET_FLAGS, &mut flags).is_ok();
         listener
     }
 

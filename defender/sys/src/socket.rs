@@ -2,6 +2,7 @@
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     os::fd::{AsRawFd, BorrowedFd},
+    time::Duration,
 };
 
 use crate::{Errno, Result};
@@ -46,6 +47,18 @@ impl Address {
         }
     }
 
+    /// Where a datagram goes that a socket of `domain` sends to it: on IPv4 sockets the kernel takes `AF_UNSPEC` for
+    /// `AF_INET` (`udp_sendmsg`, and `inet_bind` likewise).
+    #[must_use]
+    pub fn inet_on(&self, domain: i32) -> Option<SocketAddr> {
+        if domain == libc::AF_INET && self.0.len() >= 16 && self.family() == libc::AF_UNSPEC {
+            let mut bytes = self.0.clone();
+            bytes[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
+            return Self(bytes).inet();
+        }
+        self.inet()
+    }
+
     fn parts(&self) -> (*const libc::sockaddr, libc::socklen_t) {
         (self.0.as_ptr().cast(), self.0.len() as libc::socklen_t)
     }
@@ -88,6 +101,18 @@ impl Kind {
         self.domain == libc::AF_INET || self.domain == libc::AF_INET6
     }
 
+    /// True for stream sockets.
+    #[must_use]
+    pub fn is_stream(self) -> bool {
+        self.kind == libc::SOCK_STREAM
+    }
+
+    /// True for sockets that send packets of no transport protocol.
+    #[must_use]
+    pub fn is_raw(self) -> bool {
+        self.kind == libc::SOCK_RAW
+    }
+
     /// True for sockets whose every message may go elsewhere.
     #[must_use]
     pub fn is_datagram(self) -> bool {
@@ -119,6 +144,41 @@ pub fn connect(socket: BorrowedFd<'_>, address: &Address) -> Result<()> {
     let (pointer, length) = address.parts();
     // SAFETY: the pointer and length describe the bytes of `address`, alive for the call.
     Errno::check(unsafe { libc::connect(socket.as_raw_fd(), pointer, length) }).map(drop)
+}
+
+/// bind(2) with our own copy of the address.
+///
+/// # Errors
+/// The kernel's answer; `EINVAL` when it is bound already.
+pub fn bind(socket: BorrowedFd<'_>, address: &Address) -> Result<()> {
+    let (pointer, length) = address.parts();
+    // SAFETY: the pointer and length describe the bytes of `address`, alive for the call.
+    Errno::check(unsafe { libc::bind(socket.as_raw_fd(), pointer, length) }).map(drop)
+}
+
+/// listen(2).
+///
+/// # Errors
+/// The kernel's answer.
+pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> Result<()> {
+    // SAFETY: integers only.
+    Errno::check(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
+}
+
+/// How long a blocking connect or send waits (`SO_SNDTIMEO`); none for as long as it takes.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn patience(socket: BorrowedFd<'_>) -> Result<Option<Duration>> {
+    let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let mut length = size_of::<libc::timeval>() as libc::socklen_t;
+    let pointer = (&raw mut time).cast();
+    // SAFETY: this option is one timeval, which the pointers describe.
+    Errno::check(unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDTIMEO, pointer, &raw mut length)
+    })?;
+    let whole = Duration::from_secs(time.tv_sec.unsigned_abs()) + Duration::from_micros(time.tv_usec.unsigned_abs());
+    Ok((!whole.is_zero()).then_some(whole))
 }
 
 /// The local address of an inet socket.
@@ -221,6 +281,17 @@ mod tests {
 
             assert_eq!(Some(address), Address::from(address).inet());
         }
+    }
+
+    #[test]
+    fn an_ipv4_socket_sends_to_addresses_without_a_family() {
+        let mut bytes = Address::from("203.0.113.9:53".parse::<SocketAddr>().unwrap()).0;
+        bytes[..2].fill(0);
+        let address = Address::new(bytes).unwrap();
+
+        assert_eq!(None, address.inet());
+        assert_eq!(None, address.inet_on(libc::AF_INET6));
+        assert_eq!(Some("203.0.113.9:53".parse().unwrap()), address.inet_on(libc::AF_INET));
     }
 
     #[test]

@@ -40,9 +40,20 @@ pub struct Launched {
     /// Process id of its first process.
     pub child: u32,
     failure: OwnedFd,
+    gate: Option<OwnedFd>,
 }
 
 impl Launched {
+    /// Lets the first process of [`before_its_program`] go on to its program.
+    ///
+    /// # Errors
+    /// The kernel's answer; it is stuck then.
+    pub fn open_gate(&self) -> Result<()> {
+        let Some(gate) = &self.gate else { return Ok(()) };
+        // SAFETY: one byte of a valid buffer.
+        Errno::check(unsafe { libc::write(gate.as_raw_fd(), [0_u8].as_ptr().cast(), 1) }).map(drop)
+    }
+
     /// Why the first program could not be started, once its process has ended; none when it was started.
     #[must_use]
     pub fn failure(&self) -> Option<Errno> {
@@ -60,10 +71,34 @@ impl Launched {
 /// Nothing was started then.
 pub fn under_filter(launch: Launch, signals: &Signals) -> Result<Launched> {
     let image = Image::new(launch, signals)?;
+    by_launcher(move || {
+        let program = filter::program(&protected(false, image.launch.watch_files));
+        image.fork(Some(Arc::new(install(&program)?)))
+    })
+}
+
+/// Starts the first process of `launch`, which waits before its program until [`Launched::open_gate`], so that it can be
+/// traced from there on. `filtered`: under a filter that asks nobody and refuses what would go round a tracer.
+///
+/// # Errors
+/// As [`under_filter`].
+pub fn before_its_program(launch: Launch, signals: &Signals, filtered: bool) -> Result<Launched> {
+    let image = Image { gate: Some(pipe(libc::O_CLOEXEC)?), ..Image::new(launch, signals)? };
+    if !filtered {
+        return image.fork(None);
+    }
+    by_launcher(move || {
+        hardening::no_new_privileges()?;
+        set_filter(&filter::program(&protected(true, false)), SPEC_ALLOW)?;
+        image.fork(None)
+    })
+}
+
+/// Does it on a thread of its own, which must outlive the workload: a process whose parent thread ends is told so.
+fn by_launcher(start: impl FnOnce() -> Result<Launched> + Send + 'static) -> Result<Launched> {
     let (sender, receiver) = mpsc::channel();
     thread::Builder::new().name("launcher".into()).stack_size(128 << 10).spawn(move || {
-        let options = filter::Options { files: image.launch.watch_files, ..protected() };
-        let started = install(&filter::program(&options)).and_then(|listener| image.fork(Some(listener)));
+        let started = start();
         let running = started.is_ok();
         // The other end waits for exactly this.
         let _ = sender.send(started);
@@ -85,34 +120,45 @@ pub fn without_filter(launch: Launch, signals: &Signals) -> Result<Launched> {
 }
 
 /// All threads that this process has now, and how a broadcast would reach it.
-fn protected() -> filter::Options {
+fn protected(silent: bool, watch_files: bool) -> filter::Options {
     let own = std::process::id();
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let mut protected: Vec<u32> = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     if !protected.contains(&own) {
         protected.push(own);
     }
-    filter::Options { protected, refuse_broadcast: own != 1, files: false }
+    // SAFETY: getpgrp has no arguments and cannot fail.
+    let group = unsafe { libc::getpgrp() } as u32;
+    filter::Options { protected, group, first: own == 1, silent, files: watch_files }
 }
 
-fn install(program: &[Instruction]) -> Result<Listener> {
+pub(crate) fn install(program: &[Instruction]) -> Result<Listener> {
     hardening::no_new_privileges()?;
-    let set = |flags: libc::c_ulong| {
-        let description = libc::sock_fprog {
-            len: program.len() as u16,
-            filter: program.as_ptr().cast_mut().cast::<libc::sock_filter>(),
-        };
-        // SAFETY: `Instruction` has the layout of `sock_filter`; pointer and length describe `program`, which the kernel copies.
-        Errno::check_descriptor(unsafe {
-            libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const description)
-        })
-    };
-    let (descriptor, never_restarts) = match set(NEW_LISTENER | SPEC_ALLOW | WAIT_KILLABLE_RECV) {
-        Err(Errno(libc::EINVAL)) => (set(NEW_LISTENER | SPEC_ALLOW)?, false),
+    let set = |flags| set_filter(program, flags | NEW_LISTENER | SPEC_ALLOW);
+    let (descriptor, never_restarts) = match set(WAIT_KILLABLE_RECV) {
+        Err(Errno(libc::EINVAL)) => (set(0)?, false),
         other => (other?, true),
     };
     // SAFETY: fresh from the kernel (close-on-exec), owned by nobody else.
     Ok(Listener::new(unsafe { OwnedFd::from_raw_fd(descriptor) }, never_restarts))
+}
+
+/// Puts the calling thread, and what it will start, under `program`; the descriptor of the listener where one is asked for.
+fn set_filter(program: &[Instruction], flags: libc::c_ulong) -> Result<i32> {
+    let description =
+        libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut().cast::<libc::sock_filter>() };
+    // SAFETY: `Instruction` has the layout of `sock_filter`; pointer and length describe `program`, which the kernel copies.
+    Errno::check_descriptor(unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const description)
+    })
+}
+
+fn pipe(flags: i32) -> Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: room for two descriptors.
+    Errno::check(unsafe { libc::pipe2(ends.as_mut_ptr(), flags) })?;
+    // SAFETY: fresh from the kernel, owned by nobody else.
+    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
 }
 
 /// Everything that the child needs, allocated before fork.
@@ -120,26 +166,37 @@ struct Image {
     launch: Launch,
     mask: libc::sigset_t,
     failure: (OwnedFd, OwnedFd),
+    gate: Option<(OwnedFd, OwnedFd)>,
+    /// What this process was allowed before it gave itself more.
+    descriptors: Option<libc::rlimit>,
 }
 
 impl Image {
     fn new(launch: Launch, signals: &Signals) -> Result<Self> {
-        let mut ends = [0; 2];
-        // SAFETY: room for two descriptors.
-        Errno::check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
-        // SAFETY: fresh from the kernel, owned by nobody else.
-        let failure = unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
-        Ok(Self { launch, mask: signals.original_mask(), failure })
+        let failure = pipe(libc::O_CLOEXEC | libc::O_NONBLOCK)?;
+        Ok(Self {
+            launch,
+            mask: signals.original_mask(),
+            failure,
+            gate: None,
+            descriptors: hardening::allow_all_descriptors(),
+        })
     }
 
-    fn fork(self, listener: Option<Listener>) -> Result<Launched> {
+    fn fork(self, listener: Option<Arc<Listener>>) -> Result<Launched> {
         let (arguments, environment) = (pointers(&self.launch.arguments), pointers(&self.launch.environment));
         // SAFETY: the child calls nothing but async-signal-safe functions and never returns.
         let child = Errno::check(unsafe { libc::fork() })?;
         if child == 0 {
-            run(&self.launch.program, &arguments, &environment, &self.mask, self.failure.1.as_raw_fd());
+            let gate = self.gate.as_ref().map(|(end, _)| end.as_raw_fd());
+            if let Some(descriptors) = &self.descriptors {
+                // SAFETY: a valid structure; async-signal-safe in fact, being a mere system call.
+                unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, descriptors) };
+            }
+            run(&self.launch.program, &arguments, &environment, &self.mask, (self.failure.1.as_raw_fd(), gate));
         }
-        Ok(Launched { listener: listener.map(Arc::new), child: child as u32, failure: self.failure.0 })
+        let gate = self.gate.map(|(_, end)| end);
+        Ok(Launched { listener, child: child as u32, failure: self.failure.0, gate })
     }
 }
 
@@ -154,7 +211,7 @@ fn run(
     arguments: &[*const c_char],
     environment: &[*const c_char],
     mask: &libc::sigset_t,
-    failure: i32,
+    (failure, gate): (i32, Option<i32>),
 ) -> ! {
     // SAFETY: only async-signal-safe calls, on memory that was prepared before fork; all pointers are NUL-terminated.
     unsafe {
@@ -164,6 +221,13 @@ fn run(
         }
         let _ = hardening::drop_ptrace_capability();
         let _ = hardening::show();
+        if let Some(gate) = gate {
+            let mut byte = 0_u8;
+            // An end without a byte means that the Defender is gone.
+            if libc::read(gate, (&raw mut byte).cast(), 1) != 1 {
+                libc::_exit(126);
+            }
+        }
         // Rust ignores SIGPIPE at start; the application must not inherit that.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         libc::pthread_sigmask(libc::SIG_SETMASK, mask, std::ptr::null_mut());

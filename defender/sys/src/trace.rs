@@ -1,4 +1,4 @@
-//! ptrace around program starts only (ptrace(2)), and waiting for children (wait4(2)).
+//! ptrace around program starts, or for life where there is no filter (ptrace(2)), and waiting for children (wait4(2)).
 //!
 //! All of this belongs to one thread: a wait in another thread of the same process would steal its stops.
 use crate::{Errno, Result};
@@ -15,10 +15,14 @@ pub enum Happening {
         /// Thread id before the exec made it the leader's.
         former: u32,
     },
-    /// Our own interruption took effect: the execve failed.
+    /// Our own interruption took effect, or a new thread or process of a tracee stopped before its first instruction.
     Interrupted,
-    /// A signal is about to be delivered: the execve failed.
+    /// Job control stopped it.
+    GroupStop,
+    /// A signal is about to be delivered.
     Signal(i32),
+    /// A tracee has made a thread or a process, which is traced too and will report itself.
+    Parent,
 }
 
 const EVENT_STOP: i32 = 128;
@@ -26,7 +30,7 @@ const EVENT_STOP: i32 = 128;
 const NT_PRSTATUS: usize = 1;
 
 fn request(operation: libc::c_uint, thread: u32, data: usize) -> Result<()> {
-    // SAFETY: the operations used here (SEIZE, INTERRUPT, DETACH) take integers, not pointers, as data.
+    // SAFETY: the operations used here (SEIZE, INTERRUPT, DETACH, CONT, LISTEN) take integers, not pointers, as data.
     Errno::check(unsafe { libc::ptrace(operation, thread as libc::pid_t, 0_usize, data) }).map(drop)
 }
 
@@ -36,6 +40,32 @@ fn request(operation: libc::c_uint, thread: u32, data: usize) -> Result<()> {
 /// `EPERM` when it is traced already or we may not, `ESRCH` when it is gone.
 pub fn seize(thread: u32) -> Result<()> {
     request(libc::PTRACE_SEIZE, thread, (libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_EXITKILL) as usize)
+}
+
+/// Begins to trace a thread, and everything that it will start, for life. All are killed if we end first.
+///
+/// # Errors
+/// As [`seize`].
+pub fn seize_for_life(thread: u32) -> Result<()> {
+    let births = libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_TRACEVFORK | libc::PTRACE_O_TRACECLONE;
+    let options = births | libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_EXITKILL;
+    request(libc::PTRACE_SEIZE, thread, options as usize)
+}
+
+/// Lets a stopped thread run on while it stays traced, delivering `signal` (0 for none).
+///
+/// # Errors
+/// `ESRCH` when it is gone.
+pub fn go_on(thread: u32, signal: i32) -> Result<()> {
+    request(libc::PTRACE_CONT, thread, signal as usize)
+}
+
+/// Leaves a thread that job control stopped as it is, until it is continued.
+///
+/// # Errors
+/// `ESRCH` when it is gone.
+pub fn leave_stopped(thread: u32) -> Result<()> {
+    request(libc::PTRACE_LISTEN, thread, 0)
 }
 
 /// Makes sure that the thread stops soon, whether its execve succeeds or fails.
@@ -103,7 +133,21 @@ fn happening(child: u32, status: i32) -> Happening {
     }
     match status >> 16 {
         libc::PTRACE_EVENT_EXEC => Happening::Exec { former: event_message(child).unwrap_or(child) },
-        EVENT_STOP => Happening::Interrupted,
+        EVENT_STOP if libc::WSTOPSIG(status) == libc::SIGTRAP => Happening::Interrupted,
+        EVENT_STOP => Happening::GroupStop,
+        libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => Happening::Parent,
         _ => Happening::Signal(libc::WSTOPSIG(status)),
+    }
+}
+
+/// Waits until a child that was killed is gone, whatever stops it goes through on the way.
+pub fn wait_for_end(child: u32) {
+    loop {
+        let mut status = 0;
+        // SAFETY: the status pointer is valid; no resource usage is asked for.
+        let waited = unsafe { libc::wait4(child as libc::pid_t, &raw mut status, libc::__WALL, std::ptr::null_mut()) };
+        if waited < 0 && Errno::last() != Errno::EINTR || libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
+            return;
+        }
     }
 }

@@ -13,7 +13,11 @@ from bartizan.services.credentials import Credentials
 from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
 from bartizan.services.embed_dockerfile import EmbedDockerfile
+from bartizan.services.forensics import Forensics
 from bartizan.services.image_lookup import ImageLookUp
+from bartizan.services.incidents import Incidents
+from bartizan.services.learning import Learning
+from bartizan.services.models import Models
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import ProtectTask
@@ -31,7 +35,11 @@ class ApiServices:
     custom_rules: CustomRules
     defenders: Defenders
     embed_dockerfile: EmbedDockerfile
+    forensics: Forensics
     image_lookup: ImageLookUp
+    incidents: Incidents
+    learning: Learning
+    models: Models
     names: Names
     policies: Policies
     protect_task: ProtectTask

@@ -1,5 +1,6 @@
 """Reading what a request says, strictly."""
 
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,6 +32,13 @@ def only_known_parameters(request: Request, known: frozenset[str]) -> None:
 def values(given: list[str] | None) -> tuple[str, ...]:
     """Return the values of a parameter that may be repeated or hold several, separated by commas."""
     return tuple(part for item in given or () for part in item.split(",") if part)
+
+
+def milliseconds(moment: datetime | None) -> int | None:
+    """Return a time of a query as unix milliseconds; one without time zone is UTC."""
+    if moment is None:
+        return None
+    return int((moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 async def read_vendor_body(request: Request, shape: type[_T], *, ignored: frozenset[str] = frozenset()) -> _T:

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
+from bartizan.api.profile_shapes import PROFILE_SHAPES
 from bartizan.audit import RuntimeAudit
+from bartizan.audit.incidents import Incident
 
 Strings = list[str]
 
@@ -50,6 +52,41 @@ class InstallBundleAnswer(msgspec.Struct, rename="camel"):
     defender_image: str
     defender_architectures: Strings
     version: str
+
+
+class Acknowledgement(msgspec.Struct):
+    """Whether an incident was seen to."""
+
+    acknowledged: bool = True
+
+
+class ForensicsRequest(msgspec.Struct, rename="camel"):
+    """Whose record is wanted: the one workload of this App ID (and container), or of this Defender; and what for."""
+
+    app_id: Annotated[str, msgspec.Meta(max_length=512)] = msgspec.field(name="appID", default="")
+    defender_id: Annotated[str, msgspec.Meta(max_length=64)] = msgspec.field(name="defenderID", default="")
+    container: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    reason: Annotated[str, msgspec.Meta(max_length=256)] = ""
+
+
+class ForensicsSnapshot(msgspec.Struct, rename="camel"):
+    """
+    A fetched record; `state` is `fetching`, `complete`, `partial` or `failed`.
+
+    `missedCount` events had been given up by the Defender before they could be fetched.
+    """
+
+    id: str = msgspec.field(name="_id")
+    time: str
+    app_id: str = msgspec.field(name="appID")
+    defender_id: str = msgspec.field(name="defenderID")
+    container: str
+    image: str
+    reason: str
+    incident_id: str = msgspec.field(name="incidentID")
+    state: str
+    event_count: int
+    missed_count: int
 
 
 class BundleGenerationAnswer(msgspec.Struct):
@@ -280,6 +317,7 @@ class KnownImage(msgspec.Struct, rename="camel"):
 
 
 ALL = (
+    Acknowledgement,
     AppEmbeddedEmbedRequest,
     BaseImage,
     BundleGenerationAnswer,
@@ -292,6 +330,9 @@ ALL = (
     CustomRuleShape,
     Defender,
     DefenderSettings,
+    ForensicsRequest,
+    ForensicsSnapshot,
+    Incident,
     InstallBundleAnswer,
     KnownImage,
     Problem,
@@ -303,4 +344,5 @@ ALL = (
     RuntimeRule,
     SignUp,
     Token,
+    *PROFILE_SHAPES,
 )

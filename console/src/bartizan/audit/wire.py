@@ -70,10 +70,11 @@ class AuditEffect(enum.Enum):
 
 
 class Protocol(enum.Enum):
-    """Transport protocol of a connection."""
+    """Transport protocol of a connection; `raw` for packets of none that the Defender reads."""
 
     TCP = "tcp"
     UDP = "udp"
+    RAW = "raw"
 
 
 class Notice(enum.Enum):
@@ -84,6 +85,7 @@ class Notice(enum.Enum):
     NOT_ENFORCING = "notEnforcing"
     ATTACH_REFUSED = "attachRefused"
     ANSWERED_LATE = "answeredLate"
+    ATTACKED = "attacked"
 
 
 class ProcessEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="process", omit_defaults=True):
@@ -111,8 +113,10 @@ class LookupEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind",
     path: str
 
 
-class ConnectionEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="connection"):
-    """A TCP connection or a UDP datagram."""
+class ConnectionEvent(
+    msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="connection", omit_defaults=True
+):
+    """A TCP connection or a UDP datagram; `domain` is the name whose look-up gave the address, if one did."""
 
     protocol: Protocol
     address: str
@@ -120,6 +124,7 @@ class ConnectionEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="ki
     pid: Id32
     path: str
     resolver: bool
+    domain: str | None = None
 
 
 class ListenEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="listen"):
@@ -184,3 +189,49 @@ class Audit(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """the processes that led to it, the nearest first"""
     count: Sequence = 1
     """how many times it happened since the last audit of its kind"""
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What was done about an event of the record, and why."""
+
+    effect: AuditEffect
+    reason: Reason
+
+
+class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One event of a Defender's flight recorder; `judged` is there for events that were reported."""
+
+    time: Milliseconds
+    event: Event
+    judged: Judged | None = None
+
+
+class ObservedKind(enum.Enum):
+    """Kinds of observation."""
+
+    PROCESS = "process"
+    NAME = "name"
+    ADDRESS = "address"
+    LISTEN = "listen"
+    FILE = "file"
+
+
+class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    One thing that a workload was seen to do, how often, and when (unix milliseconds).
+
+    | kind | value | detail |
+    |---|---|---|
+    | process | program | the program that started it |
+    | name | name that was looked up | |
+    | address | IP address | protocol and port, such as `tcp/443` |
+    | listen | protocol and port | |
+    | file | file that was written | program that wrote it |
+    """
+
+    kind: ObservedKind
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    count: Sequence
+    first: Milliseconds
+    last: Milliseconds
+    detail: Annotated[str, msgspec.Meta(max_length=1024)] = ""

@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 
 from bartizan.audit import Audit
+from bartizan.audit.wire import Observed, Recorded, Sequence
 from bartizan.policy import DefenderPolicy
 
 PROTOCOL = 1
@@ -19,6 +20,8 @@ SUBPROTOCOL = "bartizan.v1"
 LARGEST_FRAME = 1 << 20
 MOST_AUDITS = 500
 MOST_WORKLOADS = 16
+MOST_RECORDED = 5000
+MOST_OBSERVED = 1000
 
 Instance = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -31,6 +34,8 @@ Committed = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=86400)]
 ProtocolVersion = Annotated[int, msgspec.Meta(ge=1, le=1)]
 Audits = Annotated[tuple[Audit, ...], msgspec.Meta(max_length=MOST_AUDITS)]
+Events = Annotated[tuple[Recorded, ...], msgspec.Meta(max_length=MOST_RECORDED)]
+Observations = Annotated[tuple[Observed, ...], msgspec.Meta(max_length=MOST_OBSERVED)]
 Tier = Annotated[int, msgspec.Meta(ge=0, le=9)]
 Reasons = Annotated[tuple[Annotated[str, msgspec.Meta(max_length=1024)], ...], msgspec.Meta(max_length=32)]
 
@@ -143,6 +148,45 @@ class ChannelAck(Message, frozen=True, tag="ack"):
     committed: Committed
 
 
+class ChannelFetch(Message, frozen=True, tag="fetch"):
+    """Console to Defender: a piece of a workload's record is wanted, of the events numbered above `after`."""
+
+    id: Instance
+    container: Name | None
+    after: Count
+    reason: Short
+
+
+class ChannelSnapshot(Message, frozen=True, tag="snapshot"):
+    """
+    Defender to Console, the answer to one `fetch`: events numbered on from `first`, none when there are no newer ones.
+
+    `first` is above `after` + 1 when those between are gone; `newest` is the number of the newest event that there is.
+    """
+
+    id: Instance
+    container: Name | None
+    first: Sequence
+    newest: Count
+    events: Events
+
+
+class ChannelObservations(Message, frozen=True, tag="observations"):
+    """Defender to Console: what a workload did since the last time; `overflow` more sightings found no place."""
+
+    container: Name | None
+    number: Sequence
+    observed: Observations
+    overflow: Count
+
+
+class Learned(Message, frozen=True):
+    """Console to Defender: the observations of this number are in the database."""
+
+    container: Name | None
+    number: Sequence
+
+
 class Renew(Message, frozen=True):
     """Defender to Console: a new certificate is wanted before the present one ends."""
 
@@ -208,6 +252,29 @@ class RelayAudits(Message, frozen=True, tag="audits"):
     audits: Audits
 
 
+class RelaySnapshot(Message, frozen=True, tag="snapshot"):
+    """Entrypoint to sidecar: a piece of the record, the answer to one `fetch`."""
+
+    id: Instance
+    first: Sequence
+    newest: Count
+    events: Events
+
+
+class RelayObservations(Message, frozen=True, tag="observations"):
+    """Entrypoint to sidecar: what the container was seen to do since the last time."""
+
+    observed: Observations
+    overflow: Count
+
+
+class RelayFetch(Message, frozen=True, tag="fetch"):
+    """Sidecar to entrypoint: a piece of the record is wanted, of the events numbered above `after`."""
+
+    id: Instance
+    after: Count
+
+
 class Policy(Message, frozen=True):
     """Sidecar to entrypoint: the container's policy; both None while there is none yet."""
 
@@ -228,10 +295,10 @@ class Refused(Message, frozen=True):
     message: Annotated[str, msgspec.Meta(max_length=1024)]
 
 
-DefenderMessage = Hello | ChannelStatus | ChannelAudits | Renew | Goodbye
-ConsoleMessage = Enrolled | Welcome | Policies | ChannelAck | Renewed | Error
-EntrypointMessage = Attach | RelayStatus | RelayAudits
-SidecarMessage = Policy | RelayAck | Refused
+DefenderMessage = Hello | ChannelStatus | ChannelAudits | ChannelSnapshot | ChannelObservations | Renew | Goodbye
+ConsoleMessage = Enrolled | Welcome | Policies | ChannelAck | ChannelFetch | Learned | Renewed | Error
+EntrypointMessage = Attach | RelayStatus | RelayAudits | RelaySnapshot | RelayObservations
+SidecarMessage = Policy | RelayAck | RelayFetch | Refused
 
 DIRECTIONS: dict[str, object] = {
     "enrol": Enrol,

@@ -18,15 +18,20 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from bartizan.audit import Audit, CustomText, Reason, Reporter, describe
+from bartizan.audit.incidents import incident_kind
 from bartizan.channel.messages import (
     MOST_AUDITS,
     ChannelAudits,
+    ChannelFetch,
+    ChannelObservations,
+    ChannelSnapshot,
     ChannelStatus,
     DefenderMessage,
     ErrorCode,
     Goodbye,
     Hello,
     Kind,
+    Learned,
     Message,
     Policies,
     Renew,
@@ -45,8 +50,10 @@ from bartizan.services.bundles import Bundles
 from bartizan.services.defenders import Defenders
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError, ServiceError, UnavailableError, misfit
+from bartizan.services.forensics import Forensics, Piece
 from bartizan.services.ingest import Ingest
 from bartizan.services.interfaces import ClientIdentity, Clock, DefenderRecord, NewAudit, WorkloadRecord
+from bartizan.services.models import Models
 from bartizan.services.policies import Policies as PolicyService
 
 _log = logging.getLogger(__name__)
@@ -76,7 +83,9 @@ class Services:
     bundles: Bundles
     defenders: Defenders
     enrolment: Enrolment
+    forensics: Forensics
     ingest: Ingest
+    models: Models
     policies: PolicyService
     sources: AuditSources
     clock: Clock
@@ -116,6 +125,10 @@ class Session:
     def policy_changed(self) -> None:
         """Send the policies again, soon."""
         self._outbox.policies()
+
+    def fetch(self, name: str, container: str | None, *, after: int, reason: str) -> None:
+        """Ask for a piece of a workload's record, soon."""
+        self._outbox.reply(ChannelFetch(id=name, container=container, after=after, reason=reason[:512]))
 
     def close(self, code: str, message: str) -> None:
         """Tell why, and close, soon."""
@@ -212,6 +225,11 @@ class Session:
             case ChannelStatus(workloads=workloads):
                 news = [WorkloadRecord(**msgspec.structs.asdict(status)) for status in workloads]
                 self._services.defenders.reported(self._identity.instance, news)
+            case ChannelSnapshot():
+                piece = Piece(**{name: getattr(message, name) for name in Piece.__dataclass_fields__})
+                await self._services.forensics.received(self._identity.instance, piece)
+            case ChannelObservations():
+                await self._learn(message)
             case Renew(csr=csr):
                 await self._renew(csr)
             case Goodbye(reason=reason):
@@ -240,6 +258,18 @@ class Session:
         committed = max(audit.seq for audit in message.audits)
         done.add_done_callback(lambda future: self._committed(message.source, committed, future))
 
+    async def _learn(self, message: ChannelObservations) -> None:
+        if message.container not in self._images:
+            raise EndError(ErrorCode.BAD_MESSAGE, "the observations are of a container that the hello did not name")
+        await self._services.models.learn(
+            app_id=self._greeted().app_id,
+            image=self._images[message.container],
+            container=message.container,
+            observed=message.observed,
+            overflow=message.overflow,
+        )
+        self._outbox.reply(Learned(container=message.container, number=message.number))
+
     async def _claim(self, source: str) -> None:
         if source in self._sources:
             return
@@ -261,17 +291,19 @@ class Session:
             image=self._images.get(message.container),
             version=hello.version,
         )
-        return [
-            NewAudit(
-                bundle=self._identity.bundle,
-                source=message.source,
-                seq=audit.seq,
-                time=audit.time,
-                received=received,
-                audit=describe(audit, reporter, self._custom_text(audit)),
-            )
-            for audit in message.audits
-        ]
+        return [self._new_audit(message.source, audit, reporter, received) for audit in message.audits]
+
+    def _new_audit(self, source: str, audit: Audit, reporter: Reporter, received: int) -> NewAudit:
+        shown = describe(audit, reporter, self._custom_text(audit))
+        return NewAudit(
+            bundle=self._identity.bundle,
+            source=source,
+            seq=audit.seq,
+            time=audit.time,
+            received=received,
+            audit=shown,
+            incident=incident_kind(audit, shown, type_=self._greeted().kind.value),
+        )
 
     def _custom_text(self, audit: Audit) -> CustomText | None:
         if audit.reason is not Reason.CUSTOM_RULE:

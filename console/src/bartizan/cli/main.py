@@ -11,6 +11,9 @@ from bartizan.cli import (
     embed_dockerfile,
     embed_manifest,
     events,
+    forensics,
+    incidents,
+    learning,
     policy_check,
     registry,
     tasks,
@@ -27,10 +30,16 @@ app_embedded.app.command("embed")(embed_dockerfile.embed)
 app_embedded.app.command("embed-manifest")(embed_manifest.embed_manifest)
 app.add_typer(app_embedded.app, name="app-embedded")
 events.policy.command("check")(policy_check.check_policy)
+events.policy.command("suggest")(learning.suggest)
+events.policy.command("learned")(learning.learned)
+events.policy.command("promote")(learning.promote)
 app.add_typer(events.policy, name="policy")
 app.add_typer(custom_rules.app, name="custom-rules")
 app.add_typer(registry.app, name="registry")
 app.command("audits")(events.audits)
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(forensics.app, name="forensics")
+app.command("profiles")(learning.profiles)
 app.command("defenders")(events.defenders)
 app.command("run-task")(tasks.run_task)
 app.command("defender-image")(tasks.defender_image)

@@ -105,6 +105,7 @@ class NetworkPolicy(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     deny_ports: tuple[PortRange, ...]
     allow_listen_ports: tuple[PortRange, ...] = ()
     deny_listen_ports: tuple[PortRange, ...] = ()
+    unresolved_private: bool = False
 
 
 class FilePolicy(msgspec.Struct, frozen=True):

@@ -108,6 +108,14 @@ class Defenders:
         """Return what is known of an instance."""
         return self._records.get(instance)
 
+    def session(self, instance: str) -> LiveSession | None:
+        """Return the live session of an instance, if it has one."""
+        return self._live.get(instance)
+
+    def connected_records(self) -> list[DefenderRecord]:
+        """Return what is known of the Defenders that are connected."""
+        return [self._records[instance] for instance in self._live]
+
     def sessions(self, bundle: str | None = None) -> list[LiveSession]:
         """Return the live sessions: all, or those of one generation of bundles."""
         return [

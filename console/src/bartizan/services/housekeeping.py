@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 
 from bartizan.audit import Retention, cutoff
 from bartizan.services.defenders import Defenders
@@ -12,9 +13,15 @@ from bartizan.services.names import Names
 _log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 5_000
 
+Chore = Callable[[], Awaitable[object]]
+
 
 class Housekeeping:
-    """The periodic tasks of one Console; a failure is logged and tried again at the next turn."""
+    """
+    The periodic tasks of one Console; a failure is logged and tried again at the next turn.
+
+    Of the tasks of others, `prompt` ones are done at every turn and `chores` at every sweep.
+    """
 
     def __init__(
         self,
@@ -25,6 +32,8 @@ class Housekeeping:
         *,
         retention: Retention,
         clock: Clock,
+        prompt: Sequence[Chore] = (),
+        chores: Sequence[Chore] = (),
     ) -> None:
         self._defenders = defenders
         self._audits = audits
@@ -32,22 +41,29 @@ class Housekeeping:
         self._names = names
         self._retention = retention
         self._clock = clock
+        self._prompt = prompt
+        self._chores = chores
 
     async def run(self, *, flush_seconds: float = 2.0, sweep_seconds: float = 30.0) -> None:
         """Work until cancelled."""
         loop = asyncio.get_running_loop()
         next_sweep = loop.time()
         while True:
-            try:
-                await self._defenders.flush()
-                if loop.time() >= next_sweep:
-                    next_sweep = loop.time() + sweep_seconds
-                    await self._defenders.sweep()
-                    await self.prune()
-                    self._names.refresh()
-            except Exception:  # noqa: BLE001 - the next turn tries again
-                _log.exception("housekeeping failed")
+            await self._do(self._defenders.flush, *self._prompt)
+            if loop.time() >= next_sweep:
+                next_sweep = loop.time() + sweep_seconds
+                await self._do(self._defenders.sweep, self.prune, *self._chores, self._refresh_names)
             await asyncio.sleep(flush_seconds)
+
+    async def _do(self, *chores: Chore) -> None:
+        for chore in chores:
+            try:
+                await chore()
+            except Exception:  # noqa: BLE001 - one that fails must not keep the others from their turn
+                _log.exception("housekeeping failed")
+
+    async def _refresh_names(self) -> None:
+        self._names.refresh()
 
     async def prune(self) -> int:
         """Remove audits beyond the retention, in small steps so that the writer is not held up; return how many."""

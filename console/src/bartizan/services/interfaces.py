@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bartizan.audit import RuntimeAudit
+from bartizan.audit.incidents import IncidentKind
 from bartizan.policy import CustomDefinition
 
 Clock = Callable[[], int]
@@ -205,6 +206,7 @@ class NewAudit:
     time: int
     received: int
     audit: RuntimeAudit
+    incident: IncidentKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +304,10 @@ class LiveSession(Protocol):
 
     def policy_changed(self) -> None:
         """Send the policies again, soon; never blocks."""
+        ...
+
+    def fetch(self, name: str, container: str | None, *, after: int, reason: str) -> None:
+        """Ask for a piece of a workload's record, soon; never blocks."""
         ...
 
     def close(self, code: str, message: str) -> None:

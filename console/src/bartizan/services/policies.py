@@ -24,7 +24,7 @@ from bartizan.policy import (
 )
 from bartizan.policy.model import Action
 from bartizan.policy.parse import MOST_RULES
-from bartizan.services.errors import ConflictError, InvalidError
+from bartizan.services.errors import ConflictError, InvalidError, MissingError
 from bartizan.services.interfaces import Clock, PolicyStore
 
 _MOST_CACHED = 10_000
@@ -87,6 +87,18 @@ class Policies:
             if len(self.current.rules) >= MOST_RULES:
                 raise InvalidError(f"there are {MOST_RULES} rules, no more are possible")
             return await self._publish(RuntimePolicy(rules=(rule, *self.current.rules)), author)
+
+    async def change_rule(self, name: str, change: Callable[[Rule], Rule], *, author: str) -> int:
+        """
+        Put the policy with one changed rule in force and return its revision.
+
+        Raises MissingError, or PolicyError when it does not fit the library of custom rules.
+        """
+        async with self._lock:
+            if not any(rule.name == name for rule in self.current.rules):
+                raise MissingError(f"there is no rule `{name}`")
+            rules = tuple(change(rule) if rule.name == name else rule for rule in self.current.rules)
+            return await self._publish(RuntimePolicy(rules=rules), author)
 
     async def change_library(
         self, change: Callable[[Library], Library], *, keep: Callable[[], None], author: str

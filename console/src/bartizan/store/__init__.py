@@ -8,8 +8,12 @@ from bartizan.store.custom_rules import SqlCustomRules
 from bartizan.store.database import Database
 from bartizan.store.defenders import SqlDefenders
 from bartizan.store.images import SqlImages
+from bartizan.store.incidents import SqlIncidents
+from bartizan.store.learned import SqlLearned
+from bartizan.store.models import SqlModels
 from bartizan.store.policies import SqlPolicies
 from bartizan.store.settings import SqlSettings
+from bartizan.store.snapshots import SqlSnapshots
 
 __all__ = [
     "Database",
@@ -20,6 +24,10 @@ __all__ = [
     "SqlCustomRules",
     "SqlDefenders",
     "SqlImages",
+    "SqlIncidents",
+    "SqlLearned",
+    "SqlModels",
     "SqlPolicies",
     "SqlSettings",
+    "SqlSnapshots",
 ]

@@ -1,5 +1,6 @@
 """The audits."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.services.interfaces import AuditGroup, AuditQuery, NewAudit
+from bartizan.store import incidents
 from bartizan.store.database import Database
 from bartizan.store.tables import audits, sources
 
@@ -54,9 +56,16 @@ class SqlAudits:
     def add(self, new: Sequence[NewAudit]) -> int:
         """Keep those that are new, durably, and return the highest id there is."""
         statement = insert(audits).on_conflict_do_nothing(index_elements=["bundle", "source", "seq"])
-        rows = [_row(audit) for audit in new]
         with self._database.write() as connection:
-            connection.execute(statement, rows)
+            for plain, group in itertools.groupby(new, key=lambda audit: audit.incident is None):
+                if plain:
+                    connection.execute(statement, [_row(audit) for audit in group])
+                    continue
+                for audit in group:
+                    # One that was here already must not be counted by its incident again.
+                    number = connection.execute(statement.returning(audits.c.id), _row(audit)).scalar()
+                    if number is not None:
+                        incidents.take_in(connection, number, audit)
             return _newest(connection)
 
     def newest_id(self) -> int:

@@ -138,3 +138,101 @@ images = Table(
     Index("images_manifest", "manifest_digest", "architecture"),
     Index("images_recorded", "recorded"),
 )
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("category", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("custom_rule", Text, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("last_time", BigInteger, nullable=False),
+    Column("app_id", Text, nullable=False),
+    Column("profile_id", Text, nullable=False),
+    Column("image_name", Text, nullable=False),
+    Column("container_name", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("acknowledged", Integer, nullable=False),
+    Column("collect", BigInteger),
+    Column("audit_count", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Index("incidents_kind", "profile_id", "category", "opened"),
+    Index("incidents_time", "time", "id"),
+    Index("incidents_collect", "collect"),
+    sqlite_autoincrement=True,
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("app_id", Text, nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("container", Text),
+    Column("image", Text),
+    Column("reason", Text, nullable=False),
+    Column("incident", Integer),
+    Column("state", Text, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("missed", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+snapshot_pieces = Table(
+    "snapshot_pieces",
+    metadata,
+    Column("snapshot", Integer, ForeignKey("snapshots.id", ondelete="CASCADE"), primary_key=True),
+    Column("piece", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app_id", Text, nullable=False),
+    Column("image", Text, nullable=False),
+    Column("container", Text, nullable=False),
+    Column("reporter", Text, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("overflow", BigInteger, nullable=False),
+    UniqueConstraint("app_id", "image", "container", name="models_once"),
+    sqlite_autoincrement=True,
+)
+
+observations = Table(
+    "observations",
+    metadata,
+    Column("model", Integer, ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("detail", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+)
+
+learned_rules = Table(
+    "learned_rules",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("model", Integer, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("quiet_days", Integer),
+)
+
+incident_audits = Table(
+    "incident_audits",
+    metadata,
+    Column("incident", Integer, ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True),
+    Column("audit", Integer, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)

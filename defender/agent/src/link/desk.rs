@@ -4,16 +4,24 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use defender_core::{AuditDraft, CompiledPolicy, DefenderPolicy, Event, Notice, PolicyError, Spool, scrub};
+use defender_core::{
+    AuditDraft, CompiledPolicy, Counted, DefenderPolicy, Event, Gatherer as AuditGatherer, Judged, Notice, PolicyError,
+    Spool, scrub,
+};
 use tokio::sync::Notify;
 
 use super::message::WorkloadStatus;
-use crate::enforcement::{AuditSink, PolicyHandle, TierReport};
+use crate::{
+    enforcement::{AuditSink, PolicyHandle, TierReport},
+    recorder::{Fetch, Gatherer, RECORD_BYTES, Record},
+};
 
 /// Bytes of audits kept while nobody takes them.
 const SPOOL_BYTES: usize = 4 << 20;
 
 struct State {
+    /// Equal audits on their way to the spool; none any more at the end, when each goes at once.
+    gatherer: Option<AuditGatherer>,
     spool: Spool,
     /// Highest number that is safe elsewhere, so that this process may end.
     received: u64,
@@ -24,6 +32,19 @@ struct State {
     tier_reasons: Vec<String>,
 }
 
+impl State {
+    fn push(&mut self, out: Vec<Counted>) {
+        for one in out {
+            self.spool.push_counted(one.draft, one.count);
+        }
+    }
+
+    fn release(&mut self, which: impl FnOnce(&mut AuditGatherer) -> Vec<Counted>) {
+        let out = self.gatherer.as_mut().map(which).unwrap_or_default();
+        self.push(out);
+    }
+}
+
 /// What supervisor and link share. Locks are held for moments only and never across input or output.
 pub struct Desk {
     instance: String,
@@ -31,13 +52,21 @@ pub struct Desk {
     state: Mutex<State>,
     changed: Condvar,
     due: Notify,
+    record: Record,
 }
 
 impl Desk {
     /// An empty desk of this Defender process.
     #[must_use]
     pub fn new(instance: String) -> Arc<Self> {
+        Self::with_record(instance, RECORD_BYTES)
+    }
+
+    /// An empty desk whose record has at most this many bytes.
+    #[must_use]
+    pub fn with_record(instance: String, bytes: usize) -> Arc<Self> {
         let state = State {
+            gatherer: Some(AuditGatherer::default()),
             spool: Spool::new(SPOOL_BYTES),
             received: 0,
             policy_hash: None,
@@ -51,6 +80,7 @@ impl Desk {
             state: Mutex::new(state),
             changed: Condvar::new(),
             due: Notify::new(),
+            record: Record::new(bytes),
         })
     }
 
@@ -101,9 +131,47 @@ impl Desk {
         self.wait(timeout, |state| state.policy_hash.is_some())
     }
 
+    /// The workload has ended: nothing more is held back to be counted.
+    pub fn release(&self) {
+        let mut state = self.state();
+        state.release(AuditGatherer::all);
+        state.gatherer = None;
+        drop(state);
+        self.due.notify_one();
+    }
+
     /// Waits until all audits are safe elsewhere; false when `timeout` passed first.
     pub fn flush(&self, timeout: Duration) -> bool {
-        self.wait(timeout, |state| state.received >= state.spool.last())
+        self.hurry();
+        self.wait(timeout, |state| {
+            state.received >= state.spool.last() && self.record.with_gatherer(|gatherer| gatherer.is_empty())
+        })
+    }
+
+    /// What the workload did.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The Console wants a piece of the record.
+    pub fn fetch(&self, fetch: Fetch) {
+        self.record.ask(fetch);
+        self.due.notify_one();
+    }
+
+    /// The observations of this number are safe elsewhere.
+    pub fn learned(&self, number: u64) {
+        self.record.with_gatherer(|gatherer| gatherer.arrived(number));
+        // Taken and given back, so that a waiter that looks just now is not missed.
+        drop(self.state());
+        self.changed.notify_all();
+    }
+
+    /// The end is near: what was observed is to be sent now.
+    pub fn hurry(&self) {
+        self.record.with_gatherer(Gatherer::hurry);
+        self.due.notify_one();
     }
 
     fn wait(&self, timeout: Duration, done: impl Fn(&State) -> bool) -> bool {
@@ -136,13 +204,16 @@ impl Desk {
     /// The next audits to send.
     pub fn next_batch(&self, most: usize) -> Vec<defender_core::Audit> {
         let mut state = self.state();
-        state.spool.report_drops(now());
+        let now = now();
+        state.release(|gatherer| gatherer.due(now));
+        state.spool.report_drops(now);
         state.spool.next_batch(most)
     }
 
     /// The connection was lost.
     pub fn rewind(&self) {
         self.state().spool.rewind();
+        self.record.with_gatherer(Gatherer::rewind);
     }
 
     /// The other side holds audits up to `received`; those up to `committed` need not be kept here any more.
@@ -174,8 +245,32 @@ impl AuditSink for Desk {
         if let Event::Process(process) = &mut draft.event {
             process.arguments = scrub(&process.arguments);
         }
-        self.state().spool.push(draft);
-        self.due.notify_one();
+        let mut state = self.state();
+        let out = match &mut state.gatherer {
+            Some(gatherer) => gatherer.take(draft, now()),
+            None => vec![Counted { draft, count: 1 }],
+        };
+        let news = !out.is_empty();
+        state.push(out);
+        drop(state);
+        if news {
+            self.due.notify_one();
+        }
+    }
+
+    fn tick(&self) {
+        let mut state = self.state();
+        let (before, now) = (state.spool.last(), now());
+        state.release(|gatherer| gatherer.due(now));
+        let news = state.spool.last() > before;
+        drop(state);
+        if news {
+            self.due.notify_one();
+        }
+    }
+
+    fn saw(&self, event: &Event, judged: Option<Judged>) {
+        self.record.take(now(), event, judged);
     }
 }
 

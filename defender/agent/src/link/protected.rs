@@ -1,13 +1,14 @@
 //! What the link to the Console speaks for: one workload, or all containers of a task.
 use std::sync::Arc;
 
-use defender_core::Audit;
+use defender_core::{Audit, Chunk};
 use tokio::sync::Notify;
 
 use super::{
     desk::Desk,
-    message::{Workload, WorkloadPolicy, WorkloadStatus},
+    message::{ToConsole, Workload, WorkloadPolicy, WorkloadStatus},
 };
+use crate::recorder::{Fetch, Gatherer, Observing};
 
 /// Audits of one source for one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +33,30 @@ pub trait Protected: Send + Sync {
     fn next_batch(&self, most: usize) -> Option<Batch>;
     /// The Console holds everything of `source` up to `committed`.
     fn committed(&self, source: &str, committed: u64);
+    /// The Console wants a piece of a workload's record.
+    fn fetch(&self, container: Option<String>, fetch: Fetch);
+    /// The next piece of a record, or observations, to send.
+    fn next_news(&self) -> Option<ToConsole>;
+    /// The Console holds the observations of this number.
+    fn learned(&self, container: Option<&str>, number: u64);
+    /// The end is near: what was observed is to be sent now.
+    fn hurry(&self);
     /// The connection was lost: what is not committed has to be sent again.
     fn rewind(&self);
     /// Told whenever something may have to be sent.
     fn due(&self) -> &Notify;
+}
+
+/// A piece of a record as it travels.
+pub(crate) fn snapshot(id: String, container: Option<String>, chunk: Chunk) -> ToConsole {
+    let Chunk { first, newest, events } = chunk;
+    ToConsole::Snapshot { id, container, first, newest, events }
+}
+
+/// Observations as they travel.
+pub(crate) fn observations(container: Option<String>, observing: Observing) -> ToConsole {
+    let Observing { number, observed, overflow } = observing;
+    ToConsole::Observations { container, number, observed, overflow }
 }
 
 /// The one workload of an app-embedded Defender.
@@ -67,6 +88,29 @@ impl Protected for Embedded {
         if source == self.0.instance() {
             self.0.acknowledge(committed, committed);
         }
+    }
+
+    fn fetch(&self, container: Option<String>, fetch: Fetch) {
+        if container.is_none() {
+            self.0.fetch(fetch);
+        }
+    }
+
+    fn next_news(&self) -> Option<ToConsole> {
+        if let Some((id, chunk)) = self.0.record().answer() {
+            return Some(snapshot(id, None, chunk));
+        }
+        self.0.record().with_gatherer(Gatherer::next).map(|observing| observations(None, observing))
+    }
+
+    fn learned(&self, container: Option<&str>, number: u64) {
+        if container.is_none() {
+            self.0.learned(number);
+        }
+    }
+
+    fn hurry(&self) {
+        self.0.hurry();
     }
 
     fn rewind(&self) {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use defender_core::{Backoff, message::MOST_AUDITS};
+use defender_core::{Backoff, Chunk, message::MOST_AUDITS};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::UnixStream,
@@ -20,6 +20,7 @@ use super::{
     frame, identity,
     message::{FromSidecar, PROTOCOL, ToSidecar, WorkloadStatus},
 };
+use crate::recorder::{Fetch, Gatherer, OBSERVE_EVERY, Observing};
 
 /// The sidecar is on this very host: it is asked again soon.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
@@ -94,6 +95,7 @@ async fn receive(reader: &mut (impl AsyncRead + Unpin), desk: &Desk) -> io::Resu
                 }
             }
             FromSidecar::Ack { received, committed } => desk.acknowledge(received, committed),
+            FromSidecar::Fetch { id, after } => desk.fetch(Fetch { id, after }),
             FromSidecar::Refused { message } => return Err(io::Error::other(message)),
             FromSidecar::Other => {}
         }
@@ -127,7 +129,18 @@ async fn report_while_it_works(
             }
             send(writer, &ToSidecar::Audits { audits }).await?;
         }
-        desk.due().await;
+        if let Some((id, Chunk { first, newest, events })) = desk.record().answer() {
+            send(writer, &ToSidecar::Snapshot { id, first, newest, events }).await?;
+        }
+        if let Some(Observing { number, observed, overflow }) = desk.record().with_gatherer(Gatherer::next) {
+            send(writer, &ToSidecar::Observations { observed, overflow }).await?;
+            // The sidecar is on this very host: what is written to its socket is as good as there.
+            desk.learned(number);
+        }
+        tokio::select! {
+            () = desk.due() => {}
+            () = sleep(OBSERVE_EVERY / 2) => {}
+        }
     }
 }
 

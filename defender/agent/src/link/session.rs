@@ -12,9 +12,12 @@ use super::{
     message::{FromConsole, ToConsole},
     protected::Batch,
 };
+use crate::recorder::Fetch;
 
 /// For how long the Console is given to take the last audits, and then the goodbye.
 pub(super) const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether observations are due.
+const NEWS_EVERY: Duration = Duration::from_secs(10);
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(super) struct Session<'a> {
@@ -33,6 +36,8 @@ struct Progress {
     heartbeat: Duration,
     heard: Instant,
     ping_at: Instant,
+    /// When observations are looked for that nobody announces.
+    news_at: Instant,
     renewing: bool,
 }
 
@@ -55,6 +60,7 @@ impl Session<'_> {
             heartbeat: WELCOME_TIMEOUT,
             heard: Instant::now(),
             ping_at: Instant::now() + WELCOME_TIMEOUT,
+            news_at: Instant::now() + NEWS_EVERY,
             renewing: false,
         };
         let mut goodbye_at: Option<Instant> = None;
@@ -80,7 +86,11 @@ impl Session<'_> {
                     progress.renewing = true;
                     connection.send(&ToConsole::Renew { csr: self.key.request()? }).await?;
                 }
-                () = stopped(stop), if goodbye_at.is_none() => goodbye_at = Some(Instant::now() + GOODBYE_PATIENCE),
+                () = stopped(stop), if goodbye_at.is_none() => {
+                    goodbye_at = Some(Instant::now() + GOODBYE_PATIENCE);
+                    self.speaker.protected.hurry();
+                }
+                () = sleep_until(progress.news_at), if *self.worked => progress.news_at = Instant::now() + NEWS_EVERY,
                 () = wait_until(goodbye_at) => {}
             }
         }
@@ -111,6 +121,13 @@ impl Session<'_> {
                 progress.session.acknowledged(&source, committed);
                 self.speaker.protected.committed(&source, committed);
             }
+            FromConsole::Fetch { id, container, after, reason } => {
+                if after == 0 {
+                    crate::say!("bartizan: the console fetches the record: {reason:?}");
+                }
+                self.speaker.protected.fetch(container, Fetch { id, after });
+            }
+            FromConsole::Learned { container, number } => self.speaker.protected.learned(container.as_deref(), number),
             FromConsole::Renewed { certificate, not_after } => {
                 *self.certificate = Certificate::new(&certificate, not_after)?;
                 progress.renewing = false;
@@ -127,6 +144,9 @@ impl Session<'_> {
     async fn report(&self, connection: &mut Connection, progress: &mut Progress) -> Result<(), End> {
         if let Some(workloads) = progress.session.news(progress.milliseconds(), self.speaker.protected.statuses()) {
             connection.send(&ToConsole::Status { workloads }).await?;
+        }
+        while let Some(news) = self.speaker.protected.next_news() {
+            connection.send(&news).await?;
         }
         while let Some(room) = progress.session.room() {
             let Some(Batch { source, container, audits }) = self.speaker.protected.next_batch(room) else { break };

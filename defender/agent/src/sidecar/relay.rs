@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use defender_core::Chunk;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{UnixListener, UnixStream},
@@ -153,6 +154,10 @@ async fn receive(reader: &mut (impl AsyncRead + Unpin), attached: &Attached) -> 
                 });
             }
             Ok(Some(ToSidecar::Audits { audits })) => attached.receive(audits)?,
+            Ok(Some(ToSidecar::Snapshot { id, first, newest, events })) => {
+                attached.snapshot(&id, Chunk { first, newest, events })?;
+            }
+            Ok(Some(ToSidecar::Observations { observed, overflow })) => attached.observe(&observed, overflow),
             Ok(Some(ToSidecar::Attach { .. })) => return Err("this connection is attached already".into()),
             Ok(None) => return Ok(()),
             Err(error) => return Err(error.to_string()),
@@ -163,7 +168,7 @@ async fn receive(reader: &mut (impl AsyncRead + Unpin), attached: &Attached) -> 
 /// Sends the policy and the progress of audits, at first and whenever they change.
 async fn inform(writer: &mut (impl AsyncWrite + Unpin), attached: &Attached, table: &Table) -> io::Result<()> {
     let mut changes = table.changes();
-    let (mut policy, mut progress) = (None, None);
+    let (mut policy, mut progress, mut fetch) = (None, None, None);
     loop {
         changes.borrow_and_update();
         for (present, told) in [(attached.policy(), &mut policy), (attached.progress(), &mut progress)] {
@@ -171,6 +176,13 @@ async fn inform(writer: &mut (impl AsyncWrite + Unpin), attached: &Attached, tab
                 send(writer, &present).await?;
                 *told = Some(present);
             }
+        }
+        let present = attached.fetch();
+        if present.is_some() && fetch != present {
+            if let Some(message) = &present {
+                send(writer, message).await?;
+            }
+            fetch = present;
         }
         // The table, which the attachment holds, has the sender.
         let _ = changes.changed().await;

@@ -6,16 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use defender_core::{Audit, AuditDraft, CompiledPolicy, DefenderPolicy, Notice, Spool, encoded_size};
+use defender_core::{Audit, AuditDraft, Chunk, CompiledPolicy, DefenderPolicy, Notice, Observed, Spool, encoded_size};
 use tokio::sync::{Notify, watch};
 
 use crate::{
     config::Container,
     link::{
         desk,
-        message::{FromSidecar, Workload, WorkloadPolicy, WorkloadStatus},
-        protected::{Batch, Protected},
+        message::{FromSidecar, ToConsole, Workload, WorkloadPolicy, WorkloadStatus},
+        protected::{Batch, Protected, observations, snapshot},
     },
+    recorder::{Fetch, Gatherer},
 };
 
 /// Bytes of audits held for one container. What does not fit is given up, of this container alone: alerts first.
@@ -24,6 +25,10 @@ const CONTAINER_BYTES: usize = 4 << 20;
 /// his Defender by a strange name.
 const LARGEST_AUDIT: usize = 256 << 10;
 /// One notice of refused attachments for each container in this time.
+/// Largest piece of a record taken; an honest one has 512 KiB, and with what is put around it, it has to fit into a message.
+const LARGEST_CHUNK: usize = 900 << 10;
+/// Between two messages of observations of one container: none of them may use up what the Console takes of the whole task.
+const OBSERVATIONS_PACE: Duration = Duration::from_secs(10);
 const NOTICE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Why the relay refuses; said to the other side.
@@ -41,6 +46,11 @@ struct Slot {
     noticed: Option<Instant>,
     /// Audits given up here since the last notice about it.
     dropped: u64,
+    /// The piece of the record that the Console has asked for.
+    fetch: Option<Fetch>,
+    /// The answer, until it is sent.
+    snapshot: Option<(String, Chunk)>,
+    gatherer: Gatherer,
 }
 
 struct Source {
@@ -132,8 +142,19 @@ impl Table {
             let spool = Spool::new(CONTAINER_BYTES / 16);
             sources.insert(notices.clone(), Source { container: container.name.clone(), spool, live: true });
             let image = container.image.clone();
-            let slot =
-                Slot { image, policy: None, live: None, status: None, notices, refused: 0, noticed: None, dropped: 0 };
+            let slot = Slot {
+                image,
+                policy: None,
+                live: None,
+                status: None,
+                notices,
+                refused: 0,
+                noticed: None,
+                dropped: 0,
+                fetch: None,
+                snapshot: None,
+                gatherer: Gatherer::new(OBSERVATIONS_PACE),
+            };
             slots.insert(container.name.clone(), slot);
         }
         let state = State { slots, sources, attachments: 0, served: String::new() };
@@ -255,6 +276,38 @@ impl Attached {
         Ok(())
     }
 
+    /// What has to be asked of the container, if anything.
+    #[must_use]
+    pub fn fetch(&self) -> Option<FromSidecar> {
+        let fetch = self.table.state().slots.get(&self.container)?.fetch.clone()?;
+        Some(FromSidecar::Fetch { id: fetch.id, after: fetch.after })
+    }
+
+    /// Takes a piece of the record over; one that nobody asked for is left out.
+    ///
+    /// # Errors
+    /// A [`Refusal`] for one that is too large to be honest.
+    pub fn snapshot(&self, id: &str, chunk: Chunk) -> Result<(), Refusal> {
+        if encoded_size(&chunk.events) > LARGEST_CHUNK {
+            return Err("a piece of the record is larger than 900 KiB");
+        }
+        if let Some(slot) = self.table.state().slots.get_mut(&self.container)
+            && slot.fetch.take_if(|fetch| fetch.id == id).is_some()
+        {
+            slot.snapshot = Some((id.to_owned(), chunk));
+        }
+        self.announce();
+        Ok(())
+    }
+
+    /// Takes observations over.
+    pub fn observe(&self, observed: &[Observed], overflow: u64) {
+        if let Some(slot) = self.table.state().slots.get_mut(&self.container) {
+            slot.gatherer.merge(observed, overflow);
+        }
+        self.announce();
+    }
+
     fn announce(&self) {
         self.table.due.notify_one();
         self.table.tell();
@@ -339,7 +392,42 @@ impl Protected for Table {
         self.tell();
     }
 
+    fn fetch(&self, container: Option<String>, fetch: Fetch) {
+        let mut state = self.state();
+        if let Some(slot) = container.and_then(|name| state.slots.get_mut(&name)) {
+            slot.fetch = Some(fetch);
+        }
+        drop(state);
+        self.tell();
+    }
+
+    fn next_news(&self) -> Option<ToConsole> {
+        let mut state = self.state();
+        state.slots.iter_mut().find_map(|(name, slot)| {
+            let answer = slot.snapshot.take().map(|(id, chunk)| snapshot(id, Some(name.clone()), chunk));
+            answer.or_else(|| slot.gatherer.next().map(|observing| observations(Some(name.clone()), observing)))
+        })
+    }
+
+    fn learned(&self, container: Option<&str>, number: u64) {
+        let mut state = self.state();
+        if let Some(slot) = container.and_then(|name| state.slots.get_mut(name)) {
+            slot.gatherer.arrived(number);
+        }
+    }
+
+    fn hurry(&self) {
+        self.state().slots.values_mut().for_each(|slot| slot.gatherer.hurry());
+        self.due.notify_one();
+    }
+
     fn rewind(&self) {
+        let mut state = self.state();
+        for slot in state.slots.values_mut() {
+            (slot.fetch, slot.snapshot) = (None, None);
+            slot.gatherer.rewind();
+        }
+        drop(state);
         self.state().sources.values_mut().for_each(|source| source.spool.rewind());
     }
 

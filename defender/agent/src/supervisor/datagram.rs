@@ -11,30 +11,34 @@ use defender_sys::{
     Errno, Result, constants, memory,
     notify::{Listener, Notification, Reply},
     poll::{self, Interest},
-    socket::{self, Address, Kind, Message},
+    socket::{self, Kind, Message},
 };
 
 use super::{
-    connect::{complete, connection, read_address},
+    connect::{read_address, socket_of},
     descriptor::Descriptors,
-    judge::{Judge, Verdict},
+    destination::{Destinations, is_resolver, protocol},
+    judge::Verdict,
     process,
 };
+use crate::dns_proxy::DnsProxy;
 
 const LARGEST_DATAGRAM: u64 = 65535;
 const LARGEST_CONTROL: u64 = 4096;
 /// `UIO_MAXIOV`: the kernel takes no more parts, or messages, in one call.
 const MOST_PARTS: u64 = 1024;
+/// sendmsg(2) takes longer names for as long as this.
+const LONGEST_NAME: u32 = socket::LARGEST_ADDRESS as u32;
 /// Sizes of `struct msghdr` and `struct mmsghdr` on 64-bit machines.
 const HEADER: usize = 56;
 const HEADER_OF_MANY: u64 = 64;
 /// A full send buffer empties in microseconds; longer than this the supervisor does not wait for it.
 const ROOM_SOON: Duration = Duration::from_millis(20);
-const DNS_PORT: u16 = 53;
 
 /// Watches datagrams.
 pub struct DatagramWatch {
-    judge: Judge,
+    destinations: Destinations,
+    dns: Option<DnsProxy>,
     descriptors: Descriptors,
     /// False where the platform forbids copying descriptors: then calls are judged and let go on, which can be raced.
     pub copies: bool,
@@ -43,8 +47,8 @@ pub struct DatagramWatch {
 impl DatagramWatch {
     /// Watches datagrams.
     #[must_use]
-    pub fn new(judge: Judge) -> Self {
-        Self { judge, descriptors: Descriptors::default(), copies: true }
+    pub fn new(destinations: Destinations, dns: Option<DnsProxy>) -> Self {
+        Self { destinations, dns, descriptors: Descriptors::default(), copies: true }
     }
 
     /// Answers a notified sendto, sendmsg or sendmmsg.
@@ -63,12 +67,11 @@ impl DatagramWatch {
             return Err(Errno::EOPNOTSUPP);
         }
         if !self.copies {
-            return self.without_copy(listener, call).map(Some);
+            return self.let_go(listener, call).map(Some);
         }
-        let socket = self.descriptors.copy(call.thread, call.arguments[0] as i32)?;
-        let kind = socket::kind(socket.as_fd())?;
+        let (socket, kind) = socket_of(&mut self.descriptors, call)?;
         if !kind.is_inet() || !kind.is_datagram() {
-            return Ok(Some(Reply::Continue));
+            return self.let_go(listener, call).map(Some);
         }
         if i64::from(call.number) == constants::SYS_sendmmsg {
             return self.send_many(listener, call, socket.as_fd(), kind, flags);
@@ -123,26 +126,82 @@ impl DatagramWatch {
     }
 
     fn judge_message(&self, thread: u32, kind: Kind, message: &Message) -> Verdict {
-        let Some(server) = message.address.as_ref().and_then(Address::inet) else { return Verdict::Go };
-        let resolver = server.port() == DNS_PORT;
-        if self.judge.judge(connection(thread, kind, server, resolver), complete) == Verdict::Stop {
+        let address = message.address.as_ref();
+        let Some(server) = address.and_then(|address| address.inet_on(kind.domain)) else { return Verdict::Go };
+        let asks = is_resolver(server) && !kind.is_raw();
+        let trusted = asks && self.dns.as_ref().is_some_and(|dns| dns.trusts(server.ip()));
+        if self.destinations.judge(thread, protocol(kind), server, trusted) == Verdict::Stop {
             return Verdict::Stop;
         }
-        if resolver {
-            let process = process::status(thread).map_or(thread, |status| status.process);
-            return self.judge.judge_query(&message.payload, process, &process::executable_path(thread));
+        if !asks {
+            return Verdict::Go;
         }
-        Verdict::Go
+        let process = process::status(thread).map_or(thread, |status| status.process);
+        let verdict = self.destinations.judge.judge_query(&message.payload, process, &process::executable_path(thread));
+        if let (Verdict::Go, Some(dns)) = (verdict, &self.dns) {
+            // The answer goes to the caller itself, so that its source is right; what it says is asked for again.
+            dns.ask_again(&message.payload, server);
+        }
+        verdict
     }
 
-    fn without_copy(&self, listener: &Listener, call: &Notification) -> Result<Reply> {
-        let message = match i64::from(call.number) {
-            constants::SYS_sendmmsg => read_header(call.thread, call.arguments[1])?,
-            _ => read_message(call)?,
-        };
-        let kind = Kind { domain: message.address.as_ref().map_or(0, Address::family), kind: 0 };
-        let stop = listener.is_valid(call.id) && self.judge_message(call.thread, kind, &message) == Verdict::Stop;
-        Ok(if stop { Reply::Fail(Errno::EPERM) } else { Reply::Continue })
+    /// For sockets whose messages have no destination of their own, and where descriptors cannot be copied: the kernel goes
+    /// on, but not with an address that would be refused, in case the descriptor is exchanged for another.
+    fn let_go(&self, listener: &Listener, call: &Notification) -> Result<Reply> {
+        for part in parts_of(call) {
+            let (name, length) = part.name(call.thread)?;
+            if name == 0 {
+                continue;
+            }
+            let address = read_address(call.thread, name, length.min(LONGEST_NAME))?;
+            // Which domain the socket has is not known, so an address without a family is taken for one with.
+            let kind = Kind { domain: constants::AF_INET, kind: 0 };
+            let asks = address.inet_on(kind.domain).is_some_and(is_resolver);
+            let payload = if asks { part.payload(call.thread)? } else { Vec::new() };
+            let message = Message { address: Some(address), payload, control: Vec::new() };
+            if listener.is_valid(call.id) && self.judge_message(call.thread, kind, &message) == Verdict::Stop {
+                return Ok(Reply::Fail(Errno::EPERM));
+            }
+        }
+        Ok(Reply::Continue)
+    }
+}
+
+/// Where one message of a call is described.
+enum Part {
+    /// sendto: the name, its length, the payload and its length.
+    Arguments([u64; 4]),
+    /// A `struct msghdr` at this address.
+    Header(u64),
+}
+
+fn parts_of(call: &Notification) -> Vec<Part> {
+    let [_, first, count, _, name, length] = call.arguments;
+    match i64::from(call.number) {
+        constants::SYS_sendto => vec![Part::Arguments([name, length, first, count])],
+        constants::SYS_sendmsg => vec![Part::Header(first)],
+        _ => (0..count.min(MOST_PARTS)).map(|index| Part::Header(first.wrapping_add(index * HEADER_OF_MANY))).collect(),
+    }
+}
+
+impl Part {
+    fn name(&self, thread: u32) -> Result<(u64, u32)> {
+        match self {
+            Self::Arguments([name, length, ..]) => Ok((*name, *length as u32)),
+            Self::Header(at) => {
+                let mut start = [0; 12];
+                memory::read(thread, *at, &mut start)?;
+                let name = start.first_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
+                Ok((name, start.last_chunk().map_or(0, |word| u32::from_ne_bytes(*word))))
+            }
+        }
+    }
+
+    fn payload(&self, thread: u32) -> Result<Vec<u8>> {
+        match self {
+            Self::Arguments([.., payload, length]) => read_bytes(thread, *payload, *length, LARGEST_DATAGRAM),
+            Self::Header(at) => read_header(thread, *at).map(|message| message.payload),
+        }
     }
 }
 
@@ -178,7 +237,7 @@ fn read_header(thread: u32, at: u64) -> Result<Message> {
         bytes.map_or(0, u64::from_ne_bytes)
     };
     let (name, name_length) = (word(0), word(1) as u32);
-    let address = if name == 0 { None } else { Some(read_address(thread, name, name_length)?) };
+    let address = if name == 0 { None } else { Some(read_address(thread, name, name_length.min(LONGEST_NAME))?) };
     let payload = read_parts(thread, word(2), word(3))?;
     Ok(Message { address, payload, control: read_bytes(thread, word(4), word(5), LARGEST_CONTROL)? })
 }

@@ -40,6 +40,8 @@ pub struct ExecWatch {
     policy: Arc<CompiledPolicy>,
     needs: Needs,
     facts: Facts,
+    /// False where nothing can be prevented: what cannot be watched is let go then.
+    pub prevents: bool,
 }
 
 impl ExecWatch {
@@ -49,7 +51,8 @@ impl ExecWatch {
         let policy = judge.policy();
         let needs = Needs::of(&policy);
         let facts = Facts::new(&needs);
-        Self { judge, main: Some(main), seized: HashMap::new(), unwatched: HashSet::new(), policy, needs, facts }
+        let (seized, unwatched) = (HashMap::new(), HashSet::new());
+        Self { judge, main: Some(main), seized, unwatched, policy, needs, facts, prevents: true }
     }
 
     /// Answers a notified execve or execveat.
@@ -175,7 +178,7 @@ impl ExecWatch {
             Err(_) if !self.needs.judged => Err(Reply::Continue),
             Err(errno) => {
                 self.tell_unwatched(thread, path, errno);
-                Err(if self.needs.prevents { Reply::Fail(Errno::EACCES) } else { Reply::Continue })
+                Err(if self.prevents && self.needs.prevents { Reply::Fail(Errno::EACCES) } else { Reply::Continue })
             }
         }
     }
@@ -188,13 +191,14 @@ impl ExecWatch {
             Some(tracer) => format!("process {tracer} (`{}`) traces it", process::executable_path(tracer)),
             None => errno.to_string(),
         };
-        let outcome = if self.needs.prevents { "it was denied" } else { "it runs unjudged" };
+        let outcome = if self.prevents && self.needs.prevents { "it was denied" } else { "it runs unjudged" };
         let detail = format!("the start of `{path}` cannot be watched, so {outcome}: {why}");
         self.judge.notice(Notice::NotEnforcing, &detail);
     }
 
-    /// A new image is loaded in `process`; `former` is the thread that called execve.
-    pub fn on_exec(&mut self, process: u32, former: u32) {
+    /// Judges the new image of `process`; one that must not run is killed. `former` is the thread that called execve.
+    pub fn judge_image(&mut self, process: u32, former: u32) {
+        self.follow_policy();
         let family = self.seized.remove(&former).or_else(|| self.seized.remove(&process)).flatten();
         self.seized.remove(&process);
         let main = self.main.take_if(|main| *main == process).is_some();
@@ -205,7 +209,12 @@ impl ExecWatch {
             // Killed while stopped: no instruction of the new image ever runs.
             let _ = signals::send(process as i32, constants::SIGKILL);
         }
-        let _ = trace::detach(process, 0);
+    }
+
+    /// True when a thread is watched until its program runs.
+    #[must_use]
+    pub fn has(&self, thread: u32) -> bool {
+        self.seized.contains_key(&thread)
     }
 
     fn judge_loaded(&mut self, process: u32, main: bool, family: Option<Family>) -> Verdict {

@@ -1,10 +1,5 @@
 //! SHA-256 of executables, computed once for each state of a file.
-use std::{
-    collections::HashMap,
-    fs::{File, Metadata},
-    io::Read,
-    os::unix::fs::MetadataExt,
-};
+use std::{collections::HashMap, fs::Metadata, io::Read, os::unix::fs::MetadataExt};
 
 use defender_sys::file;
 use ring::digest;
@@ -82,7 +77,7 @@ pub fn sha256(link: &str) -> Option<String> {
 
 /// Gives the content of a file piece by piece; none when it cannot be read to its end or is too large.
 pub fn each_chunk(link: &str, mut take: impl FnMut(&[u8])) -> Option<()> {
-    let file = File::open(link).ok()?;
+    let file = super::process::open(link).ok()?;
     if file.metadata().ok()?.len() > LARGEST_FILE {
         return None;
     }

@@ -5,8 +5,7 @@ use std::{
 };
 
 use defender_core::{
-    AuditDraft, CompiledPolicy, Decision, DefenderEvent, Effect, Event, LookupEvent, Notice, Reason, Violation, decide,
-    dns,
+    AuditDraft, CompiledPolicy, Decision, Effect, Event, Judged, LookupEvent, Notice, Reason, Violation, decide, dns,
 };
 
 use super::process;
@@ -41,6 +40,18 @@ impl Judge {
         self.policy.current()
     }
 
+    /// Where the policy in force is found.
+    #[must_use]
+    pub fn policy_handle(&self) -> PolicyHandle {
+        self.policy.clone()
+    }
+
+    /// Where audits go.
+    #[must_use]
+    pub fn sink(&self) -> Arc<dyn AuditSink> {
+        self.audits.clone()
+    }
+
     /// What the policy says, without reporting anything.
     #[must_use]
     pub fn opinion(&self, event: &Event) -> Decision {
@@ -50,7 +61,14 @@ impl Judge {
     /// Judges, and reports a violation. `complete` adds to the event what only a reader of the audit needs to know.
     pub fn judge(&self, mut event: Event, complete: impl FnOnce(&mut Event)) -> Verdict {
         let (violation, effect) = match self.opinion(&event) {
-            Decision::Allow => return Verdict::Go,
+            Decision::Allow => {
+                // A program start is rare and dear enough to be completed for the record; the others are not.
+                if matches!(event, Event::Process(_)) {
+                    complete(&mut event);
+                }
+                self.audits.saw(&event, None);
+                return Verdict::Go;
+            }
             Decision::Alert(violation) => (violation, Effect::Alert),
             Decision::Prevent(violation) => (violation, Effect::Prevent),
         };
@@ -78,6 +96,7 @@ impl Judge {
 
     /// Reports a violation that was found by [`Judge::opinion`].
     pub fn report(&self, violation: Violation, effect: Effect, event: Event) -> Verdict {
+        self.audits.saw(&event, Some(Judged { effect, reason: violation.reason }));
         self.audits.submit(AuditDraft {
             time: now(),
             rule: Some(violation.rule),
@@ -92,15 +111,17 @@ impl Judge {
 
     /// Reports something about the Defender itself.
     pub fn notice(&self, notice: Notice, detail: &str) {
-        self.audits.submit(AuditDraft {
-            time: now(),
-            rule: None,
-            effect: Effect::Alert,
-            reason: Reason::Defender,
-            matched: None,
-            event: Event::Defender(DefenderEvent { notice, detail: detail.to_owned(), count: 1 }),
-            ancestry: Vec::new(),
-        });
+        self.notice_many(notice, detail, 1);
+    }
+
+    /// Lets the sink do what has to happen with time.
+    pub fn tick(&self) {
+        self.audits.tick();
+    }
+
+    /// Reports something about the Defender itself that happened `count` times.
+    pub fn notice_many(&self, notice: Notice, detail: &str, count: u64) {
+        self.audits.submit(AuditDraft::notice(now(), notice, detail, count));
     }
 }
 

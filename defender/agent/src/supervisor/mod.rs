@@ -1,57 +1,65 @@
 //! The supervisor: starts the application under the filter and judges what it does, until it ends.
 //!
 //! One thread does all of it: waiting for children, ptrace, answering notifications, forwarding signals. It never blocks but
-//! for the next of these, so no part of the workload can make it wait for another.
+//! for the next of these, so no part of the workload can make it wait for another; should it, the watchdog answers.
+//!
+//! Every thread of the Defender is started before the workload is: the filter protects those that are there then.
+mod approvals;
 mod connect;
 mod datagram;
 mod descriptor;
+mod destination;
 mod exec;
 mod facts;
 mod files;
 mod hash;
+mod injected;
 mod judge;
+mod launch;
+mod lifelong;
+mod listen;
+mod network;
 mod package;
+mod pending;
+mod privilege;
 mod process;
 mod program;
+mod protection;
 mod script;
+mod sentry;
 mod stack;
 mod start;
+mod table;
+mod tier;
+mod watchdog;
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
-    time::Duration,
 };
 
-use defender_core::Notice;
 use defender_sys::{
-    Errno, constants, file_calls, hardening,
+    Errno, constants, file_calls, filter,
     notify::Notification,
     poll::{self, Interest},
     signals::{self, Signals},
-    spawn::{self, Launched},
+    spawn::Launched,
     trace::{self, Happening},
 };
 
 use self::{
-    connect::ConnectWatch, datagram::DatagramWatch, descriptor::Descriptors, exec::ExecWatch, files::FileWatch,
-    judge::Judge,
+    exec::ExecWatch, files::FileWatch, launch::Started, lifelong::Lifelong, network::NetworkWatch, pending::TICK,
+    protection::Protection, sentry::Sentry, watchdog::Watchdog,
 };
-use crate::{
-    dns_proxy::DnsProxy,
-    enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport},
-};
+use crate::enforcement::{Application, AuditSink, PolicyHandle, TierReport};
 
-/// How often waiting connects are looked at for a signal that their caller must handle.
-const TICK: Duration = Duration::from_millis(50);
-const FAIL_CLOSED: u8 = 78;
 /// Signals about children and terminals, which are this process's own affair (catatonit and tini keep the same list).
 const KEPT: [i32; 4] = [constants::SIGCHLD, constants::SIGTSTP, constants::SIGTTIN, constants::SIGTTOU];
 
 /// Runs the application to its end and gives its exit code: its own, or 128 plus the signal that killed it.
 ///
-/// `signals` must have been made before the process had a second thread. Without a filter on this platform the fail mode
-/// decides: `open` runs the application unjudged and says so, `closed` ends with 78.
+/// `signals` must have been made before the process had a second thread. Where this platform lets nothing be enforced the
+/// fail mode decides: `open` runs the application unjudged and says so, `closed` ends with 78.
 pub fn run(
     application: &Application,
     signals: &Signals,
@@ -59,171 +67,140 @@ pub fn run(
     audits: Arc<dyn AuditSink>,
     report: &dyn TierReport,
 ) -> u8 {
-    let launch = match program::prepare(application) {
-        Ok(launch) => launch,
-        Err(error) => {
-            crate::say!("bartizan: {error}");
-            return error.exit_code();
-        }
-    };
-    let judge = Judge::new(policy.clone(), audits.clone());
-    // Neither can fail on a kernel that this program runs on; if one does, the next steps still hold.
-    let _ = hardening::hide();
-    let _ = hardening::adopt_orphans();
-    let dns = match DnsProxy::start(policy, audits) {
-        Ok(proxy) => Some(proxy),
-        Err(error) => {
-            judge.notice(Notice::NotEnforcing, &format!("look-ups cannot be judged: {error}"));
-            None
-        }
-    };
-    let files = application.watch_files.then(|| FileWatch::start(judge.clone())).transpose().unwrap_or_else(|error| {
-        judge.notice(Notice::NotEnforcing, &format!("writes to files cannot be judged: {error}"));
-        None
-    });
-    let launched = match spawn::under_filter(launch, signals) {
-        Ok(launched) => launched,
-        Err(errno) => match unfiltered(application, signals, &judge, report, errno) {
-            Some(launched) => launched,
-            None => return FAIL_CLOSED,
-        },
-    };
-    let code = Supervisor { files, ..Supervisor::new(launched, signals, judge, dns, report) }.run();
-    u8::try_from(code).unwrap_or(u8::MAX)
-}
-
-fn unfiltered(
-    application: &Application,
-    signals: &Signals,
-    judge: &Judge,
-    report: &dyn TierReport,
-    errno: Errno,
-) -> Option<Launched> {
-    let reason = format!("this platform does not allow a seccomp listener: {errno}");
-    report.report(0, vec![reason.clone()]);
-    judge.notice(Notice::NotEnforcing, &reason);
-    crate::say!("bartizan: nothing can be enforced here: {reason}");
-    if application.fail_mode == FailMode::Closed {
-        return None;
+    match launch::launch(application, signals, policy, audits, report) {
+        Ok(started) => u8::try_from(Supervisor::new(started, signals).run()).unwrap_or(u8::MAX),
+        Err(code) => code,
     }
-    let launch = program::prepare(application).ok()?;
-    spawn::without_filter(launch, signals).inspect_err(|errno| crate::say!("bartizan: cannot start: {errno}")).ok()
 }
 
 struct Supervisor<'a> {
     launched: Launched,
     signals: &'a Signals,
-    report: &'a dyn TierReport,
     execs: ExecWatch,
-    connects: ConnectWatch,
-    datagrams: DatagramWatch,
+    network: NetworkWatch,
     files: Option<FileWatch>,
-    tier_known: bool,
+    protection: Protection,
+    lifelong: Lifelong,
+    sentry: Option<Sentry>,
+    watchdog: Watchdog,
+    /// Every process of the workload is traced for life.
+    traced: bool,
 }
 
 impl<'a> Supervisor<'a> {
-    fn new(
-        launched: Launched,
-        signals: &'a Signals,
-        judge: Judge,
-        dns: Option<DnsProxy>,
-        report: &'a dyn TierReport,
-    ) -> Self {
-        let mut connects = ConnectWatch::new(judge.clone(), dns);
-        connects.restarts = launched.listener.as_ref().is_none_or(|listener| !listener.never_restarts);
+    fn new(started: Started, signals: &'a Signals) -> Self {
+        let Started { launched, judge, mut network, files, tier, lifelong, sentry, watchdog } = started;
+        let mut execs = ExecWatch::new(judge.clone(), launched.child);
+        network.watch(launched.listener.as_deref(), tier.copies());
+        execs.prevents = tier.prevents();
         Self {
-            execs: ExecWatch::new(judge.clone(), launched.child),
-            connects,
-            datagrams: DatagramWatch::new(judge),
-            files: None,
-            tier_known: launched.listener.is_none(),
+            execs,
+            network,
+            files,
+            protection: Protection::new(judge),
+            traced: tier.traces(),
             launched,
             signals,
-            report,
+            lifelong,
+            sentry,
+            watchdog,
         }
     }
 
     fn run(mut self) -> i32 {
         loop {
+            self.watchdog.rest();
             let ready = self.wait();
-            if ready.first() == Some(&true)
+            let is_ready = |index: usize| ready.get(index) == Some(&true);
+            self.watchdog.wake(is_ready(2));
+            if is_ready(0)
                 && self.take_signals()
                 && let Some(code) = self.reap()
             {
+                self.watchdog.settle();
                 return code;
             }
-            let Some(listener) = &self.launched.listener else { continue };
-            self.connects.advance(listener, ready.get(2..).unwrap_or_default());
-            // ENOENT and EINTR are normal: the caller was killed or interrupted before we looked.
-            if ready.get(1) == Some(&true)
-                && let Ok(call) = listener.receive()
+            if is_ready(1) {
+                self.take_in();
+            }
+            let Some(listener) = self.launched.listener.clone() else { continue };
+            self.network.advance(&listener);
+            if is_ready(2)
+                && let Some(call) = self.watchdog.receive(&listener)
             {
                 self.answer(&call);
+                self.watchdog.done();
             }
         }
     }
 
-    /// Waits for a signal, a notification or the end of a pending connect.
+    /// Waits for a signal, a find of the sentry, a notification or the end of a pending connect.
     fn wait(&self) -> Vec<bool> {
-        let mut descriptors: Vec<(BorrowedFd<'_>, Interest)> = vec![(self.signals.as_fd(), Interest::Readable)];
-        descriptors.extend(self.launched.listener.as_ref().map(|listener| (listener.as_fd(), Interest::Readable)));
-        let waiting = self.connects.waiting().map(|socket| (socket, Interest::Writable));
-        descriptors.extend(waiting);
-        let patience = (descriptors.len() > 2).then_some(TICK);
+        let signals = self.signals.as_fd();
+        // What is not there is stood in for by what is looked at anyway.
+        let news = self.sentry.as_ref().map_or(signals, Sentry::news);
+        let listener = self.launched.listener.as_ref().map_or(signals, |listener| listener.as_fd());
+        let mut descriptors: Vec<(BorrowedFd<'_>, Interest)> =
+            [signals, news, listener].map(|descriptor| (descriptor, Interest::Readable)).to_vec();
+        descriptors.extend(self.network.descriptor().map(|pending| (pending, Interest::Readable)));
+        let patience = self.network.is_waiting().then_some(TICK);
         poll::wait(&descriptors, patience).unwrap_or_default()
     }
 
     fn answer(&mut self, call: &Notification) {
-        if !self.tier_known {
-            self.find_tier(call);
-        }
         let Some(listener) = &self.launched.listener else { return };
         match i64::from(call.number) {
             constants::SYS_execve | constants::SYS_execveat => self.execs.on_call(listener, call),
-            constants::SYS_connect => self.connects.on_call(listener, call),
+            number if filter::is_aimed(number) => self.protection.on_call(listener, call),
             number if file_calls::is_one(number) => {
                 if let Some(files) = &self.files {
                     files.on_call(listener, call);
                 }
             }
-            _ => self.datagrams.on_call(listener, call),
+            _ => self.network.on_call(listener, call),
         }
     }
 
-    /// The workload's very first call, the start of its program, shows what the platform allows.
-    fn find_tier(&mut self, call: &Notification) {
-        self.tier_known = true;
-        let reason = match Descriptors::default().copy(call.thread, 0) {
-            Ok(_) | Err(Errno::EBADF) => return self.report.report(1, Vec::new()),
-            Err(errno) => {
-                format!("descriptors of the workload cannot be copied, add SYS_PTRACE to the container: {errno}")
-            }
-        };
-        self.connects.copies = false;
-        self.datagrams.copies = false;
-        crate::say!("bartizan: {reason}");
-        self.report.report(2, vec![reason]);
+    /// Traces what the sentry has found. One that has gone, or that somebody else traces, was reported all the same.
+    fn take_in(&mut self) {
+        while let Some(process) = self.sentry.as_ref().and_then(Sentry::take) {
+            let _ = self.lifelong.seize(process);
+        }
     }
 
     /// Takes everything that happened to children; the exit code when the application itself has ended.
     fn reap(&mut self) -> Option<i32> {
         while let Ok(Some((child, happening))) = trace::next_happening() {
+            let for_life = self.lifelong.has(child) || (self.traced && !self.execs.has(child));
             let code = match happening {
+                Happening::Exited(code) => code,
+                Happening::Killed(signal) => 128 + signal,
                 Happening::Exec { former } => {
-                    self.execs.on_exec(child, former);
+                    self.watchdog.judging(Some(child));
+                    self.execs.judge_image(child, former);
+                    self.watchdog.judging(None);
+                    if for_life {
+                        self.lifelong.on_exec(child, former);
+                    } else {
+                        let _ = trace::detach(child, 0);
+                    }
                     continue;
                 }
-                Happening::Interrupted => {
-                    self.execs.on_other_stop(child, 0);
+                // A new child of one that is traced for life is nobody's yet.
+                other if for_life || !self.execs.has(child) => {
+                    self.lifelong.on_stop(child, other);
                     continue;
                 }
                 Happening::Signal(signal) => {
                     self.execs.on_other_stop(child, signal);
                     continue;
                 }
-                Happening::Exited(code) => code,
-                Happening::Killed(signal) => 128 + signal,
+                Happening::Interrupted | Happening::GroupStop | Happening::Parent => {
+                    self.execs.on_other_stop(child, 0);
+                    continue;
+                }
             };
+            self.lifelong.on_end(child);
             self.execs.on_end(child);
             if child == self.launched.child {
                 self.explain_failure();

@@ -97,7 +97,7 @@ impl Index {
         let mut index = Self::default();
         let mut left = MOST_TEXT;
         let mut text_of = |path: &Path| -> Option<String> {
-            let file = fs::File::open(path).ok()?;
+            let file = super::process::open(path).ok()?;
             let status = file.metadata().ok()?;
             left = left.checked_sub(status.len()).filter(|_| is_trusted(&status))?;
             let mut text = Vec::new();

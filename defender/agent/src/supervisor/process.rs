@@ -204,12 +204,21 @@ pub fn arguments(process: u32) -> Vec<String> {
     bytes.split(|&byte| byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
 }
 
+/// Opens an ordinary file of the workload for reading. A pipe without a writer, put in its place, must not hold us up.
+///
+/// # Errors
+/// What the kernel says; `InvalidInput` for what is no file.
+pub fn open(path: impl AsRef<Path>) -> std::io::Result<File> {
+    let file = fs::OpenOptions::new().read(true).custom_flags(constants::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::ErrorKind::InvalidInput.into()) }
+}
+
 /// At most so many bytes of a file, by one read: of one in `/proc` that is all of it, and every further call would be paid
 /// at each program start. None when it cannot be read.
 #[must_use]
 pub fn read_at_once(path: &str, most: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; most];
-    let length = File::open(path).ok()?.read(&mut bytes).ok()?;
+    let length = open(path).ok()?.read(&mut bytes).ok()?;
     bytes.truncate(length);
     Some(bytes)
 }
@@ -246,6 +255,10 @@ pub struct Status {
     pub user: u32,
     /// True when a signal waits that the process handles and does not block.
     pub signal_waits: bool,
+    /// True when one of these is for this thread alone.
+    pub own_signal_waits: bool,
+    /// How many threads the process has.
+    pub threads: u32,
 }
 
 /// Reads a thread's status.
@@ -265,6 +278,8 @@ fn parse_status(text: &str) -> Status {
         parent: number("PPid", 0).unwrap_or_default(),
         user: number("Uid", 1).unwrap_or_default(),
         signal_waits: (mask("SigPnd") | mask("ShdPnd")) & mask("SigCgt") & !mask("SigBlk") != 0,
+        own_signal_waits: mask("SigPnd") & mask("SigCgt") & !mask("SigBlk") != 0,
+        threads: number("Threads", 0).unwrap_or_default(),
     }
 }
 
@@ -306,10 +321,13 @@ mod tests {
 
     #[test]
     fn status_is_read_by_field() {
-        let text = "Name:\tx\nTgid:\t12\nPPid:\t3\nUid:\t0\t33\t0\t0\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000004000\n\
+        let text = "Name:\tx\nTgid:\t12\nPPid:\t3\nUid:\t0\t33\t0\t0\nThreads:\t2\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000004000\n\
                     SigBlk:\t0000000000000000\nSigIgn:\t0\nSigCgt:\t0000000000004000\n";
 
-        assert_eq!(Status { process: 12, parent: 3, user: 33, signal_waits: true }, parse_status(text));
+        assert_eq!(
+            Status { process: 12, parent: 3, user: 33, signal_waits: true, own_signal_waits: false, threads: 2 },
+            parse_status(text)
+        );
         assert_eq!(Status::default(), parse_status("nonsense"));
     }
 

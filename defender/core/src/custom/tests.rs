@@ -232,6 +232,7 @@ fn conditions_on_files_and_connections_hold() {
         pid: 12,
         path: "/usr/bin/curl".into(),
         resolver: false,
+        domain: None,
     });
     let names = ["api.example.com".to_owned()];
     let process = start();
@@ -263,6 +264,7 @@ fn the_unknown_neither_holds_nor_fails() {
         pid: 12,
         path: String::new(),
         resolver: false,
+        domain: None,
     });
 
     for script in ["net.domain = \"a\"", "not net.domain = \"a\"", "net.domain != \"a\"", "not proc.user = 0"] {

@@ -10,7 +10,7 @@ fn query_with_edns() -> Vec<u8> {
 }
 
 /// A response to `query` with these records behind its question.
-fn response(query: &[u8], records: &[&[u8]]) -> Vec<u8> {
+pub(super) fn response(query: &[u8], records: &[&[u8]]) -> Vec<u8> {
     let mut response = query.to_vec();
     response[2] |= FLAG_RESPONSE;
     response[7] = u8::try_from(records.len()).unwrap();

@@ -112,6 +112,12 @@ impl CompiledPolicy {
         self.policy.detections.get(&reason).copied().unwrap_or_default()
     }
 
+    /// True when the allow list of addresses holds `address`, whatever the section's effect is.
+    #[must_use]
+    pub fn lists_address(&self, address: std::net::IpAddr) -> bool {
+        self.network.allow_addresses.as_ref().is_some_and(|set| set.first(address).is_some())
+    }
+
     /// True when program starts can only be judged with `sha256`, and for scripts and loaded programs with
     /// `facts.script_sha256` and `facts.loaded_sha256`.
     #[must_use]

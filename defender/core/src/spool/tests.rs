@@ -172,3 +172,57 @@ proptest! {
         }
     }
 }
+
+/// What happens to a gatherer and the spool behind it.
+#[derive(Debug, Clone)]
+enum Storm {
+    Event { prevent: bool, name: u8 },
+    Wait(u64),
+    Commit(usize),
+}
+
+fn storms() -> impl Strategy<Value = Vec<Storm>> {
+    let storm = prop_oneof![
+        8 => (any::<bool>(), 0u8..12).prop_map(|(prevent, name)| Storm::Event { prevent, name }),
+        1 => (0..2 * crate::gather::WINDOW).prop_map(Storm::Wait),
+        1 => (1usize..6).prop_map(Storm::Commit),
+    ];
+    prop::collection::vec(storm, 0..200)
+}
+
+proptest! {
+    /// The sum of all counts and of what was given up is the number of events, and no prevention is given up while an alert
+    /// is kept.
+    #[test]
+    fn every_event_is_counted_once(storms in storms(), limit in 2usize..12) {
+        let (mut gatherer, mut spool) = (crate::Gatherer::default(), spool(limit));
+        let (mut now, mut events, mut counted) = (0, 0, 0);
+        for storm in storms.into_iter().chain([Storm::Wait(u64::MAX / 2), Storm::Commit(500)]) {
+            let out = match storm {
+                Storm::Event { prevent, name } => {
+                    events += 1;
+                    let effect = if prevent { Effect::Prevent } else { Effect::Alert };
+                    gatherer.take(draft(effect, &name.to_string()), now)
+                }
+                Storm::Wait(time) => {
+                    now += time;
+                    gatherer.due(now)
+                }
+                Storm::Commit(most) => {
+                    let audits = spool.next_batch(most);
+                    spool.commit(audits.last().map_or(0, |audit| audit.seq));
+                    counted += audits.iter().map(|audit| audit.count).sum::<u64>();
+                    Vec::new()
+                }
+            };
+            for one in out {
+                let oldest_prevention = spool.rest.front().map(|held| held.audit.seq);
+                spool.push_counted(one.draft, one.count);
+                let kept = spool.rest.front().map(|held| held.audit.seq) == oldest_prevention || oldest_prevention.is_none();
+                prop_assert!(kept || spool.alerts.is_empty());
+            }
+        }
+        prop_assert_eq!(counted + spool.dropped(), events);
+        prop_assert!(gatherer.all().is_empty());
+    }
+}

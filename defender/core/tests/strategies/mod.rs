@@ -94,6 +94,7 @@ prop_compose! {
                 deny_ports,
                 allow_listen_ports,
                 deny_listen_ports,
+                unresolved_private: false,
             },
             files: FilePolicy { effect: effects[3], allow: allow_files, deny: deny_files },
             detections,
@@ -155,7 +156,15 @@ pub fn events() -> impl Strategy<Value = Event> {
     let port = || prop_oneof![any::<u16>(), 0u16..9, prop::sample::select(&[80u16, 443, 853])];
     let connection =
         (protocols(), destinations(), port(), any::<bool>()).prop_map(|(protocol, address, port, resolver)| {
-            Event::Connection(ConnectionEvent { protocol, address, port, pid: 1, path: String::new(), resolver })
+            Event::Connection(ConnectionEvent {
+                protocol,
+                address,
+                port,
+                pid: 1,
+                path: String::new(),
+                resolver,
+                domain: None,
+            })
         });
     let listen = (protocols(), destinations(), port()).prop_map(|(protocol, address, port)| {
         Event::Listen(ListenEvent { protocol, address, port, pid: 1, path: String::new() })

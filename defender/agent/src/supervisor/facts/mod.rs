@@ -179,7 +179,7 @@ pub fn program_among(arguments: &[String]) -> Option<usize> {
 }
 
 fn is_loader_file(link: &str) -> bool {
-    let Ok(file) = fs::File::open(link) else { return false };
+    let Ok(file) = process::open(link) else { return false };
     loader::is_loader_image(|offset, length| {
         let mut bytes = vec![0; length];
         let read = file.read_at(&mut bytes, offset).unwrap_or_default();

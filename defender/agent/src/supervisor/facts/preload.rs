@@ -4,6 +4,8 @@
 //! program starts with is the measure, and only what differs from it is named.
 use std::{fs, io::Read, os::unix::fs::PermissionsExt};
 
+use crate::supervisor::process::open;
+
 const FILE: &str = "/etc/ld.so.preload";
 /// As much of the file as is looked at and told.
 const TOLD: u64 = 512;
@@ -68,7 +70,7 @@ fn anybody_writes(process: u32, directory: &str) -> bool {
 
 fn listed(process: u32) -> Option<String> {
     let mut text = Vec::new();
-    fs::File::open(format!("/proc/{process}/root{FILE}")).ok()?.take(TOLD).read_to_end(&mut text).ok()?;
+    open(format!("/proc/{process}/root{FILE}")).ok()?.take(TOLD).read_to_end(&mut text).ok()?;
     let text = String::from_utf8_lossy(&text);
     (!text.trim().is_empty()).then(|| format!("{FILE}={}", text.trim()))
 }

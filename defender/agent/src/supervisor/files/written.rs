@@ -19,8 +19,9 @@ use std::{
 };
 
 use defender_core::{
-    CompiledPolicy, Effect, Event, FileEvent, FileOperation, Notice, Reason, Violation,
+    CompiledPolicy, Context, Decision, Effect, Event, FileEvent, FileOperation, Notice, Reason,
     content::{self, Finding},
+    detected,
 };
 use defender_sys::{
     Result, constants as c,
@@ -160,13 +161,15 @@ impl Looking {
         };
         // It may be gone or replaced by now; what replaced it is told too.
         let Ok((start, status)) = self.read(&path) else { return };
-        let policy = self.judge.policy();
-        let Some(rule) = policy.source().rule.clone() else { return };
+        let (policy, event) = (self.judge.policy(), event(&path, &writer));
         let executable = status.mode() & 0o111 != 0;
         for Finding { reason, because } in content::findings(&start, status.len(), executable, MACHINE) {
-            if policy.detection(reason) != Effect::Disable {
-                let violation = Violation { rule: rule.clone(), reason, matched: Some(because) };
-                self.judge.report(violation, Effect::Alert, event(&path, &writer));
+            match detected(&policy, reason, Some(because), &event, Context::default()) {
+                Decision::Allow => {}
+                // It was not stopped, whatever was wished.
+                Decision::Alert(violation) | Decision::Prevent(violation) => {
+                    self.judge.report(violation, Effect::Alert, event.clone());
+                }
             }
         }
     }

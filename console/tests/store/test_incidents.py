@@ -1,0 +1,124 @@
+"""Incidents in the database: one of a kind a day, each audit counted once, and a bounded number of them."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.store.test_store import new_audit
+
+from bartizan.audit.incidents import MOST_EMBEDDED, SPAN, IncidentKind
+from bartizan.services.incidents import COLLECT_AFTER, IncidentQuery
+from bartizan.services.interfaces import NewAudit
+from bartizan.store import Database, SqlAudits, SqlIncidents
+
+MINER = IncidentKind(category="cryptoMiner", type="fargate")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Open a new database."""
+    opened = Database(tmp_path / "bartizan.db")
+    yield opened
+    opened.close()
+
+
+def bad(seq: int, *, received: int = 1000, kind: IncidentKind = MINER) -> NewAudit:
+    """Return an audit that makes an incident."""
+    return dataclasses.replace(new_audit(seq, received=received, time=received), incident=kind)
+
+
+def test_audits_of_a_kind_join_for_a_day(database: Database) -> None:
+    """What comes within 24 hours of an incident's first audit joins it; what comes later begins another."""
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    audits.add([bad(1), new_audit(2)])
+    audits.add([bad(3, received=1000 + SPAN - 1)])
+    audits.add([bad(4, received=1000 + SPAN)])
+    newest, first = incidents.page(IncidentQuery())
+    assert (first.audit_count, first.time, first.last_time) == (2, 1000, 1000 + SPAN - 1)
+    assert [number for number, _ in first.audits] == [1, 3]
+    assert newest.audit_count == 1
+
+
+def test_an_audit_that_comes_again_is_counted_once(database: Database) -> None:
+    """A Defender that did not see an acknowledgement sends again; its incident does not grow."""
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    for _ in range(3):
+        audits.add([bad(1), bad(2)])
+    assert [row.audit_count for row in incidents.page(IncidentQuery())] == [2]
+
+
+def test_kinds_and_workloads_are_apart(database: Database) -> None:
+    """Another category, another custom rule and another workload are incidents of their own."""
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    custom = [IncidentKind(category="customRule", type="fargate", custom_rule=name) for name in ("a", "b")]
+    elsewhere = bad(4)
+    elsewhere = dataclasses.replace(elsewhere, audit=msgspec.structs.replace(elsewhere.audit, profile_id="q"))
+    audits.add([bad(1), bad(2, kind=custom[0]), bad(3, kind=custom[1]), elsewhere])
+    assert incidents.count(IncidentQuery()) == 4
+    assert incidents.count(IncidentQuery(equal={"category": ("customRule",)})) == 2
+    assert incidents.count(IncidentQuery(equal={"customRuleName": ("a",)})) == 1
+    assert incidents.count(IncidentQuery(equal={"profileID": ("q",)})) == 1
+
+
+def test_a_flood_is_one_incident_of_bounded_size(database: Database) -> None:
+    """Of a thousand audits all are counted and the first fifty are kept."""
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    audits.add([bad(number) for number in range(1, 1001)])
+    (row,) = incidents.page(IncidentQuery())
+    assert (row.audit_count, len(row.audits)) == (1000, MOST_EMBEDDED)
+
+
+def test_audits_and_incidents_are_written_together(database: Database) -> None:
+    """A batch that fails leaves no incident either."""
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    with pytest.raises(Exception, match="too large"):
+        audits.add([bad(1), bad(2**70)])
+    assert incidents.count(IncidentQuery()) == 0
+
+
+def test_an_embedded_audit_outlives_the_audit(database: Database) -> None:
+    """When audits are pruned, an incident still shows what it is made of."""
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    audits.add([bad(1)])
+    assert audits.prune(received_before=5000, below_id=0, most=10) == 1
+    assert len(incidents.page(IncidentQuery())[0].audits) == 1
+
+
+def test_acknowledging(database: Database) -> None:
+    """An acknowledged incident is found as such, can be opened again, and an unknown one is told apart."""
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    audits.add([bad(1)])
+    assert incidents.acknowledge(1, acknowledged=True)
+    assert incidents.count(IncidentQuery(acknowledged=True)) == 1
+    assert incidents.acknowledge(1, acknowledged=False)
+    assert incidents.count(IncidentQuery(acknowledged=True)) == 0
+    assert not incidents.acknowledge(2, acknowledged=True)
+
+
+def test_forensics_are_due_a_minute_later(database: Database) -> None:
+    """An incident asks for its forensics once, one minute after it began."""
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    audits.add([bad(1), bad(2)])
+    assert incidents.due(now=1000 + COLLECT_AFTER - 1, most=10) == []
+    (due,) = incidents.due(now=1000 + COLLECT_AFTER, most=10)
+    incidents.collected(due.id)
+    assert incidents.due(now=1 << 40, most=10) == []
+
+
+@settings(max_examples=12)
+@given(most=st.integers(0, 8), most_bytes=st.integers(0, 3000))
+def test_what_is_left_is_within_bounds(tmp_path_factory: pytest.TempPathFactory, most: int, most_bytes: int) -> None:
+    """Pruning leaves at most so many incidents with at most so many bytes of audits, and they are the newest."""
+    database = Database(tmp_path_factory.mktemp("incidents") / "bartizan.db")
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    audits.add([bad(number, received=number * SPAN) for number in range(1, 7)])
+    gone = incidents.prune(most=most, most_bytes=most_bytes)
+    left = incidents.page(IncidentQuery(sort="_id", descending=False))
+    assert [row.id for row in left] == list(range(gone + 1, 7))
+    assert len(left) <= most
+    assert sum(len(document) for row in left for _, document in row.audits) <= most_bytes
+    database.close()

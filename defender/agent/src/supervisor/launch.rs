@@ -1,0 +1,118 @@
+//! From an application to its first process under the strongest mechanism that the platform allows.
+use std::sync::Arc;
+
+use defender_core::Notice;
+use defender_sys::{
+    Errno, Result, hardening, probe,
+    signals::Signals,
+    spawn::{self, Launch, Launched},
+};
+
+use super::{
+    files::FileWatch,
+    injected::Sign,
+    judge::Judge,
+    lifelong::Lifelong,
+    network::NetworkWatch,
+    program,
+    sentry::Sentry,
+    tier::{self, Mechanism, Tier},
+    watchdog::Watchdog,
+};
+use crate::enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport};
+
+const FAIL_CLOSED: u8 = 78;
+const CANNOT_START: u8 = 126;
+
+/// A workload that runs, and what watches it.
+pub struct Started {
+    pub launched: Launched,
+    pub judge: Judge,
+    pub network: NetworkWatch,
+    pub files: Option<FileWatch>,
+    pub tier: Tier,
+    pub lifelong: Lifelong,
+    pub sentry: Option<Sentry>,
+    pub watchdog: Watchdog,
+}
+
+/// Starts the application; the exit code to end with when it is not started.
+pub fn launch(
+    application: &Application,
+    signals: &Signals,
+    policy: PolicyHandle,
+    audits: Arc<dyn AuditSink>,
+    report: &dyn TierReport,
+) -> std::result::Result<Started, u8> {
+    let launch = program::prepare(application).map_err(|error| {
+        crate::say!("bartizan: {error}");
+        error.exit_code()
+    })?;
+    let judge = Judge::new(policy, audits);
+    hardening::raise_ptrace_capability();
+    let tier = find_tier(application, &judge, report)?;
+    // Neither can fail on a kernel that this program runs on; if one does, the next steps still hold.
+    let _ = hardening::hide();
+    let _ = hardening::adopt_orphans();
+    let network = NetworkWatch::start(&judge);
+    let files = application.watch_files.then(|| FileWatch::start(judge.clone())).transpose().unwrap_or_else(|error| {
+        judge.notice(Notice::NotEnforcing, &format!("writes to files cannot be judged: {error}"));
+        None
+    });
+    let watchdog = Watchdog::start(judge.clone()).unwrap_or_default();
+    let sentry = Sentry::start(judge.clone()).ok();
+    let mut lifelong = Lifelong::default();
+    let launched = launch_by(tier.mechanism, launch, signals, &mut lifelong).map_err(|errno| {
+        crate::say!("bartizan: the application cannot be started: {errno}");
+        CANNOT_START
+    })?;
+    if let Some(listener) = &launched.listener {
+        watchdog.watch_over(listener);
+    }
+    if let (Some(sentry), true) = (&sentry, tier.mechanism != Mechanism::None) {
+        sentry.begin(if tier.traces() { Sign::Tracer } else { Sign::Filter });
+    }
+    Ok(Started { launched, judge, network, files, tier, lifelong, sentry, watchdog })
+}
+
+/// The self-test, told to the Console and to people.
+fn find_tier(application: &Application, judge: &Judge, report: &dyn TierReport) -> std::result::Result<Tier, u8> {
+    let tier = match probe::run() {
+        Ok(probe) => tier::choose(&probe, application.wanted),
+        Err(errno) => untested(errno),
+    };
+    report.report(tier.number, tier.reasons.clone());
+    if tier.number == 1 {
+        return Ok(tier);
+    }
+    let reasons = tier.reasons.join("; ");
+    crate::say!("bartizan: protection is of tier {} here: {reasons}", tier.number);
+    if !tier.prevents() {
+        judge.notice(Notice::NotEnforcing, &reasons);
+        if application.fail_mode == FailMode::Closed {
+            crate::say!(
+                "bartizan: the application is not started: nothing can be prevented, and the fail mode is `closed`"
+            );
+            return Err(FAIL_CLOSED);
+        }
+    }
+    Ok(tier)
+}
+
+fn untested(errno: Errno) -> Tier {
+    let reasons = vec![format!("the self-test could not be made: {errno}")];
+    Tier { mechanism: Mechanism::None, number: 0, reasons }
+}
+
+fn launch_by(mechanism: Mechanism, launch: Launch, signals: &Signals, lifelong: &mut Lifelong) -> Result<Launched> {
+    match mechanism {
+        Mechanism::Asked { .. } | Mechanism::Observed => spawn::under_filter(launch, signals),
+        Mechanism::Traced { filtered } => {
+            let launched = spawn::before_its_program(launch, signals, filtered)?;
+            lifelong.seize(launched.child)?;
+            launched.open_gate()?;
+            Ok(launched)
+        }
+        Mechanism::None => spawn::without_filter(launch, signals),
+    }
+}

@@ -1,0 +1,105 @@
+//! Look-ups, and what they mean for the addresses that they give.
+use crate::arena::{Arena, FOREIGN_RESOLVER, RESOLVER, policy, with_names};
+
+const REFUSED: &str = "111";
+/// Where nobody listens the kernel says the same, so these connect to ports on which something does.
+const EVIL: &str = r#""*.evil.test""#;
+
+fn denying(effect: &str) -> String {
+    with_names(&policy("disable", "", ""), effect, EVIL)
+}
+
+/// A denied name does not exist, in whichever way it is asked for; in alert mode it is only reported.
+#[test]
+fn denied_names_do_not_exist() {
+    let arena = Arena::new("denied-names");
+    for (how, stopped, unhindered) in [
+        ("udp", "3 false true", "0 false true 203.0.113.66"),
+        ("any", "3 false true", "0 false true 203.0.113.66"),
+        ("tcp", "20 3 false true", "20 0 false true 203.0.113.66"),
+        ("pair", "2 2", "2 2"),
+        ("unconnected", "refused 1", "0 false true 203.0.113.66"),
+    ] {
+        let attack = ["lookup", how, "A.evil.TEST", RESOLVER];
+        assert_eq!(unhindered, arena.run_with_names(&denying("alert"), &attack), "{how}");
+        assert!(arena.audits("deniedName") > 0, "{how}");
+        assert_eq!(stopped, arena.run_with_names(&denying("prevent"), &attack), "{how}");
+        assert!(arena.audits("deniedName") > 0, "{how}");
+    }
+}
+
+/// The proxy passes on what a resolver would: truncation, EDNS sizes, streams, zone transfers, failures.
+#[test]
+fn the_proxy_is_a_faithful_one() {
+    let arena = Arena::new("faithful");
+    for (how, name, server, answer) in [
+        ("udp", "big.test", RESOLVER, "0 true true"),
+        ("tcp", "big.test", RESOLVER, "20 0 false true 203.0.113.9"),
+        ("edns", "edns.test", RESOLVER, "0 false true 10.0.5.120"),
+        ("udp", "spoofed.test", RESOLVER, "0 false true 203.0.113.9"),
+        ("transfer", "zone.test", RESOLVER, "3 0 false true 203.0.113.9"),
+        ("pair", "shop.test", RESOLVER, "2 2"),
+        ("unconnected", "shop.test", RESOLVER, "0 false true 203.0.113.9"),
+        ("udp", "shop.test", "10.7.0.2:53", "0 false true 203.0.113.9"),
+        ("udp", "shop.test", "203.0.113.7:53", "2 false true"),
+        ("udp", "dead.test", RESOLVER, "silence"),
+    ] {
+        let said = arena.run_with_names(&denying("prevent"), &["lookup", how, name, server]);
+        assert_eq!(answer, said, "{how} {name} {server}");
+    }
+}
+
+/// What cannot be read is refused where look-ups are prevented, and passed on where they are reported.
+#[test]
+fn what_is_no_question_is_refused() {
+    let arena = Arena::new("update");
+    let attack = ["lookup", "update", "shop.test", RESOLVER];
+
+    assert_eq!("4 false true", arena.run_with_names(&denying("prevent"), &attack));
+    assert_eq!("0 false true 203.0.113.9", arena.run_with_names(&denying("alert"), &attack));
+}
+
+/// A rule on a name governs connections to the addresses that only this name gave, also when it comes after the look-up.
+#[test]
+fn an_address_is_judged_as_its_name() {
+    let arena = Arena::new("binding");
+    let mut talk = arena.talk(&denying("alert"));
+    let connect = "connect 203.0.113.66:8053";
+    assert_eq!("0 false true 203.0.113.66", talk.say(&format!("lookup udp a.evil.test {RESOLVER}")));
+    assert_eq!("0", talk.say(connect));
+    let reported = |line: &&String| line.contains("connection") && line.contains(r#""domain":"a.evil.test""#);
+    assert_eq!(1, arena.lines().iter().filter(reported).count(), "{:?}", arena.lines());
+
+    assert_eq!(REFUSED, talk.reload(&denying("prevent"), connect, "0"));
+    assert_eq!("0", talk.say("connect 203.0.113.9:8053"));
+}
+
+/// An address that an allowed name has too stays reachable.
+#[test]
+fn a_shared_address_is_not_denied() {
+    let arena = Arena::new("shared");
+    let mut talk = arena.talk(&denying("prevent"));
+
+    talk.say(&format!("lookup udp shop.test {RESOLVER}"));
+    assert_eq!("3 false true", talk.say(&format!("lookup udp b.evil.test {RESOLVER}")));
+    assert_eq!("0", talk.say("connect 203.0.113.9:8053"));
+}
+
+/// An address that no allowed look-up gave is refused; after one it is not. What another resolver says does not count.
+#[test]
+fn unresolved_addresses_are_noticed() {
+    let arena = Arena::new("unresolved");
+    let detecting = policy("disable", r#""unresolvedAddress":"prevent""#, "");
+    let connect = "connect 203.0.113.9:8053";
+    let mut talk = arena.talk(&detecting);
+
+    assert_eq!(REFUSED, talk.say(connect));
+    assert_eq!(1, arena.audits("unresolvedAddress"));
+    talk.say(&format!("lookup udp shop.test {FOREIGN_RESOLVER}"));
+    assert_eq!(REFUSED, talk.say(connect));
+    assert_eq!(2, arena.audits("unresolvedAddress"));
+    talk.say(&format!("lookup udp shop.test {RESOLVER}"));
+    assert_eq!("0", talk.say(connect));
+    assert_eq!(2, arena.audits("unresolvedAddress"));
+    assert_eq!("0", talk.say(&format!("connect {FOREIGN_RESOLVER}")), "private addresses are nobody's");
+}

@@ -1,0 +1,236 @@
+// Look-ups in every way, and a resolver that plays every trick.
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+fn query(id: u16, name: &str, kind: u16, edns: Option<u16>) -> Vec<u8> {
+    let mut message = id.to_be_bytes().to_vec();
+    message.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, edns.is_some().into()]);
+    for label in name.split('.') {
+        message.push(label.len() as u8);
+        message.extend(label.as_bytes());
+    }
+    message.push(0);
+    message.extend([kind.to_be_bytes(), [0, 1]].concat());
+    if let Some(size) = edns {
+        message.extend([0, 0, 41]);
+        message.extend(size.to_be_bytes());
+        message.extend([0; 6]);
+    }
+    message
+}
+
+/// Code, truncation, whether the question came back as it was, and the addresses.
+fn read_answer(query: &[u8], answer: &[u8]) -> String {
+    let end = 12 + query[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+    let same = answer.get(12..end) == Some(&query[12..end]) && answer[..2] == query[..2];
+    let mut words = vec![(answer[3] & 15).to_string(), (answer[2] & 2 != 0).to_string(), same.to_string()];
+    // Our resolver's records have a pointer for a name and four bytes of data.
+    for record in answer.get(end..).unwrap_or_default().chunks_exact(16).take(answer[7].into()) {
+        words.push(IpAddr::from([record[12], record[13], record[14], record[15]]).to_string());
+    }
+    words.join(" ")
+}
+
+fn udp(server: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(server).unwrap();
+    socket
+}
+
+fn ask(server: SocketAddr, query: &[u8]) -> String {
+    let (socket, mut buffer) = (udp(server), [0; 1500]);
+    socket.send(query).unwrap();
+    match socket.recv(&mut buffer) {
+        Ok(length) => read_answer(query, &buffer[..length]),
+        Err(_) => "silence".into(),
+    }
+}
+
+fn lookup(how: &str, name: &str, server: &str) -> String {
+    let server: SocketAddr = server.parse().unwrap();
+    let plain = query(7, name, 1, None);
+    match how {
+        "udp" => ask(server, &plain),
+        "edns" => ask(server, &query(7, name, 1, Some(1400))),
+        "any" => ask(server, &query(7, name, 255, None)),
+        "update" => {
+            let mut update = plain;
+            update[2] = 0x28;
+            ask(server, &update)
+        }
+        "unconnected" => ask_unconnected(server, &plain),
+        "pair" => ask_pair(server, name),
+        "tcp" => ask_stream(server, &vec![plain; 20]),
+        "transfer" => ask_stream(server, &[query(7, name, 252, None)]),
+        other => panic!("no such way of asking: {other}"),
+    }
+}
+
+/// As musl asks: the answer's source is compared.
+fn ask_unconnected(server: SocketAddr, query: &[u8]) -> String {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    if let Err(error) = socket.send_to(query, server) {
+        return format!("refused {}", error.raw_os_error().unwrap());
+    }
+    let mut buffer = [0; 1500];
+    match socket.recv_from(&mut buffer) {
+        Ok((length, source)) if source == server => read_answer(query, &buffer[..length]),
+        other => format!("{other:?}"),
+    }
+}
+
+/// As glibc asks: two questions in one call; prints how many were answered.
+fn ask_pair(server: SocketAddr, name: &str) -> String {
+    let socket = udp(server);
+    let questions = [query(7, name, 1, None), query(8, name, 28, None)];
+    let mut parts = questions.each_ref().map(|question| libc::iovec {
+        iov_base: question.as_ptr().cast_mut().cast(),
+        iov_len: question.len(),
+    });
+    let mut messages: [libc::mmsghdr; 2] = unsafe { zeroed() };
+    for (message, part) in messages.iter_mut().zip(&mut parts) {
+        message.msg_hdr.msg_iov = part;
+        message.msg_hdr.msg_iovlen = 1;
+    }
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), 2, 0) };
+    let answered = (0..2).filter(|_| socket.recv(&mut [0; 1500]).is_ok()).count();
+    format!("{sent} {answered}")
+}
+
+/// Many questions in one stream, sent before the first answer is read; prints how many were answered, and the last answer.
+fn ask_stream(server: SocketAddr, questions: &[Vec<u8>]) -> String {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let framed = questions.iter().flat_map(|question| [&(question.len() as u16).to_be_bytes()[..], question].concat());
+    stream.write_all(&framed.collect::<Vec<u8>>()).unwrap();
+    let (mut count, mut last) = (0, "silence".into());
+    let most = if questions.len() == 1 { 3 } else { questions.len() };
+    while count < most {
+        let Some(answer) = read_framed(&mut stream) else { break };
+        count += 1;
+        last = read_answer(&questions[0], &answer);
+    }
+    format!("{count} {last}")
+}
+
+fn read_framed(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).ok()?;
+    let mut message = vec![0; u16::from_be_bytes(length).into()];
+    stream.read_exact(&mut message).ok()?;
+    Some(message)
+}
+
+/// Looks a name up and connects to what it got; prints the answer and the connect's error.
+fn visit(name: &str, port: u16, server: &str) -> String {
+    let answer = lookup("udp", name, server);
+    let address = answer.rsplit(' ').next().and_then(|word| word.parse::<IpAddr>().ok());
+    let result = address.map_or(-1, |address| connect_to(SocketAddr::new(address, port)));
+    format!("{answer}: {result}")
+}
+
+/// Does what it is told line by line: `lookup HOW NAME SERVER`, `connect ADDRESS`.
+fn follow(_: &str, _: u16) -> String {
+    for line in std::io::stdin().lines() {
+        let line = line.unwrap();
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.as_slice() {
+            ["lookup", how, name, server] => println!("{}", lookup(how, name, server)),
+            ["connect", address] => println!("{}", connect_to(address.parse().unwrap())),
+            other => panic!("no such order: {other:?}"),
+        }
+    }
+    String::new()
+}
+
+/// A resolver at the first address given. `NAME=ADDRESS` says what names have; the names of tricks are in [`tricks`].
+fn serve(words: &[String]) -> String {
+    let address: SocketAddr = words[0].parse().unwrap();
+    let names: Vec<(String, Ipv4Addr)> = words[1..]
+        .iter()
+        .filter_map(|word| word.split_once('='))
+        .map(|(name, address)| (name.into(), address.parse().unwrap()))
+        .collect();
+    let (datagrams, streams) = (UdpSocket::bind(address).unwrap(), TcpListener::bind(address).unwrap());
+    println!("ready");
+    let names_of_streams = names.clone();
+    thread::spawn(move || {
+        for mut stream in streams.incoming().flatten() {
+            let names = names_of_streams.clone();
+            thread::spawn(move || {
+                while let Some(query) = read_framed(&mut stream) {
+                    for answer in answers(&query, &names, true) {
+                        let framed = [&(answer.len() as u16).to_be_bytes()[..], &answer].concat();
+                        stream.write_all(&framed).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let mut buffer = [0; 1500];
+    loop {
+        let (length, client) = datagrams.recv_from(&mut buffer).unwrap();
+        tricks(&buffer[..length], client);
+        for answer in answers(&buffer[..length], &names, false) {
+            datagrams.send_to(&answer, client).unwrap();
+        }
+    }
+}
+
+fn name_of(query: &[u8]) -> String {
+    let (mut at, mut labels) = (12, Vec::new());
+    while query[at] != 0 {
+        labels.push(String::from_utf8_lossy(&query[at + 1..=at + usize::from(query[at])]).to_lowercase());
+        at += 1 + usize::from(query[at]);
+    }
+    labels.join(".")
+}
+
+/// Answers of others, which must not be believed: another id, another question, another source.
+fn tricks(query: &[u8], client: SocketAddr) {
+    if name_of(query) == "spoofed.test" {
+        let lie = answer(query, Ipv4Addr::new(6, 6, 6, 6));
+        UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap().send_to(&lie, client).unwrap();
+    }
+}
+
+fn answer(query: &[u8], address: Ipv4Addr) -> Vec<u8> {
+    let end = 12 + query[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+    let mut answer = query[..end].to_vec();
+    answer[2] |= 0x80;
+    answer[7] = 1;
+    answer[10..12].fill(0);
+    answer.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04");
+    answer.extend(address.octets());
+    answer
+}
+
+fn answers(query: &[u8], names: &[(String, Ipv4Addr)], stream: bool) -> Vec<Vec<u8>> {
+    let name = name_of(query);
+    let address = names.iter().find(|(known, _)| *known == name).map_or(Ipv4Addr::new(203, 0, 113, 9), |(_, ip)| *ip);
+    let good = answer(query, address);
+    match name.as_str() {
+        "dead.test" => vec![],
+        "big.test" if !stream => {
+            let mut cut = good[..good.len() - 16].to_vec();
+            cut[2] |= 2;
+            cut[7] = 0;
+            vec![cut]
+        }
+        "spoofed.test" => {
+            let (mut other_id, mut other_name) = (good.clone(), good.clone());
+            other_id[1] ^= 1;
+            other_name[13] = b'x';
+            vec![other_id, other_name, good]
+        }
+        // The size that the question's EDNS record announced.
+        "edns.test" => {
+            let size = &query[query.len() - 8..query.len() - 6];
+            vec![answer(query, Ipv4Addr::new(10, 0, size[0], size[1]))]
+        }
+        "zone.test" if stream => vec![good.clone(), good.clone(), good],
+        _ => vec![good],
+    }
+}
