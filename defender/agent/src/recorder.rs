@@ -120,7 +120,7 @@ impl Gatherer {
     }
 
     /// The next message, if one is due.
-    pub fn next(&mut self) -> Option<Observing> {
+    pub fn take_due(&mut self) -> Option<Observing> {
         let due = self.hurry || Instant::now() >= self.not_before;
         if !due || self.under_way.is_some() || self.gathered.is_empty() {
             return None;
@@ -197,13 +197,13 @@ mod tests {
     fn observations_arrive_once() {
         let record = Record::new(RECORD_BYTES);
         record.take(1, &lookup("a.test"), None);
-        assert_eq!(record.with_gatherer(Gatherer::next), None, "it is not time yet");
+        assert_eq!(record.with_gatherer(Gatherer::take_due), None, "it is not time yet");
         record.with_gatherer(Gatherer::hurry);
-        let first = record.with_gatherer(Gatherer::next).expect("a message");
+        let first = record.with_gatherer(Gatherer::take_due).expect("a message");
         record.take(2, &lookup("a.test"), None);
-        assert_eq!(record.with_gatherer(Gatherer::next), None, "one is under way");
+        assert_eq!(record.with_gatherer(Gatherer::take_due), None, "one is under way");
         record.with_gatherer(Gatherer::rewind);
-        let second = record.with_gatherer(Gatherer::next).expect("a message");
+        let second = record.with_gatherer(Gatherer::take_due).expect("a message");
         assert_eq!((first.number, second.number), (1, 2));
         assert_eq!((second.observed[0].count, second.observed[0].kind), (2, ObservedKind::Name));
         record.with_gatherer(|gatherer| gatherer.arrived(1));

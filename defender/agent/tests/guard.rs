@@ -43,23 +43,14 @@ fn a_supervisor_that_hangs_freezes_nobody() {
             outcome
         } else {
             // A program whose image is loaded waits for its one tracer.
-            eventually("the record", || arena.reported().contains("answeredLate").then_some(())).then_open(&stall);
+            eventually("the record", || arena.reported().contains("answeredLate").then_some(()));
+            drop(OpenOptions::new().write(true).open(&stall).unwrap());
             line(&mut running, &mut reader)
         };
 
         assert!(outcome.starts_with(&format!("{status} ")), "{outcome}");
         assert!(policy != FORBIDDING || outcome.ends_with("true"), "{outcome}");
         eventually("the record", || arena.reported().contains("answeredLate").then_some(()));
-    }
-}
-
-trait ThenOpen {
-    fn then_open(self, pipe: &str);
-}
-
-impl ThenOpen for () {
-    fn then_open(self, pipe: &str) {
-        drop(OpenOptions::new().write(true).open(pipe).unwrap());
     }
 }
 

@@ -100,7 +100,7 @@ impl Protected for Embedded {
         if let Some((id, chunk)) = self.0.record().answer() {
             return Some(snapshot(id, None, chunk));
         }
-        self.0.record().with_gatherer(Gatherer::next).map(|observing| observations(None, observing))
+        self.0.record().with_gatherer(Gatherer::take_due).map(|observing| observations(None, observing))
     }
 
     fn learned(&self, container: Option<&str>, number: u64) {

@@ -132,7 +132,7 @@ async fn report_while_it_works(
         if let Some((id, Chunk { first, newest, events })) = desk.record().answer() {
             send(writer, &ToSidecar::Snapshot { id, first, newest, events }).await?;
         }
-        if let Some(Observing { number, observed, overflow }) = desk.record().with_gatherer(Gatherer::next) {
+        if let Some(Observing { number, observed, overflow }) = desk.record().with_gatherer(Gatherer::take_due) {
             send(writer, &ToSidecar::Observations { observed, overflow }).await?;
             // The sidecar is on this very host: what is written to its socket is as good as there.
             desk.learned(number);

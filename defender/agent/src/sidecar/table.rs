@@ -405,7 +405,7 @@ impl Protected for Table {
         let mut state = self.state();
         state.slots.iter_mut().find_map(|(name, slot)| {
             let answer = slot.snapshot.take().map(|(id, chunk)| snapshot(id, Some(name.clone()), chunk));
-            answer.or_else(|| slot.gatherer.next().map(|observing| observations(Some(name.clone()), observing)))
+            answer.or_else(|| slot.gatherer.take_due().map(|observing| observations(Some(name.clone()), observing)))
         })
     }
 
