@@ -50,6 +50,7 @@ POLICY: dict[str, Any] = {
         "denyPorts": [{"start": 6666, "end": 6666}],
         "denyListenPorts": [{"start": 6667, "end": 6667}],
     },
+    "files": {"effect": "prevent", "allow": [], "deny": ["/opt/denied"]},
 }
 
 
@@ -127,7 +128,12 @@ def chamber(
             "resolvConf": str(folder / "resolv.conf"),
             "command": ["setpriv", *privileges(user), *before, *command],
         }
-        process = start(given, folder, (environment or {}) | {"SUPERVISE_AUDITS": str(audits)}, talking=talking)
+        process = start(
+            given,
+            folder,
+            (environment or {}) | {"SUPERVISE_AUDITS": str(audits), "SUPERVISE_FILES": "1"},
+            talking=talking,
+        )
         try:
             yield Running(process, folder, audits)
         finally:

@@ -63,11 +63,22 @@ def test_signals_at_a_program_start(ways: str) -> None:
     assert same_with_and_without([ways, "bombarded"]).output == "bombarded 100\n"
 
 
-def test_a_debugger_and_a_tracer_attach() -> None:
+@pytest.mark.parametrize("effect", ["disable", "alert"])
+def test_a_debugger_and_a_tracer_attach(effect: str) -> None:
     """Look at a running program with gdb -p and strace -p, and let it go."""
-    outcome = same_with_and_without(["python3", str(PROGRAMS / "debugging.py"), compiled("debugged")])
+    policy = copy.deepcopy(POLICY)
+    policy["files"]["effect"] = effect
+    command = ["python3", str(PROGRAMS / "debugging.py"), compiled("debugged")]
+    outcome = same_with_and_without(command, policy=policy)
 
     assert outcome.output == "gdb 0 ['$1 = 4711'] True\nstrace True\nwent on 21\n"
+
+
+def test_a_debugger_sees_no_memory_where_writes_are_prevented() -> None:
+    """Opening another process's memory to write could not be done on the caller's behalf with its own rights."""
+    outcome = run(["python3", str(PROGRAMS / "debugging.py"), compiled("debugged")], guarded=True)
+
+    assert outcome.output == "gdb 0 [] True\nstrace True\nwent on 21\n"
 
 
 def test_a_program_started_by_a_tracer(alerting: dict[str, Any], ways: str) -> None:
