@@ -193,7 +193,7 @@ fn unusual_sockets() -> String {
 fn scan(ports: u32) -> bool {
     let last = 2000 + ports as u16;
     let _open = TcpListener::bind(local(last)).unwrap();
-    (2001..=last).map(|port| TcpStream::connect(local(port))).last().is_some_and(|last| last.is_ok())
+    (2001..=last).map(|port| TcpStream::connect(local(port))).fold(false, |_, tried| tried.is_ok())
 }
 
 /// What wrong calls of every kind return: it must be the same with and without a Defender.
@@ -259,8 +259,8 @@ fn foreign_tables() -> String {
         }
         answer as i32
     };
-    let by_x32 = outcome(unsafe { libc::syscall(0x4000_0000 + libc::SYS_connect, -1, 0, 0) });
-    format!("{} {} {by_x32}", by_32(362), by_32(102))
+    let foreign = outcome(unsafe { libc::syscall(0x4000_0000 + libc::SYS_connect, -1, 0, 0) });
+    format!("{} {} {foreign}", by_32(362), by_32(102))
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -270,11 +270,11 @@ fn foreign_tables() -> String {
 
 fn fast_open_message(port: u16) -> i32 {
     let (mut raw, length) = raw_address(local(port));
-    let mut part = libc::iovec { iov_base: c"x".as_ptr().cast_mut().cast(), iov_len: 1 };
+    let mut payload = libc::iovec { iov_base: c"x".as_ptr().cast_mut().cast(), iov_len: 1 };
     let mut header: libc::msghdr = unsafe { zeroed() };
     header.msg_name = (&raw mut raw).cast();
     header.msg_namelen = length;
-    header.msg_iov = &raw mut part;
+    header.msg_iov = &raw mut payload;
     header.msg_iovlen = 1;
     let socket = stream_socket(libc::AF_INET);
     outcome(unsafe { libc::sendmsg(socket, &raw const header, libc::MSG_FASTOPEN) } as i64)

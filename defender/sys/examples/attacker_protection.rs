@@ -69,8 +69,8 @@ fn be_victim(words: &[String]) -> ! {
 }
 
 fn number(call: i64, arguments: [i64; 5]) -> i64 {
-    let [a, b, c, d, e] = arguments;
-    unsafe { libc::syscall(call, a, b, c, d, e) }
+    let [first, second, third, fourth, fifth] = arguments;
+    unsafe { libc::syscall(call, first, second, third, fourth, fifth) }
 }
 
 fn works(call: i64, arguments: [i64; 5]) -> bool {

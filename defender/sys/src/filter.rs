@@ -378,7 +378,7 @@ mod tests {
             assert_eq!(Action::Allow.value(), verdict(number, [5; 6]), "call {number}");
         }
         assert_eq!(ATTACK.value(), verdict(libc::SYS_kill, [u64::from(EVERYBODY), 9, 0, 0, 0, 0]));
-        assert_eq!(ATTACK.value(), verdict(libc::SYS_kill, [-7_i32 as u32 as u64, 9, 0, 0, 0, 0]));
+        assert_eq!(ATTACK.value(), verdict(libc::SYS_kill, [u64::from(-7_i32 as u32), 9, 0, 0, 0, 0]));
         assert_eq!(ATTACK.value(), verdict(libc::SYS_setpgid, [0, 7, 0, 0, 0, 0]));
         for (signal, expected) in [(9, REFUSE), (19, REFUSE), (29, Action::Allow)] {
             assert_eq!(expected.value(), verdict(libc::SYS_fcntl, [3, u64::from(F_SETSIG), signal, 0, 0, 0]));

@@ -99,7 +99,7 @@ fn accept_and_hold(seconds: u32) -> String {
 fn stay(server: SocketAddr) -> String {
     println!("ready");
     let connection = std::iter::repeat_with(|| TcpStream::connect(server)).find_map(Result::ok);
-    thread::sleep(Duration::from_secs(60));
+    thread::sleep(Duration::from_mins(1));
     drop(connection);
     String::new()
 }
