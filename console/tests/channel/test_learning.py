@@ -13,9 +13,7 @@ def observed(kind: str, value: str, detail: str = "", *, count: int = 1) -> dict
     return {"kind": kind, "value": value, "count": count, **times, **({"detail": detail} if detail else {})}
 
 
-def learn(
-    defender: DefenderEnd, number: int, *items: dict[str, Any], overflow: int = 0, container: str = "web"
-) -> None:
+def learn(defender: DefenderEnd, number: int, *items: dict[str, Any]) -> None:
     """Send observations and wait until they are kept."""
     message = {"type": "observations", "container": "web", "number": number, "observed": list(items)}
     defender.send({**message, "overflow": 0})

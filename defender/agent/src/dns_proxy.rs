@@ -18,7 +18,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use defender_core::{AuditDraft, Decision, Effect, Event, LookupEvent, Protocol, Reason, decide, dns};
+use defender_core::{AuditDraft, Decision, Effect, Event, Judged, LookupEvent, Protocol, Reason, decide, dns};
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     sync::{Semaphore, mpsc},
@@ -252,10 +252,14 @@ impl Judge {
 
     fn prevents(&self, event: Event) -> bool {
         let (violation, effect) = match decide(&self.policy.current(), &event) {
-            Decision::Allow => return false,
+            Decision::Allow => {
+                self.audits.saw(&event, None);
+                return false;
+            }
             Decision::Alert(violation) => (violation, Effect::Alert),
             Decision::Prevent(violation) => (violation, Effect::Prevent),
         };
+        self.audits.saw(&event, Some(Judged { effect, reason: violation.reason }));
         self.audits.submit(AuditDraft {
             time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
             rule: Some(violation.rule),

@@ -15,7 +15,7 @@ use defender_agent::{
         protected::Embedded,
     },
 };
-use defender_core::{AuditDraft, DefenderPolicy, Notice};
+use defender_core::{AuditDraft, DefenderPolicy, Event, LookupEvent, Notice};
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -229,6 +229,38 @@ impl Peer {
             }
         }
     }
+}
+
+/// The Console asks for the record and gets a piece; observations come before the goodbye, and again until they arrived.
+#[tokio::test]
+async fn record_and_observations_come_over_the_channel() {
+    let console = FakeConsole::start().await;
+    let (desk, link) = console.link(&console.authority.pin());
+    console.enrol(DAY).await;
+    let mut peer = console.welcome().await;
+    let event = LookupEvent { name: "a.test".into(), record_type: "A".into(), pid: 1, path: String::new() };
+    desk.saw(&Event::Lookup(event), None);
+    let id = "ab".repeat(16);
+    let fetch = FromConsole::Fetch { id: id.clone(), container: None, after: 0, reason: "a look".into() };
+    peer.send(&fetch).await;
+    loop {
+        let ToConsole::Snapshot { id: answered, container, first, newest, events } = peer.receive().await else {
+            continue;
+        };
+        assert_eq!((answered, container, first, newest, events.len()), (id, None, 1, 1, 1));
+        break;
+    }
+    let stopping = tokio::task::spawn_blocking(|| link.stop());
+    let mut seen = Vec::new();
+    loop {
+        match peer.receive().await {
+            ToConsole::Observations { number, observed, .. } => seen.push((number, observed[0].value.clone())),
+            ToConsole::Goodbye { .. } => break,
+            _ => {}
+        }
+    }
+    assert_eq!(seen, [(1, "a.test".to_owned())]);
+    within(stopping).await.expect("stopped");
 }
 
 fn draft() -> AuditDraft {

@@ -405,3 +405,17 @@ fn without_root_it_is_the_same() {
         assert!(!attack("prevent", way), "{way}");
     }
 }
+
+/// Where the kernel does not ask us about calls, nothing claims that files are watched.
+#[test]
+fn a_tier_that_does_not_watch_says_so() {
+    let arena = Arena::new("compat");
+    let mut command = Command::new(example("supervise"));
+    command.arg(arena.policy("prevent", r#""files""#)).args(["/bin/sh", "-c", "echo x > folder/denied/secret"]);
+    command.env("SUPERVISE_FILES", "1").env("SUPERVISE_COMPAT", "1").env("SUPERVISE_AUDITS", arena.audits());
+
+    assert!(command.current_dir(&arena.top).status().unwrap().success());
+
+    let told = fs::read_to_string(arena.audits()).unwrap();
+    assert!(told.contains("notEnforcing") && told.contains("writes to files cannot be judged"), "{told}");
+}

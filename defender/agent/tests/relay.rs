@@ -16,13 +16,14 @@ use defender_agent::{
         background::Background,
         desk::Desk,
         frame, identity,
-        message::{FromSidecar, PROTOCOL, ToSidecar, WorkloadPolicy},
+        message::{FromSidecar, PROTOCOL, ToConsole, ToSidecar, WorkloadPolicy},
         protected::{Batch, Protected},
         relay::{self as client, Attachment},
     },
+    recorder::Fetch,
     sidecar::{relay as server, table::Table, token::Tokens},
 };
-use defender_core::{Audit, AuditDraft, DefenderPolicy, Event, Notice};
+use defender_core::{Audit, AuditDraft, DefenderPolicy, Event, LookupEvent, Notice, Recorded};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{UnixListener, UnixStream},
@@ -314,6 +315,91 @@ async fn audits_survive_a_disconnect_and_arrive_once() {
     assert_eq!(numbers, [1, 2, 3]);
     sidecar.table.committed(&source, 3);
     assert!(sidecar.table.flushed());
+    tokio::task::spawn_blocking(|| link.stop()).await.expect("stopped");
+}
+
+fn lookup(name: &str) -> Event {
+    Event::Lookup(LookupEvent { name: name.into(), record_type: "A".into(), pid: 1, path: String::new() })
+}
+
+/// A question for the record goes down to the container it names, and the answer comes up under that container's name.
+#[tokio::test]
+async fn a_record_is_fetched_through_the_sidecar() {
+    let sidecar = Sidecar::start();
+    let desk = Desk::new(identity::instance().expect("random"));
+    let attachment = Attachment { container: "web".into(), token: sidecar.tokens.of("web") };
+    let (socket, shared) = (sidecar.directory.socket(), desk.clone());
+    let link = Background::start(move |stop| client::run(socket, attachment, shared, stop)).expect("a link");
+    desk.saw(&lookup("a.test"), None);
+    let id = "ab".repeat(16);
+    sidecar.table.fetch(Some("web".into()), Fetch { id: id.clone(), after: 0 });
+    let answer = within(async {
+        loop {
+            match sidecar.table.next_news() {
+                Some(ToConsole::Snapshot { id, container, events, newest, .. }) => {
+                    return (id, container, events, newest);
+                }
+                _ => sidecar.table.due().notified().await,
+            }
+        }
+    })
+    .await;
+    assert_eq!((answer.0, answer.1.as_deref(), answer.3), (id, Some("web"), 1));
+    assert_eq!(answer.2[0].event, lookup("a.test"));
+    tokio::task::spawn_blocking(|| link.stop()).await.expect("stopped");
+}
+
+/// A container that answers what nobody asked, or too much of it, gets nothing through to the Console.
+#[tokio::test]
+async fn answers_that_nobody_asked_for_go_no_further() {
+    let sidecar = Sidecar::start();
+    let recorded = |name: &str| Recorded { time: 1, event: lookup(name), judged: None };
+    let snapshot = |id: &str, events| ToSidecar::Snapshot { id: id.repeat(16), first: 1, newest: 1, events };
+    let (mut web, _) = sidecar.attach("web", &sidecar.tokens.of("web")).await;
+    frame::write(&mut web, &snapshot("ab", vec![recorded("forged.test")])).await.expect("written");
+    frame::write(&mut web, &ToSidecar::Audits { audits: vec![audit(1, "x")] }).await.expect("written");
+    while answer(&mut web).await != (FromSidecar::Ack { received: 1, committed: 0 }) {}
+    assert_eq!(sidecar.table.next_news(), None);
+
+    sidecar.table.fetch(Some("web".into()), Fetch { id: "cd".repeat(16), after: 0 });
+    let large = vec![recorded(&"x".repeat(950_000))];
+    frame::write(&mut web, &snapshot("cd", large)).await.expect("written");
+    assert!(closed(&mut web).await);
+    assert_eq!(sidecar.table.next_news(), None);
+}
+
+/// What a container was seen to do comes up at its end at the latest, and again when the Console did not say it has it.
+#[tokio::test]
+async fn observations_come_up_and_are_sent_until_they_arrive() {
+    let sidecar = Sidecar::start();
+    let desk = Desk::new(identity::instance().expect("random"));
+    let attachment = Attachment { container: "web".into(), token: sidecar.tokens.of("web") };
+    let (socket, shared) = (sidecar.directory.socket(), desk.clone());
+    let link = Background::start(move |stop| client::run(socket, attachment, shared, stop)).expect("a link");
+    desk.saw(&lookup("a.test"), None);
+    assert!(at_desk(&desk, |desk| desk.flush(DEADLINE)).await);
+    sidecar.table.hurry();
+    let next = async || {
+        within(async {
+            loop {
+                match sidecar.table.next_news() {
+                    Some(ToConsole::Observations { container, number, observed, .. }) => {
+                        return (container, number, observed);
+                    }
+                    _ => sidecar.table.due().notified().await,
+                }
+            }
+        })
+        .await
+    };
+    let (container, number, observed) = next().await;
+    assert_eq!((container.as_deref(), number, observed[0].value.as_str()), (Some("web"), 1, "a.test"));
+    sidecar.table.rewind();
+    let (_, again, observed) = next().await;
+    assert_eq!((again, observed[0].count), (2, 1));
+    sidecar.table.learned(Some("web"), 2);
+    sidecar.table.rewind();
+    assert_eq!(sidecar.table.next_news(), None);
     tokio::task::spawn_blocking(|| link.stop()).await.expect("stopped");
 }
 

@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::CString,
     io::{Write, stdin},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     process::exit,
     ptr, thread,
     time::{Duration, Instant},
@@ -27,7 +27,7 @@ fn main() {
         "vfork" => println!("{}", by_vfork(word(2))),
         "many" => many(word(2), word(3).parse().unwrap()),
         "timed" => timed(word(2)),
-        "timed-connect" => timed_connect(),
+        "timed-connect" => timed_connect(word(2)),
         "wait" => wait_for_line(word(2)),
         "user" => println!("{}", unsafe { libc::geteuid() }),
         "job-control" => job_control(),
@@ -102,17 +102,24 @@ fn timed(program: &str) {
     println!("{status} {}", start.elapsed() < Duration::from_millis(2300));
 }
 
-/// Runs a program, and beside it connects; prints the connection's error and whether it came in time.
-fn timed_connect() {
+/// Starts a program, and while that call waits for its answer connects; prints the error and whether it came in time.
+fn timed_connect(program: &str) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let SocketAddr::V4(address) = listener.local_addr().unwrap() else { return };
-    println!("ready");
-    std::io::stdout().flush().unwrap();
-    let mut line = String::new();
-    stdin().read_line(&mut line).unwrap();
+    let address = listener.local_addr().unwrap();
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        unsafe { libc::_exit(execute(program)) };
+    }
+    // Asleep in its call: the supervisor has it, or has been asked.
+    let asleep = || std::fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| stat.contains(") S "));
+    let start = Instant::now();
+    while !asleep() && start.elapsed() < Duration::from_secs(1) {
+        thread::yield_now();
+    }
     let start = Instant::now();
     let error = TcpStream::connect(address).err().and_then(|error| error.raw_os_error()).unwrap_or(0);
     println!("{error} {}", start.elapsed() < Duration::from_millis(2300));
+    wait(child);
 }
 
 /// Waits for a line, then tries to start a program and to connect; prints both errors.

@@ -74,6 +74,9 @@ impl Destinations {
         if self.judge_name(&policy, &by_name, &event) == Verdict::Stop {
             return Verdict::Stop;
         }
+        if decision == Decision::Allow {
+            self.judge.saw(&Event::Connection(event.clone()));
+        }
         let tried = Tried { address: event.address, port: event.port, by_name: !names.is_empty() || resolver };
         self.count(&policy, thread, tried, &event, false)
     }

@@ -233,10 +233,15 @@ impl ExecWatch {
         let scripts =
             if loaded.script.is_some() { script::scripts_between(process, loaded.name()) } else { Vec::new() };
         let mut event = Event::Process(loaded.event);
-        let Some((violation, effect)) = self.opinion(&event, &scripts) else { return Verdict::Go };
+        let opinion = self.opinion(&event, &scripts);
+        // Also for what may run: the record tells who started what.
         if let Event::Process(event) = &mut event {
             start::complete(event);
         }
+        let Some((violation, effect)) = opinion else {
+            self.judge.saw(&event);
+            return Verdict::Go;
+        };
         self.judge.report(violation, effect, event)
     }
 

@@ -66,7 +66,7 @@ impl Judge {
                 if matches!(event, Event::Process(_)) {
                     complete(&mut event);
                 }
-                self.audits.saw(&event, None);
+                self.saw(&event);
                 return Verdict::Go;
             }
             Decision::Alert(violation) => (violation, Effect::Alert),
@@ -92,6 +92,11 @@ impl Judge {
             Decision::Alert(violation) => self.report(violation, Effect::Alert, event),
             Decision::Prevent(violation) => self.report(violation, Effect::Prevent, event),
         }
+    }
+
+    /// Shows an event that may happen to those who keep a record of all.
+    pub fn saw(&self, event: &Event) {
+        self.audits.saw(event, None);
     }
 
     /// Reports a violation that was found by [`Judge::opinion`].

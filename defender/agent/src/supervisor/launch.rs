@@ -55,10 +55,7 @@ pub fn launch(
     let _ = hardening::hide();
     let _ = hardening::adopt_orphans();
     let network = NetworkWatch::start(&judge);
-    let files = application.watch_files.then(|| FileWatch::start(judge.clone())).transpose().unwrap_or_else(|error| {
-        judge.notice(Notice::NotEnforcing, &format!("writes to files cannot be judged: {error}"));
-        None
-    });
+    let files = watch_files(application, &judge, &tier);
     let watchdog = Watchdog::start(judge.clone()).unwrap_or_default();
     let sentry = Sentry::start(judge.clone()).ok();
     let mut lifelong = Lifelong::default();
@@ -73,6 +70,22 @@ pub fn launch(
         sentry.begin(if tier.traces() { Sign::Tracer } else { Sign::Filter });
     }
     Ok(Started { launched, judge, network, files, tier, lifelong, sentry, watchdog })
+}
+
+/// The watch over writes to files, where it is asked for and the kernel asks us about calls.
+fn watch_files(application: &Application, judge: &Judge, tier: &Tier) -> Option<FileWatch> {
+    if !application.watch_files {
+        return None;
+    }
+    let problem = match tier.mechanism {
+        Mechanism::Asked { .. } | Mechanism::Observed => match FileWatch::start(judge.clone()) {
+            Ok(files) => return Some(files),
+            Err(error) => error.to_string(),
+        },
+        Mechanism::Traced { .. } | Mechanism::None => format!("protection is of tier {} here", tier.number),
+    };
+    judge.notice(Notice::NotEnforcing, &format!("writes to files cannot be judged: {problem}"));
+    None
 }
 
 /// The self-test, told to the Console and to people.

@@ -201,9 +201,13 @@ fn by_effect(policy: &CompiledPolicy, number: i64) -> Reply {
     let effect = match number {
         _ if source.rule.is_none() => Effect::Disable,
         constants::SYS_execve | constants::SYS_execveat => source.processes.effect,
-        constants::SYS_connect | constants::SYS_sendto | constants::SYS_sendmsg | constants::SYS_sendmmsg => {
-            stronger(source.network.effect, source.dns.effect)
-        }
+        constants::SYS_connect
+        | constants::SYS_bind
+        | constants::SYS_listen
+        | constants::SYS_socket
+        | constants::SYS_sendto
+        | constants::SYS_sendmsg
+        | constants::SYS_sendmmsg => stronger(source.network.effect, source.dns.effect),
         _ if defender_sys::filter::is_aimed(number) => Effect::Prevent,
         _ => stronger(source.files.effect, source.network.effect),
     };

@@ -64,7 +64,10 @@ impl FileJudge {
 
     fn report(&self, decision: Decision, mut event: Event) -> Verdict {
         let (violation, effect) = match decision {
-            Decision::Allow => return Verdict::Go,
+            Decision::Allow => {
+                self.judge.saw(&event);
+                return Verdict::Go;
+            }
             Decision::Alert(violation) => (violation, Effect::Alert),
             Decision::Prevent(violation) => (violation, Effect::Prevent),
         };
