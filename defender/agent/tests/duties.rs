@@ -119,7 +119,11 @@ fn a_terminal_belongs_to_the_application() {
         example("supervise").display()
     );
 
-    let output = Command::new("python3").args(["-c", &session]).current_dir(&arena.folder).output().unwrap();
+    let output = Command::new("env")
+        .args(["--default-signal", "python3", "-c", &session])
+        .current_dir(&arena.folder)
+        .output()
+        .unwrap();
 
     assert_eq!("True 4", said(&output), "{}", stage::complained(&output));
 }

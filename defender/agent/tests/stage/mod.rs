@@ -66,8 +66,9 @@ impl Arena {
 
     /// The command line that runs `words` there, under the supervisor where there is a policy.
     pub fn command(&self, place: Place, policy: Option<&str>, words: &[&str]) -> Command {
-        let mut command = Command::new("unshare");
-        command.args(["--net"]).args(
+        // Whoever started the tests in the background ignores interrupts, and a shell cannot trap what it finds ignored.
+        let mut command = Command::new("env");
+        command.args(["--default-signal", "unshare", "--net"]).args(
             place.first.then_some(["--pid", "--fork", "--mount-proc", "--kill-child", "setsid"]).iter().flatten(),
         );
         command.args(["sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
