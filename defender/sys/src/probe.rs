@@ -137,16 +137,3 @@ fn answer(listener: &Listener, child: u32) -> Result<()> {
     }
     listener.reply(call.id, Reply::Continue)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_machine_allows_what_the_tests_need() {
-        let probe = run().unwrap();
-
-        assert_eq!((Ok(()), Ok(())), (probe.listener, probe.watching));
-        assert!(probe.reads_memory());
-    }
-}
