@@ -24,6 +24,8 @@ pub enum Action {
     Fail(i32),
     /// Asks the listener.
     Notify,
+    /// Stops the caller for its tracer; without one, the call does not exist.
+    Trace,
 }
 
 impl Action {
@@ -34,6 +36,7 @@ impl Action {
             Self::Allow => libc::SECCOMP_RET_ALLOW,
             Self::Fail(errno) => libc::SECCOMP_RET_ERRNO | (errno as u32 & 0xffff),
             Self::Notify => libc::SECCOMP_RET_USER_NOTIF,
+            Self::Trace => libc::SECCOMP_RET_TRACE,
         }
     }
 }

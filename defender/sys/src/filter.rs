@@ -19,7 +19,7 @@ pub struct Options {
     /// True when the Defender is the first process of its namespace: the kernel lets no signal from inside end it. If it is
     /// not, signals on ways that name no process id are refused as well.
     pub first: bool,
-    /// True where nobody listens: nothing is asked, and what would go round a tracer is refused.
+    /// True where nobody listens: nothing is asked, destinations are shown to a tracer, and what would go round it is refused.
     pub silent: bool,
     /// True when writes to files are watched. Otherwise the filter does not know these calls, and they cost nothing.
     pub files: bool,
@@ -142,9 +142,16 @@ fn blocks(options: &Options) -> Vec<Block> {
     blocks
 }
 
+/// Calls that name a destination or a port in one argument: their tracer can judge them.
+const TRACED: [i64; 3] = [libc::SYS_connect, libc::SYS_bind, libc::SYS_sendto];
+
 /// Nobody listens: what is aimed at the Defender is refused, and so is what would start a process that its tracer does not see.
+/// Destinations are shown to the tracer.
 fn silence(blocks: &mut Vec<Block>) {
     for block in &mut *blocks {
+        for (_, action) in block.cases.iter_mut().filter(|_| TRACED.contains(&block.number)) {
+            *action = Action::Trace;
+        }
         for (_, action) in block.cases.iter_mut().filter(|_| is_aimed(block.number)) {
             *action = REFUSE;
         }
@@ -413,6 +420,9 @@ mod tests {
                 assert_ne!(Action::Notify.value(), verdict(number, [argument; 6]), "call {number}");
             }
         }
+        assert_eq!(Action::Trace.value(), verdict(libc::SYS_connect, [3, 1, 16, 0, 0, 0]));
+        assert_eq!(Action::Trace.value(), verdict(libc::SYS_sendto, [3, 1, 1, 0, 4096, 16]));
+        assert_eq!(Action::Allow.value(), verdict(libc::SYS_sendto, [3, 1, 1, 0, 0, 0]));
         assert_eq!(REFUSE.value(), verdict(libc::SYS_ptrace, [0, 7, 0, 0, 0, 0]));
         assert_eq!(REFUSE.value(), verdict(libc::SYS_clone, [libc::CLONE_UNTRACED as u64, 0, 0, 0, 0, 0]));
         assert_eq!(REFUSE.value(), verdict(libc::SYS_seccomp, [1, u64::from(NEW_LISTENER), 0, 0, 0, 0]));

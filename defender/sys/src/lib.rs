@@ -19,6 +19,7 @@ pub mod notify;
 pub mod pidfd;
 pub mod poll;
 pub mod probe;
+mod registers;
 pub mod signals;
 pub mod socket;
 pub mod spawn;

@@ -54,7 +54,7 @@ pub fn launch(
     // Neither can fail on a kernel that this program runs on; if one does, the next steps still hold.
     let _ = hardening::hide();
     let _ = hardening::adopt_orphans();
-    let network = NetworkWatch::start(&judge);
+    let network = NetworkWatch::start(&judge, tier.traces());
     let files = watch_files(application, &judge, &tier);
     let watchdog = Watchdog::start(judge.clone()).unwrap_or_default();
     let sentry = Sentry::start(judge.clone()).ok();

@@ -14,6 +14,7 @@ mod facts;
 mod files;
 mod hash;
 mod injected;
+mod inspection;
 mod judge;
 mod launch;
 mod lifelong;
@@ -31,6 +32,7 @@ mod stack;
 mod start;
 mod table;
 mod tier;
+mod traced;
 mod watchdog;
 
 use std::{
@@ -184,6 +186,11 @@ impl<'a> Supervisor<'a> {
                     } else {
                         let _ = trace::detach(child, 0);
                     }
+                    continue;
+                }
+                Happening::Call => {
+                    self.network.at_stop(child);
+                    let _ = trace::go_on(child, 0);
                     continue;
                 }
                 // A new child of one that is traced for life is nobody's yet.
