@@ -87,9 +87,12 @@ impl TracedCalls {
             pid,
             path: process::executable_path(pid),
         });
-        self.judge.judge(event, |_| ())
+        let verdict = self.judge.judge(event, |_| ());
+        if verdict == Verdict::Go {
+            self.before.note(pid, Use::Waits(place));
+        }
+        verdict
     }
-
 }
 
 fn address(thread: u32, at: u64, length: u64) -> Option<SocketAddr> {
