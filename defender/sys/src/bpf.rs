@@ -77,6 +77,11 @@ pub(crate) const fn finish(action: Action) -> Instruction {
     Instruction { code: (libc::BPF_RET | libc::BPF_K) as u16, jump_true: 0, jump_false: 0, operand: action.value() }
 }
 
+/// Skips so many instructions.
+pub(crate) const fn skip(count: u32) -> Instruction {
+    Instruction { code: (libc::BPF_JMP | libc::BPF_JA) as u16, jump_true: 0, jump_false: 0, operand: count }
+}
+
 pub(crate) const fn if_equal(operand: u32, jump_true: u8, jump_false: u8) -> Instruction {
     Instruction { code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, jump_true, jump_false, operand }
 }
@@ -128,6 +133,10 @@ pub(crate) mod interpreter {
                 }
                 0x54 => {
                     accumulator &= instruction.operand;
+                    continue;
+                }
+                0x05 => {
+                    at += instruction.operand as usize;
                     continue;
                 }
                 0x06 => return instruction.operand,

@@ -14,6 +14,7 @@ pub mod filter;
 pub mod hardening;
 pub mod inotify;
 pub mod memory;
+mod narrow;
 pub mod names;
 pub mod notify;
 pub mod pidfd;

@@ -19,6 +19,7 @@ mod judge;
 mod launch;
 mod lifelong;
 mod listen;
+mod message;
 mod network;
 mod package;
 mod pending;
