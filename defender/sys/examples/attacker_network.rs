@@ -39,10 +39,13 @@ fn main() {
         "narrow-run" => narrow_run(&format!("{}\0", word(2))).to_string(),
         "run" => std::process::Command::new(word(2))
             .status()
-            .map_or_else(|error| error.raw_os_error().unwrap_or(0), |status| {
-                use std::os::unix::process::ExitStatusExt;
-                status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
-            })
+            .map_or_else(
+                |error| error.raw_os_error().unwrap_or(0),
+                |status| {
+                    use std::os::unix::process::ExitStatusExt;
+                    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+                },
+            )
             .to_string(),
         "narrow-connect" => narrow_connect(port(2)),
         "narrow-send" => narrow_send(port(2)),

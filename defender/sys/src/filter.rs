@@ -459,7 +459,9 @@ mod tests {
         for block in blocks(&Options { files: true, ..options() }) {
             let numbers: Vec<u32> = narrow::numbers_of(block.number).collect();
             assert!(!numbers.is_empty(), "call {} has no rule for 32-bit programs", block.number);
-            for (number, argument) in numbers.into_iter().flat_map(|number| [0, 3, 7, 10, 1001].map(|one| (number, one))) {
+            for (number, argument) in
+                numbers.into_iter().flat_map(|number| [0, 3, 7, 10, 1001].map(|one| (number, one)))
+            {
                 let call = |number, architecture| Call { number, architecture, arguments: [argument; 6] };
                 let expected = run(&native, &call(block.number as u32, abi::NATIVE));
                 assert_eq!(expected, run(&with, &call(number, narrow::I386)), "call {number}");

@@ -1,8 +1,8 @@
 //! ptrace around program starts, or for life where there is no filter (ptrace(2)), and waiting for children (wait4(2)).
 //!
 //! All of this belongs to one thread: a wait in another thread of the same process would steal its stops.
-use crate::{Errno, Result};
 pub use crate::registers::{Call, call, refuse, stack_pointer};
+use crate::{Errno, Result};
 
 /// What happened to a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -208,7 +208,8 @@ impl Inspection {
             Event::Connection(ConnectionEvent { protocol, address, port, pid, path, resolver, domain: None })
         } else {
             let local = row.socket.local;
-            let chosen = protocol == Protocol::Udp && (self.chosen_ports[0]..=self.chosen_ports[1]).contains(&local.port());
+            let chosen =
+                protocol == Protocol::Udp && (self.chosen_ports[0]..=self.chosen_ports[1]).contains(&local.port());
             let port = if chosen { 0 } else { local.port() };
             Event::Listen(ListenEvent { protocol, address: local.ip(), port, pid, path })
         };
@@ -236,7 +237,8 @@ fn key(socket: &TcpRow) -> Key {
 }
 
 fn rows() -> Vec<Row> {
-    let of = |tables: [&str; 2], protocol| table::rows_of(tables).into_iter().map(move |socket| Row { protocol, socket });
+    let of =
+        |tables: [&str; 2], protocol| table::rows_of(tables).into_iter().map(move |socket| Row { protocol, socket });
     of(TCP, Protocol::Tcp).chain(of(UDP, Protocol::Udp)).collect()
 }
 

@@ -87,7 +87,11 @@ fn destinations_are_judged() {
 fn arguments_that_are_exchanged_reach_nothing() {
     let arena = Arena::new("narrow-race");
 
-    assert_ne!("0", arena.run_narrow(&policy("alert", "", DENYING), &["narrow-race", "1000"]), "it must be a real race");
+    assert_ne!(
+        "0",
+        arena.run_narrow(&policy("alert", "", DENYING), &["narrow-race", "1000"]),
+        "it must be a real race"
+    );
     assert_eq!("0", arena.run_narrow(&policy("prevent", "", DENYING), &["narrow-race", "4000"]));
 }
 
