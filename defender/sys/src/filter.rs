@@ -11,6 +11,7 @@ use crate::{
 
 /// What the filter needs to know.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools)] // each is a question of its own
 pub struct Options {
     /// Process and thread ids of the Defender, as the workload sees them: calls aimed at them are refused.
     pub protected: Vec<u32>,

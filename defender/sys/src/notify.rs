@@ -44,7 +44,7 @@ impl Notification {
 
     #[cfg(test)]
     pub(crate) fn of_table(architecture: u32, thread: u32, number: i32, arguments: [u64; 6]) -> Self {
-        Self { architecture, thread, number, arguments, ..Self::default() }
+        Self { thread, number, architecture, arguments, ..Self::default() }
     }
 }
 

@@ -42,7 +42,7 @@ class DockerfileSettings:
     architecture: Architecture | None = None
     """the only architecture the image is built for; None reads it from the Dockerfile, or allows for both"""
     compat: bool = False
-    """whether the programs of the image must be able to gain rights; connections are then judged after they were made"""
+    """whether the programs of the image must be able to gain rights; connections are then judged once they stand"""
     allow_32bit: bool = False
     """whether 32-bit programs may run, under the same rules"""
     migrate: bool = False
