@@ -74,7 +74,7 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
         list[str] | None,
         typer.Option(help="Let programs of these containers gain rights (setuid); may be repeated.", metavar=Selectors),
     ] = None,
-    allow_32bit: Annotated[
+    allow_32bit: Annotated[  # noqa: FBT002
         bool, typer.Option("--allow-32bit", help="Let 32-bit programs run, under the same rules (x86-64 only).")
     ] = False,
     fail_mode: Annotated[
