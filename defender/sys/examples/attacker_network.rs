@@ -50,6 +50,7 @@ fn main() {
         "narrow-connect" => narrow_connect(port(2)),
         "narrow-send" => narrow_send(port(2)),
         "narrow-race" => narrow_race(number(2)).to_string(),
+        "narrow-write" => narrow_write(&format!("{}\0", word(2))),
         "narrow-attack" => narrow_attack(),
         "fastopen" => fast_open_message(port(2)).to_string(),
         "alarm" => alarm(word(2) == "restart"),

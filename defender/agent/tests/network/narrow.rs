@@ -104,3 +104,23 @@ fn attacks_on_the_defender_are_refused() {
     assert_eq!("-1 -1", arena.run_narrow(&tampering, &["narrow-attack"]));
     assert_eq!(2, arena.audits("tampering"));
 }
+
+/// Writes to files are judged by what each call of the table does.
+#[test]
+fn writes_are_judged() {
+    let arena = Arena::new("narrow-write");
+    let file = arena.folder.join("secret");
+    let on = |effect: &str| {
+        let files =
+            format!(r#""files":{{"effect":"{effect}","allow":[],"deny":["{}*"]}},"detections""#, file.display());
+        policy("disable", "", "").replace(r#""detections""#, &files)
+    };
+    let write = |effect: &str| arena.run_narrow(&on(effect), &["narrow-write", file.to_str().unwrap()]);
+
+    assert_eq!("0 0 0 0 0", write("disable"));
+    assert_eq!("0 0 0 0 0", write("alert"));
+    assert!(arena.audits("deniedFile") >= 4);
+    fs::write(&file, "kept").unwrap();
+    assert_eq!("-13 -13 -13 -13 -2", write("prevent"));
+    assert_eq!("kept", fs::read_to_string(&file).unwrap());
+}

@@ -142,3 +142,20 @@ fn narrow_attack() -> String {
     let limits = Low::new().words(&[3, 0, 3, 0]);
     format!("{} {}", by_32(26, [16, above, 0, 0, 0]), by_32(340, [above, 7, limits, 0, 0]))
 }
+
+/// Creates a file by open and by openat, makes it longer than four gigabytes, renames it and removes it; what each returned, 0
+/// for a descriptor.
+fn narrow_write(path: &str) -> String {
+    let mut low = Low::new();
+    let (path, other) = (low.put(path.as_bytes()), low.put(path.replace('\0', ".new\0").as_bytes()));
+    let flags = (libc::O_WRONLY | libc::O_CREAT) as u32;
+    let here = libc::AT_FDCWD as u32;
+    let results = [
+        by_32(5, [path, flags, 0o600, 0, 0]),
+        by_32(295, [here, path, flags, 0o600, 0]),
+        by_32(193, [path, 5, 1, 0, 0]),
+        by_32(38, [path, other, 0, 0, 0]),
+        by_32(10, [other, 0, 0, 0, 0]),
+    ];
+    results.map(|result| result.min(0).to_string()).join(" ")
+}
