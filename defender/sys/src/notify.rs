@@ -42,7 +42,7 @@ impl Notification {
         self.architecture == narrow::I386
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, target_arch = "x86_64"))]
     pub(crate) fn of_table(architecture: u32, thread: u32, number: i32, arguments: [u64; 6]) -> Self {
         Self { thread, number, architecture, arguments, ..Self::default() }
     }
