@@ -116,6 +116,9 @@ def test_programs_that_gain_rights_are_named_and_can_be_let(folder: Path) -> Non
     assert "gain rights" not in chosen.stderr
     web, _ = json.loads(chosen.stdout)["containerDefinitions"]
     assert {"name": "DEFENDER_TIER", "value": "compat"} in web["environment"]
+    assert "DEFENDER_ALLOW_32BIT" not in chosen.stdout
+    narrow = json.loads(generate(folder, *known, "--allow-32bit", "task.json").stdout)["containerDefinitions"]
+    assert {"name": "DEFENDER_ALLOW_32BIT", "value": "true"} in narrow[0]["environment"]
     assert generate(folder, *known, "--compat", "nobody", "task.json").returncode == 1
 
 

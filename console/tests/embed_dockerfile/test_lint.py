@@ -89,3 +89,11 @@ def test_stages_built_from_the_protected_one_are_named() -> None:
     """With a target, later stages that start under the Defender as well are named."""
     (found,) = _warnings(f"FROM scratch AS a\n{_END}FROM A AS b\n", target="a")
     assert found == "stage `b` is built from `a` and starts under the Defender unless it says other"
+
+
+def test_32_bit_programs_are_a_choice() -> None:
+    """Only who asks for 32-bit programs gets the variable, and a check knows it for ours."""
+    chosen = protected(f"FROM scratch\n{_END}", allow_32bit=True).text
+    assert "DEFENDER_ALLOW_32BIT=true" in chosen
+    assert "DEFENDER_ALLOW_32BIT" not in protected(f"FROM scratch\n{_END}").text
+    assert verify(chosen, version="0.1.0") == []

@@ -4,7 +4,7 @@
 //! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. `SUPERVISE_OPEN` sets fail mode `open`,
 //! `SUPERVISE_COMPAT` asks for the compat tier, and while nobody writes to the pipe named by `SUPERVISE_STALL` the sink
 //! blocks on every audit of a program start. With `SUPERVISE_FILES` set, writes to files are
-//! watched. For tests, benchmarks and trying things out.
+//! watched; with `SUPERVISE_32_BIT` 32-bit programs run. For tests, benchmarks and trying things out.
 use std::{
     env,
     fs::{self, File, OpenOptions},
@@ -74,6 +74,7 @@ fn main() -> ExitCode {
         fail_mode: if env::var_os("SUPERVISE_OPEN").is_some() { FailMode::Open } else { FailMode::Closed },
         wanted: if env::var_os("SUPERVISE_COMPAT").is_some() { Wanted::Compat } else { Wanted::Strongest },
         watch_files: env::var_os("SUPERVISE_FILES").is_some(),
+        allow_32_bit: env::var_os("SUPERVISE_32_BIT").is_some(),
     };
     let audits = Arc::new(Lines(Mutex::new(file)));
     ExitCode::from(supervisor::run(&application, &signals, policy, audits, &Say))

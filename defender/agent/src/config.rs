@@ -23,7 +23,8 @@ const LARGEST_RECORD: usize = 64 << 20;
 const LONGEST_NAME: usize = 512;
 
 /// Ours in a wrapped container; the application does not see them.
-const ENTRYPOINT_VARIABLES: [&str; 12] = [
+const ENTRYPOINT_VARIABLES: [&str; 13] = [
+    "DEFENDER_ALLOW_32BIT",
     "DEFENDER_APP_ID",
     "DEFENDER_CONTAINER_NAME",
     "DEFENDER_FAIL_MODE",
@@ -38,8 +39,9 @@ const ENTRYPOINT_VARIABLES: [&str; 12] = [
     "INSTALL_BUNDLE",
 ];
 /// Ours in an image with the Defender in it; the application does not see them.
-const EMBEDDED_VARIABLES: [&str; 12] = [
+const EMBEDDED_VARIABLES: [&str; 13] = [
     "DATA_FOLDER",
+    "DEFENDER_ALLOW_32BIT",
     "DEFENDER_APP_ID",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_ID",
@@ -180,9 +182,8 @@ impl Environment {
         Ok(Duration::from_secs(seconds))
     }
 
-    /// Off unless it is asked for: it costs something at each write-open.
-    fn watch_files(&self) -> Result<bool, ConfigError> {
-        let name = "FILESYSTEM_MONITORING";
+    /// False unless it says otherwise.
+    fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
         match self.optional(name)? {
             None | Some("false" | "False" | "FALSE" | "0") => Ok(false),
             Some("true" | "True" | "TRUE" | "1") => Ok(true),
@@ -323,6 +324,8 @@ pub struct EntrypointConfig {
     pub wanted: Wanted,
     /// Whether writes to files are watched.
     pub watch_files: bool,
+    /// Whether 32-bit programs may run.
+    pub allow_32_bit: bool,
     /// Bytes of the record, 0 for none.
     pub record_bytes: usize,
 }
@@ -350,7 +353,8 @@ impl EntrypointConfig {
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
             wanted: environment.wanted()?,
-            watch_files: environment.watch_files()?,
+            watch_files: environment.switch("FILESYSTEM_MONITORING")?,
+            allow_32_bit: environment.switch("DEFENDER_ALLOW_32BIT")?,
             record_bytes: environment.record_bytes()?,
         })
     }
@@ -369,6 +373,8 @@ pub struct EmbeddedConfig {
     pub wanted: Wanted,
     /// Whether writes to files are watched.
     pub watch_files: bool,
+    /// Whether 32-bit programs may run.
+    pub allow_32_bit: bool,
     /// Bytes of the record, 0 for none.
     pub record_bytes: usize,
 }
@@ -391,7 +397,8 @@ impl EmbeddedConfig {
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
             wanted: environment.wanted()?,
-            watch_files: environment.watch_files()?,
+            watch_files: environment.switch("FILESYSTEM_MONITORING")?,
+            allow_32_bit: environment.switch("DEFENDER_ALLOW_32BIT")?,
             record_bytes: environment.record_bytes()?,
         })
     }

@@ -69,6 +69,8 @@ pub struct Application {
     pub wanted: Wanted,
     /// True when its writes to files are watched.
     pub watch_files: bool,
+    /// True when 32-bit programs may run under the same rules; otherwise their system calls do not exist. x86-64 only.
+    pub allow_32_bit: bool,
 }
 
 /// Where the supervisor says how strong it is here.

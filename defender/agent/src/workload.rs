@@ -65,7 +65,7 @@ pub fn entrypoint(
     let (socket, shared) = (relay::socket(directory), desk.clone());
     let link = Background::start(move |stop| relay::run(socket, attachment, shared, stop))?;
     let application = application(command, environment.of_wrapped_application(), config.fail_mode, config.wanted);
-    let application = Application { watch_files: config.watch_files, ..application };
+    let application = Application { watch_files: config.watch_files, allow_32_bit: config.allow_32_bit, ..application };
     let code = run(&application, signals, &desk, config.policy_timeout);
     desk.flush(FLUSH);
     link.stop();
@@ -92,7 +92,7 @@ pub fn embedded(
     };
     let link = Background::start(move |stop| console::run(speaker, stop))?;
     let application = application(command, environment.of_embedded_application(), config.fail_mode, config.wanted);
-    let application = Application { watch_files: config.watch_files, ..application };
+    let application = Application { watch_files: config.watch_files, allow_32_bit: config.allow_32_bit, ..application };
     let code = run(&application, signals, &desk, config.policy_timeout);
     // The link itself sends what is left before it says goodbye.
     link.stop();
@@ -105,7 +105,7 @@ fn application(
     fail_mode: FailMode,
     wanted: Wanted,
 ) -> Application {
-    Application { program, arguments, environment, fail_mode, wanted, watch_files: false }
+    Application { program, arguments, environment, fail_mode, wanted, watch_files: false, allow_32_bit: false }
 }
 
 fn run(application: &Application, signals: &Signals, desk: &Arc<Desk>, patience: Duration) -> u8 {

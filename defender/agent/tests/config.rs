@@ -114,6 +114,17 @@ fn an_app_id_has_two_names() {
     }
 }
 
+/// 32-bit programs may run when that is asked for, in plain words.
+#[test]
+fn programs_of_32_bits_are_asked_for() {
+    let allowed = |value| entrypoint(&[("DEFENDER_ALLOW_32BIT", value)]).map(|config| config.allow_32_bit);
+    assert_eq!(["true", "false", ""].map(|value| allowed(value).expect("good")), [true, false, false]);
+    assert_eq!(
+        allowed("i386").expect_err("no such word"),
+        "`DEFENDER_ALLOW_32BIT` is `i386`, only `true` or `false` can be used"
+    );
+}
+
 /// Files are watched when that is asked for, and a word that means nothing is said to.
 #[test]
 fn watching_files_is_asked_for() {

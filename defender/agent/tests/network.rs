@@ -9,6 +9,9 @@ mod arena;
 mod connecting;
 #[path = "network/looking_up.rs"]
 mod looking_up;
+#[cfg(target_arch = "x86_64")] // other machines have no such table
+#[path = "network/narrow.rs"]
+mod narrow;
 #[path = "network/unseen.rs"]
 mod unseen;
 

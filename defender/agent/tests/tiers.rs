@@ -144,3 +144,49 @@ fn compat_without_the_capability_is_not_claimed() {
         complained(&output)
     );
 }
+
+/// Runs an attack in a tier without questions: `compat`, or the one of a platform without a listener.
+fn unasked(arena: &Arena, tier: u8, policy: &str, words: &[&str]) -> String {
+    let limits = if tier == 3 { "" } else { "no-listener" };
+    let mut command = arena.command(on(limits), Some(policy), &[&[arena.good.as_str()], words].concat());
+    if tier == 3 {
+        command.env("SUPERVISE_COMPAT", "1");
+    }
+    fs::write(arena.audits(), "").unwrap();
+    said(&command.output().unwrap())
+}
+
+/// A forbidden connection or port is refused at the call in tier 4 and costs its holder's life in tier 3; both are reported
+/// once. As an alert, or with the section disabled, it works.
+#[test]
+fn the_network_is_judged_where_nobody_is_asked() {
+    let arena = Arena::new("attacker_guard");
+    let denying = r#""effect":"prevent","denyListenPorts":[{"start":6667,"end":6667}],"allowAddresses""#;
+    let prevent = FORBIDDING.replace(r#""effect":"prevent","allowAddresses""#, denying);
+    let with = |effect: &str| prevent.replace(denying, &denying.replace("prevent", effect));
+    for (way, port, reason) in
+        [("tcp", "6666", "deniedPort"), ("udp", "6666", "deniedPort"), ("listen", "6667", "deniedListenPort")]
+    {
+        for (tier, stopped) in [(3, KILLED), (4, REFUSED)] {
+            assert_eq!(stopped, unasked(&arena, tier, &prevent, &["socket", way, port, "60"]), "{way} in {tier}");
+            assert_eq!(1, arena.reported().matches(reason).count(), "{}", arena.reported());
+            assert_eq!("0", unasked(&arena, tier, &with("alert"), &["socket", way, port, "1"]), "{way} in {tier}");
+            assert_eq!(1, arena.reported().matches(reason).count(), "{}", arena.reported());
+            assert_eq!("0", unasked(&arena, tier, &with("disable"), &["socket", way, port, "1"]), "{way} in {tier}");
+            assert_eq!(0, arena.reported().matches(reason).count(), "{}", arena.reported());
+            assert_eq!("0", unasked(&arena, tier, &prevent, &["socket", way, "6668", "1"]), "{way} in {tier}");
+        }
+    }
+    assert_eq!(REFUSED, unasked(&arena, 4, &prevent, &["socket", "send", "6666", "0"]));
+    assert_eq!("0", unasked(&arena, 4, &with("alert"), &["socket", "send", "6666", "0"]));
+}
+
+/// An address that is exchanged between the look and the call gets through tier 4, and its holder is found and killed.
+#[test]
+fn a_raced_connection_is_found_where_nobody_is_asked() {
+    let arena = Arena::new("attacker_guard");
+    let disabled = FORBIDDING.replace(r#""network":{"effect":"prevent""#, r#""network":{"effect":"disable""#);
+
+    assert_eq!("0", unasked(&arena, 4, &disabled, &["race-connect", "1"]));
+    assert_eq!(KILLED, unasked(&arena, 4, FORBIDDING, &["race-connect", "60"]));
+}

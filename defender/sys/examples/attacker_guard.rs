@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::CString,
     io::{Write, stdin},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket},
     process::exit,
     ptr, thread,
     time::{Duration, Instant},
@@ -30,6 +30,8 @@ fn main() {
         "timed-connect" => timed_connect(word(2)),
         "wait" => wait_for_line(word(2)),
         "user" => println!("{}", unsafe { libc::geteuid() }),
+        "socket" => println!("{}", hold_socket(word(2), word(3).parse().unwrap(), word(4).parse().unwrap())),
+        "race-connect" => println!("{}", race_connect(word(2).parse().unwrap())),
         "job-control" => job_control(),
         "signals" => signals(),
         other => panic!("no such mode: {other}"),
@@ -171,4 +173,60 @@ fn signals() {
         unsafe { libc::raise(libc::SIGUSR1) };
     }
     println!("{}", COUNT.load(std::sync::atomic::Ordering::Relaxed));
+}
+
+/// A child that uses `port` in one way and keeps it up for some seconds; its error, or how it ended.
+fn hold_socket(way: &str, port: u16, seconds: u64) -> i32 {
+    let place = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    let _server = (way == "tcp").then(|| TcpListener::bind(place).unwrap());
+    in_child(|| {
+        let used: Result<Box<dyn std::any::Any>, std::io::Error> = match way {
+            "tcp" => TcpStream::connect(place).map(|socket| Box::new(socket) as _),
+            "udp" => UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+                .and_then(|socket| socket.connect(place).map(|()| Box::new(socket) as _)),
+            "send" => UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+                .and_then(|socket| socket.send_to(b"x", place).map(|_| Box::new(socket) as _)),
+            "listen" => TcpListener::bind(place).map(|socket| Box::new(socket) as _),
+            other => panic!("no such way: {other}"),
+        };
+        if used.is_ok() {
+            thread::sleep(Duration::from_secs(seconds));
+        }
+        used.err().and_then(|error| error.raw_os_error()).unwrap_or(0)
+    })
+}
+
+/// A child that connects to port 6665 while another thread makes 6666 of it. Once that succeeded it stays connected for
+/// some seconds; 0 when it survived that, 3 when it never succeeded.
+fn race_connect(seconds: u64) -> i32 {
+    let servers = [6665, 6666].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap());
+    for server in servers {
+        thread::spawn(move || server.incoming().for_each(drop));
+    }
+    in_child(|| {
+        let mut raw: libc::sockaddr_in = unsafe { std::mem::zeroed() };
+        raw.sin_family = libc::AF_INET as u16;
+        raw.sin_addr.s_addr = u32::from(Ipv4Addr::LOCALHOST).to_be();
+        let address = Box::leak(Box::new(raw));
+        let port = (&raw mut address.sin_port) as usize;
+        thread::spawn(move || {
+            loop {
+                unsafe { ptr::write_volatile(port as *mut u16, 6665_u16.to_be()) };
+                unsafe { ptr::write_volatile(port as *mut u16, 6666_u16.to_be()) };
+            }
+        });
+        for _ in 0..50_000 {
+            let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+            unsafe { libc::connect(socket, (&raw const *address).cast(), size_of_val(address) as u32) };
+            let mut peer = raw;
+            let mut length = size_of_val(&peer) as u32;
+            let known = unsafe { libc::getpeername(socket, (&raw mut peer).cast(), &raw mut length) };
+            if known == 0 && peer.sin_port == 6666_u16.to_be() {
+                thread::sleep(Duration::from_secs(seconds));
+                return 0;
+            }
+            unsafe { libc::close(socket) };
+        }
+        3
+    })
 }

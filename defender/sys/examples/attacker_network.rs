@@ -36,6 +36,22 @@ fn main() {
         "scan" => scan(number(2)).to_string(),
         "errors" => errors(),
         "tables" => foreign_tables(),
+        "narrow-run" => narrow_run(&format!("{}\0", word(2))).to_string(),
+        "run" => std::process::Command::new(word(2))
+            .status()
+            .map_or_else(
+                |error| error.raw_os_error().unwrap_or(0),
+                |status| {
+                    use std::os::unix::process::ExitStatusExt;
+                    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+                },
+            )
+            .to_string(),
+        "narrow-connect" => narrow_connect(port(2)),
+        "narrow-send" => narrow_send(port(2)),
+        "narrow-race" => narrow_race(number(2)).to_string(),
+        "narrow-write" => narrow_write(&format!("{}\0", word(2))),
+        "narrow-attack" => narrow_attack(),
         "fastopen" => fast_open_message(port(2)).to_string(),
         "alarm" => alarm(word(2) == "restart"),
         "patience" => patience(),
@@ -249,23 +265,9 @@ fn errors() -> String {
 }
 
 /// connect by the 32-bit table, directly and by way of socketcall, and by x32.
-#[cfg(target_arch = "x86_64")]
 fn foreign_tables() -> String {
-    let by_32 = |number: i64| {
-        let answer: i64;
-        unsafe {
-            std::arch::asm!("push rbx", "xor ebx, ebx", "int 0x80", "pop rbx",
-                inlateout("rax") number => answer, in("rcx") 0, in("rdx") 0);
-        }
-        answer as i32
-    };
     let foreign = outcome(unsafe { libc::syscall(0x4000_0000 + libc::SYS_connect, -1, 0, 0) });
-    format!("{} {} {foreign}", by_32(362), by_32(102))
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn foreign_tables() -> String {
-    "-38 -38 38".into()
+    format!("{} {} {foreign}", by_32(362, [0; 5]), by_32(SOCKETCALL, [0; 5]))
 }
 
 fn fast_open_message(port: u16) -> i32 {
@@ -373,3 +375,4 @@ fn resets(tries: u32) -> usize {
 
 include!("attacker_network/names.rs");
 include!("attacker_network/descriptors.rs");
+include!("attacker_network/narrow.rs");

@@ -24,6 +24,8 @@ pub enum Action {
     Fail(i32),
     /// Asks the listener.
     Notify,
+    /// Stops the caller for its tracer; without one, the call does not exist.
+    Trace,
 }
 
 impl Action {
@@ -34,6 +36,7 @@ impl Action {
             Self::Allow => libc::SECCOMP_RET_ALLOW,
             Self::Fail(errno) => libc::SECCOMP_RET_ERRNO | (errno as u32 & 0xffff),
             Self::Notify => libc::SECCOMP_RET_USER_NOTIF,
+            Self::Trace => libc::SECCOMP_RET_TRACE,
         }
     }
 }
@@ -72,6 +75,11 @@ pub(crate) const fn keep_bits(mask: u32) -> Instruction {
 
 pub(crate) const fn finish(action: Action) -> Instruction {
     Instruction { code: (libc::BPF_RET | libc::BPF_K) as u16, jump_true: 0, jump_false: 0, operand: action.value() }
+}
+
+/// Skips so many instructions.
+pub(crate) const fn skip(count: u32) -> Instruction {
+    Instruction { code: (libc::BPF_JMP | libc::BPF_JA) as u16, jump_true: 0, jump_false: 0, operand: count }
 }
 
 pub(crate) const fn if_equal(operand: u32, jump_true: u8, jump_false: u8) -> Instruction {
@@ -125,6 +133,10 @@ pub(crate) mod interpreter {
                 }
                 0x54 => {
                     accumulator &= instruction.operand;
+                    continue;
+                }
+                0x05 => {
+                    at += instruction.operand as usize;
                     continue;
                 }
                 0x06 => return instruction.operand,

@@ -6,11 +6,12 @@
 use crate::{
     abi,
     bpf::{self, Action, Instruction},
-    file_calls,
+    file_calls, narrow,
 };
 
 /// What the filter needs to know.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools)] // each is a question of its own
 pub struct Options {
     /// Process and thread ids of the Defender, as the workload sees them: calls aimed at them are refused.
     pub protected: Vec<u32>,
@@ -19,10 +20,12 @@ pub struct Options {
     /// True when the Defender is the first process of its namespace: the kernel lets no signal from inside end it. If it is
     /// not, signals on ways that name no process id are refused as well.
     pub first: bool,
-    /// True where nobody listens: nothing is asked, and what would go round a tracer is refused.
+    /// True where nobody listens: nothing is asked, destinations are shown to a tracer, and what would go round it is refused.
     pub silent: bool,
     /// True when writes to files are watched. Otherwise the filter does not know these calls, and they cost nothing.
     pub files: bool,
+    /// True when programs may use the 32-bit table of x86-64, under the same rules. Otherwise it does not exist.
+    pub narrow: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -96,19 +99,39 @@ pub fn name_of(number: i64) -> &'static str {
 /// Builds the program.
 #[must_use]
 pub fn program(options: &Options) -> Vec<Instruction> {
+    let blocks = blocks(options);
+    let mut native = vec![bpf::load(bpf::NUMBER), bpf::if_at_least(abi::X32_BIT, 0, 1), bpf::finish(ABSENT)];
+    native.extend(table(&blocks));
     let mut program = vec![
         bpf::load(bpf::ARCHITECTURE),
-        bpf::if_equal(abi::NATIVE, 1, 0),
-        bpf::finish(ABSENT),
-        bpf::load(bpf::NUMBER),
-        bpf::if_at_least(abi::X32_BIT, 0, 1),
+        bpf::if_equal(abi::NATIVE, 3, 0),
+        bpf::if_equal(narrow::I386, 0, 1),
+        bpf::skip(native.len() as u32 + 1),
         bpf::finish(ABSENT),
     ];
-    for block in blocks(options) {
-        program.extend(instructions(&block));
-    }
-    program.push(bpf::finish(Action::Allow));
+    program.extend(native);
+    program.extend(if options.narrow { narrow_table(&blocks, options) } else { vec![bpf::finish(ABSENT)] });
     program
+}
+
+fn table(blocks: &[Block]) -> Vec<Instruction> {
+    blocks.iter().flat_map(instructions).chain([bpf::finish(Action::Allow)]).collect()
+}
+
+/// The same rules for the 32-bit table, whose calls have the same arguments under other numbers.
+fn narrow_table(blocks: &[Block], options: &Options) -> Vec<Instruction> {
+    let again = |block: &Block| {
+        let cases = block.cases.clone();
+        narrow::numbers_of(block.number).map(move |number| Block { number: number.into(), cases: cases.clone() })
+    };
+    let mut narrow: Vec<Block> = blocks.iter().flat_map(again).collect();
+    let kinds = narrow::SOCKET_KINDS.iter().map(|&(kind, ..)| (Condition::Equals(0, kind), Action::Notify));
+    narrow.push(Block { number: narrow::SOCKETCALL.into(), cases: kinds.collect() });
+    if options.files {
+        let absent = |number: u32| Block { number: number.into(), cases: vec![(Condition::Always, ABSENT)] };
+        narrow.extend(narrow::OLD_OWNERS.map(absent));
+    }
+    [vec![bpf::load(bpf::NUMBER)], table(&narrow)].concat()
 }
 
 fn blocks(options: &Options) -> Vec<Block> {
@@ -142,9 +165,16 @@ fn blocks(options: &Options) -> Vec<Block> {
     blocks
 }
 
+/// Calls that name a destination or a port in one argument: their tracer can judge them.
+const TRACED: [i64; 3] = [libc::SYS_connect, libc::SYS_bind, libc::SYS_sendto];
+
 /// Nobody listens: what is aimed at the Defender is refused, and so is what would start a process that its tracer does not see.
+/// Destinations are shown to the tracer.
 fn silence(blocks: &mut Vec<Block>) {
     for block in &mut *blocks {
+        for (_, action) in block.cases.iter_mut().filter(|_| TRACED.contains(&block.number)) {
+            *action = Action::Trace;
+        }
         for (_, action) in block.cases.iter_mut().filter(|_| is_aimed(block.number)) {
             *action = REFUSE;
         }
@@ -277,7 +307,7 @@ mod tests {
     use crate::bpf::interpreter::{Call, run};
 
     fn options() -> Options {
-        Options { protected: vec![7, 8, 9], group: 7, first: false, silent: false, files: false }
+        Options { protected: vec![7, 8, 9], group: 7, ..Options::default() }
     }
 
     fn watching_files(number: i64, arguments: [u64; 6]) -> u32 {
@@ -413,15 +443,47 @@ mod tests {
                 assert_ne!(Action::Notify.value(), verdict(number, [argument; 6]), "call {number}");
             }
         }
+        assert_eq!(Action::Trace.value(), verdict(libc::SYS_connect, [3, 1, 16, 0, 0, 0]));
+        assert_eq!(Action::Trace.value(), verdict(libc::SYS_sendto, [3, 1, 1, 0, 4096, 16]));
+        assert_eq!(Action::Allow.value(), verdict(libc::SYS_sendto, [3, 1, 1, 0, 0, 0]));
         assert_eq!(REFUSE.value(), verdict(libc::SYS_ptrace, [0, 7, 0, 0, 0, 0]));
         assert_eq!(REFUSE.value(), verdict(libc::SYS_clone, [libc::CLONE_UNTRACED as u64, 0, 0, 0, 0, 0]));
         assert_eq!(REFUSE.value(), verdict(libc::SYS_seccomp, [1, u64::from(NEW_LISTENER), 0, 0, 0, 0]));
         assert_eq!(ABSENT.value(), verdict(libc::SYS_io_uring_setup, [0; 6]));
     }
 
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_32_bit_table_has_the_same_rules_when_it_is_allowed() {
+        let (native, with) = (Options { files: true, ..options() }, Options { files: true, narrow: true, ..options() });
+        let (native, with) = (program(&native), program(&with));
+        for block in blocks(&Options { files: true, ..options() }) {
+            let numbers: Vec<u32> = narrow::numbers_of(block.number).collect();
+            assert!(!numbers.is_empty(), "call {} has no rule for 32-bit programs", block.number);
+            for (number, argument) in
+                numbers.into_iter().flat_map(|number| [0, 3, 7, 10, 1001].map(|one| (number, one)))
+            {
+                let call = |number, architecture| Call { number, architecture, arguments: [argument; 6] };
+                let expected = run(&native, &call(block.number as u32, abi::NATIVE));
+                assert_eq!(expected, run(&with, &call(number, narrow::I386)), "call {number}");
+                assert_eq!(expected, run(&with, &call(block.number as u32, abi::NATIVE)), "call {}", block.number);
+            }
+        }
+        let socketcall = |kind| {
+            let arguments = [kind, 0, 0, 0, 0, 0];
+            run(&with, &Call { number: narrow::SOCKETCALL, architecture: narrow::I386, arguments })
+        };
+        for kind in 0..32 {
+            let asked = [1, 2, 3, 4, 11, 16, 20].contains(&kind);
+            assert_eq!(if asked { Action::Notify } else { Action::Allow }.value(), socketcall(kind), "{kind}");
+        }
+        let foreign = Call { number: 11, architecture: 0x4000_0028, arguments: [0; 6] };
+        assert_eq!(ABSENT.value(), run(&with, &foreign));
+    }
+
     #[test]
     fn the_program_fits_the_kernels_limits() {
-        let many = Options { protected: (1..=24).collect(), files: true, ..options() };
+        let many = Options { protected: (1..=24).collect(), files: true, narrow: true, ..options() };
         let program = program(&many);
         assert!(program.len() < 4096);
         let largest = program.iter().map(|instruction| instruction.jump_false).max().unwrap_or_default();

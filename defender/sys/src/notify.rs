@@ -1,7 +1,11 @@
 //! The listener's end of seccomp notifications (`seccomp_unotify(2)`).
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::{
+    collections::HashSet,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-use crate::{Errno, Result};
+use crate::{Errno, Result, narrow};
 
 const RECEIVE: u64 = 0xc050_2100;
 const SEND: u64 = 0xc018_2101;
@@ -28,6 +32,20 @@ pub struct Notification {
     instruction_pointer: u64,
     /// Its arguments; pointers are the caller's.
     pub arguments: [u64; 6],
+}
+
+impl Notification {
+    /// True for a call of the 32-bit table: structures that its arguments point to are those of a 32-bit program. Numbers and
+    /// arguments are told in the words of the other table.
+    #[must_use]
+    pub fn is_narrow(&self) -> bool {
+        self.architecture == narrow::I386
+    }
+
+    #[cfg(all(test, target_arch = "x86_64"))]
+    pub(crate) fn of_table(architecture: u32, thread: u32, number: i32, arguments: [u64; 6]) -> Self {
+        Self { thread, number, architecture, arguments, ..Self::default() }
+    }
 }
 
 #[repr(C)]
@@ -67,11 +85,13 @@ pub struct Listener {
     pub never_restarts: bool,
     /// True where an answer gives our processor to the caller at once (since 6.6).
     pub wakes_directly: bool,
+    /// Calls whose arguments lie in memory: the kernel would read them again, and others than we did.
+    in_memory: Mutex<HashSet<u64>>,
 }
 
 impl Listener {
     pub(crate) fn new(descriptor: OwnedFd, never_restarts: bool) -> Self {
-        let mut listener = Self { descriptor, never_restarts, wakes_directly: false };
+        let mut listener = Self { descriptor, never_restarts, wakes_directly: false, in_memory: Mutex::default() };
         let mut flags = SYNC_WAKE_UP;
         // Since 6.6: the waker gives its processor to the woken. Older kernels refuse, and nothing is lost.
         listener.wakes_directly = listener.control(SET_FLAGS, &mut flags).is_ok();
@@ -88,21 +108,41 @@ impl Listener {
         Errno::check(unsafe { libc::ioctl(self.descriptor.as_raw_fd(), request as _, std::ptr::from_mut(argument)) })
     }
 
-    /// Takes one notification. Call it when poll says that there is one, or it blocks.
+    /// Takes one notification. Call it when poll says that there is one, or it blocks. One of the 32-bit table that cannot be
+    /// read is answered with its error.
     ///
     /// # Errors
     /// `ENOENT` when the caller was killed or interrupted meanwhile, `EINTR` for a signal: both are normal.
     pub fn receive(&self) -> Result<Notification> {
         let mut notification = Notification::default();
         self.control(RECEIVE, &mut notification)?;
-        Ok(notification)
+        let id = notification.id;
+        match narrow::translate(&mut notification) {
+            Ok(false) => return Ok(notification),
+            // Read while the caller waits, or from who knows whom.
+            Ok(true) if self.is_valid(id) => {
+                self.in_memory().insert(id);
+                return Ok(notification);
+            }
+            Ok(true) => {}
+            Err(errno) => self.reply(id, Reply::Fail(errno))?,
+        }
+        Err(Errno::ENOENT)
+    }
+
+    fn in_memory(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.in_memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True while the caller of `id` still waits: what was read of its memory before this was its own.
     #[must_use]
     pub fn is_valid(&self, id: u64) -> bool {
         let mut id = id;
-        self.control(ID_VALID, &mut id).is_ok()
+        let valid = self.control(ID_VALID, &mut id).is_ok();
+        if !valid {
+            self.in_memory().remove(&id);
+        }
+        valid
     }
 
     /// Answers.
@@ -110,7 +150,9 @@ impl Listener {
     /// # Errors
     /// `ENOENT` when nobody waits any more: normal.
     pub fn reply(&self, id: u64, reply: Reply) -> Result<()> {
-        let (value, error, flags) = match reply {
+        // Whoever may not go on by this call has others that do the same with their arguments in registers.
+        let again = self.in_memory().remove(&id) && reply == Reply::Continue;
+        let (value, error, flags) = match if again { Reply::Fail(Errno::ENOSYS) } else { reply } {
             Reply::Continue => (0, 0, CONTINUE),
             Reply::Value(value) => (value, 0, 0),
             Reply::Fail(errno) => (0, -errno.0, 0),

@@ -30,6 +30,8 @@ pub struct Launch {
     pub environment: Vec<CString>,
     /// True when its writes to files are notified too.
     pub watch_files: bool,
+    /// True when 32-bit programs may run, under the same rules (x86-64 only).
+    pub allow_32_bit: bool,
 }
 
 /// A started workload.
@@ -72,7 +74,11 @@ impl Launched {
 pub fn under_filter(launch: Launch, signals: &Signals) -> Result<Launched> {
     let image = Image::new(launch, signals)?;
     by_launcher(move || {
-        let program = filter::program(&protected(false, image.launch.watch_files));
+        let program = filter::program(&filter::Options {
+            files: image.launch.watch_files,
+            narrow: image.launch.allow_32_bit,
+            ..protected()
+        });
         image.fork(Some(Arc::new(install(&program)?)))
     })
 }
@@ -89,7 +95,7 @@ pub fn before_its_program(launch: Launch, signals: &Signals, filtered: bool) -> 
     }
     by_launcher(move || {
         hardening::no_new_privileges()?;
-        set_filter(&filter::program(&protected(true, false)), SPEC_ALLOW)?;
+        set_filter(&filter::program(&filter::Options { silent: true, ..protected() }), SPEC_ALLOW)?;
         image.fork(None)
     })
 }
@@ -120,7 +126,7 @@ pub fn without_filter(launch: Launch, signals: &Signals) -> Result<Launched> {
 }
 
 /// All threads that this process has now, and how a broadcast would reach it.
-fn protected(silent: bool, watch_files: bool) -> filter::Options {
+fn protected() -> filter::Options {
     let own = std::process::id();
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let mut protected: Vec<u32> = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
@@ -129,7 +135,7 @@ fn protected(silent: bool, watch_files: bool) -> filter::Options {
     }
     // SAFETY: getpgrp has no arguments and cannot fail.
     let group = unsafe { libc::getpgrp() } as u32;
-    filter::Options { protected, group, first: own == 1, silent, files: watch_files }
+    filter::Options { protected, group, first: own == 1, ..filter::Options::default() }
 }
 
 pub(crate) fn install(program: &[Instruction]) -> Result<Listener> {

@@ -1,6 +1,7 @@
 //! ptrace around program starts, or for life where there is no filter (ptrace(2)), and waiting for children (wait4(2)).
 //!
 //! All of this belongs to one thread: a wait in another thread of the same process would steal its stops.
+pub use crate::registers::{Call, call, refuse, stack_pointer};
 use crate::{Errno, Result};
 
 /// What happened to a child.
@@ -21,13 +22,13 @@ pub enum Happening {
     GroupStop,
     /// A signal is about to be delivered.
     Signal(i32),
+    /// It is about to make a call for which its filter wants its tracer.
+    Call,
     /// A tracee has made a thread or a process, which is traced too and will report itself.
     Parent,
 }
 
 const EVENT_STOP: i32 = 128;
-/// The general registers, among the notes of `elf(5)`.
-const NT_PRSTATUS: usize = 1;
 
 fn request(operation: libc::c_uint, thread: u32, data: usize) -> Result<()> {
     // SAFETY: the operations used here (SEIZE, INTERRUPT, DETACH, CONT, LISTEN) take integers, not pointers, as data.
@@ -48,7 +49,7 @@ pub fn seize(thread: u32) -> Result<()> {
 /// As [`seize`].
 pub fn seize_for_life(thread: u32) -> Result<()> {
     let births = libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_TRACEVFORK | libc::PTRACE_O_TRACECLONE;
-    let options = births | libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_EXITKILL;
+    let options = births | libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_TRACESECCOMP | libc::PTRACE_O_EXITKILL;
     request(libc::PTRACE_SEIZE, thread, options as usize)
 }
 
@@ -84,27 +85,6 @@ pub fn detach(thread: u32, signal: i32) -> Result<()> {
     request(libc::PTRACE_DETACH, thread, signal as usize)
 }
 
-/// The stack pointer of a stopped thread (`PTRACE_GETREGSET`).
-///
-/// # Errors
-/// `ESRCH` when it is gone or does not stand still; `EINVAL` for a 32-bit program, whose registers are others.
-pub fn stack_pointer(thread: u32) -> Result<u64> {
-    // SAFETY: all-zero registers are valid ones.
-    let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
-    let mut vector =
-        libc::iovec { iov_base: (&raw mut registers).cast(), iov_len: size_of::<libc::user_regs_struct>() };
-    let (request, kind) = (libc::PTRACE_GETREGSET, NT_PRSTATUS);
-    // SAFETY: the kernel fills the vector, which describes `registers`.
-    Errno::check(unsafe { libc::ptrace(request, thread as libc::pid_t, kind, &raw mut vector) })?;
-    if vector.iov_len != size_of::<libc::user_regs_struct>() {
-        return Err(Errno(libc::EINVAL));
-    }
-    #[cfg(target_arch = "x86_64")]
-    return Ok(registers.rsp);
-    #[cfg(target_arch = "aarch64")]
-    return Ok(registers.sp);
-}
-
 fn event_message(thread: u32) -> Result<u32> {
     let mut message: libc::c_ulong = 0;
     // SAFETY: GETEVENTMSG stores one unsigned long where its data argument points.
@@ -133,6 +113,7 @@ fn happening(child: u32, status: i32) -> Happening {
     }
     match status >> 16 {
         libc::PTRACE_EVENT_EXEC => Happening::Exec { former: event_message(child).unwrap_or(child) },
+        libc::PTRACE_EVENT_SECCOMP => Happening::Call,
         EVENT_STOP if libc::WSTOPSIG(status) == libc::SIGTRAP => Happening::Interrupted,
         EVENT_STOP => Happening::GroupStop,
         libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => Happening::Parent,

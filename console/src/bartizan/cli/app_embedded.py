@@ -74,6 +74,9 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
         list[str] | None,
         typer.Option(help="Let programs of these containers gain rights (setuid); may be repeated.", metavar=Selectors),
     ] = None,
+    allow_32bit: Annotated[  # noqa: FBT002
+        bool, typer.Option("--allow-32bit", help="Let 32-bit programs run, under the same rules (x86-64 only).")
+    ] = False,
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
@@ -105,6 +108,7 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
             compat=tuple(compat or ()),
+            allow_32bit=allow_32bit,
             fail_mode=fail_mode,
             policy_timeout=policy_timeout,
             essential=not non_essential,

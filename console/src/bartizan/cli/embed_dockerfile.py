@@ -53,6 +53,9 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
     compat: Annotated[bool, typer.Option("--compat", help="Let programs of the image gain rights (setuid).")] = False,  # noqa: FBT002
+    allow_32bit: Annotated[  # noqa: FBT002
+        bool, typer.Option("--allow-32bit", help="Let 32-bit programs run, under the same rules (x86-64 only).")
+    ] = False,
     migrate: Annotated[bool, typer.Option("--migrate", help="Replace the vendor's Defender.")] = False,  # noqa: FBT002
     filesystem_monitoring: Annotated[bool, typer.Option(help="Turn the file system sensor on.")] = False,  # noqa: FBT002
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, write nothing.")] = False,  # noqa: FBT002
@@ -82,6 +85,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
             target=target,
             build_args=_build_args(build_arg or []),
             compat=compat,
+            allow_32bit=allow_32bit,
             migrate=migrate,
             architecture=_architecture(platform),
         )

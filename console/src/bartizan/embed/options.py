@@ -73,7 +73,9 @@ class ProtectSettings:
     """selectors of containers to leave alone"""
     compat: tuple[str, ...] = ()
     """selectors of containers whose programs must be able to gain rights (setuid, file capabilities): the Defender then
-    runs them in its compat tier, where the network is only watched"""
+    runs them in its compat tier, where connections are judged after they were made"""
+    allow_32bit: bool = False
+    """whether 32-bit programs may run, under the same rules"""
     pin_digest: bool = False
     """write the digest of the image that was looked at into the definition"""
 

@@ -29,6 +29,8 @@ OWN_ENVIRONMENT = (
 )
 TIER = "DEFENDER_TIER"
 """Set only for containers in the compat tier."""
+ALLOW_32BIT = "DEFENDER_ALLOW_32BIT"
+"""Set only where 32-bit programs may run."""
 
 
 def wrapped(
@@ -124,7 +126,11 @@ def _environment(container: Container, settings: ProtectSettings, definition: Ta
         settings.fail_mode,
     )
     own = dict(zip(OWN_ENVIRONMENT, values, strict=True))
-    return variables(own | ({TIER: "compat"} if selection.is_compat(definition, container, settings) else {}))
+    if selection.is_compat(definition, container, settings):
+        own[TIER] = "compat"
+    if settings.allow_32bit:
+        own[ALLOW_32BIT] = _switch(on=True)
+    return variables(own)
 
 
 def identity(container: Container) -> str:
@@ -189,7 +195,7 @@ def _refuse_clashes(container: Container, settings: ProtectSettings) -> None:
         raise EmbedError(f"{message}: protect the original definition", container.where_of("entryPoint"))
     for key in ("environment", "secrets"):
         for item in container.objects(key):
-            if item.get("name") in (*OWN_ENVIRONMENT, TIER):
+            if item.get("name") in (*OWN_ENVIRONMENT, TIER, ALLOW_32BIT):
                 message = f"container `{container.name}` sets `{item['name']}`, a name the Defender needs: rename it"
                 raise EmbedError(message, container.where_of(key))
     for key, member in (("dependsOn", "containerName"), ("volumesFrom", "sourceContainer")):

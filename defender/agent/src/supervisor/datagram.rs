@@ -19,19 +19,11 @@ use super::{
     descriptor::Descriptors,
     destination::{Destinations, is_resolver, protocol},
     judge::Verdict,
+    message::{LARGEST_DATAGRAM, LONGEST_NAME, Layout, MOST_PARTS, read_bytes},
     process,
 };
 use crate::dns_proxy::DnsProxy;
 
-const LARGEST_DATAGRAM: u64 = 65535;
-const LARGEST_CONTROL: u64 = 4096;
-/// `UIO_MAXIOV`: the kernel takes no more parts, or messages, in one call.
-const MOST_PARTS: u64 = 1024;
-/// sendmsg(2) takes longer names for as long as this.
-const LONGEST_NAME: u32 = socket::LARGEST_ADDRESS as u32;
-/// Sizes of `struct msghdr` and `struct mmsghdr` on 64-bit machines.
-const HEADER: usize = 56;
-const HEADER_OF_MANY: u64 = 64;
 /// A full send buffer empties in microseconds; longer than this the supervisor does not wait for it.
 const ROOM_SOON: Duration = Duration::from_millis(20);
 
@@ -92,15 +84,15 @@ impl DatagramWatch {
         kind: Kind,
         flags: i32,
     ) -> Result<Option<Reply>> {
-        let mut count = 0;
+        let (layout, mut count) = (Layout::of(call.is_narrow()), 0);
         for index in 0..call.arguments[2].min(MOST_PARTS) {
-            let at = call.arguments[1].wrapping_add(index * HEADER_OF_MANY);
-            let result = read_header(call.thread, at).and_then(|message| {
+            let at = call.arguments[1].wrapping_add(index * layout.header_of_many());
+            let result = layout.message(call.thread, at).and_then(|message| {
                 if !listener.is_valid(call.id) {
                     return Err(Errno::ENOENT);
                 }
                 let sent = self.send(call.thread, socket, kind, &message, flags)?;
-                memory::write(call.thread, at.wrapping_add(HEADER as u64), &(sent as u32).to_ne_bytes())
+                memory::write(call.thread, at.wrapping_add(layout.header()), &(sent as u32).to_ne_bytes())
             });
             match result {
                 Ok(()) => count += 1,
@@ -172,15 +164,19 @@ enum Part {
     /// sendto: the name, its length, the payload and its length.
     Arguments([u64; 4]),
     /// A `struct msghdr` at this address.
-    Header(u64),
+    Header(Layout, u64),
 }
 
 fn parts_of(call: &Notification) -> Vec<Part> {
+    let layout = Layout::of(call.is_narrow());
     let [_, first, count, _, name, length] = call.arguments;
     match i64::from(call.number) {
         constants::SYS_sendto => vec![Part::Arguments([name, length, first, count])],
-        constants::SYS_sendmsg => vec![Part::Header(first)],
-        _ => (0..count.min(MOST_PARTS)).map(|index| Part::Header(first.wrapping_add(index * HEADER_OF_MANY))).collect(),
+        constants::SYS_sendmsg => vec![Part::Header(layout, first)],
+        _ => {
+            let at = |index| first.wrapping_add(index * layout.header_of_many());
+            (0..count.min(MOST_PARTS)).map(|index| Part::Header(layout, at(index))).collect()
+        }
     }
 }
 
@@ -188,19 +184,14 @@ impl Part {
     fn name(&self, thread: u32) -> Result<(u64, u32)> {
         match self {
             Self::Arguments([name, length, ..]) => Ok((*name, *length as u32)),
-            Self::Header(at) => {
-                let mut start = [0; 12];
-                memory::read(thread, *at, &mut start)?;
-                let name = start.first_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
-                Ok((name, start.last_chunk().map_or(0, |word| u32::from_ne_bytes(*word))))
-            }
+            Self::Header(layout, at) => layout.name(thread, *at),
         }
     }
 
     fn payload(&self, thread: u32) -> Result<Vec<u8>> {
         match self {
             Self::Arguments([.., payload, length]) => read_bytes(thread, *payload, *length, LARGEST_DATAGRAM),
-            Self::Header(at) => read_header(thread, *at).map(|message| message.payload),
+            Self::Header(layout, at) => layout.message(thread, *at).map(|message| message.payload),
         }
     }
 }
@@ -219,49 +210,11 @@ fn flags_of(call: &Notification) -> i32 {
 
 fn read_message(call: &Notification) -> Result<Message> {
     if i64::from(call.number) == constants::SYS_sendmsg {
-        return read_header(call.thread, call.arguments[1]);
+        return Layout::of(call.is_narrow()).message(call.thread, call.arguments[1]);
     }
     Ok(Message {
         address: Some(read_address(call.thread, call.arguments[4], call.arguments[5] as u32)?),
         payload: read_bytes(call.thread, call.arguments[1], call.arguments[2], LARGEST_DATAGRAM)?,
         control: Vec::new(),
     })
-}
-
-/// Copies a whole `struct msghdr` with everything that it points to.
-fn read_header(thread: u32, at: u64) -> Result<Message> {
-    let mut header = [0; HEADER];
-    memory::read(thread, at, &mut header)?;
-    let word = |index: usize| {
-        let bytes = header.get(8 * index..8 * index + 8).and_then(|bytes| bytes.try_into().ok());
-        bytes.map_or(0, u64::from_ne_bytes)
-    };
-    let (name, name_length) = (word(0), word(1) as u32);
-    let address = if name == 0 { None } else { Some(read_address(thread, name, name_length.min(LONGEST_NAME))?) };
-    let payload = read_parts(thread, word(2), word(3))?;
-    Ok(Message { address, payload, control: read_bytes(thread, word(4), word(5), LARGEST_CONTROL)? })
-}
-
-fn read_parts(thread: u32, at: u64, count: u64) -> Result<Vec<u8>> {
-    if count > MOST_PARTS {
-        return Err(Errno::EMSGSIZE);
-    }
-    let mut payload = Vec::new();
-    let vector = read_bytes(thread, at, count * 16, MOST_PARTS * 16)?;
-    for part in vector.chunks_exact(16) {
-        let (base, length) = part.split_at(8);
-        let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
-        let rest = LARGEST_DATAGRAM - payload.len() as u64;
-        payload.extend(read_bytes(thread, number(base), number(length), rest)?);
-    }
-    Ok(payload)
-}
-
-fn read_bytes(thread: u32, at: u64, length: u64, most: u64) -> Result<Vec<u8>> {
-    if length > most {
-        return Err(Errno::EMSGSIZE);
-    }
-    let mut bytes = vec![0; length as usize];
-    memory::read(thread, at, &mut bytes)?;
-    Ok(bytes)
 }

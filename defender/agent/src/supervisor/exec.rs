@@ -88,6 +88,7 @@ impl ExecWatch {
         } else {
             (constants::AT_FDCWD, call.arguments[0], call.arguments[1])
         };
+        let vector = process::Vector { address: vector_at, narrow: call.is_narrow() };
         if !self.needs.judged && self.main != Some(call.thread) {
             return Answer::Now(Reply::Continue);
         }
@@ -110,14 +111,14 @@ impl ExecWatch {
             Err(errno) if process::is_final(errno) => Answer::Now(Reply::Fail(errno)),
             // The kernel may see more than we do, or less: it decides, and the stop judges.
             Err(_) => Answer::AtTheStop(process::absolute(call.thread, &path), None),
-            Ok(found) => self.before(call.thread, &path, &found, vector_at),
+            Ok(found) => self.before(call.thread, &path, &found, vector),
         }
     }
 
     /// The opinion before the kernel has loaded anything: good for a clean refusal, not for letting through.
-    fn before(&mut self, thread: u32, path: &[u8], found: &process::Found, vector_at: u64) -> Answer {
+    fn before(&mut self, thread: u32, path: &[u8], found: &process::Found, vector: process::Vector) -> Answer {
         let main = self.main == Some(thread);
-        let mut event = start::announced(thread, path, found, vector_at, &self.needs, main);
+        let mut event = start::announced(thread, path, found, vector, &self.needs, main);
         let link = found.link();
         let status = found.status();
         let links = Links { image: &link, status: status.as_ref(), script: None };
@@ -132,7 +133,7 @@ impl ExecWatch {
             return Answer::AtTheStop(found.path.clone(), family);
         }
         if let Event::Process(event) = &mut event {
-            event.arguments = process::arguments_at(thread, vector_at, start::MOST_ARGUMENTS);
+            event.arguments = process::arguments_at(thread, vector, start::MOST_ARGUMENTS);
             start::complete(event);
         }
         self.judge.report(violation, Effect::Prevent, event);

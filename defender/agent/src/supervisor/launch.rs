@@ -54,7 +54,7 @@ pub fn launch(
     // Neither can fail on a kernel that this program runs on; if one does, the next steps still hold.
     let _ = hardening::hide();
     let _ = hardening::adopt_orphans();
-    let network = NetworkWatch::start(&judge);
+    let network = NetworkWatch::start(&judge, tier.traces());
     let files = watch_files(application, &judge, &tier);
     let watchdog = Watchdog::start(judge.clone()).unwrap_or_default();
     let sentry = Sentry::start(judge.clone()).ok();
@@ -90,10 +90,13 @@ fn watch_files(application: &Application, judge: &Judge, tier: &Tier) -> Option<
 
 /// The self-test, told to the Console and to people.
 fn find_tier(application: &Application, judge: &Judge, report: &dyn TierReport) -> std::result::Result<Tier, u8> {
-    let tier = match probe::run() {
+    let mut tier = match probe::run() {
         Ok(probe) => tier::choose(&probe, application.wanted),
         Err(errno) => untested(errno),
     };
+    if application.allow_32_bit && !runs_32_bit(tier.mechanism) {
+        tier.reasons.push("32-bit programs were asked for, but their system calls cannot be judged here".to_owned());
+    }
     report.report(tier.number, tier.reasons.clone());
     if tier.number == 1 {
         return Ok(tier);
@@ -110,6 +113,11 @@ fn find_tier(application: &Application, judge: &Judge, report: &dyn TierReport) 
         }
     }
     Ok(tier)
+}
+
+/// True where 32-bit programs can be let run: only one machine has their table, and no tracer of ours reads it.
+fn runs_32_bit(mechanism: Mechanism) -> bool {
+    cfg!(target_arch = "x86_64") && mechanism != Mechanism::Traced { filtered: true }
 }
 
 fn untested(errno: Errno) -> Tier {

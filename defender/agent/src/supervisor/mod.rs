@@ -14,10 +14,12 @@ mod facts;
 mod files;
 mod hash;
 mod injected;
+mod inspection;
 mod judge;
 mod launch;
 mod lifelong;
 mod listen;
+mod message;
 mod network;
 mod package;
 mod pending;
@@ -31,6 +33,7 @@ mod stack;
 mod start;
 mod table;
 mod tier;
+mod traced;
 mod watchdog;
 
 use std::{
@@ -184,6 +187,11 @@ impl<'a> Supervisor<'a> {
                     } else {
                         let _ = trace::detach(child, 0);
                     }
+                    continue;
+                }
+                Happening::Call => {
+                    self.network.at_stop(child);
+                    let _ = trace::go_on(child, 0);
                     continue;
                 }
                 // A new child of one that is traced for life is nobody's yet.

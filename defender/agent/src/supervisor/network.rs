@@ -8,8 +8,15 @@ use defender_sys::{
 };
 
 use super::{
-    approvals::Approvals, connect::ConnectWatch, datagram::DatagramWatch, destination::Destinations, judge::Judge,
-    listen::ListenWatch, table,
+    approvals::Approvals,
+    connect::ConnectWatch,
+    datagram::DatagramWatch,
+    destination::Destinations,
+    inspection::{self, JudgedBefore},
+    judge::Judge,
+    listen::ListenWatch,
+    table,
+    traced::TracedCalls,
 };
 use crate::{
     dns_proxy::{DnsProxy, Resolvers},
@@ -22,17 +29,24 @@ pub struct NetworkWatch {
     datagrams: DatagramWatch,
     listens: ListenWatch,
     approvals: Approvals,
+    traced: TracedCalls,
 }
 
 impl NetworkWatch {
     /// Starts the DNS proxy and the audit of the kernel's table, each on a thread of its own: call it before the workload
-    /// is started, so that its filter knows them and what is there now is nobody's doing.
+    /// is started, so that its filter knows them and what is there now is nobody's doing. Where processes are `traced` and
+    /// nobody is asked about calls, the tables are all that there is to judge by.
     #[must_use]
-    pub fn start(judge: &Judge) -> Self {
+    pub fn start(judge: &Judge, traced: bool) -> Self {
         let (names, approvals) = (Names::default(), Approvals::default());
         let dns = DnsProxy::start(judge.policy_handle(), judge.sink(), names.clone(), Resolvers::of_this_machine());
         let dns = found(judge, "look-ups cannot be judged", dns);
-        let audit = table::start(judge.clone(), names.clone(), approvals.clone());
+        let before = JudgedBefore::default();
+        let audit = if traced {
+            inspection::start(judge.clone(), before.clone())
+        } else {
+            table::start(judge.clone(), names.clone(), approvals.clone())
+        };
         found(judge, "connections cannot be audited", audit);
         let destinations = Destinations::new(judge.clone(), names, approvals.clone());
         Self {
@@ -40,6 +54,7 @@ impl NetworkWatch {
             datagrams: DatagramWatch::new(destinations, dns),
             listens: ListenWatch::new(judge.clone(), approvals.clone()),
             approvals,
+            traced: TracedCalls::new(judge.clone(), before),
         }
     }
 
@@ -53,6 +68,11 @@ impl NetworkWatch {
         if listener.is_none() {
             self.approvals.lose_sight();
         }
+    }
+
+    /// Judges the call before which a traced thread stands, and has it skipped when it is to be refused.
+    pub fn at_stop(&self, thread: u32) {
+        self.traced.at_stop(thread);
     }
 
     /// Answers a notified call.

@@ -104,8 +104,9 @@ pub fn executable_path(process: u32) -> String {
 #[must_use]
 pub fn invoked_path(process: u32) -> Option<String> {
     let vector = read_at_once(&format!("/proc/{process}/auxv"), LARGEST_VECTOR)?;
-    let words: Vec<u64> =
-        vector.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?))).collect();
+    // The first word is a small number; in the vector of a 32-bit program half of its value stands above it.
+    let narrow = vector.first_chunk().is_some_and(|word| u64::from_ne_bytes(*word) > u64::from(u32::MAX));
+    let words: Vec<u64> = vector.chunks_exact(if narrow { 4 } else { 8 }).map(pointer_of).collect();
     let address = words.chunks_exact(2).find(|pair| pair[0] == AT_EXECFN)?[1];
     memory::read_text(process, address, LONGEST_PATH).ok().map(text)
 }
@@ -223,25 +224,42 @@ pub fn read_at_once(path: &str, most: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The first strings of an argument vector in a process's memory, before its execve.
+/// An argument vector in a process's memory, before its execve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vector {
+    /// Where it starts.
+    pub address: u64,
+    /// True when its pointers have 32 bits.
+    pub narrow: bool,
+}
+
+/// The first strings of an argument vector.
 #[must_use]
-pub fn arguments_at(thread: u32, address: u64, most: usize) -> Vec<String> {
-    let mut pointers = vec![0; 8 * most];
+pub fn arguments_at(thread: u32, vector: Vector, most: usize) -> Vec<String> {
+    let (address, size) = (vector.address, if vector.narrow { 4 } else { 8 });
+    let mut pointers = vec![0; size * most];
     if address == 0 || memory::read(thread, address, &mut pointers).is_err() {
         // The vector may end right before a page that is not there: one by one, then.
-        pointers = (0..most as u64).map_while(|index| pointer_at(thread, address + 8 * index)).flatten().collect();
+        let one = |index: usize| {
+            let mut pointer = vec![0; size];
+            memory::read(thread, address.wrapping_add((size * index) as u64), &mut pointer).ok()?;
+            Some(pointer)
+        };
+        pointers = (0..most).map_while(one).flatten().collect();
     }
-    let pointers = pointers.chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_ne_bytes));
+    let pointers = pointers.chunks_exact(size).map(pointer_of);
     pointers
         .take_while(|pointer| *pointer != 0)
         .map_while(|pointer| memory::read_text(thread, pointer, LONGEST_PATH).ok().map(text))
         .collect()
 }
 
-fn pointer_at(thread: u32, address: u64) -> Option<[u8; 8]> {
-    let mut pointer = [0; 8];
-    memory::read(thread, address, &mut pointer).ok()?;
-    Some(pointer)
+/// A pointer of 32 or 64 bits.
+fn pointer_of(bytes: &[u8]) -> u64 {
+    match bytes.try_into() {
+        Ok(word) => u64::from_ne_bytes(word),
+        Err(_) => bytes.try_into().map_or(0, |half| u64::from(u32::from_ne_bytes(half))),
+    }
 }
 
 /// What `/proc/ID/status` says that matters here.

@@ -54,7 +54,13 @@ pub fn prepare(application: &Application) -> Result<Launch, ProgramError> {
         environment.push(CString::new(entry).map_err(nul)?);
     }
     let program = CString::new(program.into_os_string().into_vec()).map_err(nul)?;
-    Ok(Launch { program, arguments, environment, watch_files: application.watch_files })
+    Ok(Launch {
+        program,
+        arguments,
+        environment,
+        watch_files: application.watch_files,
+        allow_32_bit: application.allow_32_bit,
+    })
 }
 
 fn locate(program: &OsStr, environment: &[(OsString, OsString)]) -> Result<PathBuf, ProgramError> {

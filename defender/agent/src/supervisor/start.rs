@@ -14,7 +14,7 @@ pub fn announced(
     thread: u32,
     path: &[u8],
     found: &process::Found,
-    vector_at: u64,
+    vector: process::Vector,
     needs: &Needs,
     main: bool,
 ) -> ProcessEvent {
@@ -22,7 +22,7 @@ pub fn announced(
     let invoked = if path.is_empty() { found.path.clone() } else { process::absolute(thread, path) };
     let many = needs.arguments || super::facts::is_loader_name(&found.path);
     let mut event = event(thread, found.path.clone(), invoked);
-    event.arguments = process::arguments_at(thread, vector_at, if many { MOST_ARGUMENTS } else { 2 });
+    event.arguments = process::arguments_at(thread, vector, if many { MOST_ARGUMENTS } else { 2 });
     event.main = main;
     if needs.ancestors {
         Family::find(&mut event, true);

@@ -124,7 +124,8 @@ impl Audit {
     }
 }
 
-fn end(owners: &[u32]) {
+/// Kills the processes that hold a socket.
+pub fn end(owners: &[u32]) {
     for owner in owners {
         // It may have ended just now; then so has its connection.
         let _ = signals::send(*owner as i32, constants::SIGKILL);
@@ -132,12 +133,19 @@ fn end(owners: &[u32]) {
 }
 
 fn rows() -> Vec<TcpRow> {
-    let tables = TABLES.iter().filter_map(|table| fs::read_to_string(table).ok());
+    rows_of(TABLES)
+}
+
+/// What stands in these tables now.
+#[must_use]
+pub fn rows_of(tables: [&str; 2]) -> Vec<TcpRow> {
+    let tables = tables.iter().filter_map(|table| fs::read_to_string(table).ok());
     tables.flat_map(|table| table.lines().filter_map(TcpRow::parse).collect::<Vec<_>>()).collect()
 }
 
 /// The processes of the workload that hold the sockets with these inodes.
-fn owners(wanted: &HashSet<u64>, own: u32) -> HashMap<u64, Vec<u32>> {
+#[must_use]
+pub fn owners(wanted: &HashSet<u64>, own: u32) -> HashMap<u64, Vec<u32>> {
     let mut owners: HashMap<u64, Vec<u32>> = HashMap::new();
     for process in descendants(own) {
         for inode in sockets_of(process).filter(|inode| wanted.contains(inode)) {

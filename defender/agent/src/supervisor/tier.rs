@@ -76,7 +76,7 @@ pub fn choose(probe: &Probe, wanted: Wanted) -> Tier {
 fn compat() -> Tier {
     let reasons = [
         "`compat` was asked for: setuid programs keep their privileges, and there is no filter",
-        "connections, look-ups and writes are not judged",
+        "connections and ports are judged once the kernel's tables show them; look-ups and writes are not judged",
         "a process that is started untraced is found within a second",
     ];
     Tier { mechanism: Mechanism::Traced { filtered: false }, number: 3, reasons: reasons.map(str::to_owned).to_vec() }
@@ -95,7 +95,11 @@ fn strongest(probe: &Probe, reasons: &mut Vec<String>) -> (Mechanism, u8) {
         },
         (Err(errno), Ok(()), _) => {
             reasons.push(format!("this platform does not allow a seccomp listener: {errno}"));
-            reasons.push("connections, look-ups and writes are not judged".into());
+            reasons.push(
+                "connections and ports are judged by their tracer, which can be raced, and once the kernel's tables show \
+                 them; look-ups and writes are not judged"
+                    .into(),
+            );
             (Mechanism::Traced { filtered: true }, 4)
         }
         (Ok(()), watching, _) => {

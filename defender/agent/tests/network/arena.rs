@@ -103,6 +103,12 @@ impl Arena {
         said(self.supervised(self.namespace(""), policy).args(attack))
     }
 
+    /// The same where 32-bit programs are allowed, and writes to files are watched.
+    pub fn run_narrow(&self, policy: &str, attack: &[&str]) -> String {
+        let mut command = self.supervised(self.namespace(""), policy);
+        said(command.args(attack).env("SUPERVISE_32_BIT", "1").env("SUPERVISE_FILES", "1"))
+    }
+
     /// The same with the resolvers running.
     pub fn run_with_names(&self, policy: &str, attack: &[&str]) -> String {
         said(self.supervised(self.with_resolvers(), policy).args(attack))

@@ -34,6 +34,8 @@ VARIABLES = (
 
 TIER = "DEFENDER_TIER"
 """the variable that only images in the compat tier have"""
+ALLOW_32BIT = "DEFENDER_ALLOW_32BIT"
+"""the variable that only images with 32-bit programs have"""
 
 
 def archive_name(architecture: str) -> str:
@@ -52,7 +54,8 @@ def environment(settings: DockerfileSettings) -> dict[str, str]:
         "true" if settings.filesystem_monitoring else "false",
         settings.fail_mode,
     )
-    return dict(zip(VARIABLES, values, strict=True)) | ({TIER: "compat"} if settings.compat else {})
+    chosen = ({TIER: "compat"} if settings.compat else {}) | ({ALLOW_32BIT: "true"} if settings.allow_32bit else {})
+    return dict(zip(VARIABLES, values, strict=True)) | chosen
 
 
 def wrapper(program: str) -> tuple[str, str]:

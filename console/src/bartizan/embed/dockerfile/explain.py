@@ -23,6 +23,7 @@ _VARIABLES = {
     "FILESYSTEM_MONITORING": "whether file writes are watched",
     "DEFENDER_FAIL_MODE": "whether the program starts when the Defender cannot",
     "DEFENDER_TIER": "lets programs of the image gain rights, which the other tiers forbid",
+    "DEFENDER_ALLOW_32BIT": "lets 32-bit programs run, under the same rules",
 }
 
 
@@ -41,7 +42,7 @@ def explain_protection(text: str) -> tuple[Edit, ...]:
 def _explained(source: Source, item: Instruction, found: undo.Embedding) -> Iterator[Edit]:
     ours = found.start < item.start < found.end
     if ours and item.keyword == "ENV":
-        for name in (*block.VARIABLES, block.TIER):
+        for name in (*block.VARIABLES, block.TIER, block.ALLOW_32BIT):
             at = source.text.find(f"{name}=", item.start, item.end)
             if at >= 0:
                 yield Edit(at, at, "", f"line {source.where(at).line}, {name}", _VARIABLES[name])

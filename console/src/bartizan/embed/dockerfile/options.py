@@ -42,7 +42,9 @@ class DockerfileSettings:
     architecture: Architecture | None = None
     """the only architecture the image is built for; None reads it from the Dockerfile, or allows for both"""
     compat: bool = False
-    """whether the programs of the image must be able to gain rights; the network is then only watched"""
+    """whether the programs of the image must be able to gain rights; connections are then judged once they stand"""
+    allow_32bit: bool = False
+    """whether 32-bit programs may run, under the same rules"""
     migrate: bool = False
     """take out the vendor's Defender instead of refusing the file"""
 

@@ -67,6 +67,7 @@ def _settings(file: Dockerfile, found: Embedding) -> DockerfileSettings | EmbedE
             build_args=found.record.build_args,
             architecture=architecture,
             compat=values.get("DEFENDER_TIER") == "compat",
+            allow_32bit=values.get("DEFENDER_ALLOW_32BIT") == "true",
             migrate=True,
         )
     except shell_words.SubstitutionError as error:
