@@ -82,7 +82,10 @@ def _check(response: httpx.Response) -> None:
     if not response.is_error:
         return
     try:
-        reason = response.json()["err"]
-    except (ValueError, KeyError, TypeError):
-        reason = f"status {response.status_code}"
-    raise Failure(f"the Console refused: {reason}")
+        answer = response.json()
+        reason, problems = str(answer["err"]), tuple(map(shown, answer.get("problems", ())))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason, problems = f"status {response.status_code}", ()
+    if len(problems) > 1:
+        raise Failure(f"the Console refused this for {len(problems)} problems, one a line above", problems=problems)
+    raise Failure(f"the Console refused: {shown(reason)}")
