@@ -91,7 +91,7 @@ def parse_stored(data: bytes | str) -> RuntimePolicy:
     """
     Return a policy that this Console rendered itself, with the owners and times that it had set.
 
-    Entries that can never match stay in it, although new policies are refused for them: a Console that is newer than its
+    Entries that can never match stay in it, although new policies are refused for them: a Console newer than its
     policy starts, and an allow list of nothing else does not turn into one that allows everything.
     """
     problems: list[str] = []
@@ -135,8 +135,8 @@ def _rule(value: object, place: str, problems: list[str]) -> Rule:
     if rule.network.unresolved_private and Detection.UNRESOLVED_ADDRESS not in rule.detections:
         problems.append(
             Harmless(
-                f"{place}: network.{sections.UNRESOLVED_PRIVATE}: it widens the detection `unresolvedAddress`, which is "
-                'not on: give its effect in `detections`, such as {"unresolvedAddress": "alert"}'
+                f"{place}: network.{sections.UNRESOLVED_PRIVATE}: it widens the detection `unresolvedAddress`, which "
+                'is not on: give its effect in `detections`, such as {"unresolvedAddress": "alert"}'
             )
         )
     size = resolved_size(rule)

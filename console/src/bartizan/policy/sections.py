@@ -153,7 +153,7 @@ def _ports(value: object, place: str, problems: list[str]) -> tuple[PortRange, .
     for index, item in enumerate(a_list(value, place, problems)):
         where = f"{place}[{index}]"
         if not isinstance(item, dict):
-            problems.append(f"{where}: it has to be an object, such as {{\"start\": 443, \"end\": 443}}")
+            problems.append(f'{where}: it has to be an object, such as {{"start": 443, "end": 443}}')
             continue
         only(item, ("start", "end", "deny"), f"{where}.", problems)
         if flag(item.get("deny"), f"{where}.deny", problems) and not denies:
