@@ -43,7 +43,7 @@ def suggest(  # noqa: PLR0913, PLR0917 - the options of the command
         int, typer.Option(help="With --adopt: go on to the next stage after so many quiet days; 0 is never.", min=0)
     ] = 0,
     output_file: Annotated[str, typer.Option(help="Where the rule goes; - is standard output.")] = "-",
-    raw: Annotated[
+    raw: Annotated[  # noqa: FBT002
         bool, typer.Option("--json", help="The rule with its evidence, as JSON, instead of the rule alone.")
     ] = False,
 ) -> None:
