@@ -121,7 +121,7 @@ impl CompiledPolicy {
     /// True when there are custom rules of this kind: only then is it worth while to find out what they ask for.
     #[must_use]
     pub fn has_custom(&self, kind: CustomKind) -> bool {
-        self.source.custom.iter().any(|rule| rule.kind == kind)
+        self.source().custom.iter().any(|rule| rule.kind == kind)
     }
 
     /// True when program starts can only be judged with `sha256`, and for scripts and loaded programs with
