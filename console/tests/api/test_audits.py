@@ -85,6 +85,16 @@ def reporter(console: ConsoleUnderTest, tmp_path_factory: pytest.TempPathFactory
         ({"hostname": "kinds:1", "type": "defender"}, [4]),
         ({"appID": "kinds:2"}, []),
         ({"from": "2025-11-21T01:53:21Z"}, [4, 3, 2]),
+        ({"time": "2025-11-21T01:53:21Z"}, [2]),
+        ({"time": "2025-11-21T01:53:21.500Z"}, []),
+        ({"time": "2025-11-21T01:53:21Z", "to": "2025-11-21T01:53:21Z"}, []),
+        ({"os": "Linux"}, [4, 3, 2, 1]),
+        ({"os": "windows"}, []),
+        ({"containerID": "4f"}, []),
+        ({"cluster": "prod"}, []),
+        ({"namespace": "shop"}, []),
+        ({"interactive": "true"}, []),
+        ({"interactive": "false", "type": "network"}, [3, 2]),
         ({"to": "2025-11-21T01:53:21.000Z"}, [1]),
         ({"from": "2025-11-21T02:53:21+01:00", "to": "2025-11-21T01:53:22.500Z"}, [3, 2]),
     ],
@@ -108,6 +118,17 @@ def test_an_audit_can_be_had_by_its_id(console: ConsoleUnderTest) -> None:
     audit = console.audits(appID="kinds:1", type="defender")[0]
     assert console.audits(id=audit["_id"]) == [audit]
     assert (audit["count"], audit["msg"]) == (7, "audits were given up, since the spool was full: full")
+
+
+@pytest.mark.usefixtures("reporter")
+def test_fields_are_chosen(console: ConsoleUnderTest) -> None:
+    """With `fields` an audit has only those and its id; a field that no audit has is refused by name."""
+    found = console.audits(appID="kinds:1", fields="effect,msg", type="defender")
+    assert [set(audit) for audit in found] == [{"_id", "effect", "msg"}]
+    with console.client() as client:
+        refused = client.get(PATH, params={"fields": "effect,colour"})
+    assert refused.status_code == 400
+    assert "`colour`" in refused.json()["err"]
 
 
 def test_audits_that_are_alike_are_one(console: ConsoleUnderTest, tmp_path: Path) -> None:

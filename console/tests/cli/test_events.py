@@ -1,6 +1,7 @@
 """What audits look like on a terminal."""
 
-from bartizan.cli.events import describe, shown
+from bartizan.cli.events import describe
+from bartizan.cli.terminal import shown
 
 
 def test_an_attackers_words_cannot_steer_the_terminal() -> None:

@@ -61,7 +61,10 @@ def test_custom_rules_go_in_are_listed_and_go(console: ConsoleUnderTest, tmp_pat
     file.write_text(json.dumps([RULE]))
     assert bartizan("custom-rules", "put", str(file), console=console) == (0, "", "custom rule 3 is kept\n")
     code, out, _ = bartizan("custom-rules", "list", console=console)
-    assert (code, out) == (0, '3     processes         no shells: proc.name = "sh"\n')
+    assert (code, out) == (
+        0,
+        "ID  TYPE       NAME       SCRIPT\n" + '3   processes  no shells  proc.name = "sh"\n',
+    )
     policy = tmp_path / "policy.json"
     policy.write_text(json.dumps({"rules": [{"name": "shop", "customRules": [{"_id": 3, "effect": "prevent"}]}]}))
     assert bartizan("policy", "put", str(policy), console=console)[0] == 0
@@ -75,6 +78,18 @@ def test_custom_rules_go_in_are_listed_and_go(console: ConsoleUnderTest, tmp_pat
     policy.write_text('{"rules": []}')
     assert bartizan("policy", "put", str(policy), console=console)[0] == 0
     assert bartizan("custom-rules", "delete", "3", console=console) == (0, "", "custom rule 3 is removed\n")
+
+
+def test_a_refused_policy_is_told_problem_by_problem(console: ConsoleUnderTest) -> None:
+    """`put` shows every problem as a line with its place, then what became of it, and ends with 1."""
+    wrong = {"rules": [{"name": "r", "filesystem": {"whitelist": ["etc", "/x"]}, "dns": {"blacklist": ["10.0.0.1"]}}]}
+    code, out, err = bartizan("policy", "put", "-", console=console, given=json.dumps(wrong))
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        "rule `r`: filesystem.whitelist[0]: `etc` is no absolute path: write `/etc`, or `*/etc` for it in any folder",
+        "rule `r`: dns.blacklist[0]: `10.0.0.1` can never match: it is an address, put it in a list of `network`",
+        "bartizan: the Console refused this for 2 problems, one a line above",
+    ]
 
 
 @pytest.mark.parametrize(

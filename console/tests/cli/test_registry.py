@@ -51,7 +51,9 @@ def test_a_secret_comes_from_standard_input(console: ConsoleUnderTest) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "credential `shop` is kept\n")
     listed = bartizan(console, "credential", "list")
-    assert listed.stdout == "shop  basic  robot  https://registry.test\n"
+    head, line = (text.split() for text in listed.stdout.splitlines())
+    assert head == ["NAME", "TYPE", "ACCOUNT", "REGISTRY", "DESCRIPTION"]
+    assert line == ["shop", "basic", "robot", "https://registry.test"]
     assert bartizan(console, "credential", "rotate-key").stderr == "1 secrets are sealed with a new key\n"
     assert bartizan(console, "credential", "delete", "shop").returncode == 0
     assert bartizan(console, "credential", "list").stdout == ""
@@ -93,7 +95,7 @@ def test_a_registry_is_made_known(console: ConsoleUnderTest, tmp_path: Path) -> 
         console, "add", "https://registry.test", "--credential", "shop", "--ca-cert", str(tmp_path / "ca.pem")
     )
     assert (done.returncode, done.stderr) == (0, "registry `https://registry.test` is known\n")
-    assert bartizan(console, "list").stdout == "https://registry.test  2  *  shop\n"
+    assert bartizan(console, "list").stdout.splitlines()[1].split() == ["https://registry.test", "2", "*", "shop"]
     refused = bartizan(console, "credential", "delete", "shop")
     assert refused.returncode == 1
     assert "in use by settings of registry `registry.test`" in refused.stderr

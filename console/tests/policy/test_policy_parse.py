@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from bartizan.policy import PolicyError, parse_policy, parse_rule, parse_stored, policy_document
 from bartizan.policy.checks import FILE_CHECKS, PROCESS_CHECKS, Asked, Check
 from bartizan.policy.defender_policy import Detection
+from bartizan.policy.resolve import resolve_rule
 
 
 def policy(**rule: Any) -> str:
@@ -26,7 +28,9 @@ def policy(**rule: Any) -> str:
         ({"processes": {"blacklist": ["bin/sh"]}}, "neither a name nor an absolute path"),
         ({"processes": {"blacklist": ["/bin/../sh"]}}, "never match"),
         ({"processes": {"blacklist": ["/bin//sh"]}}, "never match"),
-        ({"processes": {"blacklist": ["/bin/"]}}, "never match"),
+        ({"processes": {"blacklist": ["/bin/"]}}, "write `/bin/*`"),
+        ({"processes": {"blacklist": ["/"]}}, "`/*` is every program"),
+        ({"processes": {"blacklist": ["~/run"]}}, "write `/run`, or `*/run`"),
         ({"processes": {"blacklist": [""]}}, "processes.blacklist[0]: it is empty"),
         ({"processes": {"blacklist": [" sh"]}}, "blanks"),
         ({"processes": {"blacklist": ["a\nb"]}}, "printed"),
@@ -38,15 +42,28 @@ def policy(**rule: Any) -> str:
         ({"network": {"blacklistIPs": ["10.0.0.0/33"]}}, "`10.0.0.0/33`"),
         ({"network": {"blacklistIPs": ["::ffff:10.0.0.1"]}}, "IPv4"),
         ({"network": {"blacklistIPs": ["fe80::1%eth0"]}}, "zone"),
-        ({"network": {"blacklistIPs": ["10.0.0.1-10.0.0.9"]}}, "not an IP address"),
+        ({"network": {"blacklistIPs": ["10.0.0.1-10.0.0.9"]}}, "write a range as CIDR blocks"),
+        ({"network": {"whitelistIPs": ["10.1.*.*"]}}, "write the prefix"),
+        ({"network": {"whitelistIPs": ["db.internal"]}}, "put a name in a list of `dns`"),
+        ({"network": {"whitelistIPs": ["", " 10.0.0.1"]}}, "network.whitelistIPs[0]: it is empty"),
+        ({"network": {"whitelistIPs": ["10.0.0.1 "]}}, "`10.0.0.1` has blanks around it"),
         ({"network": {"blacklistOutboundPorts": [{"start": 0, "end": 5}]}}, "blacklistOutboundPorts[0]"),
-        ({"network": {"blacklistOutboundPorts": [{"start": 9, "end": 5}]}}, "in order"),
+        ({"network": {"blacklistOutboundPorts": [{"start": 9, "end": 5}]}}, "`start` 9 is above `end` 5"),
+        ({"network": {"blacklistOutboundPorts": [{"start": "443"}]}}, "whole numbers from 1 to 65535"),
+        ({"network": {"whitelistOutboundPorts": [{"start": 9, "deny": True}]}}, "whitelistOutboundPorts[0].deny"),
+        ({"network": {"checkUnresolvedPrivate": "yes"}}, "network.checkUnresolvedPrivate: it has to be true or false"),
+        ({"network": {"checkUnresolvedPrivate": True}}, "`unresolvedAddress`, which is not on"),
         ({"network": {"blacklistOutboundPorts": [{"start": 1, "end": 65536}]}}, "65535"),
         ({"network": {"blacklistOutboundPorts": [{"start": True, "end": 2}]}}, "ports"),
         ({"network": {"blacklistOutboundPorts": [22]}}, "it has to be an object"),
         ({"dns": {"blacklist": ["exa mple.com"]}}, "no domain name"),
         ({"dns": {"blacklist": ["a..b"]}}, "no domain name"),
-        ({"dns": {"blacklist": ["münchen.test"]}}, "xn--"),
+        ({"dns": {"blacklist": ["münchen.test"]}}, "`xn--mnchen-3ya.test`"),
+        ({"dns": {"blacklist": ["https://evil.test/"]}}, "without scheme, port or path"),
+        ({"dns": {"blacklist": ["evil.test:443"]}}, "without scheme, port or path"),
+        ({"dns": {"blacklist": ["203.0.113.9"]}}, "put it in a list of `network`"),
+        ({"dns": {"blacklist": ["a" * 64 + ".test"]}}, "at most 63 characters"),
+        ({"dns": {"blacklist": ["a.bc" * 64]}}, "at most 253 characters"),
         ({"processes": {"checkNewBinaries": "yes"}}, "processes.checkNewBinaries: it has to be true or false"),
         ({"processes": {"blacklist": ["sha256:12"]}}, "64 hex digits"),
         ({"processes": {"blacklist": ["d41d8cd98f00b204e9800998ecf8427e"]}}, "an MD5"),
@@ -54,8 +71,20 @@ def policy(**rule: Any) -> str:
         ({"processes": {"blacklist": ["A" * 64]}}, "write `sha256:aaaa"),
         ({"network": {"whitelistListeningPorts": [{"start": 0, "end": 1}]}}, "network.whitelistListeningPorts[0]"),
         ({"filesystem": {"effect": "block"}}, "filesystem.effect: `block` is not possible"),
-        ({"filesystem": {"blacklist": ["etc"]}}, "filesystem.blacklist[0]: `etc` is no absolute path"),
-        ({"filesystem": {"blacklist": ["/etc/../x"]}}, "never match"),
+        (
+            {"filesystem": {"blacklist": ["etc"]}},
+            "filesystem.blacklist[0]: `etc` is no absolute path: write `/etc`, or",
+        ),
+        (
+            {"filesystem": {"whitelist": ["./data"]}},
+            "filesystem.whitelist[0]: `./data` is no absolute path: write `/data`",
+        ),
+        ({"filesystem": {"whitelist": [" "]}}, "blanks"),
+        (
+            {"filesystem": {"blacklist": ["/etc/../x"]}},
+            "never match: paths are compared in their normal form, write `/x`",
+        ),
+        ({"filesystem": {"blacklist": ["/srv/" + "x" * 256]}}, "at most 255 bytes"),
         ({"filesystem": {"skipEncryptedBinaries": 1}}, "filesystem.skipEncryptedBinaries"),
         ({"filesystem": {"surprise": True}}, "filesystem.surprise"),
         ({"customRules": [{"effect": "alert"}]}, "customRules[0]._id"),
@@ -82,7 +111,7 @@ def policy(**rule: Any) -> str:
         ({"collections": [{"name": "c", "images": ["-a"]}]}, "only excludes"),
         ({"collections": [{"name": "c", "images": ["*"], "hosts": ["a"]}]}, "hosts"),
         ({"collections": [{"images": ["*"]}]}, "collections[0].name"),
-        ({"processes": {"blacklist": ["x" * 4000 + str(number) for number in range(16)]}}, "at most 60000"),
+        ({"processes": {"blacklist": ["/" + "x/" * 2000 + str(number) for number in range(16)]}}, "at most 60000"),
     ],
 )
 def test_refused_by_name(rule: dict[str, Any], named: str) -> None:
@@ -137,6 +166,33 @@ def test_stored_policies_keep_owner_and_time() -> None:
     given_document = json.dumps({"rules": [{"name": "r", "owner": "ann", "modified": "2026-01-01T00:00:00.000Z"}]})
     assert parse_policy(given_document).rules[0].owner == ""
     assert parse_stored(given_document).rules[0].owner == "ann"
+
+
+def test_a_stored_policy_keeps_entries_that_new_ones_are_refused_for() -> None:
+    """A policy of an older Console is read as it was, for an allow list without them might allow all."""
+    dns = {"effect": "prevent", "whitelist": ["203.0.113.9"]}
+    stored = json.dumps({"rules": [{"name": "r", "owner": "", "modified": "", "dns": dns}]})
+    with pytest.raises(PolicyError, match="can never match"):
+        parse_policy(stored)
+    assert parse_stored(stored).rules[0].dns.allow == ("203.0.113.9",)
+    with pytest.raises(PolicyError, match="no domain name"):
+        parse_stored(stored.replace("203.0.113.9", "a..b"))
+
+
+def test_private_addresses_can_be_asked_for() -> None:
+    """`checkUnresolvedPrivate` travels to the Defender, and stays away when it asks for nothing."""
+    asked = parse_rule(
+        json.dumps(
+            {
+                "name": "r",
+                "network": {"checkUnresolvedPrivate": True},
+                "detections": {"unresolvedAddress": "alert"},
+            }
+        )
+    )
+    assert b'"unresolvedPrivate":true' in msgspec.json.encode(resolve_rule(asked, revision=1, library={}))
+    plain = parse_rule(json.dumps({"name": "r", "network": {"checkUnresolvedPrivate": False}}))
+    assert b"unresolvedPrivate" not in msgspec.json.encode(resolve_rule(plain, revision=1, library={}))
 
 
 def test_what_was_stored_before_there_were_detections_asks_for_none() -> None:

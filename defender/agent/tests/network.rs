@@ -15,6 +15,8 @@ mod narrow;
 #[path = "network/unseen.rs"]
 mod unseen;
 
+use serde_json::json;
+
 use self::arena::{Arena, policy};
 
 const LISTENING: &str =
@@ -114,6 +116,32 @@ fn metadata_and_encrypted_look_ups_are_detected() {
         assert_eq!("0", arena.run(&on("alert"), &attack), "{address}");
         assert_eq!(1, arena.audits(detection), "{address}");
         assert_eq!("111", arena.run(&on("prevent"), &attack), "{address}");
+    }
+}
+
+/// Custom rules on connections know who connects: its user, its arguments, its parent and those above.
+#[test]
+fn custom_rules_know_who_connects() {
+    let arena = Arena::new("custom-connections");
+    let attack = ["open-and-connect", "203.0.113.9:853"];
+    let with = |script: &str| {
+        let rule = json!([{"name": "who", "kind": "network-outgoing", "effect": "prevent", "script": script}]);
+        policy("disable", "", "").replacen('{', &format!(r#"{{"custom":{rule},"#), 1)
+    };
+    assert_eq!("0", arena.natively(&attack));
+    for script in [
+        r#"proc.user = "root" and net.outgoing_port = 853"#,
+        r#"proc.args contains "open-and-connect""#,
+        r#"proc.cmdline contains "203.0.113.9:853""#,
+        r#"proc.pname = "supervise""#,
+        r#"proc.ancestors contains "supervise""#,
+        r#"not proc.args contains "another""#,
+    ] {
+        assert_eq!("111", arena.run(&with(script), &attack), "{script}");
+        assert_eq!(1, arena.audits(r#""matched":"who""#), "{script}");
+    }
+    for script in [r#"proc.user != "root""#, r#"proc.args contains "another""#, r#"not proc.pname = "supervise""#] {
+        assert_eq!("0", arena.run(&with(script), &attack), "{script}");
     }
 }
 

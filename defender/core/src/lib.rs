@@ -14,7 +14,6 @@ mod decide;
 mod detect;
 pub mod dns;
 mod event;
-mod gather;
 mod glob;
 pub mod message;
 mod names;
@@ -23,6 +22,7 @@ mod policy;
 mod program;
 mod reason;
 mod recorder;
+mod repeats;
 mod scans;
 mod scrub;
 mod session;
@@ -38,7 +38,6 @@ pub use event::{
     Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
     ProcessEvent, ProcessFacts, Protocol,
 };
-pub use gather::{Counted, Gatherer};
 pub use names::{Known, NameTable, Standing, standing};
 pub use observe::{Observations, Observed, ObservedKind};
 pub use policy::{
@@ -47,6 +46,7 @@ pub use policy::{
 };
 pub use reason::{Section, Severity};
 pub use recorder::{Chunk, Judged, Recorded, Recorder};
+pub use repeats::{Counted, Repeats};
 pub use scans::{Scan, ScanCounter, Tried};
 pub use scrub::scrub;
 pub use session::Session;

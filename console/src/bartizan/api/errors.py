@@ -1,4 +1,6 @@
-"""Every refusal of the API is `{"err": "…"}`."""
+"""Every refusal of the API is `{"err": "…"}`; that of a policy has its `problems` one by one, too."""
+
+from collections.abc import Sequence
 
 import msgspec
 from fastapi import FastAPI
@@ -35,9 +37,11 @@ _STATUS: dict[type[ServiceError], int] = {
 _SENTENCES = {404: "there is nothing at this path", 405: "this path does not take this method"}
 
 
-def problem(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    """Return the response for a refusal."""
-    body = msgspec.json.encode({"err": message})
+def problem(
+    status: int, message: str, headers: dict[str, str] | None = None, *, problems: Sequence[str] = ()
+) -> Response:
+    """Return the response for a refusal; `problems` are its reasons one by one, where there may be several."""
+    body = msgspec.json.encode({"err": message, "problems": problems} if problems else {"err": message})
     return Response(body, status_code=status, media_type="application/json", headers=headers)
 
 
@@ -55,7 +59,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(PolicyError)
     async def bad_policy(_request: Request, error: PolicyError) -> Response:
-        return problem(400, str(error))
+        return problem(400, str(error), problems=error.shown)
 
     @app.exception_handler(RequestValidationError)
     async def bad_parameters(_request: Request, error: RequestValidationError) -> Response:

@@ -53,7 +53,11 @@ class DnsShape(msgspec.Struct):
 
 
 class NetworkShape(msgspec.Struct):
-    """Outgoing connections: addresses or CIDR blocks (IPv4 and IPv6), and ports; and the ports that are listened on."""
+    """
+    Outgoing connections: addresses or CIDR blocks (IPv4 and IPv6), and ports; and the ports that are listened on.
+
+    `checkUnresolvedPrivate` is ours: the detection `unresolvedAddress` does not exempt private addresses.
+    """
 
     effect: EffectName = "disable"
     whitelist_ips: Strings = msgspec.field(name="whitelistIPs", default_factory=list)
@@ -66,6 +70,7 @@ class NetworkShape(msgspec.Struct):
     blacklist_listening_ports: list[PortRangeShape] = msgspec.field(
         name="blacklistListeningPorts", default_factory=list
     )
+    check_unresolved_private: bool = msgspec.field(name="checkUnresolvedPrivate", default=False)
 
 
 class FilesystemShape(msgspec.Struct, rename="camel"):

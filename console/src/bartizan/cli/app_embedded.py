@@ -8,22 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bartizan.cli.bundles import install_bundle
+from bartizan.cli.connection import Connection, connects
 from bartizan.cli.embed_manifest import AppDirs, bundle_text, missing_defenders, unprotect_manifest
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text, write_text
 from bartizan.cli.images import Images as ImageLookUp
-from bartizan.cli.options import (
-    Address,
-    CaFile,
-    FindPrivileged,
-    Images,
-    Insecure,
-    Parameters,
-    ParametersFiles,
-    Password,
-    Token,
-    User,
-)
+from bartizan.cli.options import FindPrivileged, Images, Parameters, ParametersFiles
 from bartizan.cli.parameters import read_parameters
 from bartizan.cli.showing import show_diff, show_reports
 
@@ -38,7 +28,9 @@ Selectors = "NAME|label:KEY[=VALUE]|tag:KEY[=VALUE]"
 
 
 @app.command("generate-fargate-task")
+@connects
 def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the command
+    connection: Connection,
     file: Annotated[
         str, typer.Argument(help="Task definition or CloudFormation template, JSON or YAML; - is standard input.")
     ],
@@ -46,12 +38,6 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
     console_host: Annotated[
         list[str] | None, typer.Option(help="Name under which Defenders reach the Console; may be repeated.")
     ] = None,
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002 - an option
     bundle: Bundle = None,
     image: Images = None,
     extract_entrypoint: Annotated[bool, typer.Option(help="Ask registries for images not given.")] = False,  # noqa: FBT002
@@ -90,11 +76,8 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
 ) -> None:
     """Protect an ECS task definition, or those of a template. Gives the result; a report goes to standard error."""
     from bartizan.embed import EmbedError, is_template, protect  # noqa: PLC0415 - keeps `--help` quick
-    from bartizan.settings import read_client_settings  # noqa: PLC0415
 
-    client = read_client_settings(
-        address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
-    )
+    client = connection.settings()
     text = read_text(file)
     parameters = read_parameters(parameter or [], parameters_file or [])
     try:

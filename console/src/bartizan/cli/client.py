@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from bartizan.cli.failure import Failure
+from bartizan.cli.terminal import shown
 from bartizan.settings import ClientSettings
 
 _SECONDS = 20.0
@@ -28,21 +29,18 @@ class Client:
 
     def call(self, method: str, path: str, *, body: object = None, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
         """Return the answer's JSON, None for an empty one. Raises Failure with the Console's own reason."""
-        try:
-            response = self._http.request(method, self._url(path), json=body, params=query)
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from None
-        _check(response)
+        response = self._answer(method, path, body=body, query=query)
         return response.json() if response.content else None
+
+    def page(self, path: str, *, query: Mapping[str, str]) -> tuple[list[Any], int]:
+        """Return one page of a list, and how many there are in all. Raises Failure with the Console's own reason."""
+        response = self._answer("GET", path, query=query)
+        found = list(response.json())
+        return found, int(response.headers.get("Total-Count", len(found)))
 
     def download(self, path: str, *, query: Mapping[str, str]) -> bytes:
         """Return the answer's bytes. Raises Failure with the Console's own reason."""
-        try:
-            response = self._http.get(self._url(path), params=query)
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from None
-        _check(response)
-        return response.content
+        return self._answer("GET", path, query=query).content
 
     @contextmanager
     def lines(self, path: str, *, query: Mapping[str, str]) -> Iterator[Iterator[str]]:
@@ -57,6 +55,16 @@ class Client:
                 yield answer.iter_lines()
         except httpx.TransportError as error:
             raise self._unreachable(error) from None
+
+    def _answer(
+        self, method: str, path: str, *, body: object = None, query: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        try:
+            response = self._http.request(method, self._url(path), json=body, params=query)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+        _check(response)
+        return response
 
     def _url(self, path: str) -> str:
         return f"{self._address}/api/v1/{path}"
@@ -82,7 +90,10 @@ def _check(response: httpx.Response) -> None:
     if not response.is_error:
         return
     try:
-        reason = response.json()["err"]
-    except (ValueError, KeyError, TypeError):
-        reason = f"status {response.status_code}"
-    raise Failure(f"the Console refused: {reason}")
+        answer = response.json()
+        reason, problems = str(answer["err"]), tuple(map(shown, answer.get("problems", ())))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason, problems = f"status {response.status_code}", ()
+    if len(problems) > 1:
+        raise Failure(f"the Console refused this for {len(problems)} problems, one a line above", problems=problems)
+    raise Failure(f"the Console refused: {shown(reason)}")

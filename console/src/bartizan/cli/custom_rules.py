@@ -6,67 +6,54 @@ from typing import Annotated, Any
 
 import typer
 
-from bartizan.cli.events import shown
+from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text
-from bartizan.cli.options import Address, CaFile, Insecure, Password, Token, User
+from bartizan.cli.terminal import write_table
 
 app = typer.Typer(help="The library of custom rules.", no_args_is_help=True)
 _PATH = "custom-rules"
 
 
 @app.command("list")
+@connects
 def list_rules(
+    connection: Connection,
     raw: Annotated[bool, typer.Option("--json", help="All of them as JSON, as `put` takes them.")] = False,  # noqa: FBT002
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
 ) -> None:
     """List the custom rules: number, type, name, script."""
-    client = _client(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
+    client = connection.client()
     rules = client.call("GET", _PATH)
     if raw:
         sys.stdout.write(json.dumps(rules, indent=2, ensure_ascii=False) + "\n")
         return
-    for rule in rules:
-        # On one line, whatever lines the script has.
-        script = " ".join(rule["script"].split())
-        sys.stdout.write(f"{rule['_id']:<6}{rule['type']:18}{shown(rule['name'])}: {shown(script)}\n")
+    # A script on one line, whatever lines it has.
+    rows = [(rule["_id"], rule["type"], rule["name"], " ".join(rule["script"].split())) for rule in rules]
+    write_table(("ID", "TYPE", "NAME", "SCRIPT"), rows, nothing="the library holds no custom rules")
 
 
 @app.command("put")
+@connects
 def put_rules(
+    connection: Connection,
     file: Annotated[str, typer.Argument(help="One custom rule as JSON, or a list; - is standard input.")],
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
 ) -> None:
     """Add custom rules, or replace those of the same `_id`; workloads whose policy uses them get them at once."""
     rules = _rules(file)
-    client = _client(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
+    client = connection.client()
     for rule in rules:
         client.call("PUT", f"{_PATH}/{rule['_id']}", body=rule)
         sys.stderr.write(f"custom rule {rule['_id']} is kept\n")
 
 
 @app.command("delete")
+@connects
 def delete_rule(
+    connection: Connection,
     number: Annotated[int, typer.Argument(help="The rule's `_id`.", min=0)],
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
 ) -> None:
     """Remove a custom rule; one that a policy uses stays, and the error names the rules that do."""
-    client = _client(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
+    client = connection.client()
     client.call("DELETE", f"{_PATH}/{number}")
     sys.stderr.write(f"custom rule {number} is removed\n")
 
@@ -89,10 +76,3 @@ def _rules(file: str) -> list[dict[str, Any]]:
         except PolicyError as error:
             raise Failure(f"`{file}`: rule {number}: {error}") from None
     return rules
-
-
-def _client(**given: Any) -> Any:  # noqa: ANN401 - a Client; imported late to keep `--help` quick
-    from bartizan.cli.client import Client  # noqa: PLC0415
-    from bartizan.settings import read_client_settings  # noqa: PLC0415
-
-    return Client(read_client_settings(**given))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 import typer
 
 from bartizan.cli.bundles import defender_files, defenders, install_bundle
+from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import LARGEST_LINES, read_text, write_bytes
 from bartizan.cli.images import Images
-from bartizan.cli.options import Address, CaFile, Insecure, KnownImages, Password, Token, User
+from bartizan.cli.options import KnownImages
 from bartizan.cli.showing import show_diff
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from bartizan.embed.dockerfile.options import Architecture
 
 
+@connects
 def embed(  # noqa: PLR0913, PLR0917 - the options of the command
+    connection: Connection,
     file: Annotated[str, typer.Argument(metavar="DOCKERFILE", help="The Dockerfile; - is standard input.")],
     app_id: Annotated[str, typer.Option(help="The name by which policies and audits know this app.")],
     console_host: Annotated[
@@ -30,12 +33,6 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     output_file: Annotated[
         str, typer.Option(help="The ZIP to write, by default app_embedded_embed_APP-ID.zip; - is standard output.")
     ] = "",
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002 - an option
     bundle: Annotated[Path | None, typer.Option(help="Work offline, with what defenders/install-bundle gave.")] = None,
     defender: Annotated[
         list[str] | None, typer.Option(help="The Defender's binary, amd64=FILE,arm64=FILE.", metavar="ARCH=FILE")
@@ -66,11 +63,8 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     from bartizan.embed import EmbedError  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.embed.dockerfile import needed_image, write_archive  # noqa: PLC0415
     from bartizan.services.embed_dockerfile import archive_name, protect_for  # noqa: PLC0415
-    from bartizan.settings import read_client_settings  # noqa: PLC0415
 
-    client = read_client_settings(
-        address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
-    )
+    client = connection.settings()
     reference = config = None
     text, files = read_text(file, largest=LARGEST_LINES), defender_files(defender or [])
     answer = install_bundle(bundle, client, ",".join(console_host or []))

@@ -10,10 +10,11 @@ import typer
 
 from bartizan.cli.app_folders import Folders
 from bartizan.cli.bundles import defender_files, defenders, install_bundle
+from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import LARGEST_LINES, read_text, write_text
 from bartizan.cli.images import Images as ImageLookUp
-from bartizan.cli.options import Address, CaFile, Images, Insecure, Password, Token, User
+from bartizan.cli.options import Images
 from bartizan.cli.showing import show_diff
 
 if TYPE_CHECKING:
@@ -31,18 +32,14 @@ Variables = Annotated[
 VariablesFiles = Annotated[list[Path] | None, typer.Option("--vars-file", help="A file of them, as cf takes it.")]
 
 
+@connects
 def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
+    connection: Connection,
     file: Annotated[str, typer.Argument(metavar="MANIFEST", help="The manifest; - is standard input.")],
     output_file: Annotated[str, typer.Option(help="Where the protected manifest goes; - is standard output.")] = "-",
     console_host: Annotated[
         list[str] | None, typer.Option(help="Name under which Defenders reach the Console; may be repeated.")
     ] = None,
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002 - an option
     bundle: Annotated[Path | None, typer.Option(help="Work offline, with what defenders/install-bundle gave.")] = None,
     bundle_var: Annotated[str, typer.Option(help="Write ((NAME)) in place of the bundle.", metavar="NAME")] = "",
     bundle_vars_file: Annotated[
@@ -88,11 +85,8 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
     """Put the apps of a manifest under the Defender, and the Defender beside them. Reports on standard error."""
     from bartizan.embed import EmbedError  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.embed.cloud_foundry import installed, protect  # noqa: PLC0415
-    from bartizan.settings import read_client_settings  # noqa: PLC0415
 
-    client = read_client_settings(
-        address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure
-    )
+    client = connection.settings()
     text, variables = read_text(file, largest=LARGEST_LINES), read_variables(var or [], vars_file or [])
     answer = install_bundle(bundle, client, ",".join(console_host or []))
     wanted = (architecture,) if not (dry_run or diff) else ()

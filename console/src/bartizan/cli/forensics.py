@@ -1,83 +1,70 @@
 """`bartizan forensics`."""
 
 import json
-import sys
 import time
 from typing import Annotated, Any
 
 import typer
 
-from bartizan.cli.connection import client_for
-from bartizan.cli.events import shown
+from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import write_bytes
-from bartizan.cli.options import Address, CaFile, Insecure, Password, Token, User
+from bartizan.cli.terminal import Json, counted, local, shown, write_json, write_table
 
 app = typer.Typer(help="The records of Defenders: what happened around an attack.", no_args_is_help=True)
 _PATH = "forensics"
 _PAUSE_SECONDS = 0.3
+_HEADS = ("ID", "TIME", "STATE", "WHERE", "WHAT", "REASON")
 
 
 @app.command("list")
-def list_snapshots(
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
-) -> None:
+@connects
+def list_snapshots(connection: Connection, raw: Json = False) -> None:  # noqa: FBT002
     """List the records that were fetched, the newest first."""
-    client = client_for(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
-    for snapshot in client.call("GET", _PATH, query={"limit": "100"}):
-        sys.stdout.write(headline(snapshot) + "\n")
+    found = connection.client().call("GET", _PATH, query={"limit": "100"})
+    if raw:
+        write_json(found)
+        return
+    write_table(_HEADS, map(_row, found), nothing="no record was fetched yet; `bartizan forensics fetch` does")
 
 
 @app.command()
-def fetch(  # noqa: PLR0913, PLR0917 - the options of the command
+@connects
+def fetch(
+    connection: Connection,
     app_id: Annotated[str, typer.Option("--app-id", help="The application.")] = "",
     defender: Annotated[str, typer.Option(help="The Defender, if there are several of the application.")] = "",
     container: Annotated[str, typer.Option(help="The container of the task.")] = "",
     reason: Annotated[str, typer.Option(help="What for; it is kept with the record.")] = "",
     seconds: Annotated[int, typer.Option(help="How long to wait for the end.", min=0)] = 60,
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
 ) -> None:
     """Fetch the record of a workload now."""
-    client = client_for(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
+    client = connection.client()
     body = {"appID": app_id, "defenderID": defender, "container": container, "reason": reason}
     snapshot = client.call("POST", _PATH, body={name: value for name, value in body.items() if value})
     end = time.monotonic() + seconds
     while snapshot["state"] == "fetching" and time.monotonic() < end:
         time.sleep(_PAUSE_SECONDS)
         snapshot = client.call("GET", f"{_PATH}/{snapshot['_id']}")
-    sys.stdout.write(headline(snapshot) + "\n")
+    write_table(_HEADS, [_row(snapshot)], nothing="")
     if snapshot["state"] == "failed":
         raise Failure("the Defender gave no answer")
 
 
 @app.command()
-def show(  # noqa: PLR0913, PLR0917 - the options of the command
+@connects
+def show(
+    connection: Connection,
     number: Annotated[str, typer.Argument(help="The snapshot's number.", metavar="ID")],
     output_format: Annotated[
         str, typer.Option("--format", help="One of text, json (one object a line) and csv.")
     ] = "text",
     output_file: Annotated[str, typer.Option(help="Where it goes; - is standard output.")] = "-",
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
 ) -> None:
     """Show what happened, the oldest first."""
     if output_format not in ("text", "json", "csv"):
         raise Failure(f"`{output_format}` is no format; possible are text, json, csv")
-    client = client_for(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
+    client = connection.client()
     form = "csv" if output_format == "csv" else "json"
     content = client.download(f"{_PATH}/{number}/download", query={"format": form})
     if output_format == "text":
@@ -86,13 +73,16 @@ def show(  # noqa: PLR0913, PLR0917 - the options of the command
     write_bytes(output_file, content)
 
 
-def headline(snapshot: dict[str, Any]) -> str:
-    """Return a snapshot as one line for people."""
-    where = snapshot["container"] or snapshot["appID"]
-    missed = f", {snapshot['missedCount']} were gone" if snapshot["missedCount"] else ""
-    what = f"{snapshot['eventCount']} events{missed}"
-    begin = f"{snapshot['_id']:>6}  {snapshot['time']}  {snapshot['state']:9}"
-    return f"{begin}{shown(where)}: {what} ({shown(snapshot['reason'])})"
+def _row(snapshot: dict[str, Any]) -> tuple[str, ...]:
+    missed = f", {snapshot['missedCount']:,} were gone" if snapshot["missedCount"] else ""
+    return (
+        snapshot["_id"],
+        local(snapshot["time"]),
+        snapshot["state"],
+        snapshot["container"] or snapshot["appID"],
+        f"{counted(snapshot['eventCount'], 'event')}{missed}",
+        snapshot["reason"],
+    )
 
 
 def describe_event(recorded: dict[str, Any]) -> str:
@@ -102,7 +92,7 @@ def describe_event(recorded: dict[str, Any]) -> str:
     event = recorded["event"]
     judged = recorded.get("judged")
     mark = f"  [{judged['effect']}: {judged['reason']}]" if judged else ""
-    return f"{rfc3339(recorded['time'])}  {event['kind']:10} {shown(_told(event))}{mark}"
+    return f"{local(rfc3339(recorded['time']))}  {event['kind']:10} {shown(_told(event))}{mark}"
 
 
 def _told(event: dict[str, Any]) -> str:

@@ -54,7 +54,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except Failure as failure:
-        sys.stderr.write(f"bartizan: {failure}\n")
+        sys.stderr.write("".join(f"{line}\n" for line in (*failure.problems, f"bartizan: {failure}")))
         sys.exit(1)
     except BrokenPipeError:
         # The reader (`head`, `less`) has seen enough; there is nobody left to tell.

@@ -2,15 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 import typer
 
-from bartizan.cli.events import shown
+from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text
-from bartizan.cli.options import Address, CaFile, Insecure, Password, Token, User
+from bartizan.cli.terminal import Json, write_json, write_table
 
 app = typer.Typer(help="Registries that the Console looks images up in.", no_args_is_help=True)
 credential = typer.Typer(help="Credentials for registries; their secrets are never given back.", no_args_is_help=True)
@@ -21,7 +21,9 @@ _TOKENS = ("apiToken", "jfrog")
 
 
 @credential.command("add")
+@connects
 def add_credential(  # noqa: PLR0913, PLR0917 - the options of the command
+    connection: Connection,
     name: _Name,
     kind: Annotated[_Kind, typer.Option("--type", help="What it is.")] = "basic",
     account: Annotated[str, typer.Option("--account", help="User name, or the id of the AWS access key.")] = "",
@@ -37,16 +39,10 @@ def add_credential(  # noqa: PLR0913, PLR0917 - the options of the command
     secret: Annotated[
         str, typer.Option(help="The secret itself; everybody on this machine sees it in the process list.")
     ] = "",
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002 - an option
 ) -> None:
     """Keep a credential, or replace the one of this name. The secret is read from a file or from standard input."""
     given = _secret(secret, secret_file)
-    client = _client(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
+    client = connection.client()
     body = {
         "_id": name,
         "type": kind,
@@ -62,72 +58,55 @@ def add_credential(  # noqa: PLR0913, PLR0917 - the options of the command
 
 
 @credential.command("list")
-def list_credentials(
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
-) -> None:
-    """List the credentials: name, type, account, registry, description."""
-    client = _client(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
-    _table(
-        [
-            (item["_id"], item["type"], item["accountID"] or "-", item["url"] or "-", item["description"])
-            for item in client.call("GET", "credentials")
-        ]
-    )
+@connects
+def list_credentials(connection: Connection, raw: Json = False) -> None:  # noqa: FBT002
+    """List the credentials, without their secrets."""
+    found = connection.client().call("GET", "credentials")
+    if raw:
+        write_json(found)
+        return
+    rows = [
+        (item["_id"], item["type"], item["accountID"] or "-", item["url"] or "-", item["description"]) for item in found
+    ]
+    write_table(("NAME", "TYPE", "ACCOUNT", "REGISTRY", "DESCRIPTION"), rows, nothing="no credentials are kept")
 
 
 @credential.command("delete")
+@connects
 def delete_credential(
+    connection: Connection,
     name: _Name,
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
 ) -> None:
     """Remove a credential; one that is in use stays, and the error names who uses it."""
-    client = _client(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
+    client = connection.client()
     client.call("DELETE", f"credentials/{quote(name, safe='')}")
     sys.stderr.write(f"credential `{name}` is removed\n")
 
 
 @credential.command("rotate-key")
+@connects
 def rotate_key(
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
+    connection: Connection,
 ) -> None:
     """Seal all secrets with a new key, and forget the old one."""
-    client = _client(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
+    client = connection.client()
     count = client.call("POST", "credentials/rotate-key")["resealed"]
     sys.stderr.write(f"{count} secrets are sealed with a new key\n")
 
 
 @app.command("add")
-def add_registry(  # noqa: PLR0913, PLR0917 - the options of the command
+@connects
+def add_registry(
+    connection: Connection,
     registry: Annotated[str, typer.Argument(help="Address of the registry; docker.io is Docker Hub.")],
     version: Annotated[str, typer.Option("--type", help="2 (Docker Registry v2), aws, jfrog, dockerhub, …")] = "2",
     name: Annotated[str, typer.Option("--credential", help="Name of its credential.")] = "",
     repository: Annotated[str, typer.Option(help="Only these repositories; * stands for any characters.")] = "",
     ca_cert: Annotated[Path | None, typer.Option(help="Authority of its certificate (PEM).")] = None,
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
 ) -> None:
     """Let the Console know a registry: it may then have a private address, and is asked with this credential."""
     authority = read_text(str(ca_cert)) if ca_cert is not None else ""
-    client = _client(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
+    client = connection.client()
     body = {
         "version": version,
         "registry": "" if version == "dockerhub" else registry,
@@ -140,17 +119,13 @@ def add_registry(  # noqa: PLR0913, PLR0917 - the options of the command
 
 
 @app.command("delete")
+@connects
 def delete_registry(
+    connection: Connection,
     registry: Annotated[str, typer.Argument(help="Address of the registry, as `list` shows it.")],
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
 ) -> None:
     """Forget all specifications of a registry."""
-    client = _client(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
+    client = connection.client()
     present = client.call("GET", "settings/registry")["specifications"]
     kept = [item for item in present if (item["registry"] or "docker.io") != registry]
     if len(kept) == len(present):
@@ -160,22 +135,18 @@ def delete_registry(
 
 
 @app.command("list")
-def list_registries(
-    address: Address = "",
-    user: User = "",
-    password: Password = "",
-    token: Token = "",
-    ca_file: CaFile = None,
-    insecure: Insecure = False,  # noqa: FBT002
-) -> None:
-    """List the registries in the order in which they are tried: address, type, repositories, credential."""
-    client = _client(address=address, user=user, password=password, token=token, ca_file=ca_file, insecure=insecure)
-    _table(
-        [
-            (item["registry"] or "docker.io", item["version"], item["repository"] or "*", item["credentialID"] or "-")
-            for item in client.call("GET", "settings/registry")["specifications"]
-        ]
-    )
+@connects
+def list_registries(connection: Connection, raw: Json = False) -> None:  # noqa: FBT002
+    """List the registries in the order in which they are tried."""
+    found = connection.client().call("GET", "settings/registry")["specifications"]
+    if raw:
+        write_json(found)
+        return
+    rows = [
+        (item["registry"] or "docker.io", item["version"], item["repository"] or "*", item["credentialID"] or "-")
+        for item in found
+    ]
+    write_table(("REGISTRY", "TYPE", "REPOSITORIES", "CREDENTIAL"), rows, nothing="the Console knows no registry")
 
 
 def _secret(given: str, file: str) -> str:
@@ -190,18 +161,3 @@ def _secret(given: str, file: str) -> str:
     if not secret:
         raise Failure(f"`{file or '-'}` holds no secret")
     return secret
-
-
-def _table(rows: list[tuple[str, ...]]) -> None:
-    lines = [tuple(shown(cell) for cell in row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        sys.stdout.write(text.rstrip() + "\n")
-
-
-def _client(**given: Any) -> Any:  # noqa: ANN401 - a Client; imported late to keep `--help` quick
-    from bartizan.cli.client import Client  # noqa: PLC0415
-    from bartizan.settings import read_client_settings  # noqa: PLC0415
-
-    return Client(read_client_settings(**given))

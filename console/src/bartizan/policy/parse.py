@@ -11,8 +11,10 @@ from typing import Any
 
 from bartizan.policy import entries, sections
 from bartizan.policy.checks import Check
+from bartizan.policy.defender_policy import Detection
 from bartizan.policy.model import ANY, Collection, Rule, RuntimePolicy
 from bartizan.policy.reading import (
+    Harmless,
     PolicyError,
     a_list,
     an_object,
@@ -54,7 +56,14 @@ def parse_policy(data: bytes | str) -> RuntimePolicy:
     Raises PolicyError with every problem found.
     """
     problems: list[str] = []
-    document = an_object(load(data), "the policy", problems)
+    policy = _policy(load(data), problems)
+    if problems:
+        raise PolicyError(problems)
+    return policy
+
+
+def _policy(value: object, problems: list[str]) -> RuntimePolicy:
+    document = an_object(value, "the policy", problems)
     items = a_list(document.get("rules"), "rules", problems)
     if len(items) > MOST_RULES:
         problems.append(f"there are {len(items)} rules, at most {MOST_RULES} are possible")
@@ -66,8 +75,6 @@ def parse_policy(data: bytes | str) -> RuntimePolicy:
         if rule.name in seen:
             problems.append(f"the rule name `{rule.name}` is used twice")
         seen.add(rule.name)
-    if problems:
-        raise PolicyError(problems)
     return RuntimePolicy(rules=tuple(rules))
 
 
@@ -81,8 +88,16 @@ def parse_rule(data: bytes | str) -> Rule:
 
 
 def parse_stored(data: bytes | str) -> RuntimePolicy:
-    """Return a policy that this Console rendered itself, with the owners and times that it had set."""
-    policy = parse_policy(data)
+    """
+    Return a policy that this Console rendered itself, with the owners and times that it had set.
+
+    Entries that can never match stay in it, although new policies are refused for them: a Console newer than its
+    policy starts, and an allow list of nothing else does not turn into one that allows everything.
+    """
+    problems: list[str] = []
+    policy = _policy(load(data), problems)
+    if grave := [problem for problem in problems if not isinstance(problem, Harmless)]:
+        raise PolicyError(grave)
     documents = json.loads(data)["rules"]
     return RuntimePolicy(
         rules=tuple(_as_stored(rule, document) for rule, document in zip(policy.rules, documents, strict=True))
@@ -117,6 +132,13 @@ def _rule(value: object, place: str, problems: list[str]) -> Rule:
         disabled=flag(document.get("disabled"), f"{place}: disabled", problems),
         notes=text(document.get("notes"), f"{place}: notes", problems),
     )
+    if rule.network.unresolved_private and Detection.UNRESOLVED_ADDRESS not in rule.detections:
+        problems.append(
+            Harmless(
+                f"{place}: network.{sections.UNRESOLVED_PRIVATE}: it widens the detection `unresolvedAddress`, which "
+                'is not on: give its effect in `detections`, such as {"unresolvedAddress": "alert"}'
+            )
+        )
     size = resolved_size(rule)
     if size > LARGEST_RESOLVED:
         problems.append(f"{place}: its lists take {size} bytes, at most {LARGEST_RESOLVED} are possible")

@@ -13,22 +13,42 @@ from typing import Any, TypeVar
 from bartizan.policy.defender_policy import Effect
 
 _MOST_PROBLEMS = 10
+_MOST_SHOWN = 1000
 _LONGEST_NOTE = 10_000
 # Half a character of UTF-16: JSON can write it, UTF-8 cannot.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _E = TypeVar("_E", bound=enum.Enum)
 
 
+class Harmless(str):
+    """A problem that nothing is wrong by: what it is about does nothing at all, which nobody can have meant."""
+
+    __slots__ = ()
+
+
+class FutileError(ValueError):
+    """An entry that could never match anything; `entry` is its normal form."""
+
+    def __init__(self, entry: str, reason: str) -> None:
+        super().__init__(reason)
+        self.entry = entry
+
+
 class PolicyError(ValueError):
-    """A policy that was refused; `problems` names every reason, with its place."""
+    """A policy that was refused; `problems` names every reason, with its place, and the text the first of them."""
 
     def __init__(self, problems: list[str]) -> None:
-        self.problems = tuple(problems)
-        shown = "; ".join(problems[:_MOST_PROBLEMS])
-        more = len(problems) - _MOST_PROBLEMS
-        text = f"{shown}; and {more} more" if more > 0 else shown
         # Keys may hold lone surrogates, which no answer could carry.
-        super().__init__(text.encode(errors="backslashreplace").decode())
+        self.problems = tuple(str(item).encode(errors="backslashreplace").decode() for item in problems)
+        more = len(problems) - _MOST_PROBLEMS
+        text = "; ".join(self.problems[:_MOST_PROBLEMS])
+        super().__init__(f"{text}; and {more} more" if more > 0 else text)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The problems one by one, as many as an answer carries."""
+        more = len(self.problems) - _MOST_SHOWN
+        return (*self.problems[:_MOST_SHOWN], f"and {more} more") if more > 0 else self.problems
 
 
 def load(data: bytes | str) -> object:
@@ -99,6 +119,9 @@ def entry(value: object, place: str, read: Callable[[str], str], problems: list[
         return None
     try:
         return read(value)
+    except FutileError as error:
+        problems.append(Harmless(f"{place}: {error}"))
+        return error.entry
     except ValueError as error:
         problems.append(f"{place}: {error}")
         return None

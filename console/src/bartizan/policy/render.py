@@ -6,6 +6,7 @@ from typing import Any
 from bartizan.policy.checks import FILE_CHECKS, PROCESS_CHECKS, Asked, Check
 from bartizan.policy.defender_policy import Detection, PortRange
 from bartizan.policy.model import ANY, Attachment, Collection, Rule, RuntimePolicy
+from bartizan.policy.sections import UNRESOLVED_PRIVATE
 
 POLICY_ID = "appEmbeddedRuntime"
 
@@ -39,6 +40,7 @@ def rule_document(rule: Rule) -> dict[str, Any]:
             "blacklistListeningPorts": _ports(rule.network.deny_listen_ports, deny=True),
             "whitelistOutboundPorts": _ports(rule.network.allow_ports, deny=False),
             "blacklistOutboundPorts": _ports(rule.network.deny_ports, deny=True),
+            UNRESOLVED_PRIVATE: rule.network.unresolved_private,
         },
         "dns": {
             "effect": rule.dns.effect.value,

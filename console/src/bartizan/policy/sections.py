@@ -19,6 +19,8 @@ from bartizan.policy.model import Action, Attachment
 from bartizan.policy.reading import a_list, an_object, effect, effect_of, entries_of, flag, only
 
 _HIGHEST_PORT = 65535
+UNRESOLVED_PRIVATE = "checkUnresolvedPrivate"
+"""Our own field of `network`: `unresolvedAddress` also finds private addresses."""
 MOST_CUSTOM = 100
 HIGHEST_ID = 2**31 - 1
 
@@ -61,11 +63,11 @@ def dns(value: object, place: str, problems: list[str]) -> DnsPolicy:
 
 
 def network(value: object, place: str, problems: list[str]) -> NetworkPolicy:
-    """Return the lists for connections and listening ports."""
+    """Return the lists for connections and listening ports, and our own field on private addresses."""
     document = an_object(value or {}, place, problems)
     addresses, ports = ("whitelistIPs", "blacklistIPs"), ("whitelistOutboundPorts", "blacklistOutboundPorts")
     listening = ("whitelistListeningPorts", "blacklistListeningPorts")
-    only(document, ("effect", *addresses, *ports, *listening), f"{place}.", problems)
+    only(document, ("effect", *addresses, *ports, *listening, UNRESOLVED_PRIVATE), f"{place}.", problems)
     allow, deny = (
         entries_of(document.get(name), f"{place}.{name}", entries.address_entry, problems) for name in addresses
     )
@@ -80,6 +82,7 @@ def network(value: object, place: str, problems: list[str]) -> NetworkPolicy:
         deny_ports=deny_ports,
         allow_listen_ports=allow_listen,
         deny_listen_ports=deny_listen,
+        unresolved_private=flag(document.get(UNRESOLVED_PRIVATE), f"{place}.{UNRESOLVED_PRIVATE}", problems),
     )
 
 
@@ -146,14 +149,22 @@ def _names(fields: Mapping[Check, Asked]) -> tuple[str, ...]:
 
 def _ports(value: object, place: str, problems: list[str]) -> tuple[PortRange, ...]:
     found = []
+    denies = ".blacklist" in place
     for index, item in enumerate(a_list(value, place, problems)):
-        document = an_object(item, f"{place}[{index}]", problems)
-        only(document, ("start", "end", "deny"), f"{place}[{index}].", problems)
-        start, end = _port(document.get("start")), _port(document.get("end", document.get("start")))
-        if start is None or end is None or start > end:
-            problems.append(f"{place}[{index}]: `start` and `end` have to be ports from 1 to {_HIGHEST_PORT}, in order")
+        where = f"{place}[{index}]"
+        if not isinstance(item, dict):
+            problems.append(f'{where}: it has to be an object, such as {{"start": 443, "end": 443}}')
             continue
-        found.append(PortRange(start=start, end=end))
+        only(item, ("start", "end", "deny"), f"{where}.", problems)
+        if flag(item.get("deny"), f"{where}.deny", problems) and not denies:
+            problems.append(f"{where}.deny: this list allows; to deny these ports put them in the list `blacklist…`")
+        start, end = _port(item.get("start")), _port(item.get("end", item.get("start")))
+        if start is None or end is None:
+            problems.append(f"{where}: `start` and `end` have to be ports, whole numbers from 1 to {_HIGHEST_PORT}")
+        elif start > end:
+            problems.append(f"{where}: `start` {start} is above `end` {end}: give them in order")
+        else:
+            found.append(PortRange(start=start, end=end))
     return tuple(found)
 
 

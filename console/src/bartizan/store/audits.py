@@ -188,7 +188,7 @@ def _row(new: NewAudit) -> dict[str, Any]:
 
 
 def _conditions(query: AuditQuery) -> list[sa.ColumnElement[bool]]:
-    found: list[sa.ColumnElement[bool]] = []
+    found: list[sa.ColumnElement[bool]] = [sa.false()] if query.never else []
     if query.ids:
         found.append(audits.c.id.in_(query.ids))
     if query.start is not None:

@@ -5,8 +5,7 @@ use std::{
 };
 
 use defender_core::{
-    AuditDraft, CompiledPolicy, Counted, DefenderPolicy, Event, Gatherer as AuditGatherer, Judged, Notice, PolicyError,
-    Spool, scrub,
+    AuditDraft, CompiledPolicy, Counted, DefenderPolicy, Event, Judged, Notice, PolicyError, Repeats, Spool, scrub,
 };
 use tokio::sync::Notify;
 
@@ -21,7 +20,7 @@ const SPOOL_BYTES: usize = 4 << 20;
 
 struct State {
     /// Equal audits on their way to the spool; none any more at the end, when each goes at once.
-    gatherer: Option<AuditGatherer>,
+    repeats: Option<Repeats>,
     spool: Spool,
     /// Highest number that is safe elsewhere, so that this process may end.
     received: u64,
@@ -39,8 +38,8 @@ impl State {
         }
     }
 
-    fn release(&mut self, which: impl FnOnce(&mut AuditGatherer) -> Vec<Counted>) {
-        let out = self.gatherer.as_mut().map(which).unwrap_or_default();
+    fn release(&mut self, which: impl FnOnce(&mut Repeats) -> Vec<Counted>) {
+        let out = self.repeats.as_mut().map(which).unwrap_or_default();
         self.push(out);
     }
 }
@@ -66,7 +65,7 @@ impl Desk {
     #[must_use]
     pub fn with_record(instance: String, bytes: usize) -> Arc<Self> {
         let state = State {
-            gatherer: Some(AuditGatherer::default()),
+            repeats: Some(Repeats::default()),
             spool: Spool::new(SPOOL_BYTES),
             received: 0,
             policy_hash: None,
@@ -134,8 +133,8 @@ impl Desk {
     /// The workload has ended: nothing more is held back to be counted.
     pub fn release(&self) {
         let mut state = self.state();
-        state.release(AuditGatherer::all);
-        state.gatherer = None;
+        state.release(Repeats::all);
+        state.repeats = None;
         drop(state);
         self.due.notify_one();
     }
@@ -205,7 +204,7 @@ impl Desk {
     pub fn next_batch(&self, most: usize) -> Vec<defender_core::Audit> {
         let mut state = self.state();
         let now = now();
-        state.release(|gatherer| gatherer.due(now));
+        state.release(|repeats| repeats.due(now));
         state.spool.report_drops(now);
         state.spool.next_batch(most)
     }
@@ -246,8 +245,8 @@ impl AuditSink for Desk {
             process.arguments = scrub(&process.arguments);
         }
         let mut state = self.state();
-        let out = match &mut state.gatherer {
-            Some(gatherer) => gatherer.take(draft, now()),
+        let out = match &mut state.repeats {
+            Some(repeats) => repeats.take(draft, now()),
             None => vec![Counted { draft, count: 1 }],
         };
         let news = !out.is_empty();

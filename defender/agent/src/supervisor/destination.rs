@@ -55,17 +55,19 @@ impl Destinations {
     /// Judges a connection of `thread` to `server`, or a datagram; `resolver` when our own proxy answers there.
     pub fn judge(&self, thread: u32, protocol: Protocol, server: SocketAddr, resolver: bool) -> Verdict {
         let policy = self.judge.policy();
-        if policy.source().rule.is_none() {
-            return Verdict::Go;
-        }
         let names = self.names.of(server.ip());
         let mut event = connection(thread, protocol, server, resolver, &names);
-        let texts: Vec<String> = names.iter().map(|known| known.name.clone()).collect();
-        let custom = policy.source().custom.iter().any(|rule| rule.kind == CustomKind::NetworkOutgoing);
-        if custom {
-            event.path = process::executable_path(thread);
+        if policy.source().rule.is_none() {
+            // Nothing is judged, but a policy can be learnt of it.
+            self.judge.saw(&Event::Connection(event));
+            return Verdict::Go;
         }
-        let context = Context { names: &texts, ..Context::default() };
+        let texts: Vec<String> = names.iter().map(|known| known.name.clone()).collect();
+        let process = policy.has_custom(CustomKind::NetworkOutgoing).then(|| process::portrait(thread)).flatten();
+        if let Some(process) = &process {
+            event.path.clone_from(&process.path);
+        }
+        let context = Context { names: &texts, process: process.as_ref() };
         let decision = decide_in(&policy, &Event::Connection(event.clone()), context);
         if self.act(&decision, &event) == Verdict::Stop {
             return Verdict::Stop;

@@ -5,7 +5,8 @@ use std::{
 };
 
 use defender_core::{
-    AuditDraft, CompiledPolicy, Decision, Effect, Event, Judged, LookupEvent, Notice, Reason, Violation, decide, dns,
+    AuditDraft, CompiledPolicy, Context, CustomKind, Decision, Effect, Event, Judged, LookupEvent, Notice, Reason,
+    Violation, decide, decide_in, dns,
 };
 
 use super::process;
@@ -59,8 +60,13 @@ impl Judge {
     }
 
     /// Judges, and reports a violation. `complete` adds to the event what only a reader of the audit needs to know.
-    pub fn judge(&self, mut event: Event, complete: impl FnOnce(&mut Event)) -> Verdict {
-        let (violation, effect) = match self.opinion(&event) {
+    pub fn judge(&self, event: Event, complete: impl FnOnce(&mut Event)) -> Verdict {
+        self.judge_in(event, Context::default(), complete)
+    }
+
+    /// Judges with what is known beyond the event.
+    fn judge_in(&self, mut event: Event, context: Context<'_>, complete: impl FnOnce(&mut Event)) -> Verdict {
+        let (violation, effect) = match decide_in(&self.policy.current(), &event, context) {
             Decision::Allow => {
                 // A program start is rare and dear enough to be completed for the record; the others are not.
                 if matches!(event, Event::Process(_)) {
@@ -81,12 +87,16 @@ impl Judge {
     pub fn judge_query(&self, query: &[u8], pid: u32, path: &str) -> Verdict {
         let Some(question) = dns::parse_query(query) else { return Verdict::Go };
         let event = LookupEvent { name: question.name, record_type: question.record_type, pid, path: path.to_owned() };
-        self.judge(Event::Lookup(event), |_| ())
+        // Custom rules on names may go by the program that asks; it is looked up only for them.
+        let process = (pid != 0 && self.policy().has_custom(CustomKind::NetworkOutgoing))
+            .then(|| process::portrait(pid))
+            .flatten();
+        self.judge_in(Event::Lookup(event), Context { process: process.as_ref(), ..Context::default() }, |_| ())
     }
 
     /// Reports what a detection of the agent's own found, if the policy has it on, and says what is to be done.
     pub fn detected(&self, reason: Reason, matched: Option<String>, event: Event) -> Verdict {
-        let context = defender_core::Context::default();
+        let context = Context::default();
         match defender_core::detected(&self.policy.current(), reason, matched, &event, context) {
             Decision::Allow => Verdict::Go,
             Decision::Alert(violation) => self.report(violation, Effect::Alert, event),

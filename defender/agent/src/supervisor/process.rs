@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use defender_core::Ancestor;
+use defender_core::{Ancestor, ProcessEvent, ProcessFacts};
 use defender_sys::{Errno, Result, constants, memory};
 
 const AT_EXECFN: u64 = 31;
@@ -299,6 +299,35 @@ fn parse_status(text: &str) -> Status {
         own_signal_waits: mask("SigPnd") & mask("SigCgt") & !mask("SigBlk") != 0,
         threads: number("Threads", 0).unwrap_or_default(),
     }
+}
+
+/// A running process as custom rules on what it does see it; none when it is gone, for what is empty would count as known.
+/// Costs a dozen reads of `/proc`: for those rules only.
+#[must_use]
+pub fn portrait(thread: u32) -> Option<ProcessEvent> {
+    let status = status(thread)?;
+    let pid = status.process;
+    let path = executable_path(pid);
+    if path.is_empty() {
+        return None;
+    }
+    Some(ProcessEvent {
+        invoked: path.clone(),
+        path,
+        arguments: arguments(pid),
+        pid,
+        parent_pid: status.parent,
+        parent_path: executable_path(status.parent),
+        user: status.user,
+        main: false,
+        interpreted: false,
+        invoked_is_exe: true,
+        sha256: None,
+        facts: ProcessFacts {
+            ancestors: ancestors(pid).into_iter().map(|one| one.path).collect(),
+            ..ProcessFacts::default()
+        },
+    })
 }
 
 /// The process that traces a thread, if any.

@@ -118,6 +118,12 @@ impl CompiledPolicy {
         self.network.allow_addresses.as_ref().is_some_and(|set| set.first(address).is_some())
     }
 
+    /// True when there are custom rules of this kind: only then is it worth while to find out what they ask for.
+    #[must_use]
+    pub fn has_custom(&self, kind: CustomKind) -> bool {
+        self.source().custom.iter().any(|rule| rule.kind == kind)
+    }
+
     /// True when program starts can only be judged with `sha256`, and for scripts and loaded programs with
     /// `facts.script_sha256` and `facts.loaded_sha256`.
     #[must_use]

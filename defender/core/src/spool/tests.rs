@@ -173,7 +173,7 @@ proptest! {
     }
 }
 
-/// What happens to a gatherer and the spool behind it.
+/// What happens to repeated audits and the spool behind it.
 #[derive(Debug, Clone)]
 enum Storm {
     Event { prevent: bool, name: u8 },
@@ -184,7 +184,7 @@ enum Storm {
 fn storms() -> impl Strategy<Value = Vec<Storm>> {
     let storm = prop_oneof![
         8 => (any::<bool>(), 0u8..12).prop_map(|(prevent, name)| Storm::Event { prevent, name }),
-        1 => (0..2 * crate::gather::WINDOW).prop_map(Storm::Wait),
+        1 => (0..2 * crate::repeats::WINDOW).prop_map(Storm::Wait),
         1 => (1usize..6).prop_map(Storm::Commit),
     ];
     prop::collection::vec(storm, 0..200)
@@ -195,18 +195,18 @@ proptest! {
     /// is kept.
     #[test]
     fn every_event_is_counted_once(storms in storms(), limit in 2usize..12) {
-        let (mut gatherer, mut spool) = (crate::Gatherer::default(), spool(limit));
+        let (mut repeats, mut spool) = (crate::Repeats::default(), spool(limit));
         let (mut now, mut events, mut counted) = (0, 0, 0);
         for storm in storms.into_iter().chain([Storm::Wait(u64::MAX / 2), Storm::Commit(500)]) {
             let out = match storm {
                 Storm::Event { prevent, name } => {
                     events += 1;
                     let effect = if prevent { Effect::Prevent } else { Effect::Alert };
-                    gatherer.take(draft(effect, &name.to_string()), now)
+                    repeats.take(draft(effect, &name.to_string()), now)
                 }
                 Storm::Wait(time) => {
                     now += time;
-                    gatherer.due(now)
+                    repeats.due(now)
                 }
                 Storm::Commit(most) => {
                     let audits = spool.next_batch(most);
@@ -223,6 +223,6 @@ proptest! {
             }
         }
         prop_assert_eq!(counted + spool.dropped(), events);
-        prop_assert!(gatherer.all().is_empty());
+        prop_assert!(repeats.all().is_empty());
     }
 }

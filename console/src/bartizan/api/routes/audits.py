@@ -2,16 +2,16 @@
 
 import dataclasses
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from bartizan.api.audit_filter import FILTERS, audit_filter, chosen_fields, only_fields
 from bartizan.api.context import services_of
 from bartizan.api.document import gives, list_of
 from bartizan.api.permissions import Permission, Requires
-from bartizan.api.reading import only_known_parameters, values
+from bartizan.api.reading import only_known_parameters
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.table import csv_head, csv_line
 from bartizan.services.audits import Audits
@@ -20,64 +20,12 @@ from bartizan.services.interfaces import AuditQuery, User
 
 router = APIRouter(prefix="/api/v1/audits/runtime", tags=["audits"])
 _reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ))]
-_Several = Annotated[list[str] | None, Query()]
 _IDLE_SECONDS = 15.0
-_FILTERS = frozenset(
-    ("id", "profileID", "from", "to", "imageName", "container", "ruleName", "type", "effect", "user", "attackType",
-     "attackTechniques", "hostname", "appID", "app", "processPath", "reason", "severity", "msg")
-)  # fmt: skip
 _SORTS = ("time", "_id", "appID", "imageName", "containerName", "ruleName", "type", "attackType", "effect", "severity")
 
 
-def audit_filter(  # noqa: PLR0913, PLR0917 - these are the vendor's parameters
-    id: _Several = None,  # noqa: A002
-    profileID: _Several = None,  # noqa: N803
-    from_: Annotated[datetime | None, Query(alias="from")] = None,
-    to: Annotated[datetime | None, Query()] = None,
-    imageName: _Several = None,  # noqa: N803
-    container: _Several = None,
-    ruleName: _Several = None,  # noqa: N803
-    type: _Several = None,  # noqa: A002
-    effect: _Several = None,
-    user: _Several = None,
-    attackType: _Several = None,  # noqa: N803
-    attackTechniques: _Several = None,  # noqa: N803
-    hostname: _Several = None,
-    appID: _Several = None,  # noqa: N803
-    app: _Several = None,
-    processPath: _Several = None,  # noqa: N803
-    reason: _Several = None,
-    severity: _Several = None,
-    msg: Annotated[str, Query(max_length=1000)] = "",
-) -> AuditQuery:
-    """Return the filter of a request: alternatives may be repeated or separated by commas, times are RFC 3339."""
-    numbers = values(id)
-    if not all(number.isascii() and number.isdigit() and len(number) < 19 for number in numbers):  # noqa: PLR2004 - 64 bits
-        raise InvalidError("`id`: an audit's id is a number")
-    return AuditQuery(
-        ids=tuple(int(number) for number in numbers),
-        start=_milliseconds(from_),
-        end=_milliseconds(to),
-        equal={
-            "profileId": values(profileID),
-            "imageName": values(imageName),
-            "containerName": values(container),
-            "ruleName": tuple(ruleName or ()),
-            "type": values(type),
-            "effect": values(effect),
-            "user": values(user),
-            "attackType": values(attackType),
-            "appID": (*values(appID), *values(hostname), *values(app)),
-            "processPath": tuple(processPath or ()),
-            "reason": values(reason),
-            "severity": values(severity),
-        },
-        techniques=values(attackTechniques),
-        message=msg,
-    )
-
-
 _Filter = Annotated[AuditQuery, Depends(audit_filter)]
+_Several = Annotated[list[str] | None, Query()]
 
 
 @router.get(
@@ -92,20 +40,24 @@ async def list_audits(
     sort: str = "",
     reverse: bool | None = None,  # noqa: FBT001 - a query parameter
     aggregate: bool = False,  # noqa: FBT001, FBT002
+    fields: _Several = None,
 ) -> Response:
     """
     Return audits, the newest first unless `sort` says otherwise; `reverse` turns the order round.
 
     With `aggregate` those of the same workload, rule, reason, effect, program and user are one: the newest, with their
-    count and `firstSeen`.
+    count and `firstSeen`. With `fields` an audit has only these, and its `_id`.
     """
-    only_known_parameters(request, _FILTERS | {"offset", "limit", "sort", "reverse", "aggregate"})
+    only_known_parameters(request, FILTERS | {"offset", "limit", "sort", "reverse", "aggregate", "fields"})
+    wanted = chosen_fields(fields)
     if sort and sort not in _SORTS:
         raise InvalidError(f"`sort`: possible are {', '.join(_SORTS)}")
     descending = reverse if reverse is not None else not sort
     page = dataclasses.replace(query, sort=sort or "time", descending=descending, offset=offset, limit=limit)
     audits = services_of(request).audits
     documents, total = await (audits.grouped(page) if aggregate else audits.page(page))
+    if wanted:
+        documents = [only_fields(document, wanted) for document in documents]
     body = b"[" + b",".join(documents) + b"]"
     return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
 
@@ -113,7 +65,7 @@ async def list_audits(
 @router.get("/app-embedded/download", responses=gives({"type": "string"}, media="text/csv", text="All that match"))
 async def download_audits(request: Request, query: _Filter, _user: _reader) -> Response:
     """Return all matching audits as CSV, the oldest first."""
-    only_known_parameters(request, _FILTERS)
+    only_known_parameters(request, FILTERS)
     headers = {"Content-Disposition": 'attachment; filename="app-embedded-runtime-audits.csv"'}
     return StreamingResponse(_lines(services_of(request).audits, query), media_type="text/csv", headers=headers)
 
@@ -124,7 +76,7 @@ async def download_audits(request: Request, query: _Filter, _user: _reader) -> R
 )
 async def follow_audits(request: Request, query: _Filter, _user: _reader) -> Response:
     """Stream audits as server-sent events; with `Last-Event-ID` those since then come first."""
-    only_known_parameters(request, _FILTERS)
+    only_known_parameters(request, FILTERS)
     audits = services_of(request).audits
     last = request.headers.get("last-event-id", "")
     if last and not (last.isascii() and last.isdigit() and len(last) < 19):  # noqa: PLR2004 - 64 bits
@@ -144,11 +96,3 @@ async def _events(audits: Audits, query: AuditQuery, after: int) -> AsyncIterato
     yield b"retry: 1000\nid: %d\n\n" % after
     async for item in audits.follow(query, after=after, idle_seconds=_IDLE_SECONDS):
         yield b": idle\n\n" if item is None else b"id: %d\ndata: %s\n\n" % item
-
-
-def _milliseconds(moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)

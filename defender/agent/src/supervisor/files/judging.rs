@@ -1,7 +1,6 @@
 //! The judge of files: under all names that a file has, and with what is known of who writes it.
 use defender_core::{
-    CompiledPolicy, Context, CustomKind, Decision, Effect, Event, FileEvent, FileOperation, ProcessEvent, ProcessFacts,
-    decide_in,
+    CompiledPolicy, Context, CustomKind, Decision, Effect, Event, FileEvent, FileOperation, ProcessEvent, decide_in,
 };
 use defender_sys::Result;
 
@@ -80,34 +79,13 @@ impl FileJudge {
 
 /// Custom rules may go by the process that writes; it is looked up only for them.
 fn decide(policy: &CompiledPolicy, event: &Event) -> Decision {
-    let custom = policy.source().custom.iter().any(|rule| rule.kind == CustomKind::Filesystem);
     let process = match event {
-        Event::File(file) if custom => Some(process_of(file)),
+        Event::File(file) if policy.has_custom(CustomKind::Filesystem) => {
+            process::portrait(file.pid).map(|process| ProcessEvent { user: file.user, ..process })
+        }
         _ => None,
     };
     decide_in(policy, event, Context { process: process.as_ref(), ..Context::default() })
-}
-
-fn process_of(event: &FileEvent) -> ProcessEvent {
-    let path = process::executable_path(event.pid);
-    let parent_pid = process::status(event.pid).unwrap_or_default().parent;
-    ProcessEvent {
-        invoked: path.clone(),
-        path,
-        arguments: process::arguments(event.pid),
-        pid: event.pid,
-        parent_pid,
-        parent_path: process::executable_path(parent_pid),
-        user: event.user,
-        main: false,
-        interpreted: false,
-        invoked_is_exe: true,
-        sha256: None,
-        facts: ProcessFacts {
-            ancestors: process::ancestors(event.pid).into_iter().map(|one| one.path).collect(),
-            ..ProcessFacts::default()
-        },
-    }
 }
 
 fn event(caller: &Caller, operation: FileOperation, file: String) -> Event {

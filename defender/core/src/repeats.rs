@@ -35,7 +35,7 @@ impl Counted {
 
 /// Counts equal audits.
 #[derive(Debug, Default)]
-pub struct Gatherer {
+pub struct Repeats {
     kinds: HashMap<u64, Kind>,
     /// Ends of windows, in order, each once.
     ends: BTreeMap<(u64, u64), u64>,
@@ -54,7 +54,7 @@ struct Kind {
     end: (u64, u64),
 }
 
-impl Gatherer {
+impl Repeats {
     /// Takes an audit at `now` (unix milliseconds). Gives what has to go out at once: the audit itself if it is the first of
     /// its kind, and the oldest kind if there is no more room.
     pub fn take(&mut self, draft: AuditDraft, now: u64) -> Vec<Counted> {
@@ -72,7 +72,7 @@ impl Gatherer {
                 kind.count += 1;
                 Vec::new()
             }
-            // Two kinds with one hash: rare, and the second is not gathered.
+            // Two kinds with one hash: rare, and the second is not counted.
             Some(_) => vec![Counted { draft, count: 1 }],
             None => {
                 let mut out = Vec::new();
@@ -154,7 +154,7 @@ fn arguments(draft: &AuditDraft) -> &[String] {
     if let Event::Process(event) = &draft.event { &event.arguments } else { &[] }
 }
 
-/// Equal but for the process id, the time and the arguments. Notices about the Defender are never gathered: they count by
+/// Equal but for the process id, the time and the arguments. Notices about the Defender are never taken together: they count by
 /// themselves.
 fn is_same(one: &AuditDraft, other: &AuditDraft) -> bool {
     let same = one.rule == other.rule

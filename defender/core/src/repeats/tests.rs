@@ -21,20 +21,20 @@ fn counts(out: &[Counted]) -> Vec<u64> {
 /// The first goes out at once, the others with the end of the window, and what ends is told by the latest of them.
 #[test]
 fn equal_audits_become_one() {
-    let mut gatherer = Gatherer::default();
+    let mut repeats = Repeats::default();
 
-    assert_eq!([1], *counts(&gatherer.take(lookup(Effect::Alert, "a", 1), 0)));
+    assert_eq!([1], *counts(&repeats.take(lookup(Effect::Alert, "a", 1), 0)));
     for pid in 2..=5 {
-        assert!(gatherer.take(lookup(Effect::Alert, "a", pid), 10).is_empty());
+        assert!(repeats.take(lookup(Effect::Alert, "a", pid), 10).is_empty());
     }
-    assert_eq!([1], *counts(&gatherer.take(lookup(Effect::Alert, "b", 1), 20)));
-    assert!(gatherer.due(WINDOW - 1).is_empty());
+    assert_eq!([1], *counts(&repeats.take(lookup(Effect::Alert, "b", 1), 20)));
+    assert!(repeats.due(WINDOW - 1).is_empty());
 
-    let due = gatherer.due(WINDOW);
+    let due = repeats.due(WINDOW);
     assert_eq!([Counted { draft: lookup(Effect::Alert, "a", 5), count: 4 }], *due);
-    assert!(gatherer.take(lookup(Effect::Alert, "a", 6), WINDOW + 1).is_empty(), "a storm goes on in the next window");
-    assert_eq!([1], *counts(&gatherer.all()));
-    assert_eq!(None, gatherer.next_end());
+    assert!(repeats.take(lookup(Effect::Alert, "a", 6), WINDOW + 1).is_empty(), "a storm goes on in the next window");
+    assert_eq!([1], *counts(&repeats.all()));
+    assert_eq!(None, repeats.next_end());
 }
 
 fn start(argument: &str) -> AuditDraft {
@@ -58,41 +58,41 @@ fn start(argument: &str) -> AuditDraft {
 /// The same program with other arguments goes out in full, once for each, but not for ever.
 #[test]
 fn a_few_variants_go_out_in_full() {
-    let mut gatherer = Gatherer::default();
-    let out = |gatherer: &mut Gatherer, argument: usize| gatherer.take(start(&argument.to_string()), 0).len();
+    let mut repeats = Repeats::default();
+    let out = |repeats: &mut Repeats, argument: usize| repeats.take(start(&argument.to_string()), 0).len();
 
-    assert_eq!(MOST_VARIANTS, (0..MOST_VARIANTS).map(|argument| out(&mut gatherer, argument)).sum::<usize>());
-    assert_eq!(0, (0..10 * MOST_VARIANTS).map(|argument| out(&mut gatherer, argument)).sum::<usize>());
-    assert_eq!([10 * MOST_VARIANTS as u64], *counts(&gatherer.due(WINDOW)));
+    assert_eq!(MOST_VARIANTS, (0..MOST_VARIANTS).map(|argument| out(&mut repeats, argument)).sum::<usize>());
+    assert_eq!(0, (0..10 * MOST_VARIANTS).map(|argument| out(&mut repeats, argument)).sum::<usize>());
+    assert_eq!([10 * MOST_VARIANTS as u64], *counts(&repeats.due(WINDOW)));
 }
 
 /// A quiet kind is forgotten, so that its next audit goes out at once.
 #[test]
 fn a_quiet_kind_is_forgotten() {
-    let mut gatherer = Gatherer::default();
-    gatherer.take(lookup(Effect::Alert, "a", 1), 0);
+    let mut repeats = Repeats::default();
+    repeats.take(lookup(Effect::Alert, "a", 1), 0);
 
-    assert!(gatherer.due(WINDOW).is_empty());
-    assert_eq!([1], *counts(&gatherer.take(lookup(Effect::Alert, "a", 2), WINDOW)));
+    assert!(repeats.due(WINDOW).is_empty());
+    assert_eq!([1], *counts(&repeats.take(lookup(Effect::Alert, "a", 2), WINDOW)));
 }
 
 /// What was prevented is never counted with what was only reported, nor are notices about the Defender with each other.
 #[test]
 fn different_things_stay_apart() {
-    let mut gatherer = Gatherer::default();
+    let mut repeats = Repeats::default();
     let notice = AuditDraft::notice(1, Notice::AnsweredLate, "late", 1);
 
     for draft in [lookup(Effect::Alert, "a", 1), lookup(Effect::Prevent, "a", 1), notice.clone(), notice] {
-        assert_eq!([1], *counts(&gatherer.take(draft, 0)));
+        assert_eq!([1], *counts(&repeats.take(draft, 0)));
     }
 }
 
 /// However many kinds there are, few are remembered.
 #[test]
 fn memory_is_bounded() {
-    let mut gatherer = Gatherer::default();
+    let mut repeats = Repeats::default();
     for name in 0..10 * MOST_KINDS {
-        gatherer.take(lookup(Effect::Alert, &name.to_string(), 1), 0);
-        assert!(gatherer.kinds.len() <= MOST_KINDS && gatherer.ends.len() == gatherer.kinds.len());
+        repeats.take(lookup(Effect::Alert, &name.to_string(), 1), 0);
+        assert!(repeats.kinds.len() <= MOST_KINDS && repeats.ends.len() == repeats.kinds.len());
     }
 }
