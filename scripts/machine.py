@@ -6,7 +6,7 @@
 
 ``FOLDER`` is where cargo put the test programs (``deps/``) and the examples beside them. What the machine holds is
 written by `machine_disk.py`; what it says comes over the serial line. It has no network.
-``BARTIZAN_MACHINE_MINUTES`` limits its time, ``BARTIZAN_MACHINE_TESTS`` (words) names the test programs to run if not all,
+``BARTIZAN_MACHINE_MINUTES`` limits its time, ``BARTIZAN_MACHINE_TESTS`` (words) names the test programs if not all,
 ``BARTIZAN_MACHINE_FILTER`` the tests in them, and ``BARTIZAN_PATIENCE`` is the factor by which tests wait longer.
 """
 

@@ -1,7 +1,7 @@
 """What an emulated machine holds: a kernel, an initial file system that finds the disk, and Debian's programs on it.
 
-All of Debian comes with apt-get's own means (signed lists, checked packages) and is unpacked, not installed. The disk is
-an ext4 file system, so that programs lie on a real one and `/dev/shm` is told apart as memory.
+All of Debian comes with apt-get's own means (signed lists, checked packages) and is unpacked, not installed. The disk
+is an ext4 file system, so that programs lie on a real one and `/dev/shm` is told apart as memory.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ exec /busybox switch_root /disk /start
 """
 # On the disk.
 START = """#!/bin/sh
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root RUST_BACKTRACE=0 BARTIZAN_PATIENCE=PATIENCE_FACTOR
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root RUST_BACKTRACE=0 ATTACK_SHARE=5 BARTIZAN_PATIENCE=PATIENCE_FACTOR
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -75,7 +75,7 @@ def fetch(architecture: str, suite: str, kernel: str, folder: Path) -> None:
     if done.exists() and done.read_text() == wanted:
         return
     shutil.rmtree(folder, ignore_errors=True)
-    old, new = (apt_options(name, architecture, folder / name) for name in (suite, f"{PROGRAMS_SUITE}"))
+    old, new = (apt_options(name, architecture, folder / name) for name in (suite, PROGRAMS_SUITE))
     packages = folder / "kernel-package"
     packages.mkdir(parents=True)
     subprocess.run(["apt-get", "-qq", *old, "download", newest_kernel(kernel, old)], check=True, cwd=packages)

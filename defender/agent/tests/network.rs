@@ -9,6 +9,8 @@ mod arena;
 mod connecting;
 #[path = "network/looking_up.rs"]
 mod looking_up;
+#[path = "../../sys/examples/patience/mod.rs"]
+mod patience;
 #[path = "network/unseen.rs"]
 mod unseen;
 

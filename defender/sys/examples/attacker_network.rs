@@ -1,6 +1,8 @@
 //! A hostile program for the tests of the network (`defender/agent/tests/network.rs`): each mode tries one thing and prints
 //! what it achieved as words or numbers.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, missing_docs)] // an attacker takes no care
+mod patience;
+
 use std::{
     env, fs,
     io::{Error, Read, Write},
@@ -13,6 +15,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use patience::patient;
 
 fn main() {
     let words: Vec<String> = env::args().collect();
@@ -333,7 +337,7 @@ fn patience() -> String {
     unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_SNDTIMEO, (&raw const time).cast(), length) };
     let begin = Instant::now();
     let result = connect(socket, server.local_addr().unwrap());
-    format!("{result} {}", (0.25..1.0).contains(&begin.elapsed().as_secs_f32()))
+    format!("{result} {}", (0.25..1.0 * patience::factor() as f32).contains(&begin.elapsed().as_secs_f32()))
 }
 
 /// Waits in connect with very many threads, and looks up meanwhile how long starting programs takes.
@@ -345,14 +349,14 @@ fn many_pending(count: u32) -> String {
     }
     let waiting = || fs::read_to_string("/proc/net/tcp").unwrap().lines().filter(|line| line.contains(" 02 ")).count();
     let begin = Instant::now();
-    while waiting() < count as usize && begin.elapsed() < Duration::from_secs(20) {
+    while waiting() < count as usize && begin.elapsed() < patient(Duration::from_secs(20)) {
         thread::sleep(Duration::from_millis(50));
     }
     let waiting = waiting();
     let begin = Instant::now();
     let own = env::current_exe().unwrap();
     let worked = (0..20).all(|_| std::process::Command::new(&own).arg("nothing").output().unwrap().status.success());
-    println!("{worked} {} {}", waiting >= count as usize, begin.elapsed() < Duration::from_secs(2));
+    println!("{worked} {} {}", waiting >= count as usize, begin.elapsed() < patient(Duration::from_secs(2)));
     exit(0);
 }
 
