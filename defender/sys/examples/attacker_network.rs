@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use patience::patient;
+use patience::{patient, tries};
 
 fn main() {
     let words: Vec<String> = env::args().collect();
@@ -34,7 +34,7 @@ fn main() {
         "bind-udp" => bind_udp(word(2).parse().unwrap(), libc::AF_INET).to_string(),
         "bind-udp-nameless" => bind_udp(word(2).parse().unwrap(), libc::AF_UNSPEC).to_string(),
         "bind-as-nobody" => bind_as_nobody(port(2)).to_string(),
-        "race-bind" => race_bind(number(2)).to_string(),
+        "race-bind" => race_bind(tries(number(2))).to_string(),
         "nameless" => send_without_family(port(2)).to_string(),
         "raw" => unusual_sockets(),
         "scan" => scan(number(2)).to_string(),
@@ -44,11 +44,11 @@ fn main() {
         "alarm" => alarm(word(2) == "restart"),
         "patience" => patience(),
         "pending" => many_pending(number(2)),
-        "resets" => resets(number(2)).to_string(),
+        "resets" => resets(tries(number(2))).to_string(),
         "rights" => pass_descriptor(),
         "receive" => receive_connections(word(2), number(3)),
         "swap" => swap(number(2), true).to_string(),
-        "swap-descriptor" => swap(number(2), false).to_string(),
+        "swap-descriptor" => swap(tries(number(2)), false).to_string(),
         "give" => give_connection(word(2), word(3).parse().unwrap()),
         "lookup" => lookup(word(2), word(3), word(4)),
         "visit" => visit(word(2), port(3), word(4)),
