@@ -24,8 +24,8 @@ import machine_disk
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache/machine"
-MINUTES = float(os.environ.get("BARTIZAN_MACHINE_MINUTES", "45"))
-PATIENCE = os.environ.get("BARTIZAN_PATIENCE", "8")
+MINUTES = float(os.environ.get("BARTIZAN_MACHINE_MINUTES", "60"))
+PATIENCE = os.environ.get("BARTIZAN_PATIENCE", "4")
 # The test programs that run the supervisor, or ask the kernel; the Makefile builds these.
 TESTS = (
     *("probe", "attacks", "detections", "custom_rules", "starts", "files"),

@@ -13,7 +13,7 @@ use std::{
     process::{Command, Output},
 };
 
-use patience::seconds;
+use patience::{seconds, tries};
 
 const POLICY: &str = r#"{"version":1,"revision":1,"rule":"writes",
     "processes":{"effect":"disable","allow":[],"deny":[]},
@@ -271,7 +271,8 @@ fn a_thousand_files_are_written() {
     let folder = arena.path("work");
     fs::create_dir(&folder).unwrap();
 
-    assert_eq!("1000\n", said(&arena.run("prevent", &["writer", &folder, "1000"])));
+    let times = tries(1000).to_string();
+    assert_eq!(format!("{times}\n"), said(&arena.run("prevent", &["writer", &folder, &times])));
 }
 
 /// A program can be started as soon as it was written: the Defender holds no descriptor of it any more.
@@ -280,7 +281,8 @@ fn what_was_written_can_be_run_at_once() {
     let arena = Arena::new("run");
     let folder = arena.folder.to_string_lossy().into_owned();
 
-    assert_eq!("500\n", said(&arena.run("prevent", &["write-and-run", &folder, "500"])));
+    let times = tries(500).to_string();
+    assert_eq!(format!("{times}\n"), said(&arena.run("prevent", &["write-and-run", &folder, &times])));
 }
 
 /// The policy decides anew at each call: a file that could be written cannot be any more, in the same process.

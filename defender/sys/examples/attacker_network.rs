@@ -337,7 +337,7 @@ fn patience() -> String {
     unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_SNDTIMEO, (&raw const time).cast(), length) };
     let begin = Instant::now();
     let result = connect(socket, server.local_addr().unwrap());
-    format!("{result} {}", (0.25..1.0 * patience::factor() as f32).contains(&begin.elapsed().as_secs_f32()))
+    format!("{result} {}", (Duration::from_millis(250)..patient(Duration::from_secs(1))).contains(&begin.elapsed()))
 }
 
 /// Waits in connect with very many threads, and looks up meanwhile how long starting programs takes.

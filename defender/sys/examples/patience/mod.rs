@@ -8,7 +8,7 @@ pub fn factor() -> u32 {
     std::env::var("BARTIZAN_PATIENCE").ok().and_then(|text| text.parse().ok()).unwrap_or(1).max(1)
 }
 
-/// How often a race is tried: fewer times where `ATTACK_SHARE` divides it, for one try takes long there.
+/// How often a race is tried, or a storm blows: fewer times where `ATTACK_SHARE` divides it, for one try takes long there.
 pub fn tries(times: u32) -> u32 {
     let share: u32 = std::env::var("ATTACK_SHARE").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     (times / share.max(1)).max(1)
