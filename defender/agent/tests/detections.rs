@@ -7,7 +7,7 @@ mod arena;
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
-use arena::{Arena, KILLED, RAN, REFUSED, detecting};
+use arena::{Arena, KILLED, LOADER, RAN, REFUSED, detecting};
 
 #[test]
 fn a_program_from_memory_does_not_run() {
@@ -42,9 +42,9 @@ fn a_script_from_memory_does_not_run() {
 fn the_dynamic_loader_does_not_run_a_program() {
     let arena = Arena::new("loader");
     let disguised = arena.folder.join("tool").to_string_lossy().into_owned();
-    fs::copy("/lib64/ld-linux-x86-64.so.2", &disguised).unwrap();
+    fs::copy(LOADER, &disguised).unwrap();
 
-    for loader in ["/lib64/ld-linux-x86-64.so.2", &disguised] {
+    for loader in [LOADER, &disguised] {
         arena.holds("loaderInvocation", REFUSED, &[&arena.good, "start", loader, "/bin/sh", "-c", "exit 77"]);
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use defender_sys::signals;
-use stage::{Arena, FORBIDDING, Place, Running, eventually, example, said};
+use stage::{Arena, FORBIDDING, Place, Running, eventually, example, patience::patient, said};
 
 fn places() -> [Place; 2] {
     [Place { first: true, ..Place::default() }, Place::default()]
@@ -40,7 +40,7 @@ fn the_end_of_the_application_is_the_end() {
     let output = arena.run(places()[0], Some(FORBIDDING), &["sh", "-c", "sleep 60 >/dev/null 2>&1 & exit 5"]);
 
     assert_eq!(Some(5), output.status.code());
-    assert!(start.elapsed() < Duration::from_secs(20));
+    assert!(start.elapsed() < patient(Duration::from_secs(20)));
 }
 
 /// Orphans become the Defender's children and are reaped: a daemon's intermediate processes leave no zombie.
@@ -84,7 +84,7 @@ fn signals_are_passed_on_and_end_quickly() {
 
             let start = Instant::now();
             assert_eq!(Some(code), running.0.wait().unwrap().code(), "{name} {place:?}");
-            assert!(start.elapsed() < Duration::from_secs(5), "{name}");
+            assert!(start.elapsed() < patient(Duration::from_secs(5)), "{name}");
         }
     }
 }

@@ -3,12 +3,17 @@
 //! Each attack is tried under a policy that only reports first, where it must succeed, and then under one that prevents.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+#[path = "../../sys/examples/patience/mod.rs"]
+mod patience;
+
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Output},
 };
+
+use patience::{seconds, tries};
 
 const POLICY: &str = r#"{"version":1,"revision":1,"rule":"writes",
     "processes":{"effect":"disable","allow":[],"deny":[]},
@@ -266,7 +271,8 @@ fn a_thousand_files_are_written() {
     let folder = arena.path("work");
     fs::create_dir(&folder).unwrap();
 
-    assert_eq!("1000\n", said(&arena.run("prevent", &["writer", &folder, "1000"])));
+    let times = tries(1000).to_string();
+    assert_eq!(format!("{times}\n"), said(&arena.run("prevent", &["writer", &folder, &times])));
 }
 
 /// A program can be started as soon as it was written: the Defender holds no descriptor of it any more.
@@ -275,7 +281,8 @@ fn what_was_written_can_be_run_at_once() {
     let arena = Arena::new("run");
     let folder = arena.folder.to_string_lossy().into_owned();
 
-    assert_eq!("500\n", said(&arena.run("prevent", &["write-and-run", &folder, "500"])));
+    let times = tries(500).to_string();
+    assert_eq!(format!("{times}\n"), said(&arena.run("prevent", &["write-and-run", &folder, &times])));
 }
 
 /// The policy decides anew at each call: a file that could be written cannot be any more, in the same process.
@@ -290,7 +297,7 @@ fn files_are_switched_on_while_the_program_runs() {
     let denied = POLICY.replace("EFFECT", "prevent").replace("DENIED", &arena.secret().to_string_lossy());
     fs::write(arena.top.join("prevent"), denied).unwrap();
 
-    let output = arena.supervise("disable", "reload", &["/usr/bin/timeout", "20", "/bin/sh", "-c", script]);
+    let output = arena.supervise("disable", "reload", &["/usr/bin/timeout", &seconds(20), "/bin/sh", "-c", script]);
 
     assert_eq!("refused\n", said(&output));
 }
@@ -324,7 +331,7 @@ fn written_programs_are_reported() {
         for one in copied broken plain in/place; do until grep -q \"$PWD/$one\" {audits}; do :; done; done; echo all"
     );
 
-    let output = arena.with("disable", detections, &["/usr/bin/timeout", "20", "/bin/sh", "-c", &script]);
+    let output = arena.with("disable", detections, &["/usr/bin/timeout", &seconds(20), "/bin/sh", "-c", &script]);
 
     assert_eq!("all\n", said(&output));
     let told = fs::read_to_string(arena.audits()).unwrap();
@@ -341,7 +348,7 @@ fn a_pipe_without_reader_stops_nobody_else() {
     let arena = Arena::new("pipe");
     let script = "mkfifo pipe; echo through > pipe & for one in 1 2 3; do echo $one > file-$one; done; cat file-* pipe";
 
-    let output = arena.supervise("prevent", "none", &["/usr/bin/timeout", "20", "/bin/sh", "-c", script]);
+    let output = arena.supervise("prevent", "none", &["/usr/bin/timeout", &seconds(20), "/bin/sh", "-c", script]);
 
     assert_eq!("1\n2\n3\nthrough\n", said(&output));
 }

@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use stage::{Arena, FORBIDDING, Place, Running, alerting, eventually, example, said};
+use stage::{Arena, FORBIDDING, Place, Running, alerting, eventually, example, patience::tries, said};
 
 fn pipe(arena: &Arena, name: &str) -> String {
     let path = arena.folder.join(name).to_string_lossy().into_owned();
@@ -110,10 +110,11 @@ fn without_its_supervisor_a_workload_is_locked_in() {
 #[test]
 fn a_storm_of_programs_is_refused_to_the_last() {
     let arena = Arena::new("attacker_guard");
+    let times = tries(3000).to_string();
 
     assert_eq!(
-        "3000",
-        said(&arena.run(Place::default(), Some(FORBIDDING), &[&arena.good, "many", &arena.evil, "3000"]))
+        times,
+        said(&arena.run(Place::default(), Some(FORBIDDING), &[&arena.good, "many", &arena.evil, &times]))
     );
 }
 

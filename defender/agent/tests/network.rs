@@ -12,6 +12,8 @@ mod looking_up;
 #[cfg(target_arch = "x86_64")] // other machines have no such table
 #[path = "network/narrow.rs"]
 mod narrow;
+#[path = "../../sys/examples/patience/mod.rs"]
+mod patience;
 #[path = "network/unseen.rs"]
 mod unseen;
 

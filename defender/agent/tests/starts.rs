@@ -4,13 +4,13 @@ mod arena;
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use arena::{Arena, KILLED, RAN, REFUSED, content_of, denying, detecting, effects_of, example};
+use arena::{Arena, KILLED, LOADER, RAN, REFUSED, content_of, denying, detecting, effects_of, example};
 use serde_json::Value;
 
 #[test]
 fn the_dynamic_loader_does_not_hide_a_denied_program() {
     let arena = Arena::new("loaded");
-    let line = [&arena.good, "start", "/lib64/ld-linux-x86-64.so.2", "--argv0", "innocent", "/bin/sh", "-c", "exit 77"];
+    let line = [&arena.good, "start", LOADER, "--argv0", "innocent", "/bin/sh", "-c", "exit 77"];
 
     for entry in ["sh", "/bin/sh", "/usr/bin/dash"] {
         assert_eq!(REFUSED, arena.run(&denying(entry, "prevent"), &line).0, "{entry}");

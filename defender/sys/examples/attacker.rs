@@ -1,6 +1,8 @@
 //! A hostile program for the attack tests (`defender/agent/tests`): each mode tries one way round the Defender and prints what
 //! it achieved as one word or number. Called by the name `evil` it is the program that must never run.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, missing_docs)] // an attacker takes no care
+mod patience;
+
 use std::{
     env,
     ffi::{CStr, CString},
@@ -51,9 +53,9 @@ fn number(word: &str) -> u32 {
     word.parse().unwrap_or(0)
 }
 
-/// How often a race is tried; `ATTACK_SHARE` divides it, for emulated machines.
+/// How often a race is tried.
 fn tries(word: &str) -> u32 {
-    number(word) / std::env::var("ATTACK_SHARE").map_or(1, |share| number(&share).max(1))
+    patience::tries(number(word))
 }
 
 fn path(text: &str) -> CString {

@@ -1,5 +1,7 @@
 //! Attacks on files and ordinary work with them, for the tests: `attacker_files WORD ARGUMENT…`.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, missing_docs)]
+mod patience;
+
 use std::{
     env,
     ffi::CString,
@@ -21,9 +23,9 @@ fn main() {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["race-buffer", good, bad, tries] => race_buffer(good, bad, tries.parse().unwrap()),
-        ["race-link", good, bad, tries] => race_link(good, bad, tries.parse().unwrap()),
-        ["race-rename", good, bad, tries] => race_rename(good, bad, tries.parse().unwrap()),
+        ["race-buffer", good, bad, tries] => race_buffer(good, bad, patience::tries(tries.parse().unwrap())),
+        ["race-link", good, bad, tries] => race_link(good, bad, patience::tries(tries.parse().unwrap())),
+        ["race-rename", good, bad, tries] => race_rename(good, bad, patience::tries(tries.parse().unwrap())),
         ["errands", folder] => errands(Path::new(folder)),
         ["writer", folder, count] => writer(Path::new(folder), count.parse().unwrap()),
         ["write-and-run", folder, tries] => write_and_run(Path::new(folder), tries.parse().unwrap()),

@@ -1,5 +1,7 @@
 //! A workload for the tests of tiers, watchdog and storms: each mode does one thing and prints what came of it.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, missing_docs)] // an attacker takes no care
+mod patience;
+
 use std::{
     env,
     ffi::CString,
@@ -9,6 +11,8 @@ use std::{
     ptr, thread,
     time::{Duration, Instant},
 };
+
+use patience::patient;
 
 const EVIL_RAN: i32 = 77;
 
@@ -65,7 +69,7 @@ fn untraced(program: &str) -> i32 {
     let flags = i64::from(libc::CLONE_UNTRACED) | i64::from(libc::SIGCHLD);
     let id = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } as i32;
     if id == 0 {
-        thread::sleep(Duration::from_secs(4));
+        thread::sleep(patient(Duration::from_secs(4)));
         unsafe { libc::_exit(execute(program)) };
     }
     if id < 0 { -1 } else { wait(id) }
@@ -101,7 +105,7 @@ fn many(program: &str, times: u32) {
 fn timed(program: &str) {
     let start = Instant::now();
     let status = in_child(|| execute(program));
-    println!("{status} {}", start.elapsed() < Duration::from_millis(2300));
+    println!("{status} {}", start.elapsed() < patient(Duration::from_millis(2300)));
 }
 
 /// Starts a program, and while that call waits for its answer connects; prints the error and whether it came in time.
@@ -115,12 +119,12 @@ fn timed_connect(program: &str) {
     // Asleep in its call: the supervisor has it, or has been asked.
     let asleep = || std::fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| stat.contains(") S "));
     let start = Instant::now();
-    while !asleep() && start.elapsed() < Duration::from_secs(1) {
+    while !asleep() && start.elapsed() < patient(Duration::from_secs(1)) {
         thread::yield_now();
     }
     let start = Instant::now();
     let error = TcpStream::connect(address).err().and_then(|error| error.raw_os_error()).unwrap_or(0);
-    println!("{error} {}", start.elapsed() < Duration::from_millis(2300));
+    println!("{error} {}", start.elapsed() < patient(Duration::from_millis(2300)));
     wait(child);
 }
 

@@ -1,6 +1,8 @@
 //! A hostile program for the tests of the network (`defender/agent/tests/network.rs`): each mode tries one thing and prints
 //! what it achieved as words or numbers.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, missing_docs)] // an attacker takes no care
+mod patience;
+
 use std::{
     env, fs,
     io::{Error, Read, Write},
@@ -13,6 +15,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use patience::{patient, tries};
 
 fn main() {
     let words: Vec<String> = env::args().collect();
@@ -30,7 +34,7 @@ fn main() {
         "bind-udp" => bind_udp(word(2).parse().unwrap(), libc::AF_INET).to_string(),
         "bind-udp-nameless" => bind_udp(word(2).parse().unwrap(), libc::AF_UNSPEC).to_string(),
         "bind-as-nobody" => bind_as_nobody(port(2)).to_string(),
-        "race-bind" => race_bind(number(2)).to_string(),
+        "race-bind" => race_bind(tries(number(2))).to_string(),
         "nameless" => send_without_family(port(2)).to_string(),
         "raw" => unusual_sockets(),
         "scan" => scan(number(2)).to_string(),
@@ -56,11 +60,11 @@ fn main() {
         "alarm" => alarm(word(2) == "restart"),
         "patience" => patience(),
         "pending" => many_pending(number(2)),
-        "resets" => resets(number(2)).to_string(),
+        "resets" => resets(tries(number(2))).to_string(),
         "rights" => pass_descriptor(),
         "receive" => receive_connections(word(2), number(3)),
         "swap" => swap(number(2), true).to_string(),
-        "swap-descriptor" => swap(number(2), false).to_string(),
+        "swap-descriptor" => swap(tries(number(2)), false).to_string(),
         "give" => give_connection(word(2), word(3).parse().unwrap()),
         "lookup" => lookup(word(2), word(3), word(4)),
         "visit" => visit(word(2), port(3), word(4)),
@@ -335,7 +339,7 @@ fn patience() -> String {
     unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_SNDTIMEO, (&raw const time).cast(), length) };
     let begin = Instant::now();
     let result = connect(socket, server.local_addr().unwrap());
-    format!("{result} {}", (0.25..1.0).contains(&begin.elapsed().as_secs_f32()))
+    format!("{result} {}", (Duration::from_millis(250)..patient(Duration::from_secs(1))).contains(&begin.elapsed()))
 }
 
 /// Waits in connect with very many threads, and looks up meanwhile how long starting programs takes.
@@ -347,14 +351,14 @@ fn many_pending(count: u32) -> String {
     }
     let waiting = || fs::read_to_string("/proc/net/tcp").unwrap().lines().filter(|line| line.contains(" 02 ")).count();
     let begin = Instant::now();
-    while waiting() < count as usize && begin.elapsed() < Duration::from_secs(20) {
+    while waiting() < count as usize && begin.elapsed() < patient(Duration::from_secs(20)) {
         thread::sleep(Duration::from_millis(50));
     }
     let waiting = waiting();
     let begin = Instant::now();
     let own = env::current_exe().unwrap();
     let worked = (0..20).all(|_| std::process::Command::new(&own).arg("nothing").output().unwrap().status.success());
-    println!("{worked} {} {}", waiting >= count as usize, begin.elapsed() < Duration::from_secs(2));
+    println!("{worked} {} {}", waiting >= count as usize, begin.elapsed() < patient(Duration::from_secs(2)));
     exit(0);
 }
 

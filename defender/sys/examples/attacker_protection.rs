@@ -2,6 +2,8 @@
 //!
 //! `harmless` tries everything that leaves its target alive and prints what worked; the other modes try to end or stop it.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, missing_docs)] // an attacker takes no care
+mod patience;
+
 use std::{
     env,
     ffi::CString,
@@ -12,6 +14,8 @@ use std::{
     process::{Command, exit},
     ptr, thread,
 };
+
+use patience::patient;
 
 /// Exit status of an attacker whose target lives on.
 const SURVIVED: i32 = 42;
@@ -274,7 +278,7 @@ fn score(target: i32) {
     let written = fs::write(&path, "900").is_ok();
     let mut again = fs::read_to_string(&path).unwrap();
     let changed = again != before;
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    let end = std::time::Instant::now() + patient(std::time::Duration::from_secs(5));
     while again != before && std::time::Instant::now() < end {
         thread::yield_now();
         again = fs::read_to_string(&path).unwrap();

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 pub const RAN: &str = "77";
 /// EACCES, as exit status of an attacker whose execve was refused.
 pub const REFUSED: &str = "13";
+/// The dynamic loader of this machine's programs.
+pub const LOADER: &str =
+    if cfg!(target_arch = "aarch64") { "/lib/ld-linux-aarch64.so.1" } else { "/lib64/ld-linux-x86-64.so.2" };
 /// Killed at the exec stop.
 pub const KILLED: &str = "137";
 

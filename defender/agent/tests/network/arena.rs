@@ -6,6 +6,8 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use crate::patience::seconds;
+
 /// The address of the resolver that the workload is started with, and of one that it is not.
 pub const RESOLVER: &str = "10.7.0.1:53";
 pub const FOREIGN_RESOLVER: &str = "10.7.0.2:53";
@@ -62,7 +64,7 @@ impl Arena {
         );
         // Nothing here takes a minute; what does is stuck.
         let mut command = Command::new("timeout");
-        command.args(["--signal", "KILL", "60", "unshare"]);
+        command.args(["--signal", "KILL", &seconds(60), "unshare"]);
         command.args([
             "--net",
             "--mount",

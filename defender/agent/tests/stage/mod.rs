@@ -1,6 +1,9 @@
 //! A place for tests that run the real supervisor, or nothing instead of it, around a hostile program.
 #![allow(clippy::unwrap_used, dead_code, reason = "a test fails by panicking, and not every file uses everything")]
 
+#[path = "../../../sys/examples/patience/mod.rs"]
+pub mod patience;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -132,7 +135,7 @@ pub fn example(name: &str) -> PathBuf {
 
 /// Waits until something holds.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + DEADLINE;
+    let end = Instant::now() + patience::patient(DEADLINE);
     loop {
         if let Some(found) = look() {
             return found;

@@ -64,7 +64,7 @@ fn give_connection(path: &str, server: SocketAddr) -> String {
 /// What stands in the table at first is nobody's fault, so it gets one after the other.
 fn receive_connections(path: &str, seconds: u32) -> String {
     let (begin, mut held) = (Instant::now(), Vec::new());
-    while begin.elapsed() < Duration::from_secs(seconds.into()) {
+    while begin.elapsed() < patient(Duration::from_secs(seconds.into())) {
         let client = std::os::unix::net::UnixStream::connect(path).unwrap();
         held.push(receive_descriptor(client.as_raw_fd()).unwrap());
         thread::sleep(Duration::from_millis(300));
@@ -85,7 +85,7 @@ fn accept_and_hold(seconds: u32) -> String {
     drop(server);
     let begin = Instant::now();
     let mut held = Vec::new();
-    while begin.elapsed() < Duration::from_secs(seconds.into()) {
+    while begin.elapsed() < patient(Duration::from_secs(seconds.into())) {
         let server = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
         let client = TcpStream::connect(("::ffff:127.0.0.1", server.local_addr().unwrap().port())).unwrap();
         held.push((client, server.accept().unwrap()));
@@ -99,7 +99,7 @@ fn accept_and_hold(seconds: u32) -> String {
 fn stay(server: SocketAddr) -> String {
     println!("ready");
     let connection = std::iter::repeat_with(|| TcpStream::connect(server)).find_map(Result::ok);
-    thread::sleep(Duration::from_mins(1));
+    thread::sleep(patient(Duration::from_mins(1)));
     drop(connection);
     String::new()
 }

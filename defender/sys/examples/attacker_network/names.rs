@@ -33,7 +33,7 @@ fn read_answer(query: &[u8], answer: &[u8]) -> String {
 
 fn udp(server: SocketAddr) -> UdpSocket {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(patient(PATIENCE))).unwrap();
     socket.connect(server).unwrap();
     socket
 }
@@ -70,7 +70,7 @@ fn lookup(how: &str, name: &str, server: &str) -> String {
 /// As musl asks: the answer's source is compared.
 fn ask_unconnected(server: SocketAddr, query: &[u8]) -> String {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(patient(PATIENCE))).unwrap();
     if let Err(error) = socket.send_to(query, server) {
         return format!("refused {}", error.raw_os_error().unwrap());
     }
@@ -102,7 +102,7 @@ fn ask_pair(server: SocketAddr, name: &str) -> String {
 /// Many questions in one stream, sent before the first answer is read; prints how many were answered, and the last answer.
 fn ask_stream(server: SocketAddr, questions: &[Vec<u8>]) -> String {
     let mut stream = TcpStream::connect(server).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(patient(PATIENCE))).unwrap();
     let framed = questions.iter().flat_map(|question| [&(question.len() as u16).to_be_bytes()[..], question].concat());
     stream.write_all(&framed.collect::<Vec<u8>>()).unwrap();
     let (mut count, mut last) = (0, "silence".into());
