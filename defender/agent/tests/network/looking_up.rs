@@ -1,5 +1,5 @@
 //! Look-ups, and what they mean for the addresses that they give.
-use crate::arena::{Arena, FOREIGN_RESOLVER, RESOLVER, policy, with_names};
+use crate::arena::{Arena, FAR_RESOLVER, FOREIGN_RESOLVER, RESOLVER, STUB_RESOLVER, policy, with_names};
 
 const REFUSED: &str = "111";
 /// Where nobody listens the kernel says the same, so these connect to ports on which something does.
@@ -18,7 +18,7 @@ fn denied_names_do_not_exist() {
         ("any", "3 false true", "0 false true 203.0.113.66"),
         ("tcp", "20 3 false true", "20 0 false true 203.0.113.66"),
         ("pair", "2 2", "2 2"),
-        ("unconnected", "refused 1", "0 false true 203.0.113.66"),
+        ("unconnected", "3 false false", "0 false true 203.0.113.66"),
     ] {
         let attack = ["lookup", how, "A.evil.TEST", RESOLVER];
         assert_eq!(unhindered, arena.run_with_names(&denying("alert"), &attack), "{how}");
@@ -47,6 +47,59 @@ fn the_proxy_is_a_faithful_one() {
         let said = arena.run_with_names(&denying("prevent"), &["lookup", how, name, server]);
         assert_eq!(answer, said, "{how} {name} {server}");
     }
+}
+
+/// Who compares an answer's source with its server gets its answers, wherever the server is, and the names are judged.
+#[test]
+fn answers_come_from_the_server_that_was_asked() {
+    let arena = Arena::new("picky");
+    for server in [RESOLVER, STUB_RESOLVER] {
+        let asking = |name| arena.run_with_names(&denying("prevent"), &["lookup", "picky", name, server]);
+        assert_eq!("0 false true 203.0.113.9", asking("shop.test"), "{server}");
+        assert_eq!("3 false true", asking("a.evil.test"), "{server}");
+        assert_eq!(1, arena.audits("deniedName"), "{server}");
+    }
+    let far =
+        |how, name| arena.run_with_far_names(&denying("prevent"), &["lookup", how, name, FAR_RESOLVER], "-sys_admin");
+    assert_eq!("0 false true 203.0.113.9", far("picky", "shop.test"));
+    assert_eq!("3 false true", far("picky", "a.evil.test"));
+    assert_eq!(1, arena.audits("deniedName"));
+    for how in ["udp", "pair", "tcp", "edns", "unconnected"] {
+        assert!(!far(how, "shop.test").contains("silence"), "{how}");
+    }
+    let good = "0 false true 203.0.113.9";
+    assert_eq!(format!("{good}; {good}; ``; {good}"), far("reused", "shop.test"));
+}
+
+/// A client that turns its socket away from the resolver in between reaches nobody who answers.
+#[test]
+fn nobody_gets_past_the_resolver_in_between() {
+    let arena = Arena::new("past");
+    for how in ["untied", "aimed"] {
+        let attack = ["lookup", how, "a.evil.test", FAR_RESOLVER];
+        assert_eq!(
+            "0 false true 203.0.113.66",
+            arena.natively_with_far_names(&attack),
+            "{how} must be a way of asking"
+        );
+        assert_eq!("silence", arena.run_with_far_names(&denying("prevent"), &attack, "-sys_admin"), "{how}");
+    }
+}
+
+/// Where the Defender cannot have the server's address, who compares it gets no answers while names are prevented, and asks
+/// the server itself otherwise. Either way that is reported.
+#[test]
+fn who_takes_no_answers_is_reported() {
+    let arena = Arena::new("unheard");
+    let without = "-sys_admin,-net_raw,-net_admin";
+    for (effect, said) in [("prevent", "silence"), ("alert", "0 false true 203.0.113.9")] {
+        let attack = ["lookup", "picky", "shop.test", FAR_RESOLVER];
+        assert_eq!(said, arena.run_with_far_names(&denying(effect), &attack, without), "{effect}");
+        assert_eq!(1, arena.audits("takes no answers but from"), "{effect}");
+    }
+    let attack = ["lookup", "udp", "a.evil.test", FAR_RESOLVER];
+    assert_eq!("3 false true", arena.run_with_far_names(&denying("prevent"), &attack, without));
+    assert_eq!(0, arena.audits("takes no answers"));
 }
 
 /// What cannot be read is refused where look-ups are prevented, and passed on where they are reported.

@@ -60,6 +60,10 @@ fn lookup(how: &str, name: &str, server: &str) -> String {
             ask(server, &update)
         }
         "unconnected" => ask_unconnected(server, &plain),
+        "picky" => ask_pickily(server, &plain, |_| ()),
+        "untied" => ask_pickily(server, &plain, |socket| tie(socket, "")),
+        "aimed" => ask_through(server, &plain, "near"),
+        "reused" => ask_and_reuse(server, &plain),
         "pair" => ask_pair(server, name),
         "tcp" => ask_stream(server, &vec![plain; 20]),
         "transfer" => ask_stream(server, &[query(7, name, 252, None)]),
@@ -79,6 +83,81 @@ fn ask_unconnected(server: SocketAddr, query: &[u8]) -> String {
         Ok((length, source)) if source == server => read_answer(query, &buffer[..length]),
         other => format!("{other:?}"),
     }
+}
+
+/// As c-ares asks: connected, with the same question again on a new socket when no answer has the server's address.
+fn ask_pickily(server: SocketAddr, query: &[u8], ready: impl Fn(&UdpSocket)) -> String {
+    for _ in 0..3 {
+        let (socket, mut buffer) = (udp(server), [0; 1500]);
+        socket.set_read_timeout(Some(PATIENCE / 3)).unwrap();
+        ready(&socket);
+        socket.send(query).unwrap();
+        while let Ok((length, source)) = socket.recv_from(&mut buffer) {
+            if source.ip() == server.ip() {
+                return read_answer(query, &buffer[..length]);
+            }
+        }
+    }
+    "silence".into()
+}
+
+/// Ties a socket to an interface, or to none.
+fn tie(socket: &UdpSocket, interface: &str) {
+    let (name, length) = (interface.as_ptr().cast(), interface.len() as u32);
+    unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name, length) };
+}
+
+fn tied_to(socket: &UdpSocket) -> String {
+    let (mut name, mut length) = ([0_u8; 16], 16);
+    let place = name.as_mut_ptr().cast();
+    unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, place, &raw mut length) };
+    String::from_utf8_lossy(&name[..length as usize]).trim_end_matches('\0').to_owned()
+}
+
+/// On a connected socket, with a message that says through which interface it wants to leave.
+fn ask_through(server: SocketAddr, query: &[u8], interface: &str) -> String {
+    let (socket, mut buffer) = (udp(server), [0; 1500]);
+    let name = std::ffi::CString::new(interface).unwrap();
+    let info = libc::in_pktinfo {
+        ipi_ifindex: unsafe { libc::if_nametoindex(name.as_ptr()) } as i32,
+        ipi_spec_dst: libc::in_addr { s_addr: 0 },
+        ipi_addr: libc::in_addr { s_addr: 0 },
+    };
+    let mut part = libc::iovec { iov_base: query.as_ptr().cast_mut().cast(), iov_len: query.len() };
+    let mut control = [0_u64; 8];
+    let mut header: libc::msghdr = unsafe { zeroed() };
+    header.msg_iov = &raw mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = unsafe { libc::CMSG_SPACE(size_of_val(&info) as u32) } as _;
+    unsafe {
+        let message = libc::CMSG_FIRSTHDR(&raw const header);
+        (*message).cmsg_level = libc::IPPROTO_IP;
+        (*message).cmsg_type = libc::IP_PKTINFO;
+        (*message).cmsg_len = libc::CMSG_LEN(size_of_val(&info) as u32) as _;
+        ptr::write_unaligned(libc::CMSG_DATA(message).cast(), info);
+        libc::sendmsg(socket.as_raw_fd(), &raw const header, 0);
+    }
+    match socket.recv(&mut buffer) {
+        Ok(length) => read_answer(query, &buffer[..length]),
+        Err(_) => "silence".into(),
+    }
+}
+
+/// One socket for a resolver, a datagram elsewhere, another peer, and the resolver again.
+fn ask_and_reuse(server: SocketAddr, query: &[u8]) -> String {
+    let (socket, mut buffer) = (udp(server), [0; 1500]);
+    let mut answer = || {
+        socket.send(query).unwrap();
+        socket.recv(&mut buffer).map_or_else(|_| "silence".into(), |length| read_answer(query, &buffer[..length]))
+    };
+    let first = answer();
+    socket.send_to(b"x", SocketAddr::new(server.ip(), 99)).unwrap();
+    let second = answer();
+    socket.connect(SocketAddr::new(server.ip(), 99)).unwrap();
+    let interface = tied_to(&socket);
+    socket.connect(server).unwrap();
+    format!("{first}; {second}; `{interface}`; {}", answer())
 }
 
 /// As glibc asks: two questions in one call; prints how many were answered.
@@ -213,6 +292,12 @@ fn answers(query: &[u8], names: &[(String, Ipv4Addr)], stream: bool) -> Vec<Vec<
     let good = answer(query, address);
     match name.as_str() {
         "dead.test" => vec![],
+        "invalid" => {
+            let mut none = good[..good.len() - 16].to_vec();
+            none[3] |= 3;
+            none[7] = 0;
+            vec![none]
+        }
         "big.test" if !stream => {
             let mut cut = good[..good.len() - 16].to_vec();
             cut[2] |= 2;
