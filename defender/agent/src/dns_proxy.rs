@@ -9,6 +9,7 @@
 //! Everything is bounded: clients remembered, questions and connections at a time, bytes per message, time per question.
 mod clients;
 mod forward;
+mod places;
 mod resolvers;
 pub mod stand_in;
 mod unheard;
@@ -31,6 +32,7 @@ pub use self::{clients::Asker, resolvers::Resolvers, stand_in::StandIn};
 use self::{
     clients::Clients,
     forward::{Upstream, by_udp, read_message, write_message},
+    places::Places,
     unheard::Unheard,
 };
 use crate::{
@@ -38,7 +40,8 @@ use crate::{
     names::{Names, now},
 };
 
-const QUESTIONS_IN_FLIGHT: usize = 256;
+/// Our own questions have their places under no process's number.
+const OURSELVES: u32 = 0;
 const CONNECTIONS: usize = 128;
 /// Questions to ask again that wait for their turn.
 const QUEUED: usize = 64;
@@ -81,7 +84,7 @@ impl DnsProxy {
             resolvers,
             clients: Clients::default(),
             unheard: Unheard::default(),
-            questions: Semaphore::new(QUESTIONS_IN_FLIGHT),
+            questions: Places::default(),
             connections: Semaphore::new(CONNECTIONS),
         });
         let (again, queue) = mpsc::channel(QUEUED);
@@ -163,7 +166,7 @@ async fn ask_again(mut queue: mpsc::Receiver<(Vec<u8>, SocketAddr)>, judge: Arc<
     while let Some((query, server)) = queue.recv().await {
         let judge = judge.clone();
         tokio::spawn(async move {
-            let Ok(_place) = judge.questions.try_acquire() else { return };
+            let Some(_place) = judge.questions.take(OURSELVES) else { return };
             if let Ok(Ok(response)) = timeout(PATIENCE, by_udp(&query, server)).await {
                 judge.names.learn(&query, &response, judge.resolvers.has(server.ip()));
             }
@@ -249,14 +252,14 @@ struct Judge {
     resolvers: Resolvers,
     clients: Clients,
     unheard: Unheard,
-    questions: Semaphore,
+    questions: Places,
     connections: Semaphore,
 }
 
 impl Judge {
     /// The response to one query, over TCP when there is an `upstream`; none when the server does not answer in time.
     async fn answer(&self, query: &[u8], asker: &Asker, upstream: Option<&mut Upstream>) -> Option<Vec<u8>> {
-        let _place = self.questions.try_acquire().ok()?;
+        let _place = self.questions.take(asker.pid)?;
         if let Some(refusal) = self.refusal(query, asker) {
             return Some(refusal);
         }

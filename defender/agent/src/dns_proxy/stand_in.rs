@@ -85,6 +85,7 @@ impl StandIn {
 
 /// Gives a client's socket, which may be connected to one of these places, its way to everywhere else back. True when it
 /// was tied.
+#[must_use]
 pub fn release(places: &[StandIn], client: BorrowedFd<'_>) -> bool {
     let tied = |peer: SocketAddr| {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());

@@ -48,6 +48,32 @@ impl ConnectWatch {
         }
     }
 
+    /// Answers the connect of a TCP fast open. One that does not wait goes on without the data, as where no cookie is known:
+    /// its caller sends again when it is connected (musl's resolver knows no other way). Any other is refused, and programs
+    /// then connect first.
+    pub fn on_fast_open(&mut self, listener: &Listener, call: &Notification) {
+        let reply = self.at_fast_open(listener, call).unwrap_or_else(|errno| Some(Reply::Fail(errno)));
+        if let Some(reply) = reply {
+            // The caller may be gone; then nobody waits for this.
+            let _ = listener.reply(call.id, reply);
+        }
+    }
+
+    fn at_fast_open(&mut self, listener: &Listener, call: &Notification) -> Result<Option<Reply>> {
+        if !self.copies {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let (socket, kind) = socket_of(&mut self.descriptors, call)?;
+        let waits = socket::status_flags(socket.as_fd())? & constants::O_NONBLOCK == 0;
+        if !kind.is_inet() || !kind.is_stream() || waits {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        match self.at_call(listener, call)? {
+            Some(Reply::Value(_)) => Err(Errno::EINPROGRESS),
+            other => Ok(other),
+        }
+    }
+
     /// Answers the waiting connects that are over.
     pub fn advance(&mut self, listener: &Listener) {
         self.pending.advance(listener, &self.destinations);
@@ -71,7 +97,8 @@ impl ConnectWatch {
             (reply, _) => return reply,
         }
         if let (true, Some(dns)) = (kind.is_datagram(), &self.dns) {
-            stand_in::release(dns.stand_ins(), socket.as_fd());
+            // Wherever it is to go now.
+            let _ = stand_in::release(dns.stand_ins(), socket.as_fd());
         }
         let Some(server) = address.inet() else { return self.connect(call, socket, kind, address) };
         let proxy = self.proxy_for(call.thread, kind, server);

@@ -187,6 +187,18 @@ enum Judged {
     Nowhere(Vec<u8>),
 }
 
+/// The connect(2) that a TCP fast open begins with; none for any other call.
+#[must_use]
+pub fn fast_open(call: &Notification) -> Option<Notification> {
+    if flags_of(call) & constants::MSG_FASTOPEN == 0 || i64::from(call.number) == constants::SYS_sendmmsg {
+        return None;
+    }
+    let (name, length) = parts_of(call).first()?.name(call.thread).ok()?;
+    let mut connect = *call;
+    connect.arguments = [call.arguments[0], name, length.into(), 0, 0, 0];
+    Some(connect)
+}
+
 /// Where one message of a call is described.
 enum Part {
     /// sendto: the name, its length, the payload and its length.

@@ -8,8 +8,13 @@ use defender_sys::{
 };
 
 use super::{
-    approvals::Approvals, connect::ConnectWatch, datagram::DatagramWatch, destination::Destinations, judge::Judge,
-    listen::ListenWatch, table,
+    approvals::Approvals,
+    connect::ConnectWatch,
+    datagram::{self, DatagramWatch},
+    destination::Destinations,
+    judge::Judge,
+    listen::ListenWatch,
+    table,
 };
 use crate::{
     dns_proxy::{DnsProxy, Resolvers},
@@ -62,7 +67,10 @@ impl NetworkWatch {
             constants::SYS_bind => self.listens.on_bind(listener, call),
             constants::SYS_listen => self.listens.on_listen(listener, call),
             constants::SYS_socket => self.listens.on_socket(listener, call),
-            _ => self.datagrams.on_call(listener, call),
+            _ => match datagram::fast_open(call) {
+                Some(connect) => self.connects.on_fast_open(listener, &connect),
+                None => self.datagrams.on_call(listener, call),
+            },
         }
     }
 

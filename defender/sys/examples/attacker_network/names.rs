@@ -60,6 +60,8 @@ fn lookup(how: &str, name: &str, server: &str) -> String {
             ask(server, &update)
         }
         "unconnected" => ask_unconnected(server, &plain),
+        "fast" => ask_fast(server, &plain),
+        "two-in-one" => ask_unconnected(server, &two_in_one(name)),
         "picky" => ask_pickily(server, &plain, |_| ()),
         "untied" => ask_pickily(server, &plain, |socket| tie(socket, "")),
         "aimed" => ask_through(server, &plain, "near"),
@@ -69,6 +71,70 @@ fn lookup(how: &str, name: &str, server: &str) -> String {
         "transfer" => ask_stream(server, &[query(7, name, 252, None)]),
         other => panic!("no such way of asking: {other}"),
     }
+}
+
+/// As musl asks over TCP: by fast open on a socket that does not wait, and again once it is connected.
+fn ask_fast(server: SocketAddr, question: &[u8]) -> String {
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0) };
+    let framed = [&(question.len() as u16).to_be_bytes()[..], question].concat();
+    let (raw, length) = raw_address(server);
+    let place = (&raw const raw).cast();
+    let sent = unsafe {
+        libc::sendto(socket, framed.as_ptr().cast(), framed.len(), libc::MSG_FASTOPEN, place, length)
+    };
+    let waiting = sent < 0 && last() == libc::EINPROGRESS;
+    if sent < 0 && !waiting {
+        return format!("refused {}", last());
+    }
+    let mut one = libc::pollfd { fd: socket, events: libc::POLLOUT, revents: 0 };
+    unsafe { libc::poll(&raw mut one, 1, PATIENCE.as_millis() as i32) };
+    let mut stream = unsafe { TcpStream::from_raw_fd(socket) };
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    if waiting && stream.write_all(&framed).is_err() {
+        return "not connected".into();
+    }
+    read_framed(&mut stream).map_or_else(|| "silence".into(), |answer| read_answer(question, &answer))
+}
+
+/// A message that says that it holds two questions, which many servers take for the first one's.
+fn two_in_one(name: &str) -> Vec<u8> {
+    let mut message = query(7, name, 1, None);
+    message[5] = 2;
+    message.extend_from_within(12..);
+    message
+}
+
+/// Looks up `count` names, each another one, while a hundred questions that nobody answers are on their way; prints how many
+/// were answered, and by how many KiB the Defender grew since the first thousand.
+fn storm(server: SocketAddr, count: u32) -> String {
+    let (silent, socket, mut buffer) = (udp(server), udp(server), [0; 1500]);
+    for id in 0..100 {
+        silent.send(&query(id, "dead.test", 1, None)).unwrap();
+    }
+    let (mut answered, mut before) = (0, memory_of_parent());
+    for number in 0..count {
+        if number == 1000 {
+            before = memory_of_parent();
+        }
+        let question = query(number as u16, &format!("n{number}.flood.test"), 1, None);
+        socket.send(&question).unwrap();
+        let length = socket.recv(&mut buffer).unwrap_or_default();
+        let right = length > 0 && read_answer(&question, &buffer[..length]).ends_with(&flooded(number).to_string());
+        answered += u32::from(right);
+    }
+    format!("{answered} {}", memory_of_parent().saturating_sub(before))
+}
+
+/// What the names of a storm have: each another address.
+fn flooded(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from(0x0b00_0000 + number)
+}
+
+fn memory_of_parent() -> u32 {
+    let status = fs::read_to_string(format!("/proc/{}/status", std::os::unix::process::parent_id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// As musl asks: the answer's source is compared.
@@ -289,9 +355,21 @@ fn answer(query: &[u8], address: Ipv4Addr) -> Vec<u8> {
 fn answers(query: &[u8], names: &[(String, Ipv4Addr)], stream: bool) -> Vec<Vec<u8>> {
     let name = name_of(query);
     let address = names.iter().find(|(known, _)| *known == name).map_or(Ipv4Addr::new(203, 0, 113, 9), |(_, ip)| *ip);
+    let flood = name.strip_prefix('n').and_then(|name| name.strip_suffix(".flood.test"));
+    let address = flood.and_then(|number| number.parse().ok()).map_or(address, flooded);
     let good = answer(query, address);
+    if query[5] == 2 {
+        return vec![[&good[..12], &query[12..], &good[good.len() - 16..]].concat()];
+    }
     match name.as_str() {
         "dead.test" => vec![],
+        "garbage.test" => vec![vec![0xff; 40], vec![], query[..12].to_vec(), good],
+        "huge.test" if stream => {
+            let mut huge = good.clone();
+            (0..4000).for_each(|_| huge.extend_from_slice(&good[good.len() - 16..]));
+            huge[6..8].copy_from_slice(&4001_u16.to_be_bytes());
+            vec![huge]
+        }
         "invalid" => {
             let mut none = good[..good.len() - 16].to_vec();
             none[3] |= 3;
