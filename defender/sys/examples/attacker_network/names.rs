@@ -119,9 +119,14 @@ fn storm(server: SocketAddr, count: u32) -> String {
         }
         let question = query(number as u16, &format!("n{number}.flood.test"), 1, None);
         socket.send(&question).unwrap();
-        let length = socket.recv(&mut buffer).unwrap_or_default();
-        let right = length > 0 && read_answer(&question, &buffer[..length]).ends_with(&flooded(number).to_string());
-        answered += u32::from(right);
+        // An answer that came too late for its own question is not this one's.
+        while let Ok(length) = socket.recv(&mut buffer) {
+            if buffer[..2] == question[..2] {
+                let said = read_answer(&question, &buffer[..length]);
+                answered += u32::from(said.ends_with(&flooded(number).to_string()));
+                break;
+            }
+        }
     }
     format!("{answered} {}", memory_of_parent().saturating_sub(before))
 }
