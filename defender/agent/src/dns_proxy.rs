@@ -9,7 +9,10 @@
 //! Everything is bounded: clients remembered, questions and connections at a time, bytes per message, time per question.
 mod clients;
 mod forward;
+mod places;
 mod resolvers;
+pub mod stand_in;
+mod unheard;
 
 use std::{
     io,
@@ -18,24 +21,27 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use defender_core::{AuditDraft, Decision, Effect, Event, Judged, LookupEvent, Protocol, Reason, decide, dns};
+use defender_core::{AuditDraft, Decision, Effect, Event, Judged, LookupEvent, Notice, Protocol, Reason, decide, dns};
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     sync::{Semaphore, mpsc},
     time::timeout,
 };
 
-pub use self::{clients::Asker, resolvers::Resolvers};
+pub use self::{clients::Asker, resolvers::Resolvers, stand_in::StandIn};
 use self::{
     clients::Clients,
     forward::{Upstream, by_udp, read_message, write_message},
+    places::Places,
+    unheard::Unheard,
 };
 use crate::{
     enforcement::{AuditSink, PolicyHandle},
-    names::Names,
+    names::{Names, now},
 };
 
-const QUESTIONS_IN_FLIGHT: usize = 256;
+/// Our own questions have their places under no process's number.
+const OURSELVES: u32 = 0;
 const CONNECTIONS: usize = 128;
 /// Questions to ask again that wait for their turn.
 const QUEUED: usize = 64;
@@ -51,6 +57,7 @@ const OPCODE: u8 = 0x78;
 pub struct DnsProxy {
     v4: SocketAddr,
     v6: Option<SocketAddr>,
+    stand_ins: Arc<[StandIn]>,
     judge: Arc<Judge>,
     again: mpsc::Sender<(Vec<u8>, SocketAddr)>,
 }
@@ -76,15 +83,25 @@ impl DnsProxy {
             names,
             resolvers,
             clients: Clients::default(),
-            questions: Semaphore::new(QUESTIONS_IN_FLIGHT),
+            unheard: Unheard::default(),
+            questions: Places::default(),
             connections: Semaphore::new(CONNECTIONS),
         });
         let (again, queue) = mpsc::channel(QUEUED);
-        let proxy =
-            Self { v4: v4.address, v6: v6.as_ref().map(|listeners| listeners.address), judge: judge.clone(), again };
+        let (stand_ins, sockets): (Vec<_>, Vec<_>) = StandIn::open_all(judge.resolvers.all()).into_iter().unzip();
+        let proxy = Self {
+            v4: v4.address,
+            v6: v6.as_ref().map(|listeners| listeners.address),
+            stand_ins: stand_ins.into(),
+            judge: judge.clone(),
+            again,
+        };
         std::thread::Builder::new().name("dns".into()).stack_size(256 << 10).spawn(move || {
             runtime.block_on(async {
                 tokio::spawn(ask_again(queue, judge.clone()));
+                for socket in sockets.into_iter().filter_map(in_this_runtime) {
+                    tokio::spawn(serve_udp(Arc::new(socket), judge.clone()));
+                }
                 let v6 = v6.map(|listeners| tokio::spawn(listeners.serve(judge.clone())));
                 v4.serve(judge).await;
                 drop(v6);
@@ -93,10 +110,36 @@ impl DnsProxy {
         Ok(proxy)
     }
 
-    /// Where to connect instead of `server`; none when this machine's loopback lacks the socket's family.
+    /// Where to connect instead of `server`; none when this machine's loopback lacks the socket's family. For datagrams
+    /// that is a place with the server's own address where there is one.
     #[must_use]
-    pub fn instead_of(&self, server: SocketAddr) -> Option<SocketAddr> {
-        if server.is_ipv4() { Some(self.v4) } else { self.v6 }
+    pub fn instead_of(&self, protocol: Protocol, server: SocketAddr) -> Option<StandIn> {
+        self.stand_ins
+            .iter()
+            .find(|one| protocol == Protocol::Udp && one.place.ip() == server.ip())
+            .copied()
+            .or_else(|| self.loopback_for(server))
+    }
+
+    /// The same without any server's address.
+    #[must_use]
+    pub fn loopback_for(&self, server: SocketAddr) -> Option<StandIn> {
+        if server.is_ipv4() { Some(self.v4) } else { self.v6 }.map(StandIn::plain)
+    }
+
+    /// The places with servers' own addresses.
+    #[must_use]
+    pub fn stand_ins(&self) -> &[StandIn] {
+        &self.stand_ins
+    }
+
+    /// True for a program that takes no answers from us, while its look-ups are not prevented: it may as well ask the
+    /// server itself.
+    #[must_use]
+    pub fn lets_alone(&self, path: impl FnOnce() -> String) -> bool {
+        !self.judge.unheard.is_empty()
+            && self.judge.policy.current().source().dns.effect != Effect::Prevent
+            && self.judge.unheard.has(&path())
     }
 
     /// Remembers who is behind a client's local address.
@@ -123,12 +166,17 @@ async fn ask_again(mut queue: mpsc::Receiver<(Vec<u8>, SocketAddr)>, judge: Arc<
     while let Some((query, server)) = queue.recv().await {
         let judge = judge.clone();
         tokio::spawn(async move {
-            let Ok(_place) = judge.questions.try_acquire() else { return };
+            let Some(_place) = judge.questions.take(OURSELVES) else { return };
             if let Ok(Ok(response)) = timeout(PATIENCE, by_udp(&query, server)).await {
                 judge.names.learn(&query, &response, judge.resolvers.has(server.ip()));
             }
         });
     }
+}
+
+fn in_this_runtime(socket: std::net::UdpSocket) -> Option<UdpSocket> {
+    socket.set_nonblocking(true).ok()?;
+    UdpSocket::from_std(socket).ok()
 }
 
 struct Listeners {
@@ -156,9 +204,13 @@ async fn serve_udp(socket: Arc<UdpSocket>, judge: Arc<Judge>) {
         let Some(asker) = judge.clients.find(Protocol::Udp, client) else { continue };
         let (query, socket, judge) = (buffer[..length].to_vec(), socket.clone(), judge.clone());
         tokio::spawn(async move {
+            judge.note_repetition(&query, &asker);
             if let Some(response) = judge.answer(&query, &asker, None).await {
                 // The client may be gone; then nobody waits for this.
                 let _ = socket.send_to(&response, client).await;
+                if let Some(question) = dns::parse_query(&query) {
+                    judge.unheard.answered(asker.pid, question, now());
+                }
             }
         });
     }
@@ -199,14 +251,15 @@ struct Judge {
     names: Names,
     resolvers: Resolvers,
     clients: Clients,
-    questions: Semaphore,
+    unheard: Unheard,
+    questions: Places,
     connections: Semaphore,
 }
 
 impl Judge {
     /// The response to one query, over TCP when there is an `upstream`; none when the server does not answer in time.
     async fn answer(&self, query: &[u8], asker: &Asker, upstream: Option<&mut Upstream>) -> Option<Vec<u8>> {
-        let _place = self.questions.try_acquire().ok()?;
+        let _place = self.questions.take(asker.pid)?;
         if let Some(refusal) = self.refusal(query, asker) {
             return Some(refusal);
         }
@@ -244,6 +297,21 @@ impl Judge {
         if self.prevents(Event::Lookup(event)) { dns::nxdomain(query) } else { None }
     }
 
+    /// Tells of a program that did not take our answer, once.
+    fn note_repetition(&self, query: &[u8], asker: &Asker) {
+        let Some(question) = dns::parse_query(query) else { return };
+        if !self.unheard.asks_again(asker.pid, &asker.path, &question, now()) {
+            return;
+        }
+        let detail = format!(
+            "`{}` takes no answers but from `{}` itself, which the Defender cannot stand in for (that takes CAP_NET_RAW and \
+             IPv4): its look-ups fail where they are prevented, and are not seen elsewhere",
+            asker.path,
+            asker.server.ip()
+        );
+        self.audits.submit(AuditDraft::notice(unix_time(), Notice::NotEnforcing, detail, 1));
+    }
+
     /// True while somebody wants to know which names gave an address.
     fn learns(&self) -> bool {
         let policy = self.policy.current();
@@ -261,7 +329,7 @@ impl Judge {
         };
         self.audits.saw(&event, Some(Judged { effect, reason: violation.reason }));
         self.audits.submit(AuditDraft {
-            time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
+            time: unix_time(),
             rule: Some(violation.rule),
             effect,
             reason: violation.reason,
@@ -271,4 +339,8 @@ impl Judge {
         });
         effect == Effect::Prevent
     }
+}
+
+fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }

@@ -28,7 +28,7 @@ const RCODE: u8 = 0x0f;
 const NXDOMAIN: u8 = 3;
 
 /// What a query asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Question {
     /// The query's id.
     pub id: u16,
@@ -80,6 +80,13 @@ pub fn nxdomain(query: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(answer)
+}
+
+/// Makes a question with the id of `query` whose answer is that the name does not exist: there is nothing under `invalid`
+/// (RFC 6761, section 6.4). None when it is no query.
+#[must_use]
+pub fn nowhere(query: &[u8]) -> Option<Vec<u8>> {
+    address_query(parse_query(query)?.id, "invalid", false)
 }
 
 /// True when `response` answers `query`: same id and same question (RFC 5452, section 4.2).

@@ -63,13 +63,18 @@ impl NameTable {
         self.0.is_empty()
     }
 
+    /// Forgets what is over and, if that is not enough, an eighth of the rest, the oldest first: a storm of new addresses
+    /// pays for looking through the table only now and then.
     fn make_room(&mut self, now: u64) {
         let last = |names: &Vec<Known>| names.iter().map(|known| known.until).max().unwrap_or(0);
         self.0.retain(|_, names| last(names) > now);
-        if self.0.len() >= MOST_ADDRESSES
-            && let Some(oldest) = self.0.iter().min_by_key(|(_, names)| last(names)).map(|(address, _)| *address)
-        {
-            self.0.remove(&oldest);
+        if self.0.len() < MOST_ADDRESSES {
+            return;
+        }
+        let mut ends: Vec<(u64, IpAddr)> = self.0.iter().map(|(address, names)| (last(names), *address)).collect();
+        let (oldest, ..) = ends.select_nth_unstable(MOST_ADDRESSES / 8);
+        for (_, address) in oldest {
+            self.0.remove(address);
         }
     }
 }
@@ -201,7 +206,8 @@ mod tests {
             );
         }
 
-        assert_eq!(table.0.len(), MOST_ADDRESSES);
+        assert_eq!(table.0.len(), MOST_ADDRESSES - MOST_ADDRESSES / 8 + 1);
         assert!(table.names_of(address("10.0.0.0"), 9000).is_empty());
+        assert!(!table.names_of(address("10.0.2.0"), 9000).is_empty());
     }
 }

@@ -67,6 +67,8 @@ fn main() {
         "swap-descriptor" => swap(tries(number(2)), false).to_string(),
         "give" => give_connection(word(2), word(3).parse().unwrap()),
         "lookup" => lookup(word(2), word(3), word(4)),
+        "storm" => storm(word(2).parse().unwrap(), number(3)),
+        "storm-of-connections" => storm_of_connections(number(2)),
         "visit" => visit(word(2), port(3), word(4)),
         "follow" => follow(word(2), port(3)),
         "serve" => serve(&words[2..]),
@@ -140,6 +142,22 @@ fn connect_to(address: SocketAddr) -> i32 {
 fn open_and_connect(address: SocketAddr) -> i32 {
     let _server = TcpListener::bind(address).unwrap();
     connect_to(address)
+}
+
+/// Connects to a server of its own again and again; prints how often that worked, and by how many KiB the Defender grew
+/// since the first thousand.
+fn storm_of_connections(count: u32) -> String {
+    let server = TcpListener::bind(local(0)).unwrap();
+    let address = server.local_addr().unwrap();
+    thread::spawn(move || server.incoming().for_each(drop));
+    let (mut made, mut before) = (0, memory_of_parent());
+    for number in 0..count {
+        if number == 1000 {
+            before = memory_of_parent();
+        }
+        made += u32::from(TcpStream::connect(address).is_ok());
+    }
+    format!("{made} {}", memory_of_parent().saturating_sub(before))
 }
 
 fn listen_on(address: SocketAddr) -> i32 {

@@ -1,7 +1,7 @@
 //! Socket calls on a copied descriptor, with addresses as the caller gave them.
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     time::Duration,
 };
 
@@ -192,6 +192,53 @@ pub fn local_address(socket: BorrowedFd<'_>) -> Result<SocketAddr> {
     Errno::check(unsafe { libc::getsockname(socket.as_raw_fd(), bytes.as_mut_ptr().cast(), &raw mut length) })?;
     bytes.truncate(length as usize);
     Address(bytes).inet().ok_or(Errno(libc::EAFNOSUPPORT))
+}
+
+/// The peer of a connected inet socket.
+///
+/// # Errors
+/// The kernel's answer, `ENOTCONN` without one; `EAFNOSUPPORT` for other sockets.
+pub fn peer_address(socket: BorrowedFd<'_>) -> Result<SocketAddr> {
+    let mut bytes = vec![0_u8; LARGEST_ADDRESS];
+    let mut length = LARGEST_ADDRESS as libc::socklen_t;
+    // SAFETY: the buffer and its length describe each other.
+    Errno::check(unsafe { libc::getpeername(socket.as_raw_fd(), bytes.as_mut_ptr().cast(), &raw mut length) })?;
+    bytes.truncate(length as usize);
+    Address(bytes).inet().ok_or(Errno(libc::EAFNOSUPPORT))
+}
+
+/// Ties a socket to a network interface (`SO_BINDTODEVICE`): it sends and hears through this one only. An empty name
+/// unties it.
+///
+/// # Errors
+/// The kernel's answer; `EPERM` for a tied socket without `CAP_NET_RAW`.
+pub fn tie(socket: BorrowedFd<'_>, interface: &str) -> Result<()> {
+    let length = interface.len() as libc::socklen_t;
+    let pointer = interface.as_ptr().cast();
+    // SAFETY: pointer and length describe the name.
+    Errno::check(unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, pointer, length)
+    })
+    .map(drop)
+}
+
+/// A datagram socket at an IPv4 address of another machine, heard on this one only: it is tied to `interface`.
+///
+/// # Errors
+/// The kernel's answer; `EPERM` without `CAP_NET_RAW` or `CAP_NET_ADMIN` (`IP_TRANSPARENT`, ip(7)).
+pub fn foreign_datagrams(place: SocketAddrV4, interface: &str) -> Result<OwnedFd> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    // SAFETY: integers only.
+    let number = Errno::check(unsafe { libc::socket(libc::AF_INET, kind, 0) })?;
+    // SAFETY: the kernel just made this descriptor for us, and nobody else knows of it.
+    let socket = unsafe { OwnedFd::from_raw_fd(number) };
+    let (on, length) = (1_i32, size_of::<i32>() as libc::socklen_t);
+    let pointer = (&raw const on).cast();
+    // SAFETY: this option is one int, which the pointers describe.
+    Errno::check(unsafe { libc::setsockopt(number, libc::SOL_IP, libc::IP_TRANSPARENT, pointer, length) })?;
+    tie(socket.as_fd(), interface)?;
+    bind(socket.as_fd(), &Address::from(SocketAddr::V4(place)))?;
+    Ok(socket)
 }
 
 /// True for an internet socket (or one to a virtual machine's host) that has a peer: what is written to it leaves.

@@ -7,7 +7,7 @@ use std::{
 
 use defender_core::dns;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
     net::{TcpStream, UdpSocket},
     time::timeout,
 };
@@ -23,12 +23,20 @@ pub async fn by_udp(query: &[u8], server: SocketAddr) -> io::Result<Vec<u8>> {
     let socket = UdpSocket::bind((any, 0)).await?;
     socket.connect(server).await?;
     socket.send(query).await?;
-    let mut buffer = vec![0; u16::MAX.into()];
     loop {
-        let length = socket.recv(&mut buffer).await?;
-        if belongs(query, &buffer[..length]) {
-            buffer.truncate(length);
-            return Ok(buffer);
+        // Room is made when something is there, so that many unanswered questions take none.
+        if socket.ready(Interest::READABLE | Interest::ERROR).await?.is_error() {
+            return Err(socket.take_error()?.unwrap_or_else(|| io::ErrorKind::ConnectionRefused.into()));
+        }
+        let mut buffer = vec![0; u16::MAX.into()];
+        match socket.try_recv(&mut buffer) {
+            Ok(length) if belongs(query, &buffer[..length]) => {
+                buffer.truncate(length);
+                return Ok(buffer);
+            }
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            // Somebody else's, or nothing after all.
+            _ => {}
         }
     }
 }

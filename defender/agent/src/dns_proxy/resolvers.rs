@@ -31,6 +31,12 @@ impl Resolvers {
         if found.is_empty() { Self(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]) } else { Self(found) }
     }
 
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> &[IpAddr] {
+        &self.0
+    }
+
     /// True for one of them.
     #[must_use]
     pub fn has(&self, address: IpAddr) -> bool {

@@ -20,7 +20,7 @@ use super::{
     pending::Pending,
     process,
 };
-use crate::dns_proxy::{Asker, DnsProxy};
+use crate::dns_proxy::{Asker, DnsProxy, StandIn, stand_in};
 
 /// Watches connections.
 pub struct ConnectWatch {
@@ -48,6 +48,32 @@ impl ConnectWatch {
         }
     }
 
+    /// Answers the connect of a TCP fast open. One that does not wait goes on without the data, as where no cookie is known:
+    /// its caller sends again when it is connected (musl's resolver knows no other way). Any other is refused, and programs
+    /// then connect first.
+    pub fn on_fast_open(&mut self, listener: &Listener, call: &Notification) {
+        let reply = self.at_fast_open(listener, call).unwrap_or_else(|errno| Some(Reply::Fail(errno)));
+        if let Some(reply) = reply {
+            // The caller may be gone; then nobody waits for this.
+            let _ = listener.reply(call.id, reply);
+        }
+    }
+
+    fn at_fast_open(&mut self, listener: &Listener, call: &Notification) -> Result<Option<Reply>> {
+        if !self.copies {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let (socket, kind) = socket_of(&mut self.descriptors, call)?;
+        let waits = socket::status_flags(socket.as_fd())? & constants::O_NONBLOCK == 0;
+        if !kind.is_inet() || !kind.is_stream() || waits {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        match self.at_call(listener, call)? {
+            Some(Reply::Value(_)) => Err(Errno::EINPROGRESS),
+            other => Ok(other),
+        }
+    }
+
     /// Answers the waiting connects that are over.
     pub fn advance(&mut self, listener: &Listener) {
         self.pending.advance(listener, &self.destinations);
@@ -70,8 +96,12 @@ impl ConnectWatch {
             (Ok(None), _) => {}
             (reply, _) => return reply,
         }
+        if let (true, Some(dns)) = (kind.is_datagram(), &self.dns) {
+            // Wherever it is to go now.
+            let _ = stand_in::release(dns.stand_ins(), socket.as_fd());
+        }
         let Some(server) = address.inet() else { return self.connect(call, socket, kind, address) };
-        let proxy = self.proxy_for(kind, server);
+        let proxy = self.proxy_for(call.thread, kind, server);
         let trusted = proxy.is_some() && self.dns.as_ref().is_some_and(|dns| dns.trusts(server.ip()));
         if self.destinations.judge(call.thread, protocol(kind), server, trusted) == Verdict::Stop {
             return Err(Errno::ECONNREFUSED);
@@ -94,21 +124,18 @@ impl ConnectWatch {
     }
 
     /// Where a connection to a resolver goes instead; none when nobody needs its look-ups now, or it is none.
-    fn proxy_for(&self, kind: Kind, server: SocketAddr) -> Option<SocketAddr> {
+    fn proxy_for(&self, thread: u32, kind: Kind, server: SocketAddr) -> Option<StandIn> {
         let policy = self.destinations.judge.policy();
         let wanted = policy.source().dns.effect != Effect::Disable
             || policy.detection(Reason::UnresolvedAddress) != Effect::Disable;
         if !is_resolver(server) || !wanted || kind.is_raw() {
             return None;
         }
-        let proxy = self.dns.as_ref()?.instead_of(SocketAddr::new(server.ip().to_canonical(), server.port()))?;
-        match proxy {
-            // An IPv6 socket that means an IPv4 server: the same in its own family.
-            SocketAddr::V4(v4) if kind.domain == constants::AF_INET6 => {
-                Some(SocketAddr::V6(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0)))
-            }
-            other => Some(other),
+        let dns = self.dns.as_ref()?;
+        if kind.is_datagram() && dns.lets_alone(|| process::executable_path(thread)) {
+            return None;
         }
+        dns.instead_of(protocol(kind), canonical(server))
     }
 
     fn redirect(
@@ -117,18 +144,21 @@ impl ConnectWatch {
         socket: OwnedFd,
         kind: Kind,
         server: SocketAddr,
-        proxy: SocketAddr,
+        proxy: StandIn,
     ) -> Result<Option<Reply>> {
         let again = socket.try_clone().map_err(Errno::from)?;
-        let reply = self.connect(call, socket, kind, Address::from(proxy));
+        let plain = || self.dns.as_ref().and_then(|dns| dns.loopback_for(canonical(server)));
+        // Where the socket cannot get there, only its address is another than the server's.
+        let proxy = if proxy.admit(socket.as_fd()).is_ok() { proxy } else { plain().ok_or(Errno::ECONNREFUSED)? };
+        let reply = self.connect(call, socket, kind, Address::from(in_family_of(kind, proxy.place)));
         // Known to the proxy before the caller is answered, so no question can come too early.
         if let (Some(dns), Ok(client)) = (&self.dns, socket::local_address(again.as_fd())) {
             let asker = Asker {
                 pid: process::status(call.thread).map_or(call.thread, |status| status.process),
                 path: process::executable_path(call.thread),
-                server: SocketAddr::new(server.ip().to_canonical(), server.port()),
+                server: canonical(server),
             };
-            dns.register(protocol(kind), SocketAddr::new(client.ip().to_canonical(), client.port()), asker);
+            dns.register(protocol(kind), canonical(client), asker);
         }
         reply
     }
@@ -143,6 +173,20 @@ impl ConnectWatch {
             self.destinations.refused(call.thread, protocol(kind), server);
         }
         result
+    }
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// An IPv6 socket that means an IPv4 place: the same in its own family.
+fn in_family_of(kind: Kind, place: SocketAddr) -> SocketAddr {
+    match place {
+        SocketAddr::V4(v4) if kind.domain == constants::AF_INET6 => {
+            SocketAddr::V6(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0))
+        }
+        other => other,
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use defender_core::dns;
 use defender_sys::{
     Errno, Result, constants, memory,
     notify::{Listener, Notification, Reply},
@@ -22,7 +23,7 @@ use super::{
     message::{LARGEST_DATAGRAM, LONGEST_NAME, Layout, MOST_PARTS, read_bytes},
     process,
 };
-use crate::dns_proxy::DnsProxy;
+use crate::dns_proxy::{DnsProxy, stand_in};
 
 /// A full send buffer empties in microseconds; longer than this the supervisor does not wait for it.
 const ROOM_SOON: Duration = Duration::from_millis(20);
@@ -104,37 +105,46 @@ impl DatagramWatch {
     }
 
     fn send(&self, thread: u32, socket: BorrowedFd<'_>, kind: Kind, message: &Message, flags: i32) -> Result<usize> {
-        if self.judge_message(thread, kind, message) == Verdict::Stop {
-            return Err(Errno::EPERM);
+        let elsewhere = match self.judge_message(thread, kind, message) {
+            Judged::Go => None,
+            Judged::Stop => return Err(Errno::EPERM),
+            Judged::Nowhere(payload) => Some(Message { payload, ..message.clone() }),
+        };
+        // A socket whose look-ups go to a stand-in still reaches every other place.
+        let places = self.dns.as_ref().map_or(&[][..], |dns| dns.stand_ins());
+        let untied = message.address.is_some() && stand_in::release(places, socket);
+        let sent = send_soon(socket, elsewhere.as_ref().unwrap_or(message), flags);
+        if untied {
+            stand_in::retie(socket);
         }
-        match socket::send(socket, message, flags | constants::MSG_DONTWAIT) {
-            Err(Errno::EAGAIN) if waits(socket, flags)? => {
-                // Not ready in time, or a signal: the kernel's answer below is as good as any.
-                let _ = poll::wait(&[(socket, Interest::Writable)], Some(ROOM_SOON));
-                socket::send(socket, message, flags | constants::MSG_DONTWAIT)
-            }
-            other => other,
-        }
+        // The caller sent what it wanted to, as far as it is concerned.
+        if elsewhere.is_some() { sent.map(|_| message.payload.len()) } else { sent }
     }
 
-    fn judge_message(&self, thread: u32, kind: Kind, message: &Message) -> Verdict {
+    fn judge_message(&self, thread: u32, kind: Kind, message: &Message) -> Judged {
         let address = message.address.as_ref();
-        let Some(server) = address.and_then(|address| address.inet_on(kind.domain)) else { return Verdict::Go };
+        let Some(server) = address.and_then(|address| address.inet_on(kind.domain)) else { return Judged::Go };
         let asks = is_resolver(server) && !kind.is_raw();
         let trusted = asks && self.dns.as_ref().is_some_and(|dns| dns.trusts(server.ip()));
         if self.destinations.judge(thread, protocol(kind), server, trusted) == Verdict::Stop {
-            return Verdict::Stop;
+            return Judged::Stop;
         }
         if !asks {
-            return Verdict::Go;
+            return Judged::Go;
         }
         let process = process::status(thread).map_or(thread, |status| status.process);
         let verdict = self.destinations.judge.judge_query(&message.payload, process, &process::executable_path(thread));
-        if let (Verdict::Go, Some(dns)) = (verdict, &self.dns) {
-            // The answer goes to the caller itself, so that its source is right; what it says is asked for again.
-            dns.ask_again(&message.payload, server);
+        match (verdict, &self.dns) {
+            (Verdict::Go, Some(dns)) => {
+                // The answer goes to the caller itself, so that its source is right; what it says is asked for again.
+                dns.ask_again(&message.payload, server);
+                Judged::Go
+            }
+            (Verdict::Go, None) => Judged::Go,
+            // musl waits until its patience is over when it cannot send, so it gets an answer: there is no such name.
+            (Verdict::Stop, _) if trusted => dns::nowhere(&message.payload).map_or(Judged::Stop, Judged::Nowhere),
+            (Verdict::Stop, _) => Judged::Stop,
         }
-        verdict
     }
 
     /// For sockets whose messages have no destination of their own, and where descriptors cannot be copied: the kernel goes
@@ -151,12 +161,34 @@ impl DatagramWatch {
             let asks = address.inet_on(kind.domain).is_some_and(is_resolver);
             let payload = if asks { part.payload(call.thread)? } else { Vec::new() };
             let message = Message { address: Some(address), payload, control: Vec::new() };
-            if listener.is_valid(call.id) && self.judge_message(call.thread, kind, &message) == Verdict::Stop {
+            // Another payload cannot be sent in the caller's place here.
+            if listener.is_valid(call.id) && self.judge_message(call.thread, kind, &message) != Judged::Go {
                 return Ok(Reply::Fail(Errno::EPERM));
             }
         }
         Ok(Reply::Continue)
     }
+}
+
+/// What becomes of a message.
+#[derive(Debug, PartialEq, Eq)]
+enum Judged {
+    Go,
+    Stop,
+    /// It goes to its resolver with this question instead, for a name that does not exist.
+    Nowhere(Vec<u8>),
+}
+
+/// The connect(2) that a TCP fast open begins with; none for any other call.
+#[must_use]
+pub fn fast_open(call: &Notification) -> Option<Notification> {
+    if flags_of(call) & constants::MSG_FASTOPEN == 0 || i64::from(call.number) == constants::SYS_sendmmsg {
+        return None;
+    }
+    let (name, length) = parts_of(call).first()?.name(call.thread).ok()?;
+    let mut connect = *call;
+    connect.arguments = [call.arguments[0], name, length.into(), 0, 0, 0];
+    Some(connect)
 }
 
 /// Where one message of a call is described.
@@ -193,6 +225,17 @@ impl Part {
             Self::Arguments([.., payload, length]) => read_bytes(thread, *payload, *length, LARGEST_DATAGRAM),
             Self::Header(layout, at) => layout.message(thread, *at).map(|message| message.payload),
         }
+    }
+}
+
+fn send_soon(socket: BorrowedFd<'_>, message: &Message, flags: i32) -> Result<usize> {
+    match socket::send(socket, message, flags | constants::MSG_DONTWAIT) {
+        Err(Errno::EAGAIN) if waits(socket, flags)? => {
+            // Not ready in time, or a signal: the kernel's answer below is as good as any.
+            let _ = poll::wait(&[(socket, Interest::Writable)], Some(ROOM_SOON));
+            socket::send(socket, message, flags | constants::MSG_DONTWAIT)
+        }
+        other => other,
     }
 }
 

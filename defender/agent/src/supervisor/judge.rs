@@ -82,10 +82,14 @@ impl Judge {
         self.report(violation, effect, event)
     }
 
-    /// Judges the question in a DNS query; what is no query is not judged.
+    /// Judges the question in a DNS query. What we cannot read could ask for anything, so it is stopped where names are
+    /// prevented.
     #[must_use]
     pub fn judge_query(&self, query: &[u8], pid: u32, path: &str) -> Verdict {
-        let Some(question) = dns::parse_query(query) else { return Verdict::Go };
+        let Some(question) = dns::parse_query(query) else {
+            let prevents = self.policy.current().source().dns.effect == Effect::Prevent;
+            return if prevents { Verdict::Stop } else { Verdict::Go };
+        };
         let event = LookupEvent { name: question.name, record_type: question.record_type, pid, path: path.to_owned() };
         // Custom rules on names may go by the program that asks; it is looked up only for them.
         let process = (pid != 0 && self.policy().has_custom(CustomKind::NetworkOutgoing))

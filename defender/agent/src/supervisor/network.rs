@@ -10,7 +10,7 @@ use defender_sys::{
 use super::{
     approvals::Approvals,
     connect::ConnectWatch,
-    datagram::DatagramWatch,
+    datagram::{self, DatagramWatch},
     destination::Destinations,
     inspection::{self, JudgedBefore},
     judge::Judge,
@@ -82,7 +82,10 @@ impl NetworkWatch {
             constants::SYS_bind => self.listens.on_bind(listener, call),
             constants::SYS_listen => self.listens.on_listen(listener, call),
             constants::SYS_socket => self.listens.on_socket(listener, call),
-            _ => self.datagrams.on_call(listener, call),
+            _ => match datagram::fast_open(call) {
+                Some(connect) => self.connects.on_fast_open(listener, &connect),
+                None => self.datagrams.on_call(listener, call),
+            },
         }
     }
 

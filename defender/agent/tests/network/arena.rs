@@ -11,6 +11,9 @@ use crate::patience::seconds;
 /// The address of the resolver that the workload is started with, and of one that it is not.
 pub const RESOLVER: &str = "10.7.0.1:53";
 pub const FOREIGN_RESOLVER: &str = "10.7.0.2:53";
+/// Also in the workload's configuration: one on another machine, and one on its own loopback.
+pub const FAR_RESOLVER: &str = "10.8.0.1:53";
+pub const STUB_RESOLVER: &str = "127.0.0.53:53";
 /// What the resolvers say: the rest of the world is 203.0.113.9.
 const NAMES: [&str; 2] = ["a.evil.test=203.0.113.66", "shop.test=203.0.113.9"];
 /// Addresses of the machine, so that there is something to connect to.
@@ -52,7 +55,8 @@ impl Arena {
     pub fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("network-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("resolv.conf"), "nameserver 10.7.0.1\n").unwrap();
+        fs::write(folder.join("resolv.conf"), "nameserver 10.7.0.1\nnameserver 10.8.0.1\nnameserver 127.0.0.53\n")
+            .unwrap();
         Self { folder }
     }
 
@@ -85,7 +89,21 @@ impl Arena {
     /// Starts the resolvers, and two at the addresses of names, so that there is something to connect to, in the background and waits until they answer.
     fn with_resolvers(&self) -> Command {
         let serve = |address: &str| in_background(&format!("serve {address} {}", NAMES.join(" ")), address);
-        self.namespace(&[RESOLVER, FOREIGN_RESOLVER, "203.0.113.9:8053", "203.0.113.66:8053"].map(serve).concat())
+        self.namespace(
+            &[RESOLVER, FOREIGN_RESOLVER, STUB_RESOLVER, "203.0.113.9:8053", "203.0.113.66:8053"].map(serve).concat(),
+        )
+    }
+
+    /// Starts a resolver on another machine, as far as the kernel is concerned.
+    fn with_far_resolver(&self) -> Command {
+        let serve = format!("{} serve {FAR_RESOLVER} {}", attacker(), NAMES.join(" "));
+        self.namespace(&format!(
+            "rm -f far; touch far; unshare --net sh -c 'until ip link show far > /dev/null 2>&1; do :; done; \
+             ip addr add 10.8.0.1/24 dev far; ip link set far up; exec {serve} > far' & peer=$!; \
+             while [ \"$(readlink /proc/$peer/ns/net)\" = \"$(readlink /proc/self/ns/net)\" ]; do :; done; \
+             ip link add near type veth peer name far; ip link set far netns $peer; \
+             ip addr add 10.8.0.2/24 dev near; ip link set near up; while ! grep -q ready far; do :; done; "
+        ))
     }
 
     fn supervised(&self, mut command: Command, policy: &str) -> Command {
@@ -109,6 +127,18 @@ impl Arena {
     pub fn run_narrow(&self, policy: &str, attack: &[&str]) -> String {
         let mut command = self.supervised(self.namespace(""), policy);
         said(command.args(attack).env("SUPERVISE_32_BIT", "1").env("SUPERVISE_FILES", "1"))
+    }
+
+    /// The same with a resolver on another machine; `without` are capabilities that the Defender must do without.
+    pub fn run_with_far_names(&self, policy: &str, attack: &[&str], without: &str) -> String {
+        let mut command = self.with_far_resolver();
+        command.args(["setpriv", "--bounding-set", without, "--inh-caps", without]);
+        said(self.supervised(command, policy).args(attack))
+    }
+
+    /// What it prints without any Defender, but with that resolver.
+    pub fn natively_with_far_names(&self, attack: &[&str]) -> String {
+        said(self.with_far_resolver().arg(attacker()).args(attack))
     }
 
     /// The same with the resolvers running.

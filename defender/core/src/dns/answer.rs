@@ -129,6 +129,35 @@ mod tests {
         assert_eq!(given(&address_query(8, "a.test", false).unwrap(), &answer), []);
     }
 
+    /// A record whose name points to itself, or into the header, ends reading and gives what stood before it; labels of
+    /// kinds that do not exist (RFC 1035, section 4.1.4) give nothing.
+    #[test]
+    fn names_that_lead_nowhere_end_it() {
+        let query = address_query(7, "a.test", false).unwrap();
+        let good = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
+        let own = (query.len() + good.len()) as u8;
+        let itself = [&[0xc0, own][..], &good[2..]].concat();
+        for strange in [0x40_u8, 0x80, 0xbf] {
+            let record = [&[strange, 0x0c][..], &good[2..]].concat();
+            assert_eq!(given(&query, &response(&query, &[good, &record])).len(), 1, "{strange:x}");
+        }
+        assert_eq!(given(&query, &response(&query, &[good, &itself])).len(), 2, "what it points to does not matter");
+        let mut long = [&[63][..], &[b'a'; 20], &good[2..]].concat();
+        long.truncate(40);
+        assert_eq!(given(&query, &response(&query, &[good, &long])).len(), 1);
+    }
+
+    /// Only the answer counts, not what a server adds about others.
+    #[test]
+    fn additional_records_give_nothing() {
+        let query = address_query(7, "a.test", false).unwrap();
+        let good = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
+        let mut answer = response(&query, &[good, good, good]);
+        (answer[7], answer[9], answer[11]) = (1, 1, 1);
+
+        assert_eq!(given(&query, &answer).len(), 1);
+    }
+
     proptest! {
         /// Whatever stands behind the question, reading it ends, and it gives no more than it may.
         #[test]

@@ -126,6 +126,17 @@ fn truncation_and_failure_are_told_apart() {
     assert_eq!(parse_addresses(&query, &failed), None);
 }
 
+/// A question that may not be asked becomes one with the same id for a name that does not exist, and carries nothing else.
+#[test]
+fn a_question_goes_nowhere() {
+    let query = address_query(7, "secret.evil.test", true).unwrap();
+
+    let question = parse_query(&nowhere(&query).unwrap()).unwrap();
+
+    assert_eq!((question.id, question.name.as_str()), (7, "invalid"));
+    assert_eq!(nowhere(b"no query at all"), None);
+}
+
 /// Names that no message can carry make no query.
 #[test]
 fn names_that_do_not_fit_make_no_query() {

@@ -60,11 +60,86 @@ fn lookup(how: &str, name: &str, server: &str) -> String {
             ask(server, &update)
         }
         "unconnected" => ask_unconnected(server, &plain),
+        "fast" => ask_fast(server, &plain),
+        "two-in-one" => ask_unconnected(server, &two_in_one(name)),
+        "picky" => ask_pickily(server, &plain, |_| ()),
+        "untied" => ask_pickily(server, &plain, |socket| tie(socket, "")),
+        "aimed" => ask_through(server, &plain, "near"),
+        "reused" => ask_and_reuse(server, &plain),
         "pair" => ask_pair(server, name),
         "tcp" => ask_stream(server, &vec![plain; 20]),
         "transfer" => ask_stream(server, &[query(7, name, 252, None)]),
         other => panic!("no such way of asking: {other}"),
     }
+}
+
+/// As musl asks over TCP: by fast open on a socket that does not wait, and again once it is connected.
+fn ask_fast(server: SocketAddr, question: &[u8]) -> String {
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0) };
+    let framed = [&(question.len() as u16).to_be_bytes()[..], question].concat();
+    let (raw, length) = raw_address(server);
+    let place = (&raw const raw).cast();
+    let sent = unsafe {
+        libc::sendto(socket, framed.as_ptr().cast(), framed.len(), libc::MSG_FASTOPEN, place, length)
+    };
+    let waiting = sent < 0 && last() == libc::EINPROGRESS;
+    if sent < 0 && !waiting {
+        return format!("refused {}", last());
+    }
+    let mut one = libc::pollfd { fd: socket, events: libc::POLLOUT, revents: 0 };
+    unsafe { libc::poll(&raw mut one, 1, PATIENCE.as_millis() as i32) };
+    let mut stream = unsafe { TcpStream::from_raw_fd(socket) };
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    if waiting && stream.write_all(&framed).is_err() {
+        return "not connected".into();
+    }
+    read_framed(&mut stream).map_or_else(|| "silence".into(), |answer| read_answer(question, &answer))
+}
+
+/// A message that says that it holds two questions, which many servers take for the first one's.
+fn two_in_one(name: &str) -> Vec<u8> {
+    let mut message = query(7, name, 1, None);
+    message[5] = 2;
+    message.extend_from_within(12..);
+    message
+}
+
+/// Looks up `count` names, each another one, while a hundred questions that nobody answers are on their way; prints how many
+/// were answered, and by how many KiB the Defender grew since the first thousand.
+fn storm(server: SocketAddr, count: u32) -> String {
+    let (silent, socket, mut buffer) = (udp(server), udp(server), [0; 1500]);
+    for id in 0..100 {
+        silent.send(&query(id, "dead.test", 1, None)).unwrap();
+    }
+    let (mut answered, mut before) = (0, memory_of_parent());
+    for number in 0..count {
+        if number == 1000 {
+            before = memory_of_parent();
+        }
+        let question = query(number as u16, &format!("n{number}.flood.test"), 1, None);
+        socket.send(&question).unwrap();
+        // An answer that came too late for its own question is not this one's.
+        while let Ok(length) = socket.recv(&mut buffer) {
+            if buffer[..2] == question[..2] {
+                let said = read_answer(&question, &buffer[..length]);
+                answered += u32::from(said.ends_with(&flooded(number).to_string()));
+                break;
+            }
+        }
+    }
+    format!("{answered} {}", memory_of_parent().saturating_sub(before))
+}
+
+/// What the names of a storm have: each another address.
+fn flooded(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from(0x0b00_0000 + number)
+}
+
+fn memory_of_parent() -> u32 {
+    let status = fs::read_to_string(format!("/proc/{}/status", std::os::unix::process::parent_id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// As musl asks: the answer's source is compared.
@@ -79,6 +154,81 @@ fn ask_unconnected(server: SocketAddr, query: &[u8]) -> String {
         Ok((length, source)) if source == server => read_answer(query, &buffer[..length]),
         other => format!("{other:?}"),
     }
+}
+
+/// As c-ares asks: connected, with the same question again on a new socket when no answer has the server's address.
+fn ask_pickily(server: SocketAddr, query: &[u8], ready: impl Fn(&UdpSocket)) -> String {
+    for _ in 0..3 {
+        let (socket, mut buffer) = (udp(server), [0; 1500]);
+        socket.set_read_timeout(Some(PATIENCE / 3)).unwrap();
+        ready(&socket);
+        socket.send(query).unwrap();
+        while let Ok((length, source)) = socket.recv_from(&mut buffer) {
+            if source.ip() == server.ip() {
+                return read_answer(query, &buffer[..length]);
+            }
+        }
+    }
+    "silence".into()
+}
+
+/// Ties a socket to an interface, or to none.
+fn tie(socket: &UdpSocket, interface: &str) {
+    let (name, length) = (interface.as_ptr().cast(), interface.len() as u32);
+    unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name, length) };
+}
+
+fn tied_to(socket: &UdpSocket) -> String {
+    let (mut name, mut length) = ([0_u8; 16], 16);
+    let place = name.as_mut_ptr().cast();
+    unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, place, &raw mut length) };
+    String::from_utf8_lossy(&name[..length as usize]).trim_end_matches('\0').to_owned()
+}
+
+/// On a connected socket, with a message that says through which interface it wants to leave.
+fn ask_through(server: SocketAddr, query: &[u8], interface: &str) -> String {
+    let (socket, mut buffer) = (udp(server), [0; 1500]);
+    let name = std::ffi::CString::new(interface).unwrap();
+    let info = libc::in_pktinfo {
+        ipi_ifindex: unsafe { libc::if_nametoindex(name.as_ptr()) } as i32,
+        ipi_spec_dst: libc::in_addr { s_addr: 0 },
+        ipi_addr: libc::in_addr { s_addr: 0 },
+    };
+    let mut part = libc::iovec { iov_base: query.as_ptr().cast_mut().cast(), iov_len: query.len() };
+    let mut control = [0_u64; 8];
+    let mut header: libc::msghdr = unsafe { zeroed() };
+    header.msg_iov = &raw mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = unsafe { libc::CMSG_SPACE(size_of_val(&info) as u32) } as _;
+    unsafe {
+        let message = libc::CMSG_FIRSTHDR(&raw const header);
+        (*message).cmsg_level = libc::IPPROTO_IP;
+        (*message).cmsg_type = libc::IP_PKTINFO;
+        (*message).cmsg_len = libc::CMSG_LEN(size_of_val(&info) as u32) as _;
+        ptr::write_unaligned(libc::CMSG_DATA(message).cast(), info);
+        libc::sendmsg(socket.as_raw_fd(), &raw const header, 0);
+    }
+    match socket.recv(&mut buffer) {
+        Ok(length) => read_answer(query, &buffer[..length]),
+        Err(_) => "silence".into(),
+    }
+}
+
+/// One socket for a resolver, a datagram elsewhere, another peer, and the resolver again.
+fn ask_and_reuse(server: SocketAddr, query: &[u8]) -> String {
+    let (socket, mut buffer) = (udp(server), [0; 1500]);
+    let mut answer = || {
+        socket.send(query).unwrap();
+        socket.recv(&mut buffer).map_or_else(|_| "silence".into(), |length| read_answer(query, &buffer[..length]))
+    };
+    let first = answer();
+    socket.send_to(b"x", SocketAddr::new(server.ip(), 99)).unwrap();
+    let second = answer();
+    socket.connect(SocketAddr::new(server.ip(), 99)).unwrap();
+    let interface = tied_to(&socket);
+    socket.connect(server).unwrap();
+    format!("{first}; {second}; `{interface}`; {}", answer())
 }
 
 /// As glibc asks: two questions in one call; prints how many were answered.
@@ -210,9 +360,27 @@ fn answer(query: &[u8], address: Ipv4Addr) -> Vec<u8> {
 fn answers(query: &[u8], names: &[(String, Ipv4Addr)], stream: bool) -> Vec<Vec<u8>> {
     let name = name_of(query);
     let address = names.iter().find(|(known, _)| *known == name).map_or(Ipv4Addr::new(203, 0, 113, 9), |(_, ip)| *ip);
+    let flood = name.strip_prefix('n').and_then(|name| name.strip_suffix(".flood.test"));
+    let address = flood.and_then(|number| number.parse().ok()).map_or(address, flooded);
     let good = answer(query, address);
+    if query[5] == 2 {
+        return vec![[&good[..12], &query[12..], &good[good.len() - 16..]].concat()];
+    }
     match name.as_str() {
         "dead.test" => vec![],
+        "garbage.test" => vec![vec![0xff; 40], vec![], query[..12].to_vec(), good],
+        "huge.test" if stream => {
+            let mut huge = good.clone();
+            (0..4000).for_each(|_| huge.extend_from_slice(&good[good.len() - 16..]));
+            huge[6..8].copy_from_slice(&4001_u16.to_be_bytes());
+            vec![huge]
+        }
+        "invalid" => {
+            let mut none = good[..good.len() - 16].to_vec();
+            none[3] |= 3;
+            none[7] = 0;
+            vec![none]
+        }
         "big.test" if !stream => {
             let mut cut = good[..good.len() - 16].to_vec();
             cut[2] |= 2;
