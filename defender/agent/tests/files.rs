@@ -107,7 +107,7 @@ impl Arena {
     }
 
     fn start(&self, effect: &str, sections: &str, reload: &str, words: &[&str]) -> Output {
-        self.launch(self.command(TRACING, effect, sections, words).env("SUPERVISE_RELOAD", self.top.join(reload)))
+        launch(self.command(TRACING, effect, sections, words).env("SUPERVISE_RELOAD", self.top.join(reload)))
     }
 
     fn command(&self, bounding: &str, effect: &str, sections: &str, words: &[&str]) -> Command {
@@ -116,12 +116,6 @@ impl Arena {
         command.args(["--bounding-set", bounding]).arg(example("supervise")).arg(&file).args(words);
         command.env("SUPERVISE_FILES", "1").env("SUPERVISE_AUDITS", self.audits()).current_dir(&self.top);
         command
-    }
-
-    fn launch(&self, command: &mut Command) -> Output {
-        let output = command.output().unwrap();
-        assert_ne!(Some(64), output.status.code(), "{}", String::from_utf8_lossy(&output.stderr));
-        output
     }
 
     /// Writes a policy that denies the secret file and its folder, and has `sections` beside the usual ones.
@@ -141,7 +135,7 @@ impl Arena {
         self.reset();
         let before = state(&self.folder.join("denied"));
         let program = example("attacker_files").to_string_lossy().into_owned();
-        self.launch(&mut self.command(bounding, effect, r#""files""#, &[&[program.as_str()], words].concat()));
+        launch(&mut self.command(bounding, effect, r#""files""#, &[&[program.as_str()], words].concat()));
         before != state(&self.folder.join("denied"))
     }
 
@@ -152,6 +146,12 @@ impl Arena {
     fn path(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
     }
+}
+
+fn launch(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert_ne!(Some(64), output.status.code(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
 }
 
 impl Drop for Arena {
@@ -225,7 +225,7 @@ fn programs_of_other_users_are_judged_without_the_capability() {
     let run = |effect| {
         arena.reset();
         fs::write(arena.folder.join("root-only"), "").unwrap();
-        let output = arena.launch(&mut arena.command(BLINKERED, effect, r#""files""#, &words));
+        let output = launch(&mut arena.command(BLINKERED, effect, r#""files""#, &words));
         (String::from_utf8_lossy(&output.stdout).into_owned(), fs::read(arena.folder.join("root-only")).unwrap())
     };
 
@@ -245,7 +245,7 @@ fn a_write_that_is_held_up_is_answered_in_time() {
         let words = [attacker.to_str().unwrap(), "behind", secret.to_str().unwrap(), &arena.path("public")];
         let mut command = arena.command(TRACING, effect, r#""files""#, &words);
 
-        let output = arena.launch(command.env("SUPERVISE_STALL", &stall));
+        let output = launch(command.env("SUPERVISE_STALL", &stall));
 
         assert_eq!(outcome, said(&output), "{effect}");
         let told = fs::read_to_string(arena.audits()).unwrap();

@@ -225,8 +225,8 @@ fn a_fork_bomb_leaves_the_defender_deciding() {
     fs::write(arena.folder.join("policy.json"), FORBIDDING).unwrap();
     // A user of its own, for the limit is on all processes of a user.
     let command = format!(
-        "chmod 666 policy.json audits.jsonl; ulimit -u 60; exec setpriv --reuid 54321 --regid 54321 --clear-groups {} policy.json \
-         {1} bomb {1} {2}",
+        "chmod 666 policy.json audits.jsonl; exec prlimit --nproc=60 setpriv --reuid 54321 --regid 54321 --clear-groups \
+         {} policy.json {} bomb /bin/true {}",
         example("supervise").display(),
         arena.good,
         arena.evil

@@ -199,7 +199,9 @@ fn attack(way: &str, folder: &Path) {
         "unprivileged" => unprivileged(&secret),
         "keep-capabilities" => keep_capabilities(&secret),
         "many-users" => many_users(&secret),
-        "undumpable" => done(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) }).and_then(|()| fs::write(&secret, "evil")),
+        "undumpable" => {
+            done(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) }).and_then(|()| fs::write(&secret, "evil"))
+        }
         "openat2" => openat2(&secret),
         _ => panic!("unknown way {way}"),
     };

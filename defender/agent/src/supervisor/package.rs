@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn soon() -> Instant {
-        Instant::now() + std::time::Duration::from_secs(60)
+        Instant::now() + std::time::Duration::from_mins(1)
     }
 
     /// A root directory with one program whose package says that its content is `abc`.
