@@ -34,7 +34,7 @@ use super::{
 const LARGEST_LOADER: u64 = 16 << 20;
 
 /// What reading files may take at a call: what takes longer is left to the stop, when the rest is in the kernel's cache.
-const AT_THE_CALL: Duration = Duration::from_millis(300);
+const AT_THE_CALL: Duration = Duration::from_millis(400);
 /// What it may take at the stop, where it has to be known, before the watchdog answers.
 const AT_THE_STOP: Duration = Duration::from_millis(1100);
 
