@@ -1,9 +1,9 @@
 """A storm of forbidden operations against the real Defender, by hand: `storm.py [STARTS]`, usually a million.
 
 A program tries to start forbidden programs by ten thousand different names, and every fourth time connects where that is
-only reported, as fast as it can, while the Console is away. Then the Console comes back. Checked are: everything forbidden
-failed, memory and descriptors of the Defender stayed bounded, every event is either recorded or counted as dropped, and
-what was prevented was kept rather than what was only reported.
+only reported, as fast as it can, while the Console is away. Then the Console comes back. Checked are: everything
+forbidden failed, memory and descriptors of the Defender stayed bounded, every event is either recorded or counted as
+dropped, and what was prevented was kept rather than what was only reported.
 
 Needs a built Defender (`BARTIZAN_DEFENDER`, or the release build of this checkout) and gcc.
 """
@@ -80,7 +80,7 @@ class Peak:
         """Look at a process once more."""
         status = Path(f"/proc/{process}/status").read_text()
         self.memory = max(self.memory, int(status.split("VmHWM:")[1].split()[0]))
-        self.descriptors = max(self.descriptors, len(os.listdir(f"/proc/{process}/fd")))
+        self.descriptors = max(self.descriptors, len(list(Path(f"/proc/{process}/fd").iterdir())))
 
 
 def main(starts: int) -> int:
@@ -147,7 +147,10 @@ def storm(console: Console, process: subprocess.Popen[str], starts: int) -> int:
         said = process.stdout.readline()
     seconds = time.monotonic() - began
     refused, reported, ran = map(int, said.split())
-    print(f"storm: {starts} starts, {reported} connects in {seconds:.0f} s, {refused} starts refused, {ran} ran", flush=True)
+    print(
+        f"storm: {starts} starts, {reported} connects in {seconds:.0f} s, {refused} starts refused, {ran} ran",
+        flush=True,
+    )
     print(f"storm: at most {peak.memory} KiB resident, {peak.descriptors} descriptors", flush=True)
     console.start()
     kept = counted(console, refused + reported)
@@ -157,7 +160,8 @@ def storm(console: Console, process: subprocess.Popen[str], starts: int) -> int:
         "everything forbidden was refused": (refused, ran) == (starts, 0),
         "memory is bounded": peak.memory <= MOST_KIB,
         "descriptors are bounded": peak.descriptors <= MOST_DESCRIPTORS,
-        "nothing is lost without being counted": kept["prevent"] + kept["alert"] + kept["dropped"] >= refused + reported,
+        "nothing is lost without being counted": kept["prevent"] + kept["alert"] + kept["dropped"]
+        >= refused + reported,
         "what was prevented is kept last": kept["alertAudits"] == 0 or kept["prevent"] == refused,
     }
     for check, holds in checks.items():
@@ -185,9 +189,7 @@ def every_audit(console: Console) -> list[Json]:
     """All runtime audits, page by page."""
     found: list[Json] = []
     while True:
-        page = console.request(
-            "GET", "audits/runtime/app-embedded", params={"limit": 250, "offset": len(found)}
-        ).json()
+        page = console.request("GET", "audits/runtime/app-embedded", params={"limit": 250, "offset": len(found)}).json()
         found += page
         if len(page) < 250:
             return found

@@ -289,7 +289,11 @@ fn the_threat_model_names_tests_that_exist() {
     for row in list.lines().filter(|line| line.starts_with("| ")) {
         for word in row.split('`').skip(1).step_by(2) {
             if Path::new(word).extension().is_some() {
-                let folder = if word.ends_with(".rs") { "defender/agent/tests" } else { "console/tests" };
+                let folder = if Path::new(word).extension().is_some_and(|end| end == "rs") {
+                    "defender/agent/tests"
+                } else {
+                    "console/tests"
+                };
                 source = fs::read_to_string(top.join(folder).join(word)).expect(word);
             } else {
                 let is_there = ["fn", "def"].iter().any(|kind| source.contains(&format!("{kind} {word}(")));
