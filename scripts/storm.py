@@ -1,7 +1,7 @@
 """A storm of forbidden operations against the real Defender, by hand: `storm.py [STARTS]`, usually a million.
 
-A program tries to start forbidden programs by ten thousand different names, and every fourth time connects where that is
-only reported, as fast as it can, while the Console is away. Then the Console comes back. Checked are: everything
+A program tries to start forbidden programs by ten thousand different names, and every fourth time connects where that
+is only reported, as fast as it can, while the Console is away. Then the Console comes back. Checked are: everything
 forbidden failed, memory and descriptors of the Defender stayed bounded, every event is either recorded or counted as
 dropped, and what was prevented was kept rather than what was only reported.
 
