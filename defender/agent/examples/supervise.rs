@@ -3,7 +3,7 @@
 //! Audits go to the file named by `SUPERVISE_AUDITS` as JSON lines, or to standard error. Whenever the pipe named by
 //! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. `SUPERVISE_OPEN` sets fail mode `open`,
 //! `SUPERVISE_COMPAT` asks for the compat tier, and while nobody writes to the pipe named by `SUPERVISE_STALL` the sink
-//! blocks on every audit of a program start. With `SUPERVISE_FILES` set, writes to files are
+//! blocks on every audit of a program start or of a file. With `SUPERVISE_FILES` set, writes to files are
 //! watched; with `SUPERVISE_32_BIT` 32-bit programs run. For tests, benchmarks and trying things out.
 use std::{
     env,
@@ -25,7 +25,7 @@ struct Lines(Mutex<File>);
 
 impl AuditSink for Lines {
     fn submit(&self, draft: AuditDraft) {
-        if matches!(draft.event, Event::Process(_))
+        if matches!(draft.event, Event::Process(_) | Event::File(_))
             && let Some(pipe) = env::var_os("SUPERVISE_STALL")
         {
             let _ = fs::read(pipe);

@@ -58,7 +58,14 @@ const WAYS: &[&str] = &[
     "node",
     "chroot",
     "unprivileged",
+    "keep-capabilities",
+    "many-users",
+    "undumpable",
 ];
+
+/// Capabilities that a container lacks, with `SYS_PTRACE` and without (tier 2).
+const TRACING: &str = "-sys_admin,-perfmon";
+const BLINKERED: &str = "-sys_admin,-perfmon,-sys_ptrace";
 
 /// A folder with a denied one in it.
 struct Arena {
@@ -105,13 +112,15 @@ impl Arena {
     }
 
     fn start(&self, effect: &str, sections: &str, reload: &str, words: &[&str]) -> Output {
+        launch(self.command(TRACING, effect, sections, words).env("SUPERVISE_RELOAD", self.top.join(reload)))
+    }
+
+    fn command(&self, bounding: &str, effect: &str, sections: &str, words: &[&str]) -> Command {
         let file = self.policy(effect, sections);
         let mut command = Command::new("setpriv");
-        command.args(["--bounding-set", "-sys_admin,-perfmon"]).arg(example("supervise")).arg(&file).args(words);
-        command.env("SUPERVISE_FILES", "1").env("SUPERVISE_AUDITS", self.audits());
-        let output = command.env("SUPERVISE_RELOAD", self.top.join(reload)).current_dir(&self.top).output().unwrap();
-        assert_ne!(Some(64), output.status.code(), "{}", String::from_utf8_lossy(&output.stderr));
-        output
+        command.args(["--bounding-set", bounding]).arg(example("supervise")).arg(&file).args(words);
+        command.env("SUPERVISE_FILES", "1").env("SUPERVISE_AUDITS", self.audits()).current_dir(&self.top);
+        command
     }
 
     /// Writes a policy that denies the secret file and its folder, and has `sections` beside the usual ones.
@@ -124,9 +133,14 @@ impl Arena {
 
     /// Attacks; true when what is denied has changed.
     fn attack(&self, effect: &str, words: &[&str]) -> bool {
+        self.attack_with(TRACING, effect, words)
+    }
+
+    fn attack_with(&self, bounding: &str, effect: &str, words: &[&str]) -> bool {
         self.reset();
         let before = state(&self.folder.join("denied"));
-        self.run(effect, words);
+        let program = example("attacker_files").to_string_lossy().into_owned();
+        launch(&mut self.command(bounding, effect, r#""files""#, &[&[program.as_str()], words].concat()));
         before != state(&self.folder.join("denied"))
     }
 
@@ -137,6 +151,12 @@ impl Arena {
     fn path(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
     }
+}
+
+fn launch(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert_ne!(Some(64), output.status.code(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
 }
 
 impl Drop for Arena {
@@ -183,6 +203,59 @@ fn no_way_to_a_denied_file_leads_there() {
         assert!(fs::read_to_string(arena.audits()).unwrap().contains("deniedFile"), "{way} is reported");
         fs::remove_file(arena.audits()).unwrap();
         assert!(!arena.attack("prevent", &[way, &folder]), "{way}");
+    }
+}
+
+/// Without `SYS_PTRACE` no way leads there either: a process that closes itself to the Defender, by another user or by not
+/// being dumpable, is refused what cannot be judged.
+#[test]
+fn who_cannot_be_looked_at_writes_nothing() {
+    let arena = Arena::new("closed");
+    let folder = arena.folder.to_string_lossy().into_owned();
+    for way in WAYS {
+        assert!(arena.attack_with(BLINKERED, "alert", &[way, &folder]), "{way} must work when it is only reported");
+        assert!(!arena.attack_with(BLINKERED, "prevent", &[way, &folder]), "{way}");
+    }
+    let told = fs::read_to_string(arena.audits()).unwrap();
+    assert!(told.contains("its write to a file is refused unjudged"), "{told}");
+}
+
+/// Without `SYS_PTRACE` an ordinary program of another user writes as it may, and no denied file.
+#[test]
+fn programs_of_other_users_are_judged_without_the_capability() {
+    let arena = Arena::new("others");
+    let script = "cd folder && echo mine > made && mkdir in && mv made in/moved && cat in/moved
+        echo evil > denied/secret; echo evil > root-only; cat denied/secret";
+    let words = ["/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", "/bin/sh", "-c", script];
+    let run = |effect| {
+        arena.reset();
+        fs::write(arena.folder.join("root-only"), "").unwrap();
+        let output = launch(&mut arena.command(BLINKERED, effect, r#""files""#, &words));
+        (String::from_utf8_lossy(&output.stdout).into_owned(), fs::read(arena.folder.join("root-only")).unwrap())
+    };
+
+    assert_eq!(("mine\nevil\n".to_owned(), vec![]), run("alert"));
+    assert_eq!(("mine\nkept".to_owned(), vec![]), run("prevent"));
+}
+
+/// When a write is held up, by a sink that does not take its audit, both it and the one behind it are answered within two
+/// seconds, by effect, and that is recorded.
+#[test]
+fn a_write_that_is_held_up_is_answered_in_time() {
+    for (effect, outcome) in [("alert", "0 true 0 true\n"), ("prevent", "13 true 13 true\n")] {
+        let arena = Arena::new("late");
+        let stall = arena.top.join("stall");
+        assert!(Command::new("mkfifo").arg(&stall).status().unwrap().success());
+        let (attacker, secret) = (example("attacker_files"), arena.secret());
+        let words = [attacker.to_str().unwrap(), "behind", secret.to_str().unwrap(), &arena.path("public")];
+        let mut command = arena.command(TRACING, effect, r#""files""#, &words);
+
+        let output = launch(command.env("SUPERVISE_STALL", &stall));
+
+        assert_eq!(outcome, said(&output), "{effect}");
+        let told = fs::read_to_string(arena.audits()).unwrap();
+        assert!(told.contains("answeredLate"), "{effect}: {told}");
+        assert_eq!(effect == "alert", fs::read(arena.secret()).unwrap() != b"kept", "{effect}");
     }
 }
 

@@ -106,6 +106,31 @@ fn without_its_supervisor_a_workload_is_locked_in() {
     assert_eq!("38 38", outcome.trim(), "ENOSYS for both");
 }
 
+/// A Defender that stands still (a frozen group of control, say) lets nothing by: calls wait for it.
+#[test]
+fn a_defender_that_stands_still_lets_nothing_by() {
+    let arena = Arena::new("attacker_guard");
+    let words = [arena.good.as_str(), "wait", &arena.evil];
+    let mut running = Running::new(arena.command(Place::default(), Some(FORBIDDING), &words));
+    let mut reader = BufReader::new(running.0.stdout.take().unwrap());
+    let application = line(&mut running, &mut reader).strip_prefix("ready ").unwrap().to_owned();
+    let supervisor = descendant(running.0.id(), "supervise");
+    let signal = |name: &str| assert!(Command::new("kill").args([name, &supervisor]).status().unwrap().success());
+
+    signal("-STOP");
+    running.0.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    let child = eventually("the attempt", || children(&application).pop());
+    // execve has the number 59 or 221: it is in that call, and was not answered.
+    eventually("the call", || {
+        let call = fs::read_to_string(format!("/proc/{child}/syscall")).unwrap_or_default();
+        ["59 ", "221 "].iter().any(|number| call.starts_with(number)).then_some(())
+    });
+    signal("-CONT");
+
+    let outcome = line(&mut running, &mut reader);
+    assert!(outcome.starts_with("13 "), "{outcome}");
+}
+
 /// A storm of refused programs is refused to the last one, and memory stays small.
 #[test]
 fn a_storm_of_programs_is_refused_to_the_last() {
@@ -169,6 +194,28 @@ fn children(process: &str) -> Vec<String> {
 fn is_traced(process: &str) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     status.lines().any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() != "0"))
+}
+
+/// What comes in from outside for a third of a second is found nearly every time.
+#[test]
+fn a_short_visit_from_outside_is_reported() {
+    let arena = Arena::new("attacker_guard");
+    let place = Place { first: true, trace: true, ..Place::default() };
+    let mut running = Running::new(arena.command(place, Some(FORBIDDING), &[&arena.good, "wait", &arena.good]));
+    let mut reader = BufReader::new(running.0.stdout.take().unwrap());
+    line(&mut running, &mut reader);
+    let supervisor = descendant(running.0.id(), "supervise");
+
+    let found = (0..8).filter(|_| {
+        let mut enter = Command::new("nsenter");
+        enter.args(["--target", &supervisor, "--pid", "--mount", "timeout", "0.3", "tail", "-f", "/dev/null"]);
+        let before = arena.reported().matches("injectedProcess").count();
+        enter.status().unwrap();
+        arena.reported().matches("injectedProcess").count() > before
+    });
+
+    let found = found.count();
+    assert!(found >= 6, "{found} of 8: {}", arena.reported());
 }
 
 /// Without anybody from outside nothing is reported as such.

@@ -4,7 +4,7 @@
 
 mod stage;
 
-use std::{fs, os::unix::process::ExitStatusExt, process::Output};
+use std::{fs, os::unix::process::ExitStatusExt, path::Path, process::Output};
 
 use stage::{Arena, FORBIDDING, Place, Running, eventually, example, said};
 
@@ -65,6 +65,8 @@ fn no_signal_reaches_the_defender() {
         "kill",
         "stop",
         "kill-thread",
+        "kill-threads",
+        "stop-threads",
         "kill-old",
         "kill-group",
         "kill-own-group",
@@ -176,6 +178,88 @@ fn replacing_the_program_file_is_reported() {
     eventually("the report", || arena.reported().contains(r#""matched":"program""#).then_some(()));
 }
 
+/// A Defender whose program file is deleted goes on as it was, and reports that.
+#[test]
+fn without_its_program_file_the_defender_goes_on() {
+    let arena = Arena::new("attacker_protection");
+    let copy = arena.folder.join("defender");
+    fs::copy(example("supervise"), &copy).unwrap();
+    fs::write(arena.folder.join("policy.json"), FORBIDDING).unwrap();
+    let script = format!(
+        "rm {}; {} exec {}; echo $?; until grep -q program audits.jsonl; do :; done; echo told",
+        copy.display(),
+        arena.good,
+        arena.evil
+    );
+    let words = [copy.to_str().unwrap(), "policy.json", "timeout", "20", "sh", "-c", &script];
+
+    assert_eq!("13\ntold", said(&arena.run(Place::default(), None, &words)));
+    assert!(arena.reported().contains("was changed or replaced"), "{}", arena.reported());
+}
+
+/// Variables that make the dynamic loader run other code have no effect on the Defender, which has no loader.
+#[test]
+fn variables_of_the_loader_do_not_reach_the_defender() {
+    let arena = Arena::new("attacker_protection");
+    let loads = |policy, words: &[&str]| {
+        let mut command = arena.command(Place::default(), policy, words);
+        // Set for what is behind it alone, which the loader then complains of.
+        let name = "LD_PRELOAD=/nowhere.so";
+        let words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+        let at = words.iter().position(|word| word == "--inh-caps").unwrap() + 2;
+        let mut changed = std::process::Command::new(command.get_program());
+        changed.args(&words[..at]).arg("env").arg(name).args(&words[at..]).current_dir(&arena.folder);
+        command = changed;
+        let output = command.env("SUPERVISE_AUDITS", arena.audits()).output().unwrap();
+        (output.status.code(), stage::complained(&output).contains("/nowhere.so"))
+    };
+
+    assert_eq!((Some(0), true), loads(None, &["true"]), "an ordinary program loads what it is told to");
+    assert_eq!((Some(0), false), loads(Some(FORBIDDING), &[&arena.good, "nothing"]));
+}
+
+/// A workload that uses up its processes cannot keep the Defender from deciding: all that it needs is there before.
+#[test]
+fn a_fork_bomb_leaves_the_defender_deciding() {
+    let arena = Arena::new("attacker_protection");
+    fs::write(arena.folder.join("policy.json"), FORBIDDING).unwrap();
+    // A user of its own, for the limit is on all processes of a user.
+    let command = format!(
+        "chmod 666 policy.json audits.jsonl; exec prlimit --nproc=60 setpriv --reuid 54321 --regid 54321 --clear-groups \
+         {} policy.json {} bomb /bin/true {}",
+        example("supervise").display(),
+        arena.good,
+        arena.evil
+    );
+
+    let output = arena.run(Place::default(), None, &["sh", "-c", &command]);
+
+    assert_eq!("true 0 13", said(&output), "{}", stage::complained(&output));
+}
+
+/// Huge arguments and variables, thousands of long names, deep families and long rows of links leave the Defender small.
+#[test]
+fn a_workload_cannot_fill_the_defenders_memory() {
+    let arena = Arena::new("attacker_protection");
+
+    assert_eq!("3032 small", said(&defended(&arena, Place::default(), &["gorge", &arena.evil])));
+}
+
+/// A connection of the Defender is not cut by the workload, which has not the capability for it; with it, it could.
+#[test]
+fn connections_cannot_be_destroyed_without_the_capability() {
+    let arena = Arena::new("attacker_protection");
+    let script = "exec 3<>/dev/tcp/127.0.0.1/$1 4<&3; ss -K dport = $1 >/dev/null 2>&1; echo x >&3 && echo alive";
+    let listener = "import socket,subprocess,sys; s=socket.create_server(('127.0.0.1',0)); \
+                    print(subprocess.run([*sys.argv[1:], str(s.getsockname()[1])], capture_output=True, text=True).stdout)";
+    let cut = |capabilities: &str| {
+        let shell = ["setpriv", "--bounding-set", capabilities, "bash", "-c", script, "bash"];
+        said(&arena.run(Place::default(), None, &[&["python3", "-c", listener], shell.as_slice()].concat()))
+    };
+
+    assert_eq!(("alive".to_owned(), String::new()), (cut("-net_admin"), cut("+net_admin")));
+}
+
 /// Where the workload has no right to mount, it cannot take the Defender's view of processes away.
 #[test]
 fn the_workload_cannot_unmount_what_the_defender_reads() {
@@ -193,4 +277,30 @@ fn outcomes_are_what_they_seem() {
 
     assert_eq!("killed", outcome(&undefended(&arena, place, &["kill"])));
     assert_eq!(SURVIVED, defended(&arena, place, &["kill"]).status.code());
+}
+
+/// The threat model's list of tests names none that is not there, and has one for every file that it speaks of.
+#[test]
+fn the_threat_model_names_tests_that_exist() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = fs::read_to_string(top.join("docs/threat-model.md")).unwrap();
+    let list = text.split("## 8.").nth(1).unwrap();
+    let (mut source, mut named) = (String::new(), 0);
+    for row in list.lines().filter(|line| line.starts_with("| ")) {
+        for word in row.split('`').skip(1).step_by(2) {
+            if Path::new(word).extension().is_some() {
+                let folder = if Path::new(word).extension().is_some_and(|end| end == "rs") {
+                    "defender/agent/tests"
+                } else {
+                    "console/tests"
+                };
+                source = fs::read_to_string(top.join(folder).join(word)).expect(word);
+            } else {
+                let is_there = ["fn", "def"].iter().any(|kind| source.contains(&format!("{kind} {word}(")));
+                assert!(is_there, "`{word}` is not there: {row}");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 50, "{named}");
 }

@@ -4,6 +4,7 @@ use std::{
     fs,
     future::Future,
     io::ErrorKind,
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -21,7 +22,7 @@ use defender_agent::{
         relay::{self as client, Attachment},
     },
     recorder::Fetch,
-    sidecar::{relay as server, table::Table, token::Tokens},
+    sidecar::{install::install, relay as server, table::Table, token::Tokens},
 };
 use defender_core::{Audit, AuditDraft, DefenderPolicy, Event, LookupEvent, Notice, Recorded};
 use tokio::{
@@ -148,6 +149,55 @@ async fn a_forged_token_is_refused_and_reported() {
     let batches = sidecar.batches();
     assert_eq!(batches.len(), 1, "{batches:?}");
     assert_eq!((batches[0].container.as_deref(), batches[0].audits.len()), (Some("web"), 1));
+}
+
+/// A container that mounts the shared directory for reading alone, as embedding does, cannot take the socket away, put
+/// another in its place or change its mode, though it is root; it can connect. Where it may write, it can do all of it.
+#[tokio::test]
+async fn the_socket_stays_where_the_directory_is_mounted_for_reading() {
+    let sidecar = Sidecar::start();
+    let (folder, socket) = (sidecar.directory.0.clone(), sidecar.directory.socket());
+    let attacks = "connect() { python3 -c 'import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' $1; }
+        connect $1/relay.sock && echo connected
+        mount -o remount,bind,rw $1 && echo remounted; umount $1 && echo unmounted
+        chmod 0 $1/relay.sock && echo closed; mv $1/relay.sock $1/elsewhere && echo moved
+        touch $1/relay.sock && echo replaced; rm -f $1/elsewhere $1/relay.sock && echo removed; mv $1 $1.gone && echo gone";
+    let attack = |mount: &str| {
+        let script = format!(
+            "mount --bind $1 $1 && mount -o remount,bind,{mount} $1 && exec setpriv --bounding-set -sys_admin sh -c \"$2\" sh $1"
+        );
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script, "sh"]).arg(&folder).arg(attacks);
+        String::from_utf8_lossy(&command.output().expect("a shell").stdout).replace('\n', " ")
+    };
+
+    assert_eq!("connected ", attack("ro"));
+    assert!(matches!(sidecar.attach("web", &sidecar.tokens.of("web")).await.1, FromSidecar::Policy { .. }));
+    assert_eq!("connected closed moved replaced removed ", attack("rw"));
+    assert!(!socket.exists());
+}
+
+/// Links that somebody planted before the sidecar starts are replaced, and what they lead to is left alone; a directory that
+/// is a link is refused.
+#[test]
+fn planted_links_are_not_followed() {
+    let directory = Directory::new();
+    let victim = directory.0.join("victim");
+    fs::write(&victim, "kept").expect("a file");
+    fs::set_permissions(&victim, fs::Permissions::from_mode(0o600)).expect("a mode");
+    let plant = |name: &str| symlink(&victim, directory.0.join(name)).expect("a link");
+    ["defender", ".defender.new", "relay.sock"].into_iter().for_each(plant);
+
+    install(Path::new("/proc/self/exe"), &directory.0).expect("installed");
+    let listening = server::listen(&directory.socket(), 0o666).expect("listening");
+
+    let status = fs::metadata(&victim).expect("a file");
+    assert_eq!(("kept".into(), 0o600), (fs::read_to_string(&victim).expect("text"), status.mode() & 0o777));
+    assert!(directory.0.join("defender").symlink_metadata().expect("a file").is_file());
+    drop(listening);
+    fs::remove_dir(directory.0.join("run")).expect("a directory");
+    symlink("/etc", directory.0.join("run")).expect("a link");
+    assert!(install(Path::new("/proc/self/exe"), &directory.0).is_err());
 }
 
 /// While one attachment of a container lives a second is refused; the first goes on, and its end makes room.

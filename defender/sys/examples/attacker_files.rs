@@ -17,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 fn main() {
@@ -30,6 +31,7 @@ fn main() {
         ["writer", folder, count] => writer(Path::new(folder), count.parse().unwrap()),
         ["write-and-run", folder, tries] => write_and_run(Path::new(folder), tries.parse().unwrap()),
         ["interrupted", folder] => interrupted(Path::new(folder)),
+        ["behind", denied, public] => behind(denied, public),
         ["write", path] => println!("{}", code(fs::write(path, "evil"))),
         [way, folder] => attack(way, Path::new(folder)),
         _ => panic!("unknown words"),
@@ -197,6 +199,11 @@ fn attack(way: &str, folder: &Path) {
             fs::write("/denied/secret", "evil")
         }
         "unprivileged" => unprivileged(&secret),
+        "keep-capabilities" => keep_capabilities(&secret),
+        "many-users" => many_users(&secret),
+        "undumpable" => {
+            done(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) }).and_then(|()| fs::write(&secret, "evil"))
+        }
         "openat2" => openat2(&secret),
         _ => panic!("unknown way {way}"),
     };
@@ -237,6 +244,50 @@ fn unprivileged(secret: &Path) -> std::io::Result<()> {
     done(unsafe { libc::setgid(1000) })?;
     done(unsafe { libc::setuid(1000) })?;
     fs::write(secret, "evil")
+}
+
+/// Becomes another user, and keeps root's right to every file.
+fn keep_capabilities(secret: &Path) -> std::io::Result<()> {
+    done(unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, 1) })?;
+    done(unsafe { libc::setresuid(1000, 1000, 1000) })?;
+    may_write_everything()?;
+    fs::write(secret, "evil")
+}
+
+/// The same, with ids that differ among themselves, and dumpable again: nobody else has the same ids.
+fn many_users(secret: &Path) -> std::io::Result<()> {
+    done(unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, 1) })?;
+    done(unsafe { libc::setresuid(1001, 1002, 1003) })?;
+    may_write_everything()?;
+    done(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) })?;
+    fs::write(secret, "evil")
+}
+
+/// Makes `CAP_DAC_OVERRIDE` effective again, of what is permitted.
+fn may_write_everything() -> std::io::Result<()> {
+    let header = [0x2008_0522_u32, 0];
+    let mut sets = [0_u32; 6];
+    done(unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) } as i32)?;
+    sets[0] = sets[1] & 1 << 1;
+    done(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) } as i32)
+}
+
+/// Writes to a denied file, and meanwhile to another until that takes long, too; prints how both ended, and whether in time.
+fn behind(denied: &str, public: &str) {
+    let timed = |path: &str| {
+        let begin = Instant::now();
+        (code(fs::write(path, "evil")), begin.elapsed())
+    };
+    let denied = denied.to_owned();
+    let first = thread::spawn(move || timed(&denied));
+    let second = loop {
+        let (code, took) = timed(public);
+        if took > Duration::from_millis(200) {
+            break (code, took);
+        }
+    };
+    let [first, second] = [first.join().unwrap(), second].map(|(code, took)| (code, took < Duration::from_secs(2)));
+    println!("{} {} {} {}", first.0, first.1, second.0, second.1);
 }
 
 fn writer(folder: &Path, count: u32) {

@@ -37,6 +37,8 @@ fn main() {
         "fill" => fill(&words[2], &words[3]),
         "score" => score(target),
         "umount" => println!("{}", unsafe { libc::umount2(c"/proc".as_ptr(), libc::MNT_DETACH) }),
+        "bomb" => bomb(&words[2], &words[3]),
+        "gorge" => gorge(&words[2], target),
         "replace" => replace(&words[2], target),
         lethal => {
             assert!(attack(lethal, target), "no such attack: {lethal}");
@@ -170,6 +172,8 @@ fn attack(name: &str, target: i32) -> bool {
         "kill" => number(libc::SYS_kill, [id, kill, 0, 0, 0]),
         "stop" => number(libc::SYS_kill, [id, stop, 0, 0, 0]),
         "kill-thread" => number(libc::SYS_tgkill, [id, id, kill, 0, 0]),
+        "kill-threads" => to_each_thread(id, kill),
+        "stop-threads" => to_each_thread(id, stop),
         "kill-old" => number(libc::SYS_tkill, [id, kill, 0, 0, 0]),
         "kill-group" => number(libc::SYS_kill, [-group, kill, 0, 0, 0]),
         "kill-own-group" => {
@@ -195,6 +199,21 @@ fn attack(name: &str, target: i32) -> bool {
         _ => return false,
     };
     true
+}
+
+/// Sends a signal to each thread of the target, in every way that names a thread.
+fn to_each_thread(target: i64, signal: i64) -> i64 {
+    let threads = fs::read_dir(format!("/proc/{target}/task")).into_iter().flatten().flatten();
+    for thread in threads.filter_map(|entry| entry.file_name().to_str()?.parse::<i64>().ok()) {
+        let mut information = [0_i32; 32];
+        (information[0], information[2]) = (signal as i32, -1);
+        let about = information.as_ptr() as i64;
+        number(libc::SYS_tgkill, [target, thread, signal, 0, 0]);
+        number(libc::SYS_tkill, [thread, signal, 0, 0, 0]);
+        number(libc::SYS_kill, [thread, signal, 0, 0, 0]);
+        number(libc::SYS_rt_tgsigqueueinfo, [target, thread, signal, about, 0]);
+    }
+    0
 }
 
 /// Makes the kernel send the signal, as news about a pipe.
@@ -284,6 +303,81 @@ fn score(target: i32) {
         again = fs::read_to_string(&path).unwrap();
     }
     println!("{written} {changed} {}", again == before);
+}
+
+/// Starts processes until there are no more to be had; then a good and a forbidden program, in one of them.
+fn bomb(good: &str, evil: &str) {
+    let mut ends = [0; 2];
+    unsafe { libc::pipe(ends.as_mut_ptr()) };
+    let mut children = Vec::new();
+    let refused = loop {
+        let child = unsafe { libc::fork() };
+        match child {
+            -1 => break true,
+            0 => {
+                // It waits for the word: each byte makes one of them start a program.
+                let mut word = [0_u8; 1];
+                unsafe { libc::read(ends[0], word.as_mut_ptr().cast(), 1) };
+                unsafe { libc::_exit(run(if word[0] == b'g' { good } else { evil })) };
+            }
+            _ if children.len() > 10_000 => break false,
+            _ => children.push(child),
+        }
+    };
+    let next = |word: &std::ffi::CStr| {
+        let mut status = 0;
+        unsafe { libc::write(ends[1], word.as_ptr().cast(), 1) };
+        unsafe { libc::wait(&raw mut status) };
+        if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) }
+    };
+    println!("{refused} {} {}", next(c"g"), next(c"e"));
+    std::io::stdout().flush().unwrap();
+    for child in children {
+        unsafe { libc::kill(child, libc::SIGKILL) };
+    }
+    exit(0);
+}
+
+/// Gives the Defender as much to hold as there is: huge arguments and variables, many names, a deep family, links in a row.
+/// Prints how often the forbidden program was refused, and whether the target stayed small.
+fn gorge(evil: &str, target: i32) {
+    let mut refused = 0;
+    let mut count = |status: i32| refused += i32::from(status == libc::EACCES);
+    let huge = vec![b'x'; 100_000];
+    for _ in 0..30 {
+        let huge = CString::new(huge.clone()).unwrap();
+        let many: Vec<*const libc::c_char> = [huge.as_ptr(); 9].into_iter().chain([ptr::null()]).collect();
+        let program = CString::new(evil).unwrap();
+        count(in_child(|| {
+            unsafe { libc::execve(program.as_ptr(), many.as_ptr(), many.as_ptr()) };
+            std::io::Error::last_os_error().raw_os_error().unwrap_or(1)
+        }));
+    }
+    let folder = std::path::Path::new(evil).parent().unwrap().join("links");
+    fs::create_dir(&folder).unwrap();
+    let long = "n".repeat(240);
+    for number in 0..3000 {
+        let name = folder.join(format!("{number}-{long}"));
+        std::os::unix::fs::symlink(evil, &name).unwrap();
+        count(in_child(|| run(name.to_str().unwrap())));
+    }
+    let mut last = std::path::PathBuf::from(evil);
+    for number in 0..39 {
+        let next = folder.join(format!("link-{number}"));
+        std::os::unix::fs::symlink(&last, &next).unwrap();
+        last = next;
+    }
+    count(in_child(|| run(last.to_str().unwrap())));
+    count(deep(300, evil));
+    let status = fs::read_to_string(format!("/proc/{target}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u32 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    println!("{refused} {}", if peak < 24 << 10 { "small".to_owned() } else { format!("{peak} KiB") });
+}
+
+/// Runs a program at the end of a long line of processes.
+fn deep(generations: u32, program: &str) -> i32 {
+    in_child(|| if generations == 0 { run(program) } else { deep(generations - 1, program) })
 }
 
 /// Replaces the Defender's program by another file, and waits for a line on standard input.

@@ -122,8 +122,11 @@ impl ExecWatch {
         let link = found.link();
         let status = found.status();
         let links = Links { image: &link, status: status.as_ref(), script: None };
-        self.facts.fill(&mut event, &links, &self.needs, Moment::Call);
+        let known = self.facts.fill(&mut event, &links, &self.needs, Moment::Call);
         let family = self.needs.ancestors.then(|| Family::of(&event));
+        if known.is_err() {
+            return Answer::AtTheStop(found.path.clone(), family);
+        }
         let mut event = Event::Process(event);
         let Some((violation, Effect::Prevent)) = self.opinion(&event, &[]) else {
             return Answer::AtTheStop(found.path.clone(), family);
@@ -197,6 +200,15 @@ impl ExecWatch {
         self.judge.notice(Notice::NotEnforcing, &detail);
     }
 
+    /// What a program holds could not be found out in time.
+    fn tell_late(&self, path: &str) -> Verdict {
+        let stops = self.prevents && self.needs.prevents;
+        let outcome = if stops { "it was killed unjudged" } else { "it is judged without" };
+        let detail = format!("the file of `{path}` could not be read in time to compare it, so {outcome}");
+        self.judge.notice(Notice::AnsweredLate, &detail);
+        if stops { Verdict::Stop } else { Verdict::Go }
+    }
+
     /// Judges the new image of `process`; one that must not run is killed. `former` is the thread that called execve.
     pub fn judge_image(&mut self, process: u32, former: u32) {
         self.follow_policy();
@@ -230,7 +242,12 @@ impl ExecWatch {
             None => {}
         }
         let links = Links { image: &loaded.link, status: Some(&loaded.status), script: loaded.script.as_deref() };
-        self.facts.fill(&mut loaded.event, &links, &self.needs, Moment::Stop);
+        if self.facts.fill(&mut loaded.event, &links, &self.needs, Moment::Stop).is_err() {
+            let stopped = self.tell_late(&loaded.event.path);
+            if stopped == Verdict::Stop {
+                return stopped;
+            }
+        }
         let scripts =
             if loaded.script.is_some() { script::scripts_between(process, loaded.name()) } else { Vec::new() };
         let mut event = Event::Process(loaded.event);

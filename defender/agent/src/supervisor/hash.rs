@@ -1,5 +1,5 @@
-//! SHA-256 of executables, computed once for each state of a file.
-use std::{collections::HashMap, fs::Metadata, io::Read, os::unix::fs::MetadataExt};
+//! SHA-256 of executables, computed once for each state of a file, and within a time: programs wait for it.
+use std::{collections::HashMap, fs::Metadata, io::Read, os::unix::fs::MetadataExt, time::Instant};
 
 use defender_sys::file;
 use ring::digest;
@@ -52,43 +52,66 @@ impl<V> Default for Remembered<V> {
 impl<V: Clone> Remembered<V> {
     /// What is known of the file with this status, or what `find` finds out now.
     pub fn get(&mut self, status: &Metadata, find: impl FnOnce() -> V) -> V {
+        match self.try_get(status, || Ok::<V, std::convert::Infallible>(find())) {
+            Ok(found) => found,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The same, of what may not be found out now; that is not remembered.
+    ///
+    /// # Errors
+    /// Those of `find`.
+    pub fn try_get<E>(&mut self, status: &Metadata, find: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
         let state = State::of(status);
         if let Some(known) = self.0.get(&state) {
-            return known.clone();
+            return Ok(known.clone());
         }
-        let found = find();
+        let found = find()?;
         if state.rests(file::stamping_clock().0) {
             if self.0.len() >= MOST {
                 self.0.clear();
             }
             self.0.insert(state, found.clone());
         }
-        found
+        Ok(found)
     }
 }
 
+/// A file was not read to its end in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late;
+
 /// Lower-case hexadecimal SHA-256 of the file that `link` leads to; none when it cannot be read or is too large.
-#[must_use]
-pub fn sha256(link: &str) -> Option<String> {
+///
+/// # Errors
+/// [`Late`] when it was not read by `end`.
+pub fn sha256(link: &str, end: Instant) -> Result<Option<String>, Late> {
     let mut context = digest::Context::new(&digest::SHA256);
-    each_chunk(link, |chunk| context.update(chunk))?;
-    Some(hexadecimal(context.finish().as_ref()))
+    let read = each_chunk(link, end, |chunk| context.update(chunk))?;
+    Ok(read.then(|| hexadecimal(context.finish().as_ref())))
 }
 
-/// Gives the content of a file piece by piece; none when it cannot be read to its end or is too large.
-pub fn each_chunk(link: &str, mut take: impl FnMut(&[u8])) -> Option<()> {
-    let file = super::process::open(link).ok()?;
-    if file.metadata().ok()?.len() > LARGEST_FILE {
-        return None;
+/// Gives the content of a file piece by piece; false when it cannot be read to its end or is too large.
+///
+/// # Errors
+/// [`Late`] when that took longer than until `end`. Within one piece nothing can interrupt it.
+pub fn each_chunk(link: &str, end: Instant, mut take: impl FnMut(&[u8])) -> Result<bool, Late> {
+    let Ok(file) = super::process::open(link) else { return Ok(false) };
+    if file.metadata().map_or(true, |status| status.len() > LARGEST_FILE) {
+        return Ok(false);
     }
     let mut file = file.take(LARGEST_FILE + 1);
     let mut chunk = vec![0; 128 << 10];
     loop {
         match file.read(&mut chunk) {
-            Ok(0) => return (file.limit() > 0).then_some(()),
+            Ok(0) => return Ok(file.limit() > 0),
             Ok(length) => take(&chunk[..length]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
+            Err(_) => return Ok(false),
+        }
+        if Instant::now() > end {
+            return Err(Late);
         }
     }
 }
@@ -104,6 +127,8 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -111,11 +136,14 @@ mod tests {
         let path = std::env::temp_dir().join(format!("hash-{}", std::process::id()));
         std::fs::write(&path, "abc").unwrap();
 
-        let hash = sha256(path.to_str().unwrap());
+        let end = Instant::now() + Duration::from_mins(1);
+
+        let hash = sha256(path.to_str().unwrap(), end).unwrap();
 
         // FIPS 180-4's example.
         assert_eq!(Some("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"), hash.as_deref());
-        assert_eq!(None, sha256("/nothing/here"));
+        assert_eq!(Ok(None), sha256("/nothing/here", end));
+        assert_eq!(Err(Late), sha256(path.to_str().unwrap(), Instant::now()));
         std::fs::remove_file(path).unwrap();
     }
 
@@ -127,6 +155,7 @@ mod tests {
         let mut remembered = Remembered::default();
 
         assert_eq!([1, 2], [1, 2].map(|answer| remembered.get(&fresh, || answer)));
+        assert_eq!(Err(Late), remembered.try_get(&fresh, || Err(Late)));
         // The test's own program may have been built just now, so its age decides what is to be expected.
         let second = if State::of(&rested).rests(file::stamping_clock().0) { 1 } else { 2 };
         assert_eq!([1, second], [1, 2].map(|answer| remembered.get(&rested, || answer)));

@@ -4,7 +4,8 @@
 //! started by somebody else. Only when the namespace has given out a process id is there anything to look for.
 use std::{
     collections::HashSet,
-    fs,
+    fs::{self, File},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -55,6 +56,8 @@ pub struct Scan {
     /// How the workload's processes are told from others.
     pub sign: Sign,
     namespace: Option<PathBuf>,
+    /// `/proc/loadavg`, held open: it is read ten times a second.
+    load: Option<File>,
     last: Option<u32>,
     /// Processes that need not be looked at again: id and start time.
     known: HashSet<(u32, u64)>,
@@ -72,6 +75,7 @@ impl Scan {
             filters: facts(own).unwrap_or_default().filters,
             sign: Sign::Filter,
             namespace: fs::read_link("/proc/self/ns/mnt").ok(),
+            load: File::open("/proc/loadavg").ok(),
             last: None,
             known: HashSet::new(),
             unfinished: false,
@@ -84,7 +88,7 @@ impl Scan {
 
     /// The processes that were not seen before and are not of the workload. Cheap when no process was started since.
     pub fn look(&mut self) -> Vec<(u32, Origin)> {
-        let last = fs::read_to_string("/proc/loadavg").ok().and_then(|text| last_id(&text));
+        let last = self.load.as_ref().and_then(last_started);
         if last.is_some() && last == self.last && !self.unfinished {
             return Vec::new();
         }
@@ -185,6 +189,13 @@ fn start_time(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// The process id that was given out last.
+fn last_started(load: &File) -> Option<u32> {
+    let mut line = [0; 128];
+    let length = load.read_at(&mut line, 0).ok()?;
+    last_id(str::from_utf8(&line[..length]).ok()?)
+}
+
 fn last_id(load: &str) -> Option<u32> {
     load.split_whitespace().nth(4)?.parse().ok()
 }
@@ -227,6 +238,9 @@ mod tests {
         assert_eq!(Some(22), start_time(&format!("7 (a) b (c) {}", rest.join(" "))));
         assert!(started(std::process::id()).is_some_and(|ticks| ticks > 0));
         assert_eq!(Some(77), last_id("0.1 0.2 0.3 1/100 77\n"));
+        let load = File::open("/proc/loadavg").unwrap();
+        // It is read anew each time.
+        assert!((0..2).all(|_| last_started(&load).is_some()));
     }
 
     /// The second look finds nothing new, and none of what runs beside us is of our container.

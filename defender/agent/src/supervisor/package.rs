@@ -13,13 +13,14 @@ use std::{
     hash::BuildHasher,
     io::Read,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use md5::{Digest, Md5};
 use ring::digest;
 
-use super::hash::{Remembered, each_chunk};
+use super::hash::{Late, Remembered, each_chunk};
 
 /// Text of databases that is read in all, and entries that are kept.
 const MOST_TEXT: u64 = 64 << 20;
@@ -49,40 +50,47 @@ impl Packages {
 
     /// True when a package owns the file at `path` and installed it otherwise. `link` leads to the file itself;
     /// `is_trusted` says whether a database is as old as it must be.
+    ///
+    /// # Errors
+    /// [`Late`] when the file was not read by `end`.
     pub fn altered(
         &mut self,
         path: &str,
         link: &str,
         status: &Metadata,
+        end: Instant,
         is_trusted: impl Fn(&Metadata) -> bool,
-    ) -> bool {
+    ) -> Result<bool, Late> {
+        let begin = Instant::now();
         let index = self.index.get_or_insert_with(|| Index::read(&self.root, is_trusted));
+        // The databases are read once; that is not this file's time.
+        let end = end + begin.elapsed();
         let expected = index.checksums(path);
-        !expected.is_empty() && self.verdicts.get(status, || differs(link, &expected))
+        if expected.is_empty() { Ok(false) } else { self.verdicts.try_get(status, || differs(link, &expected, end)) }
     }
 }
 
 /// True when the content has none of these checksums. What cannot be read to its end is not called altered.
-fn differs(link: &str, expected: &[Checksum]) -> bool {
+fn differs(link: &str, expected: &[Checksum], end: Instant) -> Result<bool, Late> {
     let (mut md5, mut sha1) = (Md5::new(), digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY));
     let (wants_md5, wants_sha1) = (
         expected.iter().any(|checksum| matches!(checksum, Checksum::Md5(_))),
         expected.iter().any(|checksum| matches!(checksum, Checksum::Sha1(_))),
     );
-    let read = each_chunk(link, |chunk| {
+    let read = each_chunk(link, end, |chunk| {
         if wants_md5 {
             md5.update(chunk);
         }
         if wants_sha1 {
             sha1.update(chunk);
         }
-    });
+    })?;
     let (md5, sha1) = (md5.finalize(), sha1.finish());
-    read.is_some()
-        && !expected.iter().any(|checksum| match checksum {
-            Checksum::Md5(value) => value[..] == md5[..],
-            Checksum::Sha1(value) => value[..] == *sha1.as_ref(),
-        })
+    let is_same = expected.iter().any(|checksum| match checksum {
+        Checksum::Md5(value) => value[..] == md5[..],
+        Checksum::Sha1(value) => value[..] == *sha1.as_ref(),
+    });
+    Ok(read && !is_same)
 }
 
 /// Checksums by hashed path, sorted.
@@ -181,6 +189,10 @@ fn apk(text: &str) -> Vec<(String, Checksum)> {
 mod tests {
     use super::*;
 
+    fn soon() -> Instant {
+        Instant::now() + std::time::Duration::from_mins(1)
+    }
+
     /// A root directory with one program whose package says that its content is `abc`.
     fn root(name: &str, database: &str, text: &str) -> (PathBuf, String) {
         let root = std::env::temp_dir().join(format!("package-{name}-{}", std::process::id()));
@@ -196,7 +208,7 @@ mod tests {
     fn verdicts(root: PathBuf, program: &str) -> [bool; 2] {
         let altered = || {
             let status = fs::metadata(program).unwrap();
-            Packages::at(root.clone()).altered("/usr/bin/prog", program, &status, |_| true)
+            Packages::at(root.clone()).altered("/usr/bin/prog", program, &status, soon(), |_| true).unwrap()
         };
         let before = altered();
         fs::write(program, "abd").unwrap();
@@ -229,11 +241,11 @@ mod tests {
         fs::write(&program, "other").unwrap();
         let status = fs::metadata(&program).unwrap();
         let altered =
-            |trusted: bool| Packages::at(root.clone()).altered("/usr/bin/prog", &program, &status, |_| trusted);
+            |trusted: bool| Packages::at(root.clone()).altered("/usr/bin/prog", &program, &status, soon(), |_| trusted);
 
-        assert_eq!([true, false], [altered(true), altered(false)]);
+        assert_eq!([Ok(true), Ok(false)], [altered(true), altered(false)]);
         fs::write(root.join("var/lib/dpkg/diversions"), "/bin/prog\n/bin/prog.distrib\n:\n").unwrap();
-        assert!(!altered(true));
+        assert_eq!(Ok(false), altered(true));
         fs::remove_dir_all(&root).unwrap();
     }
 

@@ -1,5 +1,5 @@
-//! The sentry: once a second it looks for what no call announces. Processes from outside, and changes to what the kernel
-//! knows of the Defender or to its program file.
+//! The sentry: it looks for what no call announces. Processes from outside ten times a second, for what is injected often
+//! lives no longer; changes to what the kernel knows of the Defender or to its program file once a second.
 use std::{
     fs, io,
     os::{
@@ -8,7 +8,7 @@ use std::{
     },
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use defender_core::{DefenderEvent, Event, Notice, Reason};
@@ -21,6 +21,10 @@ use super::{
 };
 
 const ROUND: Duration = Duration::from_secs(1);
+/// How often it is looked whether a process was started: one read of `/proc/loadavg` while none was.
+const GLANCE: Duration = Duration::from_millis(100);
+/// After a look at many processes there is a rest of so many times as long, so that it never costs more than two percent.
+const REST: u32 = 50;
 /// How likely the kernel is to kill us when memory runs out (proc(5)).
 const KILL_SCORE: &str = "/proc/self/oom_score_adj";
 
@@ -93,19 +97,28 @@ impl Watch {
     }
 
     fn run(mut self, supervisor: &Receiver<Sign>) {
+        let mut round: Option<Instant> = None;
         loop {
-            self.judge.tick();
-            self.look_for_processes();
-            self.keep_score();
-            self.check_program();
-            if supervisor.recv_timeout(ROUND) == Err(RecvTimeoutError::Disconnected) {
+            let begin = Instant::now();
+            // What is found takes its time, and comes from outside: the workload cannot make us busy with it.
+            let found = self.look_for_processes();
+            let pause = if found { GLANCE } else { (begin.elapsed() * REST).clamp(GLANCE, ROUND) };
+            if round.is_none_or(|last| last.elapsed() >= ROUND) {
+                round = Some(begin);
+                self.judge.tick();
+                self.keep_score();
+                self.check_program();
+            }
+            if supervisor.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
         }
     }
 
-    fn look_for_processes(&mut self) {
-        for (process, origin) in self.scan.look() {
+    /// True when there was one.
+    fn look_for_processes(&mut self) -> bool {
+        let found = self.scan.look();
+        for &(process, origin) in &found {
             let (reason, matched) = match origin {
                 Origin::Outside => (Reason::InjectedProcess, None),
                 Origin::Escaped => (Reason::Tampering, Some("CLONE_UNTRACED".to_owned())),
@@ -116,6 +129,7 @@ impl Watch {
                 let _ = self.finds.send(&process.to_ne_bytes());
             }
         }
+        !found.is_empty()
     }
 
     /// Whoever is root may make us the first to be killed; we write back what it was.

@@ -15,6 +15,7 @@ use std::{
     os::fd::AsFd,
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::PathBuf,
+    time::{Duration, Instant},
 };
 
 use defender_core::{Change, Effect, Origin, ProcessEvent};
@@ -24,7 +25,7 @@ use self::{change::Beginning, preload::Preloads};
 pub use self::{loader::is_loader_name, needs::Needs};
 use super::{
     descriptor::Descriptors,
-    hash::{self, Remembered},
+    hash::{self, Late, Remembered},
     package::Packages,
     process,
 };
@@ -32,8 +33,16 @@ use super::{
 /// Loaders are small; a larger file is none.
 const LARGEST_LOADER: u64 = 16 << 20;
 
+/// What reading files may take at a call: what takes longer is left to the stop, when the rest is in the kernel's cache.
+const AT_THE_CALL: Duration = Duration::from_millis(400);
+/// What it may take at the stop, where it has to be known, before the watchdog answers.
+const AT_THE_STOP: Duration = Duration::from_millis(1100);
+
 /// Gathers facts; remembers what does not change.
 pub struct Facts {
+    /// When files have to be read.
+    end: Instant,
+    late: bool,
     beginning: Beginning,
     preloads: Preloads,
     packages: Packages,
@@ -73,6 +82,8 @@ impl Facts {
             beginning.take_names();
         }
         Self {
+            end: Instant::now(),
+            late: false,
             beginning,
             preloads: Preloads::default(),
             packages: Packages::at(PathBuf::from("/")),
@@ -89,8 +100,16 @@ impl Facts {
         self.preloads.learn(process);
     }
 
-    /// Fills in what `needs` asks for.
-    pub fn fill(&mut self, event: &mut ProcessEvent, links: &Links<'_>, needs: &Needs, moment: Moment) {
+    /// Fills in what `needs` asks for; [`Late`] when a file could not be read in time, so that something is missing.
+    pub fn fill(
+        &mut self,
+        event: &mut ProcessEvent,
+        links: &Links<'_>,
+        needs: &Needs,
+        moment: Moment,
+    ) -> Result<(), Late> {
+        self.late = false;
+        self.end = Instant::now() + if moment == Moment::Call { AT_THE_CALL } else { AT_THE_STOP };
         if let Some(status) = links.status {
             self.fill_file(event, links.image, status, needs);
         }
@@ -103,6 +122,7 @@ impl Facts {
         if moment == Moment::Stop && needs.preloads && !event.main {
             event.facts.preloads.extend(self.preloads.foreign(event.pid));
         }
+        if self.late { Err(Late) } else { Ok(()) }
     }
 
     fn fill_file(&mut self, event: &mut ProcessEvent, link: &str, status: &Metadata, needs: &Needs) {
@@ -142,7 +162,9 @@ impl Facts {
     }
 
     fn hash(&mut self, link: &str, status: &Metadata) -> Option<String> {
-        self.hashes.get(status, || hash::sha256(link))
+        let found = self.hashes.try_get(status, || hash::sha256(link, self.end));
+        self.late |= found.is_err();
+        found.ok().flatten()
     }
 
     /// Of all that is true of a file, what the policy takes most seriously.
@@ -157,13 +179,13 @@ impl Facts {
             Change::New => needs.new,
             Change::None | Change::Altered => Effect::Disable,
         };
-        let beginning = &self.beginning;
-        if needs.altered > effect
-            && self.packages.altered(path, link, status, |database| !beginning.is_changed(database))
-        {
-            return Change::Altered;
+        if needs.altered <= effect {
+            return since;
         }
-        since
+        let beginning = &self.beginning;
+        let altered = self.packages.altered(path, link, status, self.end, |database| !beginning.is_changed(database));
+        self.late |= altered.is_err();
+        if altered == Ok(true) { Change::Altered } else { since }
     }
 
     fn is_loader(&mut self, path: &str, link: &str, status: &Metadata) -> bool {

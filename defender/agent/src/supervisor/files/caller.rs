@@ -3,9 +3,14 @@ use std::{
     fs::{self, File, OpenOptions},
     io::Read,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
+    sync::Arc,
 };
 
-use defender_sys::{Errno, Result, constants, credentials::Credentials, names};
+use defender_sys::{
+    Errno, Result, constants,
+    credentials::{self, Credentials},
+    names,
+};
 
 const LARGEST_STATUS: usize = 4 << 10;
 
@@ -26,6 +31,7 @@ pub struct Caller {
     pub root: File,
     /// True when its root directory is ours, in the same tree of mounts.
     pub same_root: bool,
+    ours: Arc<Credentials>,
 }
 
 impl Caller {
@@ -40,16 +46,53 @@ impl Caller {
         if caller.2.capabilities != 0 && !own_root.same_users(thread) {
             caller.2.capabilities = 0;
         }
-        let root = open_path(&format!("/proc/{thread}/root"))?;
-        let same_root = own_root.0 == place(&root)?;
+        let root = looking(thread, &own_root.ours, || open_path(&format!("/proc/{thread}/root")))?;
+        let same_root = own_root.place == place(&root)?;
         let (process, user, credentials, signal_waits) = caller;
-        Ok(Self { thread, process, user, credentials, signal_waits, root, same_root })
+        Ok(Self { thread, process, user, credentials, signal_waits, root, same_root, ours: own_root.ours.clone() })
+    }
+
+    /// Opens what a link of the caller's directory in procfs leads to.
+    ///
+    /// # Errors
+    /// `EACCES` when we may not look; the kernel's answer.
+    pub fn open_own(&self, name: &str) -> Result<File> {
+        looking(self.thread, &self.ours, || open_path(&format!("/proc/{}/{name}", self.thread)))
     }
 }
 
-/// Our own root directory and user namespace, to compare others with.
+/// Looks at a thread: with our own rights, and where these do not reach it, as the user and group that it runs as.
+///
+/// Without `CAP_SYS_PTRACE` the kernel lets only the same user look at a process (ptrace(2), "access mode checking"), and
+/// what counts for files of procfs is the file system user. A process whose ids differ among themselves, or that is not
+/// dumpable, stays closed.
+///
+/// # Errors
+/// `EPERM` or `EACCES` when we may not look either way; what `look` says.
+pub fn looking<T>(thread: u32, ours: &Credentials, look: impl Fn() -> Result<T>) -> Result<T> {
+    match look() {
+        Err(errno) if is_closed(errno) => {
+            let (_, _, theirs, _) = parse(&read_status(&thread.to_string())?).ok_or(Errno::ESRCH)?;
+            let wanted = Credentials { user: theirs.user, group: theirs.group, ..ours.clone() };
+            credentials::with(&wanted, ours, look)?
+        }
+        looked => looked,
+    }
+}
+
+/// True for what the kernel says when we may not look.
+#[must_use]
+pub fn is_closed(errno: Errno) -> bool {
+    errno == Errno::EPERM || errno == Errno::EACCES
+}
+
+/// Our own root directory and user namespace, to compare others with, and our rights.
 #[derive(Debug)]
-pub struct OwnRoot((u64, u64, u64), Option<u64>);
+pub struct OwnRoot {
+    place: (u64, u64, u64),
+    users: Option<u64>,
+    ours: Arc<Credentials>,
+}
 
 impl OwnRoot {
     /// Looks at our own.
@@ -57,22 +100,23 @@ impl OwnRoot {
     /// # Errors
     /// Not in practice.
     pub fn find() -> Result<Self> {
-        Ok(Self(place(&open_path("/")?)?, users_of("self")))
+        Ok(Self { place: place(&open_path("/")?)?, users: users_of("self").ok(), ours: Arc::new(own_credentials()?) })
     }
 
     /// The mount of our root directory.
     #[must_use]
     pub fn mount(&self) -> u64 {
-        self.0.2
+        self.place.2
     }
 
     fn same_users(&self, thread: u32) -> bool {
-        self.1.is_some() && self.1 == users_of(&thread.to_string())
+        let theirs = looking(thread, &self.ours, || users_of(&thread.to_string()));
+        self.users.is_some() && self.users == theirs.ok()
     }
 }
 
-fn users_of(process: &str) -> Option<u64> {
-    fs::metadata(format!("/proc/{process}/ns/user")).ok().map(|status| status.ino())
+fn users_of(process: &str) -> Result<u64> {
+    Ok(fs::metadata(format!("/proc/{process}/ns/user")).map(|status| status.ino())?)
 }
 
 /// Which directory it is, and in which mount. Without the mount (before Linux 5.8) no root is known to be ours.

@@ -13,7 +13,8 @@ pub struct Queue<C> {
 }
 
 struct State<C> {
-    calls: VecDeque<C>,
+    /// With the time since when they wait.
+    calls: VecDeque<(C, Instant)>,
     current: Option<(C, Instant)>,
 }
 
@@ -31,7 +32,7 @@ impl<C: Clone> Queue<C> {
 
     /// Adds a call. Their number is bounded by that of the workload's threads.
     pub fn add(&self, call: C) {
-        self.state().calls.push_back(call);
+        self.state().calls.push_back((call, Instant::now()));
         self.news.notify_one();
     }
 
@@ -51,20 +52,20 @@ impl<C: Clone> Queue<C> {
                 }
             };
         }
-        let call = state.calls.pop_front()?;
-        state.current = Some((call.clone(), Instant::now()));
-        Some(call)
+        state.current = state.calls.pop_front();
+        state.current.as_ref().map(|(call, _)| call.clone())
     }
 
-    /// All calls, when the one that is being answered has taken longer than `limit`; each is given out once.
+    /// The calls that have waited for longer than `limit`; each is given out once. The one that is being answered comes
+    /// with them, and stays the answerer's: it finds out that nobody waits any more.
     pub fn held_up(&self, limit: Duration) -> Vec<C> {
         let mut state = self.state();
-        let late = state.current.as_ref().is_some_and(|(_, since)| since.elapsed() > limit);
-        if !late {
-            return Vec::new();
-        }
-        let current = state.current.clone();
-        current.map(|(call, _)| call).into_iter().chain(std::mem::take(&mut state.calls)).collect()
+        let is_late = |(_, since): &(C, Instant)| since.elapsed() > limit;
+        // They came in their order, so the late ones are the first.
+        let late = state.calls.partition_point(is_late);
+        let current = state.current.take_if(|call| is_late(call));
+        let waiting = state.calls.drain(..late);
+        current.into_iter().chain(waiting).map(|(call, _)| call).collect()
     }
 }
 
@@ -73,13 +74,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_behind_one_that_takes_too_long_are_given_out() {
+    fn calls_that_wait_too_long_are_given_out_once() {
         let queue = Queue::new();
         (1..=3).for_each(|call| queue.add(call));
 
         assert_eq!(Some(1), queue.next(None));
         assert_eq!(Vec::<i32>::new(), queue.held_up(Duration::from_secs(61)));
         assert_eq!(vec![1, 2, 3], queue.held_up(Duration::ZERO));
+        queue.add(4);
+        assert_eq!(vec![4], queue.held_up(Duration::ZERO), "what comes later is as late, whoever is being answered");
         assert_eq!(None, queue.next(Some(Duration::ZERO)), "they are nobody else's any more");
         assert_eq!(Vec::<i32>::new(), queue.held_up(Duration::ZERO));
     }

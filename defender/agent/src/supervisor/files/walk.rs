@@ -12,10 +12,7 @@ use std::{
 
 use defender_sys::{Errno, Result, constants as c, names};
 
-use super::{
-    caller::{Caller, open_path},
-    request::Place,
-};
+use super::{caller::Caller, request::Place};
 
 /// As many as the kernel follows (`path_resolution(7)`).
 const MOST_LINKS: u32 = 40;
@@ -104,15 +101,14 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// `EBADF` for a descriptor that is not there, `ENOENT` for an empty path.
     pub fn start(&self, place: &Place) -> Result<File> {
-        let thread = self.caller.thread;
         if place.path.first() == Some(&b'/') {
             return Ok(self.caller.root.try_clone()?);
         }
         let own = match place.directory {
-            c::AT_FDCWD => format!("/proc/{thread}/cwd"),
-            descriptor => format!("/proc/{thread}/fd/{descriptor}"),
+            c::AT_FDCWD => "cwd".to_owned(),
+            descriptor => format!("fd/{descriptor}"),
         };
-        match open_path(&own) {
+        match self.caller.open_own(&own) {
             Err(Errno::ENOENT) if place.directory != c::AT_FDCWD => Err(Errno::EBADF),
             other => other,
         }

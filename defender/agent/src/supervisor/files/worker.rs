@@ -85,10 +85,11 @@ impl Worker {
 
     fn judge_call(&mut self, listener: &Arc<Listener>, call: &Notification, prevents: bool) -> Result<Option<Answer>> {
         // What is done on behalf of another is done as the other; nobody else's rights are ours to use.
-        let (request, caller) = match (Request::read(call), Caller::of(call.thread, &self.own_root)) {
+        let read = caller::looking(call.thread, &self.own, || Request::read(call));
+        let (request, caller) = match (read, Caller::of(call.thread, &self.own_root)) {
             (Ok(Some(request)), Ok(caller)) => (request, caller),
             (Ok(None), _) => return Ok(Some(Answer::Continue)),
-            (Err(errno), _) | (_, Err(errno)) => return self.unknown(errno),
+            (Err(errno), _) | (_, Err(errno)) => return self.unknown(errno, prevents),
         };
         if !listener.is_valid(call.id) {
             return Ok(None);
@@ -101,7 +102,7 @@ impl Worker {
             return Ok(Some(Answer::Continue));
         }
         for _ in 0..MOST_TRIES {
-            match self.on_behalf(&caller, &request) {
+            match self.on_behalf(&caller, &request, &|| listener.is_valid(call.id)) {
                 // Somebody else made the file first: it is there now, and to be looked at as such.
                 Err(Errno::EEXIST) if request.may_be_repeated() => {}
                 result => return result.map(Some),
@@ -110,17 +111,20 @@ impl Worker {
         Err(Errno::EAGAIN)
     }
 
-    /// A caller that cannot be looked at: what its call would do is unknown.
-    fn unknown(&mut self, errno: Errno) -> Result<Option<Answer>> {
-        if errno != Errno::EPERM && errno != Errno::EACCES {
+    /// A caller that cannot be looked at: what its call would do is unknown. It must not get by what others may not.
+    fn unknown(&mut self, errno: Errno, prevents: bool) -> Result<Option<Answer>> {
+        if !caller::is_closed(errno) {
             return Err(errno);
         }
-        if !self.blind {
+        let told = if prevents { "is refused" } else { "goes on" };
+        if prevents || !self.blind {
             self.blind = true;
-            let detail = format!("a write to a file cannot be judged, add SYS_PTRACE to the container: {errno}");
+            let detail = format!(
+                "a process cannot be looked at, so its write to a file {told} unjudged; add SYS_PTRACE to the container: {errno}"
+            );
             self.judge.notice(Notice::NotEnforcing, &detail);
         }
-        Ok(Some(Answer::Continue))
+        if prevents { Err(Errno::EACCES) } else { Ok(Some(Answer::Continue)) }
     }
 
     fn only_report(&self, caller: &Caller, request: &Request) {
@@ -135,7 +139,7 @@ impl Worker {
         }
     }
 
-    fn on_behalf(&self, caller: &Caller, request: &Request) -> Result<Answer> {
+    fn on_behalf(&self, caller: &Caller, request: &Request, waits: &dyn Fn() -> bool) -> Result<Answer> {
         let rights = |walk: &mut dyn FnMut()| credentials::with(&caller.credentials, &self.own, walk);
         let preparation = Preparation { caller, rules: &self.rules, rights: &rights };
         let Prepared { subjects, act } = preparation.prepare(request)?;
@@ -143,6 +147,10 @@ impl Worker {
             || self.files.judge_moved(caller, &subjects)? == Verdict::Stop
         {
             return Err(Errno::EACCES);
+        }
+        // Whoever was told otherwise meanwhile, because it took too long, must not find it done all the same.
+        if !waits() {
+            return Err(Errno::EINTR);
         }
         let outcome = credentials::with(&caller.credentials, &self.own, act)??;
         Ok(Answer::Outcome(outcome, request.close_on_exec()))

@@ -1,7 +1,7 @@
 use std::{os::unix::fs::symlink, path::Path};
 
 use super::*;
-use crate::supervisor::files::caller::OwnRoot;
+use crate::supervisor::files::caller::{OwnRoot, open_path};
 
 /// Numbers without any order, the same each time.
 struct Dice(u32);
