@@ -37,7 +37,7 @@ def java_classes() -> Path:
 
 def test_go(go_program: Path) -> None:
     """200 connections, 100 children, 2000 goroutines, its own resolver and a thousand signals."""
-    outcome = same_with_and_without([str(go_program)])
+    outcome = same_with_and_without([str(go_program)], "notMainProcess")
 
     assert "dials 200\nstarted 100\n" in outcome.output
     assert "udp [192.0.2.7] <nil>\nudp true\ntcp [192.0.2.7] <nil>\ntcp true\n" in outcome.output
