@@ -4,12 +4,12 @@ use std::{io, os::fd::BorrowedFd};
 use defender_core::Notice;
 use defender_sys::{
     constants,
-    notify::{Listener, Notification},
+    notify::{Listener, Notification, Reply},
 };
 
 use super::{
-    approvals::Approvals, connect::ConnectWatch, datagram::DatagramWatch, destination::Destinations, judge::Judge,
-    listen::ListenWatch, table,
+    approvals::Approvals, closed::ClosedCallers, connect::ConnectWatch, datagram::DatagramWatch,
+    destination::Destinations, judge::Judge, listen::ListenWatch, table,
 };
 use crate::{
     dns_proxy::{DnsProxy, Resolvers},
@@ -22,6 +22,7 @@ pub struct NetworkWatch {
     datagrams: DatagramWatch,
     listens: ListenWatch,
     approvals: Approvals,
+    closed: ClosedCallers,
 }
 
 impl NetworkWatch {
@@ -40,6 +41,7 @@ impl NetworkWatch {
             datagrams: DatagramWatch::new(destinations, dns),
             listens: ListenWatch::new(judge.clone(), approvals.clone()),
             approvals,
+            closed: ClosedCallers::new(judge.clone()),
         }
     }
 
@@ -57,6 +59,11 @@ impl NetworkWatch {
 
     /// Answers a notified call.
     pub fn on_call(&mut self, listener: &Listener, call: &Notification) {
+        if self.closed.goes_on(call) {
+            // Its caller may be gone; then nobody waits for this.
+            let _ = listener.reply(call.id, Reply::Continue);
+            return;
+        }
         match i64::from(call.number) {
             constants::SYS_connect => self.connects.on_call(listener, call),
             constants::SYS_bind => self.listens.on_bind(listener, call),
