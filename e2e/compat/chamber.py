@@ -35,7 +35,6 @@ def detections() -> list[str]:
     return list(schema["$defs"]["Detection"]["enum"])
 
 
-
 # Two process namespaces, one in the other: killing the outer one takes everything down, whoever it has become.
 NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 NAMES = ("good.test=127.0.0.1", "other.test=192.0.2.7")
