@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,11 @@ NUMBERS = "unresolvedAddress"  # they connect to an address that nobody looked u
 PHP_EXEC = "webShell"  # a page that calls exec() is one
 
 # With SYS_PTRACE and without, as root and as somebody.
-CONTAINERS = pytest.mark.parametrize(("user", "tracing"), [("", True), ("", False), ("1000", True), ("1000", False)])
+CONTAINERS = pytest.mark.parametrize(
+    "container",
+    [{"user": user, "tracing": tracing} for user in ("", "1000") for tracing in (True, False)],
+    ids=["root, SYS_PTRACE", "root", "1000, SYS_PTRACE", "1000"],
+)
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +49,9 @@ def java_classes() -> Path:
 
 
 @CONTAINERS
-def test_go(go_program: Path, user: str, tracing: bool) -> None:
+def test_go(go_program: Path, container: dict[str, Any]) -> None:
     """200 connections, 100 children, 2000 goroutines, its own resolver and a thousand signals."""
-    outcome = same_with_and_without([str(go_program)], CHILDREN, NUMBERS, user=user, tracing=tracing)
+    outcome = same_with_and_without([str(go_program)], CHILDREN, NUMBERS, **container)
 
     assert "dials 200\nstarted 100\n" in outcome.output
     assert "udp [192.0.2.7] <nil>\nudp true\ntcp [192.0.2.7] <nil>\ntcp true\n" in outcome.output
@@ -54,10 +59,10 @@ def test_go(go_program: Path, user: str, tracing: bool) -> None:
 
 
 @CONTAINERS
-def test_java(java_classes: Path, user: str, tracing: bool) -> None:
+def test_java(java_classes: Path, container: dict[str, Any]) -> None:
     """300 connections, child processes, a hundred thousand null pointers caught by signal."""
     command = ["java", "-Xmx256m", "-cp", str(java_classes), "Compat"]
-    outcome = same_with_and_without(command, CHILDREN, NUMBERS, user=user, tracing=tracing)
+    outcome = same_with_and_without(command, CHILDREN, NUMBERS, **container)
 
     assert outcome.code == 3
     assert "started 30\nstatus 7\n" in outcome.output
@@ -66,10 +71,10 @@ def test_java(java_classes: Path, user: str, tracing: bool) -> None:
 
 
 @CONTAINERS
-def test_node(user: str, tracing: bool) -> None:
+def test_node(container: dict[str, Any]) -> None:
     """Children, a fork with messages, look-ups on the thread pool, HTTP, workers."""
     command = ["node", str(PROGRAMS / "compat.js")]
-    outcome = same_with_and_without(command, CHILDREN, NUMBERS, user=user, tracing=tracing)
+    outcome = same_with_and_without(command, CHILDREN, NUMBERS, **container)
 
     assert outcome.code == 5
     assert "started 20\nsync 42\nstatus 9 ENOENT\n" in outcome.output
@@ -78,10 +83,10 @@ def test_node(user: str, tracing: bool) -> None:
 
 
 @CONTAINERS
-def test_python(user: str, tracing: bool) -> None:
+def test_python(container: dict[str, Any]) -> None:
     """subprocess, multiprocessing in each of its ways, asyncio, threads, a storm of timers."""
     command = ["python3", str(PROGRAMS / "compat.py")]
-    outcome = same_with_and_without(command, CHILDREN, NUMBERS, user=user, tracing=tracing)
+    outcome = same_with_and_without(command, CHILDREN, NUMBERS, **container)
 
     assert outcome.code == 6
     assert "fork 328350\nspawn 328350\nforkserver 328350\n" in outcome.output
@@ -90,9 +95,9 @@ def test_python(user: str, tracing: bool) -> None:
 
 
 @CONTAINERS
-def test_ruby(user: str, tracing: bool) -> None:
+def test_ruby(container: dict[str, Any]) -> None:
     """fork, spawn, pipes, threads, the C library's resolver and its own."""
-    outcome = same_with_and_without(["ruby", str(PROGRAMS / "compat.rb")], CHILDREN, user=user, tracing=tracing)
+    outcome = same_with_and_without(["ruby", str(PROGRAMS / "compat.rb")], CHILDREN, **container)
 
     assert outcome.code == 7
     assert "clients 1275\nname 192.0.2.7\nresolv 192.0.2.7\n" in outcome.output
@@ -108,10 +113,10 @@ def test_nginx_and_php_fpm() -> None:
     assert outcome.output.endswith("ended 0 0\n")
 
 
-@pytest.mark.parametrize("tracing", [True, False])
-def test_postgresql(tracing: bool) -> None:
+@pytest.mark.parametrize("container", [{"tracing": True}, {"tracing": False}], ids=["SYS_PTRACE", "plain"])
+def test_postgresql(container: dict[str, Any]) -> None:
     """A cluster of an unprivileged user under pgbench, with connections each way and parallel workers."""
-    outcome = same_with_and_without([str(PROGRAMS / "postgresql.sh")], CHILDREN, user="postgres", tracing=tracing)
+    outcome = same_with_and_without([str(PROGRAMS / "postgresql.sh")], CHILDREN, user="postgres", **container)
 
     assert outcome.code == 8
     assert outcome.output.count("200/200") == 2
@@ -119,9 +124,9 @@ def test_postgresql(tracing: bool) -> None:
 
 
 @CONTAINERS
-def test_redis(user: str, tracing: bool) -> None:
+def test_redis(container: dict[str, Any]) -> None:
     """A server that became a daemon, its benchmark, and snapshots by forks."""
-    outcome = same_with_and_without([str(PROGRAMS / "redis.sh")], CHILDREN, user=user, tracing=tracing)
+    outcome = same_with_and_without([str(PROGRAMS / "redis.sh")], CHILDREN, **container)
 
     assert outcome.code == 9
     assert "rdb_last_bgsave_status:ok" in outcome.output
