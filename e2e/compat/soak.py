@@ -21,6 +21,8 @@ from chamber import PROGRAMS, SUPERVISE, Running, chamber
 
 # After the warm-up: pages that an allocator keeps on top of what an hour may add, and descriptors in all.
 MEMORY_PER_HOUR_KIB, PAGES_KIB, DESCRIPTOR_MARGIN = 1024, 256, 16
+# Two caches of handles, each at most this half.
+HANDLES = 512
 # Caches are full after so much of the time.
 WARM_PART = 0.25
 DEADLINE_SECONDS = 20.0
@@ -28,11 +30,13 @@ DEADLINE_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The supervisor between two rounds: when, memory in KiB, descriptors, threads, processes in its namespace."""
+    """The supervisor between two rounds: when, memory in KiB, descriptors, handles of processes and threads among them
+    (which caches keep until they are full, so they are counted apart), threads, processes in its namespace."""
 
     time: float
     memory: int
     descriptors: int
+    handles: int
     threads: int
     processes: tuple[str, ...]
 
@@ -49,7 +53,7 @@ def main(minutes: float) -> int:
             states.append(settled(running, told["reports"]))
             print(
                 f"soak: {sum(told['done'].values())} operations, {sum(told['reports'].values())} denied and reported, "
-                f"{states[-1].memory} KiB, {states[-1].descriptors} descriptors, {states[-1].threads} threads",
+                f"{states[-1].memory} KiB, {states[-1].descriptors} descriptors, {states[-1].handles} handles, {states[-1].threads} threads",
                 flush=True,
             )
     check(states)
@@ -98,14 +102,25 @@ def look(top: int) -> State:
     supervisor = next(process for process in below if Path(executable(process)).name == SUPERVISE.name)
     status = Path(f"/proc/{supervisor}/status").read_text()
     fields = dict(line.split(":", 1) for line in status.splitlines())
+    opened = list(Path(f"/proc/{supervisor}/fd").iterdir())
+    handles = sum(path.is_symlink() and target(path) == "anon_inode:[pidfd]" for path in opened)
     inside = [supervisor, *descendants(supervisor)]
     return State(
         time=time.monotonic(),
         memory=int(fields["VmRSS"].split()[0]),
-        descriptors=len(list(Path(f"/proc/{supervisor}/fd").iterdir())),
+        descriptors=len(opened) - handles,
+        handles=handles,
         threads=int(fields["Threads"]),
         processes=tuple(executable(process) for process in inside),
     )
+
+
+def target(link: Path) -> str:
+    """What it leads to; nothing when it is gone."""
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
 
 
 def descendants(process: int) -> list[int]:
@@ -143,6 +158,8 @@ def check(states: list[State]) -> None:
         raise SystemExit(f"soak: memory grows: {[state.memory for state in states]} KiB")
     if last.descriptors > max(state.descriptors for state in warm) + DESCRIPTOR_MARGIN:
         raise SystemExit(f"soak: descriptors leak: {[state.descriptors for state in states]}")
+    if last.handles > HANDLES:
+        raise SystemExit(f"soak: handles of processes leak: {[state.handles for state in states]}")
     if last.threads > max(state.threads for state in warm):
         raise SystemExit(f"soak: threads leak: {[state.threads for state in states]}")
 

@@ -128,7 +128,7 @@ def test_a_program_of_32_bits() -> None:
 
 @pytest.mark.parametrize("init", [["tini", "--"], ["dumb-init", "--"]])
 def test_an_init_below_the_defender(init: list[str]) -> None:
-    """tini and dumb-init, which are not process 1 then, run their program, and end with its status."""
+    """A tini or dumb-init, which is not process 1 then, runs its program, and ends with its status."""
     command = [*init, "sh", "-c", "id -u; exit 21"]
     outcome = run(command, guarded=True, policy=without(CHILDREN))
 

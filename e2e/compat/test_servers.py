@@ -135,7 +135,7 @@ def test_redis(container: dict[str, Any]) -> None:
 
 def test_workers_that_gave_up_root_without_sys_ptrace() -> None:
     """The Defender cannot look into them: where nothing on the network is prevented they work, and it is said once."""
-    policy = without("webShell", network="alert", dns="alert", files="alert")
+    policy = without(processes="alert", network="alert", dns="alert", files="alert")
     policy["detections"] = dict.fromkeys(policy["detections"], "disable")
     command = ["python3", str(PROGRAMS / "web.py")]
     plain = run(command, guarded=False, tracing=False)
@@ -143,8 +143,7 @@ def test_workers_that_gave_up_root_without_sys_ptrace() -> None:
 
     assert guarded.code == 0
     assert own_words(guarded.output) == plain.output
-    assert {audit["reason"] for audit in guarded.audits} == {"defender"}
-    assert sum("on the network are let through" in audit["event"]["detail"] for audit in guarded.audits) == 1
+    assert sum("on the network are let through" in audit["event"].get("detail", "") for audit in guarded.audits) == 1
 
 
 def test_such_workers_are_refused_where_connections_are_prevented() -> None:
