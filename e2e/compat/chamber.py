@@ -102,7 +102,7 @@ def run(command: list[str], *, guarded: bool, seconds: float = 120, **options: A
 
 
 @contextmanager
-def chamber(
+def chamber(  # noqa: PLR0913 - each is a matter of its own
     command: list[str],
     *,
     guarded: bool,

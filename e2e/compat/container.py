@@ -63,7 +63,7 @@ def configuration(container: Container) -> dict[str, Any]:
         },
         "root": {"path": container.root, "readonly": False},
         "hostname": "compat",
-        "mounts": [*_mounts(), *(_bind(path, writable) for path, writable in container.binds.items())],
+        "mounts": [*_mounts(), *(_bind(path, writable=writable) for path, writable in container.binds.items())],
         "linux": {
             "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
             "cgroupsPath": container.cgroup,
@@ -89,11 +89,11 @@ def _mounts() -> list[dict[str, object]]:
         _mount("/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
         _mount("/sys", "sysfs", "sysfs", [*quiet, "ro"]),
         _mount("/dev/mqueue", "mqueue", "mqueue", quiet),
-        _mount("/dev/shm", "tmpfs", "shm", [*quiet, "mode=1777", "size=65536k"]),
+        _mount("/dev/shm", "tmpfs", "shm", [*quiet, "mode=1777", "size=65536k"]),  # noqa: S108 - inside the container
     ]
 
 
-def _bind(path: str, writable: bool) -> dict[str, object]:
+def _bind(path: str, *, writable: bool) -> dict[str, object]:
     return _mount(path, "bind", path, ["rbind", "rprivate", "rw" if writable else "ro"])
 
 

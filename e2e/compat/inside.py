@@ -1,5 +1,4 @@
-"""Runs one container in a small machine of its own; started by chamber.py inside fresh network, mount and process
-namespaces.
+"""Runs one container in a small machine of its own; chamber.py starts it in fresh namespaces.
 
 The argument is JSON: ``{"resolver": [command], "layer": directory, "root": directory, "work": path in the container,
 "owner": user, "bundle": directory, "command": [command]}``. Brings up the loopback interface, mounts the container's

@@ -24,7 +24,7 @@ MEMORY_PER_HOUR_KIB, PAGES_KIB, DESCRIPTOR_MARGIN = 1024, 256, 16
 # Two caches of handles, each at most this half.
 HANDLES = 512
 # Caches are full after so much of the time.
-WARM_PART = 0.25
+WARM_PART, WARM_ROUNDS = 0.25, 4
 DEADLINE_SECONDS = 20.0
 
 
@@ -145,7 +145,7 @@ def check(states: list[State]) -> None:
     Raises:
         SystemExit: it takes more.
     """
-    warm = states[: max(2, int(len(states) * WARM_PART))]
+    warm = states[: max(WARM_ROUNDS, int(len(states) * WARM_PART))]
     base, last = warm[-1], states[-1]
     hours = (last.time - base.time) / 3600
     allowed = max(state.memory for state in warm) + PAGES_KIB + MEMORY_PER_HOUR_KIB * hours
