@@ -31,7 +31,8 @@ DEADLINE_SECONDS = 20.0
 @dataclass(frozen=True, slots=True)
 class State:
     """The supervisor between two rounds: when, memory in KiB, descriptors, handles of processes and threads among them
-    (which caches keep until they are full, so they are counted apart), threads, processes in its namespace."""
+    (which caches keep until they are full, so they are counted apart), threads, processes in its namespace.
+    """
 
     time: float
     memory: int
@@ -53,7 +54,8 @@ def main(minutes: float) -> int:
             states.append(settled(running, told["reports"]))
             print(
                 f"soak: {sum(told['done'].values())} operations, {sum(told['reports'].values())} denied and reported, "
-                f"{states[-1].memory} KiB, {states[-1].descriptors} descriptors, {states[-1].handles} handles, {states[-1].threads} threads",
+                f"{states[-1].memory} KiB, {states[-1].descriptors} descriptors, {states[-1].handles} handles, "
+                f"{states[-1].threads} threads",
                 flush=True,
             )
     check(states)
