@@ -30,8 +30,9 @@ DEADLINE_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The supervisor between two rounds: when, memory in KiB, descriptors, handles of processes and threads among them
-    (which caches keep until they are full, so they are counted apart), threads, processes in its namespace.
+    """The supervisor between two rounds: when, memory in KiB, descriptors, threads, processes in its namespace.
+
+    Handles of processes and threads are descriptors too; caches keep them until they are full, so they count apart.
     """
 
     time: float
