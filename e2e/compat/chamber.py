@@ -1,9 +1,10 @@
-"""A small machine of its own for one program, with the Defender in it or without.
+"""A container of its own for one program, with the Defender in it or without.
 
-Own network (loopback only, with a name server at 127.0.0.1:53 that knows ``good.test`` and ``other.test``), own process
-namespace, Docker's capabilities and SYS_PTRACE. With the Defender, its supervisor is PID 1 and the program its child;
-without, ``tini`` is: both adopt orphans, forward signals and end with the program's own status, so that whatever
-differs is the Defender's doing.
+Made as Docker would (runc, Docker's seccomp profile and capabilities, with SYS_PTRACE or without, an overlay as root),
+from this machine's own files, in its own network (loopback only, with a name server at 127.0.0.1:53 that knows
+``good.test`` and ``other.test``). With the Defender, its supervisor is PID 1 and the program its child; without,
+``tini`` is: both adopt orphans, forward signals and end with the program's own status, so that whatever differs is the
+Defender's doing.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from container import Container, configuration
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEFENDER = Path(os.environ.get("BARTIZAN_DEFENDER", ROOT / "defender/target/x86_64-unknown-linux-gnu/release/defender"))
@@ -25,17 +28,25 @@ SUPERVISE = DEFENDER.parent / "examples/supervise"
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 HERE = Path(__file__).resolve().parent
 
-# Docker's default set, and SYS_PTRACE, which Fargate lets a task add.
-CAPABILITIES = (
-    "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod,"
-    "audit_write,setfcap,sys_ptrace"
-)
-# Two process namespaces, one in the other: killing the outer one takes everything down, whoever it has become.
-NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
-NAMES = ("good.test=127.0.0.1", "other.test=192.0.2.7")
 
-# Lists that concern none of the programs, everything on prevent: every notification and every judgement happens, and
-# all of it must let the program be.
+def detections() -> list[str]:
+    """Names of all detections that a policy can set; the others come with the lists of their sections."""
+    schema = json.loads((ROOT / "contract/defender-policy.schema.json").read_text())
+    return list(schema["$defs"]["Detection"]["enum"])
+
+
+# Two process namespaces, one in the other: killing the outer one takes everything down, whoever it has become.
+NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+NAMES = ("good.test=127.0.0.1", "other.test=192.0.2.7")
+WORK = Path("/srv/compat")
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": str(WORK),
+    "LANG": "C.UTF-8",
+}
+
+# A policy as somebody would have it who knows the workload: everything on prevent, lists that concern none of the
+# programs, and every detection. Each notification and each judgement happens, and all of it must let the programs be.
 POLICY: dict[str, Any] = {
     "version": 1,
     "revision": 1,
@@ -50,7 +61,8 @@ POLICY: dict[str, Any] = {
         "denyPorts": [{"start": 6666, "end": 6666}],
         "denyListenPorts": [{"start": 6667, "end": 6667}],
     },
-    "files": {"effect": "prevent", "allow": [], "deny": ["/opt/denied"]},
+    "files": {"effect": "prevent", "allow": [], "deny": ["/opt/denied", "/etc/passwd", "/usr/bin/*"]},
+    "detections": dict.fromkeys(detections(), "prevent"),
 }
 
 
@@ -86,76 +98,75 @@ def run(command: list[str], *, guarded: bool, seconds: float = 120, **options: A
             output, _ = running.process.communicate()
             raise AssertionError(f"not over after {seconds} s, and had printed:\n{output.decode()}") from error
         reported = tuple(json.loads(text) for text in running.audits.read_text().splitlines())
-        text = output.decode(errors="replace").replace(str(running.folder), "FOLDER")
-        return Outcome(running.process.returncode, text, reported)
+        return Outcome(running.process.returncode, output.decode(errors="replace"), reported)
 
 
 @contextmanager
-def chamber(
+def chamber(  # noqa: PLR0913 - each is a matter of its own
     command: list[str],
     *,
     guarded: bool,
     policy: dict[str, Any] | None = None,
     user: str = "",
+    tracing: bool = True,
     terminal: bool = False,
     talking: bool = False,
     environment: dict[str, str] | None = None,
     watcher: list[str] | None = None,
 ) -> Iterator[Running]:
-    """Start ``command`` in a fresh chamber, in a fresh folder that belongs to ``user`` (root when empty).
+    """Start ``command`` in a fresh container, as ``user`` (root when empty), with SYS_PTRACE or without.
 
     ``policy`` replaces the usual one. With ``terminal`` it gets a terminal, on which programs/terminal.py plays a user;
     when ``talking``, its standard input is a pipe. A ``watcher`` runs it instead of the Defender or tini. At the end of
-    the context everything in the chamber is killed.
+    the context everything in the container is killed.
     """
     with tempfile.TemporaryDirectory(prefix="bartizan-compat-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        (folder / "work").mkdir()
-        if user:
-            subprocess.run(["chown", user, str(folder / "work")], check=True)
-        (folder / "policy.json").write_text(json.dumps(policy or POLICY))
-        (folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:2\n")
-        audits = folder / "audits.jsonl"
+        for part in ("layer", "root", "bundle", "told"):
+            (folder / part).mkdir()
+        (folder / "told/policy.json").write_text(json.dumps(policy or POLICY))
+        audits = folder / "told/audits.jsonl"
         audits.touch()
         audits.chmod(0o666)
-        before = [str(SUPERVISE), str(folder / "policy.json")] if guarded else ["tini", "-s", "--"]
-        before = watcher or before
-        if terminal:
-            before = ["python3", str(PROGRAMS / "terminal.py"), *before]
-        given = {
-            "resolver": [sys.executable, str(ROOT / "examples/name_server.py"), "127.0.0.1", "53", *NAMES],
-            "resolvConf": str(folder / "resolv.conf"),
-            "command": ["setpriv", *privileges(user), *before, *command],
-        }
-        process = start(
-            given,
-            folder,
-            (environment or {}) | {"SUPERVISE_AUDITS": str(audits), "SUPERVISE_FILES": "1"},
-            talking=talking,
+        before = [str(SUPERVISE), str(folder / "told/policy.json")] if guarded else ["tini", "-s", "--"]
+        container = Container(
+            command=[*(watcher or before), *command],
+            environment=ENVIRONMENT
+            | (environment or {})
+            | ({"SUPERVISE_AUDITS": str(audits), "SUPERVISE_FILES": "1"} if guarded else {}),
+            folder=str(WORK),
+            user=user,
+            tracing=tracing,
+            terminal=terminal,
+            binds={str(folder / "told"): True},
+            root=str(folder / "root"),
+            cgroup=f"/{folder.name}/compat",
         )
+        (folder / "bundle/config.json").write_text(json.dumps(configuration(container)))
+        process = start(folder, user, terminal=terminal, talking=talking)
         try:
             yield Running(process, folder, audits)
         finally:
             if process.poll() is None:
                 end_group(process.pid)
             process.communicate()
+            remove_cgroups(folder.name)
 
 
-def start(
-    given: dict[str, Any], folder: Path, environment: dict[str, str], *, talking: bool
-) -> subprocess.Popen[bytes]:
-    """Start the namespaces with everything in them."""
-    work = folder / "work"
-    base = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": str(work),
-        "LANG": "C.UTF-8",
+def start(folder: Path, owner: str, *, terminal: bool, talking: bool) -> subprocess.Popen[bytes]:
+    """Start the namespaces with the container in them."""
+    runc = ["runc", "--root", str(folder / "runc"), "run", "--bundle", str(folder / "bundle"), folder.name]
+    given = {
+        "resolver": [sys.executable, str(ROOT / "examples/name_server.py"), "127.0.0.1", "53", *NAMES],
+        "layer": str(folder / "layer"),
+        "root": str(folder / "root"),
+        "work": str(WORK),
+        "owner": owner,
+        "command": ["python3", str(PROGRAMS / "terminal.py"), *runc] if terminal else runc,
     }
     return subprocess.Popen(
         [*NAMESPACES, sys.executable, str(HERE / "inside.py"), json.dumps(given)],
-        cwd=work,
-        env=base | environment,
         stdin=subprocess.PIPE if talking else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -168,8 +179,10 @@ def end_group(leader: int) -> None:
     os.killpg(leader, 9)
 
 
-def privileges(user: str) -> list[str]:
-    """Options of setpriv(1)."""
-    bounding = "-all" + "".join(f",+{name}" for name in CAPABILITIES.split(","))
-    identity = ["--reuid", user, "--regid", user, "--init-groups"] if user else []
-    return ["--bounding-set", bounding, "--inh-caps", "-all", *identity, "--"]
+def remove_cgroups(name: str) -> None:
+    """Remove what runc leaves of a container that was killed, in each hierarchy."""
+    for root in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()):
+        for path in (root / name / "compat", root / name):
+            # Its processes may still be ending; an empty directory hurts nobody.
+            with suppress(OSError):
+                path.rmdir()

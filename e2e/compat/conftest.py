@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from chamber import POLICY
+from comparing import without
 
 
 @pytest.fixture
@@ -16,7 +15,7 @@ def make_policy() -> Callable[[str], dict[str, Any]]:
     """A policy like the usual one that denies one program."""
 
     def make(denied: str) -> dict[str, Any]:
-        policy = copy.deepcopy(POLICY)
+        policy = without("notMainProcess")
         policy["processes"]["deny"] = [denied]
         return policy
 

@@ -1,8 +1,8 @@
 """Mixed load under the supervisor for as long as asked: `soak.py MINUTES`.
 
-After every round (a minute, or a quarter of a short run) the load stands still, and then there must be no process but
-the supervisor and the load, as many audits as denied operations, no more memory and no more descriptors than after the
-first rounds.
+After every round (a minute, or an eighth of a short run) the load stands still, and then there must be no process but
+the supervisor and the load, and as many audits as denied operations. At the end the supervisor must not have more
+threads, nor more descriptors or memory than growth of the given rate explains, than after the warm-up.
 """
 
 from __future__ import annotations
@@ -15,26 +15,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "console/src"))
+
 from chamber import PROGRAMS, SUPERVISE, Running, chamber
 
-# What may come and go: pages that an allocator keeps; handles of threads, of which two watches keep 256 each.
-MEMORY_MARGIN_KIB, DESCRIPTOR_MARGIN = 1536, 512
-WARM_ROUNDS = 2
+# After the warm-up: pages that an allocator keeps on top of what an hour may add, and descriptors in all.
+MEMORY_PER_HOUR_KIB, PAGES_KIB, DESCRIPTOR_MARGIN = 1024, 256, 16
+# Two caches of handles, each at most this half.
+HANDLES = 512
+# Caches are full after so much of the time.
+WARM_PART, WARM_ROUNDS = 0.25, 4
 DEADLINE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The supervisor between two rounds: memory in KiB, open descriptors, processes in its namespace."""
+    """The supervisor between two rounds: when, memory in KiB, descriptors, threads, processes in its namespace.
 
+    Handles of processes and threads are descriptors too; caches keep them until they are full, so they count apart.
+    """
+
+    time: float
     memory: int
     descriptors: int
+    handles: int
+    threads: int
     processes: tuple[str, ...]
 
 
 def main(minutes: float) -> int:
     """Run rounds until the time is over; return 0 when nothing was wrong after any of them."""
-    round_seconds = min(60.0, minutes * 60 / 4)
+    round_seconds = min(60.0, minutes * 60 / 8)
     end = time.monotonic() + minutes * 60
     states: list[State] = []
     command = ["python3", str(PROGRAMS / "load.py"), str(round_seconds)]
@@ -42,12 +53,13 @@ def main(minutes: float) -> int:
         while time.monotonic() < end:
             told = one_round(running)
             states.append(settled(running, told["reports"]))
-            check(states)
             print(
                 f"soak: {sum(told['done'].values())} operations, {sum(told['reports'].values())} denied and reported, "
-                f"{states[-1].memory} KiB, {states[-1].descriptors} descriptors",
+                f"{states[-1].memory} KiB, {states[-1].descriptors} descriptors, {states[-1].handles} handles, "
+                f"{states[-1].threads} threads",
                 flush=True,
             )
+    check(states)
     print(f"soak: {len(states)} rounds, nothing leaked, stuck or missed")
     return 0
 
@@ -90,13 +102,28 @@ def settled(running: Running, expected: dict[str, int]) -> State:
 def look(top: int) -> State:
     """The state of the supervisor below the process ``top``."""
     below = descendants(top)
-    supervisor = next(process for process in below if executable(process) == str(SUPERVISE))
+    supervisor = next(process for process in below if Path(executable(process)).name == SUPERVISE.name)
     status = Path(f"/proc/{supervisor}/status").read_text()
-    memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    opened = list(Path(f"/proc/{supervisor}/fd").iterdir())
+    handles = sum(path.is_symlink() and target(path) == "anon_inode:[pidfd]" for path in opened)
     inside = [supervisor, *descendants(supervisor)]
     return State(
-        memory, len(list(Path(f"/proc/{supervisor}/fd").iterdir())), tuple(executable(process) for process in inside)
+        time=time.monotonic(),
+        memory=int(fields["VmRSS"].split()[0]),
+        descriptors=len(opened) - handles,
+        handles=handles,
+        threads=int(fields["Threads"]),
+        processes=tuple(executable(process) for process in inside),
     )
+
+
+def target(link: Path) -> str:
+    """What it leads to; nothing when it is gone."""
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
 
 
 def descendants(process: int) -> list[int]:
@@ -116,18 +143,28 @@ def executable(process: int) -> str:
 
 
 def check(states: list[State]) -> None:
-    """Compare the last state with the first ones.
+    """Compare the last state with the highest of the warm-up.
 
     Raises:
         SystemExit: it takes more.
     """
-    if len(states) <= WARM_ROUNDS:
-        return
-    warm, last = states[:WARM_ROUNDS], states[-1]
-    if last.memory > max(state.memory for state in warm) + MEMORY_MARGIN_KIB:
+    warm = states[: max(WARM_ROUNDS, int(len(states) * WARM_PART))]
+    base, last = warm[-1], states[-1]
+    hours = (last.time - base.time) / 3600
+    allowed = max(state.memory for state in warm) + PAGES_KIB + MEMORY_PER_HOUR_KIB * hours
+    print(
+        f"soak: since the warm-up {last.memory - base.memory:+} KiB, {last.descriptors - base.descriptors:+} "
+        f"descriptors, {last.threads - base.threads:+} threads in {hours * 60:.1f} minutes",
+        flush=True,
+    )
+    if last.memory > allowed:
         raise SystemExit(f"soak: memory grows: {[state.memory for state in states]} KiB")
     if last.descriptors > max(state.descriptors for state in warm) + DESCRIPTOR_MARGIN:
         raise SystemExit(f"soak: descriptors leak: {[state.descriptors for state in states]}")
+    if last.handles > HANDLES:
+        raise SystemExit(f"soak: handles of processes leak: {[state.handles for state in states]}")
+    if last.threads > max(state.threads for state in warm):
+        raise SystemExit(f"soak: threads leak: {[state.threads for state in states]}")
 
 
 POLICY: dict[str, Any] = {
@@ -143,6 +180,7 @@ POLICY: dict[str, Any] = {
         "allowPorts": [],
         "denyPorts": [{"start": 6666, "end": 6666}],
     },
+    "files": {"effect": "prevent", "allow": [], "deny": ["/opt/denied"]},
 }
 
 

@@ -5,11 +5,24 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chamber import PROGRAMS, run
-from comparing import CACHE, same_with_and_without
+from comparing import CACHE, own_words, same_with_and_without, without
+
+# Detections of what these programs are there for, which a policy for them would not have.
+CHILDREN = "notMainProcess"  # they start programs
+NUMBERS = "unresolvedAddress"  # they connect to an address that nobody looked up
+PHP_EXEC = "webShell"  # a page that calls exec() is one
+
+# With SYS_PTRACE and without, as root and as somebody.
+CONTAINERS = pytest.mark.parametrize(
+    "container",
+    [{"user": user, "tracing": tracing} for user in ("", "1000") for tracing in (True, False)],
+    ids=["root, SYS_PTRACE", "root", "1000, SYS_PTRACE", "1000"],
+)
 
 
 @pytest.fixture(scope="session")
@@ -35,18 +48,21 @@ def java_classes() -> Path:
     return CACHE / "java"
 
 
-def test_go(go_program: Path) -> None:
+@CONTAINERS
+def test_go(go_program: Path, container: dict[str, Any]) -> None:
     """200 connections, 100 children, 2000 goroutines, its own resolver and a thousand signals."""
-    outcome = same_with_and_without([str(go_program)])
+    outcome = same_with_and_without([str(go_program)], CHILDREN, NUMBERS, **container)
 
     assert "dials 200\nstarted 100\n" in outcome.output
     assert "udp [192.0.2.7] <nil>\nudp true\ntcp [192.0.2.7] <nil>\ntcp true\n" in outcome.output
     assert outcome.output.endswith("signals 1000\n")
 
 
-def test_java(java_classes: Path) -> None:
+@CONTAINERS
+def test_java(java_classes: Path, container: dict[str, Any]) -> None:
     """300 connections, child processes, a hundred thousand null pointers caught by signal."""
-    outcome = same_with_and_without(["java", "-Xmx256m", "-cp", str(java_classes), "Compat"])
+    command = ["java", "-Xmx256m", "-cp", str(java_classes), "Compat"]
+    outcome = same_with_and_without(command, CHILDREN, NUMBERS, **container)
 
     assert outcome.code == 3
     assert "started 30\nstatus 7\n" in outcome.output
@@ -54,9 +70,11 @@ def test_java(java_classes: Path) -> None:
     assert outcome.output.endswith("http 50\n")
 
 
-def test_node() -> None:
+@CONTAINERS
+def test_node(container: dict[str, Any]) -> None:
     """Children, a fork with messages, look-ups on the thread pool, HTTP, workers."""
-    outcome = same_with_and_without(["node", str(PROGRAMS / "compat.js")])
+    command = ["node", str(PROGRAMS / "compat.js")]
+    outcome = same_with_and_without(command, CHILDREN, NUMBERS, **container)
 
     assert outcome.code == 5
     assert "started 20\nsync 42\nstatus 9 ENOENT\n" in outcome.output
@@ -64,9 +82,11 @@ def test_node() -> None:
     assert outcome.output.count("from a worker") == 4
 
 
-def test_python() -> None:
+@CONTAINERS
+def test_python(container: dict[str, Any]) -> None:
     """subprocess, multiprocessing in each of its ways, asyncio, threads, a storm of timers."""
-    outcome = same_with_and_without(["python3", str(PROGRAMS / "compat.py")])
+    command = ["python3", str(PROGRAMS / "compat.py")]
+    outcome = same_with_and_without(command, CHILDREN, NUMBERS, **container)
 
     assert outcome.code == 6
     assert "fork 328350\nspawn 328350\nforkserver 328350\n" in outcome.output
@@ -74,9 +94,10 @@ def test_python() -> None:
     assert outcome.output.endswith("timer True\n")
 
 
-def test_ruby() -> None:
+@CONTAINERS
+def test_ruby(container: dict[str, Any]) -> None:
     """fork, spawn, pipes, threads, the C library's resolver and its own."""
-    outcome = same_with_and_without(["ruby", str(PROGRAMS / "compat.rb")])
+    outcome = same_with_and_without(["ruby", str(PROGRAMS / "compat.rb")], CHILDREN, **container)
 
     assert outcome.code == 7
     assert "clients 1275\nname 192.0.2.7\nresolv 192.0.2.7\n" in outcome.output
@@ -84,7 +105,7 @@ def test_ruby() -> None:
 
 def test_nginx_and_php_fpm() -> None:
     """Workers that dropped root, FastCGI, children and look-ups of pages, reload, clean stop."""
-    outcome = same_with_and_without(["python3", str(PROGRAMS / "web.py")])
+    outcome = same_with_and_without(["python3", str(PROGRAMS / "web.py")], CHILDREN, PHP_EXEC)
 
     assert outcome.code == 0
     assert outcome.output.count("work.php dropped 1000 5050 1\n") == 2
@@ -92,30 +113,53 @@ def test_nginx_and_php_fpm() -> None:
     assert outcome.output.endswith("ended 0 0\n")
 
 
-def test_postgresql() -> None:
+@pytest.mark.parametrize("container", [{"tracing": True}, {"tracing": False}], ids=["SYS_PTRACE", "plain"])
+def test_postgresql(container: dict[str, Any]) -> None:
     """A cluster of an unprivileged user under pgbench, with connections each way and parallel workers."""
-    outcome = same_with_and_without([str(PROGRAMS / "postgresql.sh")], user="postgres")
+    outcome = same_with_and_without([str(PROGRAMS / "postgresql.sh")], CHILDREN, user="postgres", **container)
 
     assert outcome.code == 8
     assert outcome.output.count("200/200") == 2
     assert "through a child\nstopped 3\n" in outcome.output
 
 
-def test_redis() -> None:
+@CONTAINERS
+def test_redis(container: dict[str, Any]) -> None:
     """A server that became a daemon, its benchmark, and snapshots by forks."""
-    outcome = same_with_and_without([str(PROGRAMS / "redis.sh")])
+    outcome = same_with_and_without([str(PROGRAMS / "redis.sh")], CHILDREN, **container)
 
     assert outcome.code == 9
     assert "rdb_last_bgsave_status:ok" in outcome.output
     assert outcome.output.endswith("42\n1\n")
 
 
+def test_workers_that_gave_up_root_without_sys_ptrace() -> None:
+    """The Defender cannot look into them: where nothing on the network is prevented they work, and it is said once."""
+    policy = without(processes="alert", network="alert", dns="alert", files="alert")
+    policy["detections"] = dict.fromkeys(policy["detections"], "disable")
+    command = ["python3", str(PROGRAMS / "web.py")]
+    plain = run(command, guarded=False, tracing=False)
+    guarded = run(command, guarded=True, policy=policy, tracing=False)
+
+    assert guarded.code == 0
+    assert own_words(guarded.output) == plain.output
+    assert sum("on the network are let through" in audit["event"].get("detail", "") for audit in guarded.audits) == 1
+
+
+def test_such_workers_are_refused_where_connections_are_prevented() -> None:
+    """What cannot be judged is not let through, and that is reported, with what to do."""
+    outcome = run(["python3", str(PROGRAMS / "web.py")], guarded=True, policy=without(CHILDREN), tracing=False)
+
+    assert "502: Bad Gateway" in outcome.output
+    assert "refused: add SYS_PTRACE" in " ".join(audit["event"].get("detail", "") for audit in outcome.audits)
+
+
 def test_the_chamber_has_a_defender_in_it(make_policy: Callable[[str], dict[str, object]]) -> None:
     """Without this the tests above could compare two runs without any Defender."""
-    said = ["sh", "-c", "grep ^Seccomp: /proc/self/status; echo still here"]
+    said = ["sh", "-c", "grep ^Seccomp_filters: /proc/self/status; echo still here"]
 
-    assert "Seccomp:\t2\nstill here" in run(said, guarded=True).output
-    assert "Seccomp:\t0\nstill here" in run(said, guarded=False).output
+    assert "Seccomp_filters:\t2\nstill here" in run(said, guarded=True, policy=without(CHILDREN)).output
+    assert "Seccomp_filters:\t1\nstill here" in run(said, guarded=False).output
     outcome = run(["sh", "-c", "id; echo $?"], guarded=True, policy=make_policy("id"))
     assert "126\n" in outcome.output
     assert {audit["reason"] for audit in outcome.audits} == {"deniedProcess"}

@@ -128,6 +128,26 @@ class Load:
         self.look(DENIED_NAME, 3)
         return "deniedName"
 
+    def look_many(self) -> None:
+        """Twenty questions, half of them for names that are not there."""
+        for number in range(10):
+            self.look()
+            self.look(f"missing{number}-{random.randrange(1 << 30)}.test", 3)
+
+    def thread(self) -> None:
+        """A thread that connects and ends."""
+        thread = threading.Thread(target=self.connect)
+        thread.start()
+        thread.join()
+
+    def write_denied(self) -> str:
+        """A file at a denied path."""
+        try:
+            Path("/opt/denied").write_text("no")
+        except PermissionError:
+            return "deniedFile"
+        raise AssertionError("a denied file was written")
+
     def write(self) -> None:
         """A file, written, renamed and removed."""
         name = self.folder / f"file{threading.get_ident()}"
@@ -155,13 +175,14 @@ class Load:
         """One worker."""
         usual: list[Callable[[], str | None]] = [
             *(self.start, self.pipeline, self.kill, self.fork, self.connect, self.send, self.look, self.write),
-            self.interrupt,
+            *(self.interrupt, self.look_many, self.thread),
         ]
         denied: list[Callable[[], str | None]] = [
             self.start_denied,
             self.connect_denied,
             self.send_denied,
             self.look_denied,
+            self.write_denied,
         ]
         try:
             while time.monotonic() < end and not failures:

@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -157,6 +160,16 @@ static void bombarded(void) {
     printf("bombarded %d\n", right);
 }
 
+// A filter that allows everything, without and with a listener of its own, as sandboxes install them.
+static void filters(void) {
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog filter = {.len = 1, .filter = &allow};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    printf("filter %ld\n", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter));
+    long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+    printf("listener %s\n", listener >= 0 ? "0" : errno == EBUSY ? "EBUSY" : strerror(errno));
+}
+
 int main(int count, char **words) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     const char *what = count > 1 ? words[1] : "";
@@ -164,6 +177,7 @@ int main(int count, char **words) {
     else if (!strcmp(what, "restarting")) signals(SA_RESTART);
     else if (!strcmp(what, "interrupting")) signals(0);
     else if (!strcmp(what, "bombarded")) bombarded();
+    else if (!strcmp(what, "filters")) filters();
     else if (!strcmp(what, "true")) execv("/bin/true", quick);
     else return 64;
     return 0;

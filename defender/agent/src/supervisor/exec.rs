@@ -100,7 +100,7 @@ impl ExecWatch {
         let path = match process::path_at(call.thread, path_at) {
             Ok(path) => path,
             // Closed memory (a process of another user, and no right to look): the stop still sees what is loaded.
-            Err(Errno::EPERM) => return Answer::AtTheStop(String::new(), None),
+            Err(Errno::EPERM | Errno::EACCES) => return Answer::AtTheStop(String::new(), None),
             Err(errno) => return Answer::Now(Reply::Fail(errno)),
         };
         let found = process::find(call.thread, directory, &path);

@@ -5,6 +5,7 @@
 //!
 //! Every thread of the Defender is started before the workload is: the filter protects those that are there then.
 mod approvals;
+mod closed;
 mod connect;
 mod datagram;
 mod descriptor;

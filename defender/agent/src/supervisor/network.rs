@@ -4,11 +4,12 @@ use std::{io, os::fd::BorrowedFd};
 use defender_core::Notice;
 use defender_sys::{
     constants,
-    notify::{Listener, Notification},
+    notify::{Listener, Notification, Reply},
 };
 
 use super::{
     approvals::Approvals,
+    closed::ClosedCallers,
     connect::ConnectWatch,
     datagram::{self, DatagramWatch},
     destination::Destinations,
@@ -30,6 +31,7 @@ pub struct NetworkWatch {
     listens: ListenWatch,
     approvals: Approvals,
     traced: TracedCalls,
+    closed: ClosedCallers,
 }
 
 impl NetworkWatch {
@@ -55,6 +57,7 @@ impl NetworkWatch {
             listens: ListenWatch::new(judge.clone(), approvals.clone()),
             approvals,
             traced: TracedCalls::new(judge.clone(), before),
+            closed: ClosedCallers::new(judge.clone()),
         }
     }
 
@@ -77,6 +80,11 @@ impl NetworkWatch {
 
     /// Answers a notified call.
     pub fn on_call(&mut self, listener: &Listener, call: &Notification) {
+        if self.closed.goes_on(call) {
+            // Its caller may be gone; then nobody waits for this.
+            let _ = listener.reply(call.id, Reply::Continue);
+            return;
+        }
         match i64::from(call.number) {
             constants::SYS_connect => self.connects.on_call(listener, call),
             constants::SYS_bind => self.listens.on_bind(listener, call),

@@ -3,6 +3,8 @@ use std::fs;
 
 /// `CAP_NET_BIND_SERVICE` (capabilities(7)).
 const BIND_LOW_PORTS: u32 = 10;
+/// `CAP_SYS_PTRACE`.
+const TRACE_ANYBODY: u32 = 19;
 /// Where nothing is set (ip(7)).
 const USUAL_FIRST_FREE_PORT: u16 = 1024;
 
@@ -19,6 +21,12 @@ pub fn may_bind_low_ports(thread: u32) -> bool {
     let namespace = |who: &str| fs::read_link(format!("/proc/{who}/ns/user")).ok();
     let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
     has_capability(&status, BIND_LOW_PORTS) && namespace(&thread.to_string()) == namespace("self")
+}
+
+/// True when we may look into processes of every user.
+#[must_use]
+pub fn may_look_at_everybody() -> bool {
+    has_capability(&fs::read_to_string("/proc/self/status").unwrap_or_default(), TRACE_ANYBODY)
 }
 
 fn has_capability(status: &str, number: u32) -> bool {

@@ -24,8 +24,11 @@ struct Options {
 /// The interpreter's name, when it is told code.
 pub(super) fn mark(process: &ProcessEvent) -> Option<&str> {
     let name = process.named(|name| interpreter(name).is_some())?;
-    let options = options(interpreter(name)?, name)?;
-    takes_code(process.own_arguments(), &options).then_some(name)
+    let language = interpreter(name)?;
+    let options = options(language, name)?;
+    let arguments = process.own_arguments();
+    let own = language == Interpreter::Python && starts_multiprocessing(arguments, &options);
+    (!own && takes_code(arguments, &options)).then_some(name)
 }
 
 /// From the manuals: python(1), perlrun(1), ruby(1), node(1), php(1), lua(1), `about_Pwsh`. What awk runs always stands on its
@@ -94,6 +97,41 @@ fn takes_code(arguments: &[String], options: &Options) -> bool {
     false
 }
 
+/// True when the first code that Python is told is its own.
+fn starts_multiprocessing(arguments: &[String], options: &Options) -> bool {
+    let Some(at) = arguments.iter().position(|word| word == "-c") else { return false };
+    !takes_code(&arguments[..at], options) && arguments.get(at + 1).is_some_and(|code| is_of_multiprocessing(code))
+}
+
+/// True for the code by which Python's `multiprocessing` starts its own processes (`resource_tracker.py`, `spawn.py`,
+/// `forkserver.py` of `CPython`): every pool does that. Only literals may stand in the call, so nothing else can be told.
+fn is_of_multiprocessing(code: &str) -> bool {
+    const CALLS: [&str; 3] = [
+        "from multiprocessing.resource_tracker import main;main(",
+        "from multiprocessing.spawn import spawn_main; spawn_main(",
+        "from multiprocessing.forkserver import main; main(",
+    ];
+    let given = CALLS.iter().find_map(|call| code.strip_prefix(call)).and_then(|rest| rest.strip_suffix(')'));
+    given.is_some_and(only_literals)
+}
+
+/// Numbers, strings, lists, dictionaries and names of arguments, without a call or a line break.
+fn only_literals(text: &str) -> bool {
+    let (mut quote, mut escaped) = (None, false);
+    for letter in text.chars() {
+        match quote {
+            Some(_) if escaped => escaped = false,
+            Some(_) if letter == '\\' => escaped = true,
+            Some(open) if letter == open => quote = None,
+            Some(_) => {}
+            None if matches!(letter, '\'' | '"') => quote = Some(letter),
+            None if letter.is_ascii_alphanumeric() || "_ ,:=*[]{}-".contains(letter) => {}
+            None => return false,
+        }
+    }
+    quote.is_none()
+}
+
 enum Meaning {
     Code,
     Last,
@@ -118,4 +156,36 @@ fn meaning(letters: &str, options: &Options) -> Meaning {
         }
     }
     Meaning::Flags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiprocessing_is_not_told_code_by_others() {
+        let own = [
+            "from multiprocessing.resource_tracker import main;main(17)",
+            "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5, pipe_handle=7)",
+            "from multiprocessing.forkserver import main; main(5, 6, ['__main__'], **{'sys_path': ['/a(b)', \"it's\"]})",
+        ];
+        let foreign = [
+            "import os",
+            "from multiprocessing.resource_tracker import main;main(17);import os;os.system('id')",
+            "from multiprocessing.resource_tracker import main;main(17);print()",
+            "from multiprocessing.spawn import spawn_main; spawn_main(__import__('os').system('id'))",
+            "from multiprocessing.spawn import spawn_main; spawn_main('\\');print('')",
+            "from multiprocessing.forkserver import main; main('a)",
+            "from multiprocessing.forkserver import main; main(1)\nprint()",
+        ];
+
+        let options = options(Interpreter::Python, "python3").unwrap_or_else(|| unreachable!());
+        let starts = |words: &[&str]| {
+            starts_multiprocessing(&words.iter().map(ToString::to_string).collect::<Vec<_>>(), &options)
+        };
+        assert!(own.iter().all(|code| starts(&["-I", "-W", "error", "-c", code, "--multiprocessing-fork"])));
+        assert!(!starts(&["-c", "print()", own[0]]));
+        assert!(!starts(&["-Icprint()", "-c", own[0]]));
+        assert_eq!(Vec::<&&str>::new(), foreign.iter().filter(|code| is_of_multiprocessing(code)).collect::<Vec<_>>());
+    }
 }

@@ -153,6 +153,23 @@ impl CompiledPolicy {
         self.rule.is_some() && (by_list || by_detection() || self.custom.prevents(CustomKind::Filesystem))
     }
 
+    /// True when something that a program does on the network may be refused: a list, a detection or a custom rule for it
+    /// has the effect `prevent`.
+    #[must_use]
+    pub fn prevents_network(&self) -> bool {
+        let (network, dns) = (&self.policy.network, &self.policy.dns);
+        let places = !(network.allow_addresses.is_empty() && network.deny_addresses.is_empty());
+        let ports = !(network.allow_ports.is_empty() && network.deny_ports.is_empty());
+        let listening = !(network.allow_listen_ports.is_empty() && network.deny_listen_ports.is_empty());
+        let by_list = network.effect == Effect::Prevent && (places || ports || listening);
+        let by_name = dns.effect == Effect::Prevent && !(dns.allow.is_empty() && dns.deny.is_empty());
+        let prevented =
+            |reason: Reason| reason.section() == Section::Network && self.detection(reason) == Effect::Prevent;
+        let by_detection = || Reason::ALL.iter().any(|&reason| prevented(reason));
+        self.rule.is_some()
+            && (by_list || by_name || by_detection() || self.custom.prevents(CustomKind::NetworkOutgoing))
+    }
+
     /// True when listening ports must be watched.
     #[must_use]
     pub fn judges_listening(&self) -> bool {
