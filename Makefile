@@ -1,12 +1,13 @@
 # `make help` explains the targets. Everything that is made lies in .venv/, .cache/ and defender/target/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test build setup lint format bench bench-smoke bench-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat test-arm64-machine test-old-kernel soak soak-smoke
+.PHONY: help run test build setup lint format bench bench-smoke bench-programs test-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat test-arm64-machine test-old-kernel soak soak-smoke
 
 PYTHON := .venv/bin/python
 HOST_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 ARM64_TARGET := aarch64-unknown-linux-gnu
 DEFENDER := defender/target/$(or $(HOST_TARGET),x86_64-unknown-linux-gnu)/release/defender
+TEST_PROGRAMS := defender/target/$(or $(HOST_TARGET),x86_64-unknown-linux-gnu)/debug/examples
 DEFENDER_ARM64 := defender/target/$(ARM64_TARGET)/release/defender
 RUST_SOURCES := $(shell find defender -path defender/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' -o -name config.toml \) -print)
 # `ring` has assembly and C for arm64; Debian's cross compiler builds them.
@@ -35,7 +36,7 @@ lint: build ## Formatters, linters, types, import rules, dependency rules, gener
 	cd console && ../.venv/bin/mypy
 	cd console && PYTHONPATH=src ../.venv/bin/lint-imports
 	cd defender && cargo fmt --check
-	cd defender && cargo clippy --quiet --release --all-targets -- -D warnings
+	cd defender && cargo clippy --quiet --locked --all-targets -- -D warnings
 	$(PYTHON) scripts/dependencies.py
 	@$(MAKE) --no-print-directory gen-check
 
@@ -44,11 +45,11 @@ format: build ## Rewrite the sources in the house's format
 	.venv/bin/ruff check --fix .
 	cd defender && cargo fmt
 
-test-rust: build bench-programs ## Tests of the Defender on this machine
-	cd defender && cargo test --quiet --release
+test-rust: build test-programs ## Tests of the Defender on this machine
+	cd defender && cargo test --quiet --locked
 
 test-arm64: build ## The Defender's unit tests on arm64, emulated
-	cd defender && $(ARM64_ENV) cargo test --quiet --release --target $(ARM64_TARGET) --lib
+	cd defender && $(ARM64_ENV) cargo test --quiet --locked --target $(ARM64_TARGET) --lib
 
 test-python: build ## Tests of the Console and the command line
 	cd console && ../.venv/bin/python -m pytest -n 2
@@ -78,16 +79,17 @@ MINUTES := 60
 soak: build bench-programs ## Mixed load under the supervisor for MINUTES (60): nothing may leak, hang or be missed
 	$(PYTHON) e2e/compat/soak.py $(MINUTES)
 
-soak-smoke: build bench-programs
-	$(PYTHON) e2e/compat/soak.py 0.33
+soak-smoke: build test-programs
+	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) $(PYTHON) e2e/compat/soak.py 0.33
 
 bench: build bench-programs ## Measure every promised number (docs/spec.md), as ratios within one run
 	@sh scripts/packages.sh scripts/apt-packages-compat.txt
 	$(PYTHON) scripts/bench.py
 	$(PYTHON) scripts/bench_programs.py
 
-bench-smoke: build bench-programs
-	$(PYTHON) scripts/bench.py --quick
+# That the benchmarks run is shown with the tests' own programs: building them for measuring takes longer than that.
+bench-smoke: build test-programs
+	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) $(PYTHON) scripts/bench.py --quick
 
 gen: build ## Write the generated files anew: contract/openapi.json, contract/*.schema.json, docs/reference
 	$(PYTHON) console/generate.py
@@ -129,3 +131,6 @@ $(DEFENDER_ARM64): $(RUST_SOURCES) .cache/setup.done
 
 bench-programs: build
 	cd defender && cargo build --quiet --release --locked --examples
+
+test-programs: build
+	cd defender && cargo build --quiet --locked --examples

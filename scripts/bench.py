@@ -138,7 +138,7 @@ async def measure_files(folder: Path, *, rounds: int, percent: int) -> None:
 
 def workload_image(folder: Path) -> dict[str, str]:
     """Write the image with workload, supervisor and policy."""
-    examples = DEFENDER.parent / "examples"
+    examples = Path(os.environ.get("BARTIZAN_PROGRAMS", DEFENDER.parent / "examples"))
     files = [
         File("/workload", 0o755, examples / "workload"),
         File("/supervise", 0o755, examples / "supervise"),

@@ -24,7 +24,7 @@ from container import Container, configuration
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEFENDER = Path(os.environ.get("BARTIZAN_DEFENDER", ROOT / "defender/target/x86_64-unknown-linux-gnu/release/defender"))
-SUPERVISE = DEFENDER.parent / "examples/supervise"
+SUPERVISE = Path(os.environ.get("BARTIZAN_PROGRAMS", DEFENDER.parent / "examples")) / "supervise"
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 HERE = Path(__file__).resolve().parent
 
