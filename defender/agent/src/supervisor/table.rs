@@ -11,10 +11,10 @@ use std::{
 };
 
 use defender_core::{ConnectionEvent, Effect, Event, Protocol, Reason, TcpRow};
-use defender_sys::{constants, signals};
 
 use super::{
     approvals::Approvals,
+    ending,
     judge::{Judge, Verdict},
     process,
 };
@@ -128,7 +128,7 @@ impl Audit {
 pub fn end(owners: &[u32]) {
     for owner in owners {
         // It may have ended just now; then so has its connection.
-        let _ = signals::send(*owner as i32, constants::SIGKILL);
+        ending::end(*owner);
     }
 }
 
