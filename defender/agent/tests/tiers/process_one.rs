@@ -1,0 +1,82 @@
+//! The application as process 1, where it insists on that.
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::{Command, Output},
+};
+
+use super::stage::{Arena, FORBIDDING, Place, alerting, complained, said};
+
+/// Names the Defender, a child of process 1, by its process id.
+const DEFENDER: &str = "basename $(dirname $(grep -l supervise /proc/[2-9]*/comm /proc/[1-9][0-9]*/comm))";
+
+fn kept(arena: &Arena, place: Place, policy: &str, tier: u8, words: &[&str]) -> Output {
+    let mut command = arena.command(Place { first: true, ..place }, Some(policy), words);
+    if tier == 3 {
+        command.env("SUPERVISE_COMPAT", "1");
+    }
+    command.env("SUPERVISE_KEEP", "1").output().unwrap()
+}
+
+/// `unshare` passes a death by signal on, as signal or as exit code.
+fn was_killed(output: &Output) -> bool {
+    output.status.signal() == Some(9) || output.status.code() == Some(137)
+}
+
+/// It is process 1, forbidden programs do not start, the Defender cannot be killed, and the exit code is the application's.
+#[test]
+fn the_application_is_process_one() {
+    let arena = Arena::new("attacker_guard");
+    let script = format!("echo $$; kill -9 $({DEFENDER}) 2>&1 | grep -c permitted; ./evil; echo $?; exit 7");
+    for place in (0..4).map(|bits| Place { user: bits & 1 != 0, trace: bits & 2 != 0, ..Place::default() }) {
+        let output = kept(&arena, place, FORBIDDING, 1, &["sh", "-c", &script]);
+
+        let told = said(&output);
+        assert_eq!(
+            ["1", "1", "126"],
+            told.split_whitespace().collect::<Vec<_>>()[..],
+            "{place:?} {}",
+            complained(&output)
+        );
+        assert_eq!(Some(7), output.status.code(), "{place:?}");
+    }
+    assert!(arena.reported().contains(r#""reason":"tampering""#), "{}", arena.reported());
+}
+
+/// No signal from within ends process 1. When it is itself what must not run, the container ends; the same works when the
+/// policy only looks.
+#[test]
+fn a_forbidden_process_one_ends_its_container() {
+    let arena = Arena::new("attacker_guard");
+    let place = Place { trace: true, ..Place::default() };
+    let socket = [arena.good.as_str(), "socket", "tcp", "6666"];
+    for words in [&["sh", "-c", "exec ./evil run"][..], &[&socket[..], &["60"]].concat()] {
+        let output = kept(&arena, place, FORBIDDING, 3, words);
+
+        assert!(was_killed(&output), "{words:?} {:?} {} {}", output.status, said(&output), complained(&output));
+        assert_eq!("", said(&output), "{words:?}");
+    }
+    for (words, done) in [(&["sh", "-c", "exec ./evil run"][..], "77"), (&[&socket[..], &["1"]].concat(), "0")] {
+        let output = kept(&arena, place, &alerting(), 3, words);
+
+        assert_eq!(done, said(&output), "{words:?} {}", complained(&output));
+    }
+}
+
+/// Bad settings and a platform that lets nothing be enforced end process 1 with the exit codes that they always have.
+#[test]
+fn exit_codes_are_those_without_it() {
+    let run = |first: bool, settings: &[(&str, &str)]| {
+        let mut command = Command::new("unshare");
+        command.args(first.then_some(["--pid", "--fork", "--mount-proc"]).iter().flatten());
+        command.args([env!("CARGO_BIN_EXE_defender"), "app-embedded", "true"]);
+        command.env_clear().env("PATH", "/usr/bin:/bin").envs(settings.iter().copied()).output().unwrap()
+    };
+
+    let missing = run(true, &[("DEFENDER_LAUNCH", "exec")]);
+    assert_eq!(Some(64), missing.status.code(), "{}", complained(&missing));
+    let word = run(true, &[("DEFENDER_LAUNCH", "spawn")]);
+    assert_eq!(Some(64), word.status.code());
+    assert!(complained(&word).contains("`DEFENDER_LAUNCH` is `spawn`, only `child` or `exec` can be used"));
+    let second = run(false, &[("DEFENDER_LAUNCH", "exec")]);
+    assert!(complained(&second).contains("the Defender is not process 1"), "{}", complained(&second));
+}
