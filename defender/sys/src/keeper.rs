@@ -58,7 +58,7 @@ pub fn split(signals: &Signals, ending: &[i32]) -> io::Result<Half> {
     let child = Errno::check(unsafe { libc::fork() })?;
     if child != 0 {
         drop(theirs);
-        return Ok(Half::Ended(keep(ours, child, signals, ending)));
+        return Ok(Half::Ended(keep(&ours, child, signals, ending)));
     }
     drop(ours);
     // SAFETY: no arguments; a fresh child leads no group, so this cannot fail.
@@ -80,7 +80,9 @@ impl Keeper {
         append(&mut message, launch.program.as_bytes());
         for texts in [&launch.arguments, &launch.environment] {
             message.extend((texts.len() as u32).to_ne_bytes());
-            texts.iter().for_each(|text| append(&mut message, text.as_bytes()));
+            for text in texts {
+                append(&mut message, text.as_bytes());
+            }
         }
         let mut whole = Vec::new();
         append(&mut whole, &message);
@@ -93,6 +95,7 @@ impl Keeper {
     }
 
     /// The end by which process 1 is told to go on to its program: one byte.
+    #[must_use]
     pub fn gate(self) -> OwnedFd {
         self.0.into()
     }
@@ -121,11 +124,11 @@ fn instructions_as_bytes(filter: &[Instruction]) -> Vec<u8> {
 }
 
 /// Process 1 until it is the application: its exit code if it never is.
-fn keep(socket: UnixStream, defender: i32, signals: &Signals, ending: &[i32]) -> u8 {
+fn keep(socket: &UnixStream, defender: i32, signals: &Signals, ending: &[i32]) -> u8 {
     loop {
-        match wait_for_order(&socket, defender, signals, ending) {
+        match wait_for_order(socket, defender, signals, ending) {
             None => return end_of(defender),
-            Some(order) => become_application(&socket, &order, signals),
+            Some(order) => become_application(socket, &order, signals),
         }
     }
 }
@@ -216,18 +219,18 @@ fn become_application(socket: &UnixStream, order: &Order, signals: &Signals) {
     let installed = messenger.and_then(|messenger| {
         if let Some(messenger) = messenger {
             let (descriptor, never_restarts) = spawn::install_raw(&order.filter)?;
-            messenger.send(descriptor, never_restarts);
+            messenger.send(&descriptor, never_restarts);
             return Ok(());
         }
         if !order.filter.is_empty() {
             spawn::install_silent(&order.filter)?;
         }
-        answer(socket, &[0; 5])
+        answer(socket, [0; 5])
     });
     if let Err(errno) = installed {
         let [a, b, c, d] = errno.0.to_ne_bytes();
         // A Defender that is gone is noticed at the next read.
-        let _ = answer(socket, &[FAILED, a, b, c, d]);
+        let _ = answer(socket, [FAILED, a, b, c, d]);
         return;
     }
     let mut byte = [0];
@@ -247,8 +250,8 @@ fn exit(code: u8) -> ! {
     unsafe { libc::_exit(i32::from(code)) }
 }
 
-fn answer(mut socket: &UnixStream, bytes: &[u8; 5]) -> Result<()> {
-    Ok(socket.write_all(bytes)?)
+fn answer(mut socket: &UnixStream, bytes: [u8; 5]) -> Result<()> {
+    Ok(socket.write_all(&bytes)?)
 }
 
 /// A child that shares our descriptors and is under no filter. Both ends are kept: the table is the same, and one that we
@@ -276,7 +279,7 @@ impl Messenger {
     }
 
     /// Sends the listener, and waits until that is done.
-    fn send(self, descriptor: OwnedFd, never_restarts: bool) {
+    fn send(self, descriptor: &OwnedFd, never_restarts: bool) {
         let [a, b, c, d] = descriptor.as_raw_fd().to_ne_bytes();
         let kind = WITH_LISTENER | if never_restarts { 0 } else { RESTARTS };
         // One that was killed leaves the Defender without an answer, and process 1 without a gate.
@@ -358,7 +361,9 @@ mod tests {
         append(&mut message, b"/bin/s6");
         for texts in [&[&b"s6"[..], b""][..], &[b"A=b"]] {
             message.extend((texts.len() as u32).to_ne_bytes());
-            texts.iter().for_each(|text| append(&mut message, text));
+            for text in texts {
+                append(&mut message, text);
+            }
         }
 
         let order = Order::parse(&message).unwrap();

@@ -20,12 +20,18 @@ pub fn first_is_the_application() {
     FIRST_IS_OURS.store(true, Ordering::Relaxed);
 }
 
+/// True where process 1 is the application, and the Defender its child.
+#[must_use]
+pub fn is_first_the_application() -> bool {
+    FIRST_IS_OURS.load(Ordering::Relaxed)
+}
+
 /// Kills a process. One that has gone needs nothing.
 ///
-/// Where the application is process 1, no signal from within the container ends it (pid_namespaces(7)). What does is the end
+/// Where the application is process 1, no signal from within the container ends it (`pid_namespaces(7)`). What does is the end
 /// of a tracer that took it with `PTRACE_O_EXITKILL` (ptrace(2)): so the Defender ends itself, and the container with it.
 pub fn end(process: u32) {
-    if process == keeper::FIRST && FIRST_IS_OURS.load(Ordering::Relaxed) {
+    if process == keeper::FIRST && is_first_the_application() {
         end_container();
     }
     let _ = signals::send(process as i32, constants::SIGKILL);
