@@ -4,7 +4,7 @@
 //! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. `SUPERVISE_OPEN` sets fail mode `open`,
 //! `SUPERVISE_COMPAT` asks for the compat tier, and while nobody writes to the pipe named by `SUPERVISE_STALL` the sink
 //! blocks on every audit of a program start or of a file. With `SUPERVISE_FILES` set, writes to files are
-//! watched; with `SUPERVISE_32_BIT` 32-bit programs run. For tests, benchmarks and trying things out.
+//! watched; with `SUPERVISE_32_BIT` 32-bit programs run; with `SUPERVISE_KEEP` the program becomes process 1. For tests, benchmarks and trying things out.
 use std::{
     env,
     fs::{self, File, OpenOptions},
@@ -17,9 +17,13 @@ use std::{
 use defender_agent::{
     enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport, Wanted},
     supervisor,
+    workload::ENDING,
 };
 use defender_core::{AuditDraft, CompiledPolicy, Event};
-use defender_sys::signals::Signals;
+use defender_sys::{
+    keeper::{self, Half},
+    signals::Signals,
+};
 
 struct Lines(Mutex<File>);
 
@@ -51,6 +55,12 @@ impl TierReport for Say {
 
 fn main() -> ExitCode {
     let Ok(signals) = Signals::block() else { return ExitCode::from(64) };
+    let first = match env::var_os("SUPERVISE_KEEP").map(|_| keeper::split(&signals, &ENDING)) {
+        None => None,
+        Some(Ok(Half::Defender(keeper))) => Some(keeper),
+        Some(Ok(Half::Ended(code))) => return ExitCode::from(code),
+        Some(Err(_)) => return ExitCode::from(64),
+    };
     let mut words = env::args_os().skip(1);
     let (Some(path), Some(program)) = (words.next(), words.next()) else {
         eprintln!("usage: supervise POLICY.json PROGRAM [ARG…]");
@@ -77,7 +87,7 @@ fn main() -> ExitCode {
         allow_32_bit: env::var_os("SUPERVISE_32_BIT").is_some(),
     };
     let audits = Arc::new(Lines(Mutex::new(file)));
-    ExitCode::from(supervisor::run(&application, &signals, policy, audits, &Say))
+    ExitCode::from(supervisor::run(&application, &signals, first, policy, audits, &Say))
 }
 
 fn load(path: &std::ffi::OsStr) -> Result<CompiledPolicy, Box<dyn std::error::Error>> {

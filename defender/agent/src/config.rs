@@ -23,11 +23,12 @@ const LARGEST_RECORD: usize = 64 << 20;
 const LONGEST_NAME: usize = 512;
 
 /// Ours in a wrapped container; the application does not see them.
-const ENTRYPOINT_VARIABLES: [&str; 13] = [
+const ENTRYPOINT_VARIABLES: [&str; 14] = [
     "DEFENDER_ALLOW_32BIT",
     "DEFENDER_APP_ID",
     "DEFENDER_CONTAINER_NAME",
     "DEFENDER_FAIL_MODE",
+    "DEFENDER_LAUNCH",
     "DEFENDER_IMAGE_NAME",
     "DEFENDER_POLICY_TIMEOUT",
     "DEFENDER_TIER",
@@ -39,11 +40,12 @@ const ENTRYPOINT_VARIABLES: [&str; 13] = [
     "INSTALL_BUNDLE",
 ];
 /// Ours in an image with the Defender in it; the application does not see them.
-const EMBEDDED_VARIABLES: [&str; 13] = [
+const EMBEDDED_VARIABLES: [&str; 14] = [
     "DATA_FOLDER",
     "DEFENDER_ALLOW_32BIT",
     "DEFENDER_APP_ID",
     "DEFENDER_FAIL_MODE",
+    "DEFENDER_LAUNCH",
     "DEFENDER_ID",
     "DEFENDER_POLICY_TIMEOUT",
     "DEFENDER_TIER",
@@ -166,6 +168,20 @@ impl Environment {
             Some("compat") => Ok(Wanted::Compat),
             Some(other) => {
                 Err(ConfigError::Word { name: "DEFENDER_TIER", value: other.into(), expected: "`auto` or `compat`" })
+            }
+        }
+    }
+
+    /// Whether the application is to be process 1 itself (`DEFENDER_LAUNCH=exec`).
+    ///
+    /// # Errors
+    /// [`ConfigError`] for any other word than `child`.
+    pub fn keeps_process_one(&self) -> Result<bool, ConfigError> {
+        match self.optional("DEFENDER_LAUNCH")? {
+            None | Some("child") => Ok(false),
+            Some("exec") => Ok(true),
+            Some(other) => {
+                Err(ConfigError::Word { name: "DEFENDER_LAUNCH", value: other.into(), expected: "`child` or `exec`" })
             }
         }
     }

@@ -8,7 +8,10 @@ use defender_agent::{
     health, say, sidecar,
     workload::{self, WorkloadError},
 };
-use defender_sys::signals::Signals;
+use defender_sys::{
+    keeper::{self, Half, Keeper},
+    signals::Signals,
+};
 
 /// Shared by the sidecar with the other containers of the task.
 const DIRECTORY: &str = "/var/lib/bartizan";
@@ -29,11 +32,13 @@ fn main() -> ExitCode {
         },
         (["fargate", "sidecar"], 2) => with_signals(sidecar),
         (["fargate", "entrypoint"], 3..) => with_signals(|signals| {
-            protect(workload::entrypoint(&environment(), signals, Path::new(DIRECTORY), command(words, 2)))
+            protected(signals, |environment, first| {
+                workload::entrypoint(environment, signals, first, Path::new(DIRECTORY), command(words, 2))
+            })
         }),
-        (["app-embedded", ..], 2..) => {
-            with_signals(|signals| protect(workload::embedded(&environment(), signals, command(words, 1))))
-        }
+        (["app-embedded", ..], 2..) => with_signals(|signals| {
+            protected(signals, |environment, first| workload::embedded(environment, signals, first, command(words, 1)))
+        }),
         (["--version"], 1) => {
             println!("defender {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -62,6 +67,30 @@ fn sidecar(signals: &Signals) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, error),
     }
+}
+
+/// Protects a workload, in the child of process 1 where the application is to be process 1 itself.
+fn protected(
+    signals: &Signals,
+    mode: impl FnOnce(&Environment, Option<Keeper>) -> Result<u8, WorkloadError>,
+) -> ExitCode {
+    let environment = environment();
+    let first = match environment.keeps_process_one() {
+        Err(error) => return fail(BAD_USAGE, error),
+        Ok(false) => None,
+        Ok(true) if std::process::id() != keeper::FIRST => {
+            say!("bartizan: `DEFENDER_LAUNCH=exec` has no use here: the Defender is not process 1");
+            None
+        }
+        Ok(true) => match keeper::split(signals, &workload::ENDING) {
+            Ok(Half::Defender(keeper)) => Some(keeper),
+            Ok(Half::Ended(code)) => return ExitCode::from(code),
+            Err(error) => {
+                return fail(1, format_args!("the Defender cannot leave process 1 to the application: {error}"));
+            }
+        },
+    };
+    protect(mode(&environment, first))
 }
 
 fn protect(result: Result<u8, WorkloadError>) -> ExitCode {

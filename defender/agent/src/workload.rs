@@ -7,7 +7,7 @@ use std::{
 };
 
 use defender_core::Notice;
-use defender_sys::signals::Signals;
+use defender_sys::{keeper::Keeper, signals::Signals};
 use thiserror::Error;
 
 use crate::{
@@ -26,8 +26,8 @@ use crate::{
 };
 
 const FAIL_CLOSED: u8 = 78;
-/// SIGHUP, SIGINT, SIGQUIT and SIGTERM end a process that does not handle them (signal(7)).
-const ENDING: [i32; 4] = [1, 2, 3, 15];
+/// Signals that mean the end: SIGHUP, SIGINT, SIGQUIT and SIGTERM end a process that does not handle them (signal(7)).
+pub const ENDING: [i32; 4] = [1, 2, 3, 15];
 /// How often signals are looked at while there is no application yet.
 const SIGNAL_PAUSE: Duration = Duration::from_millis(50);
 /// For how long the last audits may hold up the end of the application's container.
@@ -49,13 +49,14 @@ pub enum WorkloadError {
 
 /// `defender fargate entrypoint PROGRAM [ARGUMENT…]`: runs the application of a wrapped container, gives its exit code.
 ///
-/// `directory` is the one that the sidecar shares.
+/// `first` is process 1 where the application is to be it; `directory` is the one that the sidecar shares.
 ///
 /// # Errors
 /// [`WorkloadError`] when nothing was started.
 pub fn entrypoint(
     environment: &Environment,
     signals: &Signals,
+    first: Option<Keeper>,
     directory: &Path,
     command: (OsString, Vec<OsString>),
 ) -> Result<u8, WorkloadError> {
@@ -66,7 +67,7 @@ pub fn entrypoint(
     let link = Background::start(move |stop| relay::run(socket, attachment, shared, stop))?;
     let application = application(command, environment.of_wrapped_application(), config.fail_mode, config.wanted);
     let application = Application { watch_files: config.watch_files, allow_32_bit: config.allow_32_bit, ..application };
-    let code = run(&application, signals, &desk, config.policy_timeout);
+    let code = run(&application, signals, first, &desk, config.policy_timeout);
     desk.flush(FLUSH);
     link.stop();
     Ok(code)
@@ -74,11 +75,14 @@ pub fn entrypoint(
 
 /// `defender app-embedded PROGRAM [ARGUMENT…]`: runs the application of an image with the Defender in it, gives its exit code.
 ///
+/// `first` is process 1 where the application is to be it.
+///
 /// # Errors
 /// [`WorkloadError`] when nothing was started.
 pub fn embedded(
     environment: &Environment,
     signals: &Signals,
+    first: Option<Keeper>,
     command: (OsString, Vec<OsString>),
 ) -> Result<u8, WorkloadError> {
     let config = EmbeddedConfig::read(environment)?;
@@ -93,7 +97,7 @@ pub fn embedded(
     let link = Background::start(move |stop| console::run(speaker, stop))?;
     let application = application(command, environment.of_embedded_application(), config.fail_mode, config.wanted);
     let application = Application { watch_files: config.watch_files, allow_32_bit: config.allow_32_bit, ..application };
-    let code = run(&application, signals, &desk, config.policy_timeout);
+    let code = run(&application, signals, first, &desk, config.policy_timeout);
     // The link itself sends what is left before it says goodbye.
     link.stop();
     Ok(code)
@@ -108,7 +112,13 @@ fn application(
     Application { program, arguments, environment, fail_mode, wanted, watch_files: false, allow_32_bit: false }
 }
 
-fn run(application: &Application, signals: &Signals, desk: &Arc<Desk>, patience: Duration) -> u8 {
+fn run(
+    application: &Application,
+    signals: &Signals,
+    first: Option<Keeper>,
+    desk: &Arc<Desk>,
+    patience: Duration,
+) -> u8 {
     match wait_for_policy(desk, signals, patience, application.fail_mode) {
         Waited::Policy => {}
         Waited::Signal(code) => return code,
@@ -122,7 +132,7 @@ fn run(application: &Application, signals: &Signals, desk: &Arc<Desk>, patience:
             desk.notice(Notice::StartedWithoutPolicy, &reason);
         }
     }
-    let code = supervisor::run(application, signals, desk.policy(), desk.clone(), desk.as_ref());
+    let code = supervisor::run(application, signals, first, desk.policy(), desk.clone(), desk.as_ref());
     desk.release();
     code
 }

@@ -1,6 +1,8 @@
 //! Every tier on a platform that allows no more, and Linux 5.10 where newer features are refused.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "tiers/process_one.rs"]
+mod process_one;
 mod stage;
 
 use std::{fs, os::unix::fs::PermissionsExt};

@@ -13,6 +13,7 @@ pub mod file_calls;
 pub mod filter;
 pub mod hardening;
 pub mod inotify;
+pub mod keeper;
 pub mod memory;
 pub mod names;
 mod narrow;

@@ -47,6 +47,17 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// Tries on a process that is no child of ours what was found on one that is: not every platform lets us watch and
+    /// read it (Yama, prctl(2) `PR_SET_PTRACER`).
+    pub fn try_on(&mut self, process: u32) {
+        if let (Ok(()), Err(errno)) = (self.watching, watched(process)) {
+            self.watching = Err(errno);
+        }
+        if let (Ok(()), Err(errno)) = (self.copying, PidFd::of_process(process).and_then(|handle| handle.copy(0))) {
+            self.copying = Err(errno);
+        }
+    }
+
     /// True when a process's memory can be read in some way.
     #[must_use]
     pub fn reads_memory(&self) -> bool {
@@ -136,4 +147,12 @@ fn answer(listener: &Listener, child: u32) -> Result<()> {
         return Err(Errno::ESRCH);
     }
     listener.reply(call.id, Reply::Continue)
+}
+
+/// Watches a process for a moment.
+fn watched(process: u32) -> Result<()> {
+    trace::seize(process)?;
+    trace::interrupt(process)?;
+    trace::wait_for_stop(process);
+    trace::detach(process, 0)
 }

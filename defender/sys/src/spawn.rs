@@ -11,7 +11,14 @@ use std::{
     thread,
 };
 
-use crate::{Errno, Result, bpf::Instruction, filter, hardening, notify::Listener, signals::Signals};
+use crate::{
+    Errno, Result,
+    bpf::Instruction,
+    filter, hardening,
+    keeper::{self, Keeper},
+    notify::Listener,
+    signals::Signals,
+};
 
 const NEW_LISTENER: libc::c_ulong = 1 << 3;
 /// Without it the kernel before 5.16 turns on a mitigation that slows whole runtimes down.
@@ -94,10 +101,40 @@ pub fn before_its_program(launch: Launch, signals: &Signals, filtered: bool) -> 
         return image.fork(None);
     }
     by_launcher(move || {
-        hardening::no_new_privileges()?;
-        set_filter(&filter::program(&filter::Options { silent: true, ..protected() }), SPEC_ALLOW)?;
+        install_silent(&filter::program(&filter::Options { silent: true, ..protected() }))?;
         image.fork(None)
     })
+}
+
+/// How process 1 is held, where it becomes the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Under the filter; its calls are notified.
+    Asked,
+    /// By its tracer, with a filter that asks nobody if `filtered`.
+    Traced {
+        /// True with that filter.
+        filtered: bool,
+    },
+    /// Not at all.
+    Free,
+}
+
+/// Makes process 1 the application of `launch`. It waits before its program until [`Launched::open_gate`].
+///
+/// # Errors
+/// As [`under_filter`].
+pub fn as_process_one(keeper: Keeper, launch: &Launch, held: Held) -> Result<Launched> {
+    let options = match held {
+        Held::Asked => Some(filter::Options { files: launch.watch_files, narrow: launch.allow_32_bit, ..protected() }),
+        Held::Traced { filtered: true } => Some(filter::Options { silent: true, ..protected() }),
+        Held::Traced { filtered: false } | Held::Free => None,
+    };
+    let program = options.map(|options| filter::program(&options)).unwrap_or_default();
+    let listener = keeper.prepare(launch, &program, held == Held::Asked)?;
+    // A failure is told by process 1 itself; nothing ever comes from here.
+    let (failure, _) = pipe(libc::O_CLOEXEC | libc::O_NONBLOCK)?;
+    Ok(Launched { listener, child: keeper::FIRST, failure, gate: Some(keeper.gate()) })
 }
 
 /// Does it on a thread of its own, which must outlive the workload: a process whose parent thread ends is told so.
@@ -139,6 +176,17 @@ fn protected() -> filter::Options {
 }
 
 pub(crate) fn install(program: &[Instruction]) -> Result<Listener> {
+    install_raw(program).map(|(descriptor, never_restarts)| Listener::new(descriptor, never_restarts))
+}
+
+/// Puts the calling thread under a filter that asks nobody.
+pub(crate) fn install_silent(program: &[Instruction]) -> Result<()> {
+    hardening::no_new_privileges()?;
+    set_filter(program, SPEC_ALLOW).map(drop)
+}
+
+/// Puts the calling thread under `program`; the listener's descriptor, and whether received calls are never restarted.
+pub(crate) fn install_raw(program: &[Instruction]) -> Result<(OwnedFd, bool)> {
     hardening::no_new_privileges()?;
     let set = |flags| set_filter(program, flags | NEW_LISTENER | SPEC_ALLOW);
     let (descriptor, never_restarts) = match set(WAIT_KILLABLE_RECV) {
@@ -146,7 +194,7 @@ pub(crate) fn install(program: &[Instruction]) -> Result<Listener> {
         other => (other?, true),
     };
     // SAFETY: fresh from the kernel (close-on-exec), owned by nobody else.
-    Ok(Listener::new(unsafe { OwnedFd::from_raw_fd(descriptor) }, never_restarts))
+    Ok((unsafe { OwnedFd::from_raw_fd(descriptor) }, never_restarts))
 }
 
 /// Puts the calling thread, and what it will start, under `program`; the descriptor of the listener where one is asked for.
@@ -234,13 +282,31 @@ fn run(
                 libc::_exit(126);
             }
         }
-        // Rust ignores SIGPIPE at start; the application must not inherit that.
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-        libc::pthread_sigmask(libc::SIG_SETMASK, mask, std::ptr::null_mut());
-        libc::execve(program.as_ptr(), arguments.as_ptr(), environment.as_ptr());
-        let errno = Errno::last().0;
+        let errno = become_program(program, arguments, environment, mask).0;
         let bytes = errno.to_ne_bytes();
         libc::write(failure, bytes.as_ptr().cast(), bytes.len());
         libc::_exit(if errno == libc::ENOENT { 127 } else { 126 })
     }
+}
+
+/// Becomes a program; why that failed, if it comes back. Async-signal-safe.
+fn become_program(
+    program: &CStr,
+    arguments: &[*const c_char],
+    environment: &[*const c_char],
+    mask: &libc::sigset_t,
+) -> Errno {
+    // SAFETY: async-signal-safe calls; all pointers are NUL-terminated.
+    unsafe {
+        // Rust ignores SIGPIPE at start; the application must not inherit that.
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::pthread_sigmask(libc::SIG_SETMASK, mask, std::ptr::null_mut());
+        libc::execve(program.as_ptr(), arguments.as_ptr(), environment.as_ptr());
+    }
+    Errno::last()
+}
+
+/// As [`become_program`], for texts that may be allocated for it.
+pub(crate) fn execute(program: &CStr, arguments: &[CString], environment: &[CString], mask: &libc::sigset_t) -> Errno {
+    become_program(program, &pointers(arguments), &pointers(environment), mask)
 }

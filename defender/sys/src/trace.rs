@@ -132,3 +132,12 @@ pub fn wait_for_end(child: u32) {
         }
     }
 }
+
+/// Waits until a thread that was interrupted has stopped.
+pub fn wait_for_stop(thread: u32) {
+    let mut status = 0;
+    // SAFETY: the status pointer is valid; no resource usage is asked for.
+    while unsafe { libc::wait4(thread as libc::pid_t, &raw mut status, libc::__WALL, std::ptr::null_mut()) } < 0
+        && Errno::last() == Errno::EINTR
+    {}
+}

@@ -10,13 +10,11 @@ use defender_core::{
     CompiledPolicy, ConnectionEvent, Context, CustomKind, Decision, Effect, Event, Known, Protocol, Reason,
     ScanCounter, Standing, Tried, decide_in, standing,
 };
-use defender_sys::{
-    constants, signals,
-    socket::{self, Address, Kind},
-};
+use defender_sys::socket::{self, Address, Kind};
 
 use super::{
     approvals::Approvals,
+    ending,
     judge::{Judge, Verdict},
     process, table,
 };
@@ -130,7 +128,7 @@ impl Destinations {
         }
         if enough && policy.detection(Reason::UnseenConnection) == Effect::Prevent {
             // It may have ended just now; then it exchanges nothing any more.
-            let _ = signals::send(process as i32, constants::SIGKILL);
+            ending::end(process);
         }
     }
 

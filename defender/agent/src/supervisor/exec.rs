@@ -16,10 +16,11 @@ use defender_core::{CompiledPolicy, Decision, Effect, Event, Notice, Reason, Vio
 use defender_sys::{
     Errno, constants,
     notify::{Listener, Notification, Reply},
-    signals, trace,
+    trace,
 };
 
 use super::{
+    ending,
     facts::{Facts, Links, Moment, Needs},
     judge::{Judge, Verdict},
     process, script,
@@ -220,7 +221,7 @@ impl ExecWatch {
         }
         if self.needs.judged && self.judge_loaded(process, main, family) == Verdict::Stop {
             // Killed while stopped: no instruction of the new image ever runs.
-            let _ = signals::send(process as i32, constants::SIGKILL);
+            ending::end(process);
         }
     }
 

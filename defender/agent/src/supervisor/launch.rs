@@ -3,12 +3,15 @@ use std::sync::Arc;
 
 use defender_core::Notice;
 use defender_sys::{
-    Errno, Result, hardening, probe,
+    Errno, Result, hardening,
+    keeper::{self, Keeper},
+    probe,
     signals::Signals,
-    spawn::{self, Launch, Launched},
+    spawn::{self, Held, Launch, Launched},
 };
 
 use super::{
+    ending,
     files::FileWatch,
     injected::Sign,
     judge::Judge,
@@ -40,6 +43,7 @@ pub struct Started {
 pub fn launch(
     application: &Application,
     signals: &Signals,
+    first: Option<Keeper>,
     policy: PolicyHandle,
     audits: Arc<dyn AuditSink>,
     report: &dyn TierReport,
@@ -50,7 +54,7 @@ pub fn launch(
     })?;
     let judge = Judge::new(policy, audits);
     hardening::raise_ptrace_capability();
-    let tier = find_tier(application, &judge, report)?;
+    let tier = find_tier(application, first.is_some(), &judge, report)?;
     // Neither can fail on a kernel that this program runs on; if one does, the next steps still hold.
     let _ = hardening::hide();
     let _ = hardening::adopt_orphans();
@@ -59,7 +63,7 @@ pub fn launch(
     let watchdog = Watchdog::start(judge.clone()).unwrap_or_default();
     let sentry = Sentry::start(judge.clone()).ok();
     let mut lifelong = Lifelong::default();
-    let launched = launch_by(tier.mechanism, launch, signals, &mut lifelong).map_err(|errno| {
+    let launched = launch_by(tier.mechanism, launch, signals, first, &mut lifelong).map_err(|errno| {
         crate::say!("bartizan: the application cannot be started: {errno}");
         CANNOT_START
     })?;
@@ -89,9 +93,19 @@ fn watch_files(application: &Application, judge: &Judge, tier: &Tier) -> Option<
 }
 
 /// The self-test, told to the Console and to people.
-fn find_tier(application: &Application, judge: &Judge, report: &dyn TierReport) -> std::result::Result<Tier, u8> {
+fn find_tier(
+    application: &Application,
+    keeps_one: bool,
+    judge: &Judge,
+    report: &dyn TierReport,
+) -> std::result::Result<Tier, u8> {
     let mut tier = match probe::run() {
-        Ok(probe) => tier::choose(&probe, application.wanted),
+        Ok(mut probe) => {
+            if keeps_one {
+                probe.try_on(keeper::FIRST);
+            }
+            tier::choose(&probe, application.wanted)
+        }
         Err(errno) => untested(errno),
     };
     if application.allow_32_bit && !runs_32_bit(tier.mechanism) {
@@ -125,7 +139,16 @@ fn untested(errno: Errno) -> Tier {
     Tier { mechanism: Mechanism::None, number: 0, reasons }
 }
 
-fn launch_by(mechanism: Mechanism, launch: Launch, signals: &Signals, lifelong: &mut Lifelong) -> Result<Launched> {
+fn launch_by(
+    mechanism: Mechanism,
+    launch: Launch,
+    signals: &Signals,
+    first: Option<Keeper>,
+    lifelong: &mut Lifelong,
+) -> Result<Launched> {
+    if let Some(keeper) = first {
+        return launch_as_one(mechanism, &launch, keeper, lifelong);
+    }
     match mechanism {
         Mechanism::Asked { .. } | Mechanism::Observed => spawn::under_filter(launch, signals),
         Mechanism::Traced { filtered } => {
@@ -136,4 +159,20 @@ fn launch_by(mechanism: Mechanism, launch: Launch, signals: &Signals, lifelong: 
         }
         Mechanism::None => spawn::without_filter(launch, signals),
     }
+}
+
+/// The same where the application is process 1 itself.
+fn launch_as_one(mechanism: Mechanism, launch: &Launch, keeper: Keeper, lifelong: &mut Lifelong) -> Result<Launched> {
+    let held = match mechanism {
+        Mechanism::Asked { .. } | Mechanism::Observed => Held::Asked,
+        Mechanism::Traced { filtered } => Held::Traced { filtered },
+        Mechanism::None => Held::Free,
+    };
+    let launched = spawn::as_process_one(keeper, launch, held)?;
+    ending::first_is_the_application();
+    if let Held::Traced { .. } = held {
+        lifelong.seize(launched.child)?;
+    }
+    launched.open_gate()?;
+    Ok(launched)
 }

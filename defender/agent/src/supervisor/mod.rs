@@ -10,6 +10,7 @@ mod connect;
 mod datagram;
 mod descriptor;
 mod destination;
+mod ending;
 mod exec;
 mod facts;
 mod files;
@@ -44,6 +45,7 @@ use std::{
 
 use defender_sys::{
     Errno, constants, file_calls, filter,
+    keeper::Keeper,
     notify::Notification,
     poll::{self, Interest},
     signals::{self, Signals},
@@ -62,16 +64,18 @@ const KEPT: [i32; 4] = [constants::SIGCHLD, constants::SIGTSTP, constants::SIGTT
 
 /// Runs the application to its end and gives its exit code: its own, or 128 plus the signal that killed it.
 ///
-/// `signals` must have been made before the process had a second thread. Where this platform lets nothing be enforced the
+/// `signals` must have been made before the process had a second thread. `first` is process 1, where the application is to be
+/// that; then this comes back only when it is not started. Where this platform lets nothing be enforced the
 /// fail mode decides: `open` runs the application unjudged and says so, `closed` ends with 78.
 pub fn run(
     application: &Application,
     signals: &Signals,
+    first: Option<Keeper>,
     policy: PolicyHandle,
     audits: Arc<dyn AuditSink>,
     report: &dyn TierReport,
 ) -> u8 {
-    match launch::launch(application, signals, policy, audits, report) {
+    match launch::launch(application, signals, first, policy, audits, report) {
         Ok(started) => u8::try_from(Supervisor::new(started, signals).run()).unwrap_or(u8::MAX),
         Err(code) => code,
     }

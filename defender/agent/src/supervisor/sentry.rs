@@ -12,9 +12,9 @@ use std::{
 };
 
 use defender_core::{DefenderEvent, Event, Notice, Reason};
-use defender_sys::{constants, signals};
 
 use super::{
+    ending,
     injected::{Origin, Scan, Sign},
     judge::{Judge, Verdict},
     protection::process_event,
@@ -124,7 +124,7 @@ impl Watch {
                 Origin::Escaped => (Reason::Tampering, Some("CLONE_UNTRACED".to_owned())),
             };
             if self.judge.detected(reason, matched, process_event(process)) == Verdict::Stop {
-                let _ = signals::send(process as i32, constants::SIGKILL);
+                ending::end(process);
             } else if self.judge.policy().source().rule.is_some() {
                 let _ = self.finds.send(&process.to_ne_bytes());
             }

@@ -11,10 +11,12 @@ use std::{
 };
 
 use defender_core::{ConnectionEvent, Effect, Event, Protocol, Reason, TcpRow};
-use defender_sys::{constants, signals};
+
+use defender_sys::keeper;
 
 use super::{
     approvals::Approvals,
+    ending,
     judge::{Judge, Verdict},
     process,
 };
@@ -128,7 +130,7 @@ impl Audit {
 pub fn end(owners: &[u32]) {
     for owner in owners {
         // It may have ended just now; then so has its connection.
-        let _ = signals::send(*owner as i32, constants::SIGKILL);
+        ending::end(*owner);
     }
 }
 
@@ -147,7 +149,7 @@ pub fn rows_of(tables: [&str; 2]) -> Vec<TcpRow> {
 #[must_use]
 pub fn owners(wanted: &HashSet<u64>, own: u32) -> HashMap<u64, Vec<u32>> {
     let mut owners: HashMap<u64, Vec<u32>> = HashMap::new();
-    for process in descendants(own) {
+    for process in workload(own) {
         for inode in sockets_of(process).filter(|inode| wanted.contains(inode)) {
             let holders = owners.entry(inode).or_default();
             if !holders.contains(&process) {
@@ -172,6 +174,17 @@ pub fn socket_of(thread: u32, descriptor: i32) -> Option<u64> {
 /// `socket:[12345]`.
 fn socket_inode(link: &Path) -> Option<u64> {
     link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// All processes that are not the Defender's own.
+fn workload(own: u32) -> Vec<u32> {
+    if !ending::is_first_the_application() {
+        return descendants(own);
+    }
+    let mut all = descendants(keeper::FIRST);
+    all.retain(|process| *process != own);
+    all.push(keeper::FIRST);
+    all
 }
 
 /// All processes below `ancestor`. Orphans are ours too: they are given to us.
@@ -227,7 +240,7 @@ mod tests {
 
         let found = descendants(std::process::id());
 
-        signals::send(grandchild as i32, constants::SIGKILL).unwrap();
+        defender_sys::signals::send(grandchild as i32, defender_sys::constants::SIGKILL).unwrap();
         assert!(found.contains(&grandchild) && found.contains(&shell.id()));
         assert!(!found.contains(&std::process::id()));
         shell.wait().unwrap();

@@ -16,10 +16,9 @@ use defender_sys::{
     Errno, constants,
     notify::{Listener, Notification, Reply},
     poll::{self, Interest},
-    signals,
 };
 
-use super::judge::Judge;
+use super::{ending, judge::Judge};
 
 /// How often the supervisor is looked at.
 const BEAT: Duration = Duration::from_millis(250);
@@ -167,7 +166,7 @@ fn stop_loaded(watchdog: &Watchdog, judge: &Judge) {
     let stops = by_effect(&judge.policy(), constants::SYS_execve) != Reply::Continue;
     if stops {
         // Still under the lock: the supervisor has not let it go, so the id is still its own.
-        let _ = signals::send(process as i32, constants::SIGKILL);
+        ending::end(process);
     }
     drop(state);
     let what = if stops { "was killed unjudged" } else { "waits to be judged" };
