@@ -11,7 +11,7 @@ import typer
 from bartizan.cli.bundles import defender_files, defenders, install_bundle
 from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
-from bartizan.cli.files import LARGEST_LINES, read_text, write_bytes
+from bartizan.cli.files import read_lines, write_bytes
 from bartizan.cli.images import Images
 from bartizan.cli.options import KnownImages
 from bartizan.cli.showing import show_diff
@@ -66,7 +66,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
 
     client = connection.settings()
     reference = config = None
-    text, files = read_text(file, largest=LARGEST_LINES), defender_files(defender or [])
+    text, files = read_lines(file), defender_files(defender or [])
     answer = install_bundle(bundle, client, ",".join(console_host or []))
     known = answer.get("defenderArchitectures") if client.address else None
     try:

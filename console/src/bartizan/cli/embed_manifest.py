@@ -12,7 +12,7 @@ from bartizan.cli.app_folders import Folders
 from bartizan.cli.bundles import defender_files, defenders, install_bundle
 from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
-from bartizan.cli.files import LARGEST_LINES, read_text, write_text
+from bartizan.cli.files import read_lines, read_text, write_text
 from bartizan.cli.images import Images as ImageLookUp
 from bartizan.cli.options import Images
 from bartizan.cli.showing import show_diff
@@ -87,7 +87,7 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
     from bartizan.embed.cloud_foundry import installed, protect  # noqa: PLC0415
 
     client = connection.settings()
-    text, variables = read_text(file, largest=LARGEST_LINES), read_variables(var or [], vars_file or [])
+    text, variables = read_lines(file), read_variables(var or [], vars_file or [])
     answer = install_bundle(bundle, client, ",".join(console_host or []))
     wanted = (architecture,) if not (dry_run or diff) else ()
     try:

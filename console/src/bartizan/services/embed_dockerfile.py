@@ -18,8 +18,9 @@ from bartizan.embed.dockerfile import (
     write_archive,
 )
 from bartizan.embed.dockerfile.options import ARCHITECTURES
+from bartizan.embed.limits import LARGEST_LINES
 from bartizan.services.bundles import Bundles
-from bartizan.services.errors import InvalidError, MissingError, ServiceError
+from bartizan.services.errors import InvalidError, MissingError, ServiceError, TooLargeError
 from bartizan.services.image_lookup import ImageLookUp, WantedImage
 from bartizan.services.protect_task import LookUpRequest
 
@@ -77,6 +78,8 @@ class EmbedDockerfile:
         Raises InvalidError with the reason for a refusal, MissingError without a binary, and what `ImageLookUp.find`
         raises.
         """
+        if len(request.dockerfile.encode("utf-8", "surrogatepass")) > LARGEST_LINES:
+            raise TooLargeError(f"the Dockerfile is larger than the {LARGEST_LINES:,} bytes that are read")
         try:
             settings = self._settings(request)
             reference = await asyncio.to_thread(needed_image, request.dockerfile, settings=settings)
