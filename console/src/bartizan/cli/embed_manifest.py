@@ -73,6 +73,13 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
     exclude: Annotated[
         list[str] | None, typer.Option(help="Leave these alone; may be repeated.", metavar="APP[/TYPE]")
     ] = None,
+    compat: Annotated[
+        list[str] | None,
+        typer.Option(help="Let programs of these apps gain rights (setuid); may be repeated.", metavar="APP"),
+    ] = None,
+    allow_32bit: Annotated[  # noqa: FBT002
+        bool, typer.Option("--allow-32bit", help="Let 32-bit programs run, under the same rules (x86-64 only).")
+    ] = False,
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
@@ -103,6 +110,8 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
             image_defender=image_defender or None,
+            compat=tuple(compat or ()),
+            allow_32bit=allow_32bit,
             fail_mode=fail_mode,
             policy_timeout=policy_timeout,
             filesystem_monitoring=filesystem_monitoring,
