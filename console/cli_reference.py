@@ -103,7 +103,7 @@ def cli_reference() -> str:
     found = list(commands())
     if bare := [name for name, _ in found if name not in EXAMPLES]:
         raise SystemExit(f"no example of `bartizan {bare[0]}`: give one in console/cli_reference.py")
-    shared = {option.name: option for option in dict(found)["defenders"].params}
+    shared = {option.name: option for option in dict(found)["defenders"].params if option.name in _CONNECTION}
     rows = "".join(
         f"| {_spelled(shared[name])} | {_variable(name)} | {_cell(shared[name].help)} |\n" for name in _CONNECTION
     )

@@ -56,7 +56,6 @@ MANIFEST_SETTINGS = cloud_foundry.ManifestSettings(
     version=VERSION, install_bundle=BUNDLE, image_defender="/bartizan/defender"
 )
 
-_PLACE = re.compile(r"\bResources/[^\s']+")
 _REASONS = (
     ("an image has to be looked up", r"nothing is known about the image|what the image .* starts is not known"),
     ("the buildpack chooses the command", r"so the buildpack chooses"),
@@ -183,29 +182,6 @@ def _is_registrable(text: str, made: Made) -> bool:
 
 def _loaded(text: str) -> Any:
     return json.loads(text.removeprefix("\ufeff"))
-
-
-@cache
-def _rules() -> Any:
-    """Read cfn-lint's rules once; that takes it longer than most templates do."""
-    from cfnlint.config import ConfigMixIn  # noqa: PLC0415 - the other formats do without
-    from cfnlint.runner import Runner  # noqa: PLC0415
-
-    return Runner(ConfigMixIn(regions=["us-east-1"])).rules
-
-
-def cfn_lint_findings(text: str) -> frozenset[tuple[str, str]]:
-    """Return what cfn-lint says of a template, without places; of one region, for each costs as much as the first.
-
-    Without counts too: what the sidecar copies from a container (its image, its logs) is wrong there as it was before.
-    """
-    from cfnlint.config import ConfigMixIn  # noqa: PLC0415 - the other formats do without
-    from cfnlint.decode.decode import decode_str  # noqa: PLC0415
-    from cfnlint.runner import run_template_by_data  # noqa: PLC0415
-
-    template, found = decode_str(text)
-    matches = found or run_template_by_data(template or {}, ConfigMixIn(regions=["us-east-1"]), _rules())
-    return frozenset((str(match.rule.id), _PLACE.sub("", str(match.message))) for match in matches)
 
 
 _DEFINITION_PROMISES: dict[str, Callable[[str, Made], bool]] = {

@@ -16,10 +16,8 @@ The composition root: it builds everything, and decides nothing.
 import asyncio
 import contextlib
 import datetime as dt
-import fcntl
 import logging
 import os
-import secrets
 import signal
 import socket
 import ssl
@@ -40,6 +38,7 @@ from bartizan.api.patience import patient_for
 from bartizan.channel.peer import identify_with
 from bartizan.channel.server import ChannelServer
 from bartizan.channel.session import Limits, Services
+from bartizan.data_directory import ConsoleError, locked, setup_token
 from bartizan.registry.reader import RegistryReader
 from bartizan.services.accounts import Accounts
 from bartizan.services.audit_sources import AuditSources
@@ -84,10 +83,6 @@ from bartizan.store import (
 Announce = Callable[[str], None]
 
 
-class ConsoleError(Exception):
-    """The Console cannot start; the message is for the person who started it."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningConsole:
     """A Console that accepts connections: real ports, and how to trust it."""
@@ -130,7 +125,7 @@ async def run_console(
 @asynccontextmanager
 async def open_console(settings: Settings, *, embedder: Embedder) -> AsyncIterator[RunningConsole]:
     """Start everything, and stop it in the reverse order. Raises ConsoleError when it cannot start."""
-    with _data_directory(settings.data_directory) as directory:
+    with locked(settings.data_directory) as directory:
         try:
             parts = _Parts(settings, directory, embedder)
         except (pki.LooseModeError, InvalidError, OSError, ValueError) as error:
@@ -161,7 +156,7 @@ class _Parts:
         self.database = Database(directory / "bartizan.db")
         stored, audits = SqlSettings(self.database), SqlAudits(self.database)
         accounts = SqlAccounts(self.database)
-        self.setup_token = None if accounts.has_users() else _setup_token(directory / "setup-token")
+        self.setup_token = None if accounts.has_users() else setup_token(directory / "setup-token")
         self.accounts = Accounts(
             accounts, setup_token=self.setup_token, on_set_up=self._forget_setup_token, clock=_milliseconds
         )
@@ -350,24 +345,6 @@ async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
 
 
 @contextmanager
-def _data_directory(path: Path) -> Iterator[Path]:
-    """Give the data directory, made with mode 0700 and locked against a second Console."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConsoleError(f"the data directory `{path}` cannot be used: {error.strerror}") from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConsoleError(f"another Console is running on the data directory `{path}`") from None
-        yield path
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def _listener(host: str, port: int) -> Iterator[socket.socket]:
     """Give a listening socket; an empty host is every address of IPv4 and IPv6."""
     try:
@@ -380,16 +357,6 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
         raise ConsoleError(f"cannot listen on `{host}:{port}`: {error.strerror}") from None
     with contextlib.closing(listener):
         yield listener
-
-
-def _setup_token(path: Path) -> str:
-    """Return the token of the one-time set-up; it stays the same over restarts, until it is used."""
-    present = pki.read_private(path)
-    if present is not None:
-        return present.decode().strip()
-    token = secrets.token_urlsafe(18)
-    pki.write_atomically(path, token.encode() + b"\n")
-    return token
 
 
 def _binaries(settings: Settings) -> dict[str, Path]:

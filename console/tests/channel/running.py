@@ -25,7 +25,7 @@ from bartizan.app import RunningConsole, open_console
 from bartizan.channel.messages import SUBPROTOCOL
 from bartizan.services.errors import InvalidError
 from bartizan.services.image_lookup import ImageRecord, WantedImage
-from bartizan.services.protect_task import Embedder, ProtectRequest
+from bartizan.services.protect_task import Embedder, ProtectedTask, ProtectRequest
 from bartizan.settings import read_settings
 
 DEADLINE = 20
@@ -42,7 +42,9 @@ class MarkingEmbedder:
         assert request.install_bundle
         return ()
 
-    def protect(self, definition: bytes, request: ProtectRequest, images: Mapping[WantedImage, ImageRecord]) -> bytes:
+    def protect(
+        self, definition: bytes, request: ProtectRequest, images: Mapping[WantedImage, ImageRecord]
+    ) -> ProtectedTask:
         """Note what was told beside the definition."""
         assert not images
         try:
@@ -54,9 +56,9 @@ class MarkingEmbedder:
             "address": request.ws_address,
             "bundle": request.install_bundle,
         }
-        document["told"]["monitoring"] = request.filesystem_monitoring
-        document["told"]["pullSecret"] = request.image_pull_secret
-        return json.dumps(document).encode()
+        document["told"]["monitoring"] = request.choices.filesystem_monitoring
+        document["told"]["pullSecret"] = request.choices.image_pull_secret
+        return ProtectedTask(text=json.dumps(document).encode())
 
 
 @dataclass

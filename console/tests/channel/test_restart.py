@@ -15,7 +15,7 @@ import pytest
 from tests.channel.running import DEADLINE, ConsoleUnderTest, DefenderEnd, running_console
 from websockets.exceptions import ConnectionClosed
 
-from bartizan.app import ConsoleError
+from bartizan.data_directory import ConsoleError
 
 PROGRAM = """
 import sys

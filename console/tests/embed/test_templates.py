@@ -1,21 +1,15 @@
 """Real-world CloudFormation: each template is protected or refused with a reason, and each promise holds."""
 
-import re
 from collections import Counter
-from functools import cache
 from pathlib import Path
 
 import pytest
-from cfnlint.config import ConfigMixIn
-from cfnlint.decode.decode import decode_str
-from cfnlint.rules import Rules
-from cfnlint.runner import Runner, run_template_by_data
+from tests.embed.cfn_lint import cfn_lint_findings
 from tests.embed.samples import NGINX, settings, templates
 
 from bartizan.embed import EmbedError, Protection, is_template, needed_images, protect, unprotect, verify
 
 _FILES = templates()
-_PLACE = re.compile(r"\bResources/[^\s']+")
 
 
 def _text(path: Path) -> str:
@@ -31,22 +25,6 @@ def _protect(text: str) -> Protection | None:
     assert refusal.message
     assert refusal.where is not None
     return None
-
-
-@cache
-def _rules() -> Rules:
-    """Read cfn-lint's rules once; that takes it longer than most templates do."""
-    return Runner(ConfigMixIn(regions=["us-east-1"])).rules
-
-
-def _findings(text: str) -> frozenset[tuple[str, str]]:
-    """Return what cfn-lint says of a template, without places; of one region, for each costs as much as the first.
-
-    Without counts too: what the sidecar copies from a container (its image, its logs) is wrong there as it was before.
-    """
-    template, found = decode_str(text)
-    matches = found or run_template_by_data(template or {}, ConfigMixIn(regions=["us-east-1"]), _rules())
-    return frozenset((str(match.rule.id), _PLACE.sub("", str(match.message))) for match in matches)
 
 
 def test_most_templates_can_be_protected() -> None:
@@ -75,4 +53,4 @@ def test_template(path: Path) -> None:
     codes = Counter(finding.code for finding in verify(protection.text, version="0.1.0", settings=settings()))
     assert codes["missingSidecar"] <= left_alone
     assert codes.keys() <= ({"missingSidecar", "unprotected"} if left_alone else set())
-    assert _findings(protection.text) <= _findings(text)
+    assert cfn_lint_findings(protection.text) <= cfn_lint_findings(text)

@@ -249,3 +249,19 @@ def test_a_manifest_without_protection_has_no_way_back() -> None:
     """Unprotecting what is not protected says so."""
     with pytest.raises(EmbedError, match="carries no protection"):
         unprotect(SIMPLE)
+
+
+def test_apps_can_have_the_compat_tier_and_32_bit_programs() -> None:
+    """The tier is chosen by app and 32-bit programs for all; both are variables of the Defender and go away again."""
+    text = "applications:\n- {name: shop, command: ./shop}\n- {name: jobs, command: ./jobs}\n"
+
+    done = protect(text, settings=settings(compat=("jobs",), allow_32bit=True)).text
+
+    shop, jobs = (app["env"] for app in loaded(done)["applications"])
+    assert "DEFENDER_TIER" not in shop
+    assert jobs["DEFENDER_TIER"] == "compat"
+    assert shop["DEFENDER_ALLOW_32BIT"] is jobs["DEFENDER_ALLOW_32BIT"] is True
+    assert unprotect(done) == text
+    assert "DEFENDER_ALLOW_32BIT" not in protect(done, settings=settings()).text
+    with pytest.raises(EmbedError, match="no app is called `jbos`"):
+        protect(text, settings=settings(compat=("jbos",)))

@@ -55,6 +55,12 @@ class ScriptedReader:
             self.asked.append(ask)
         return self.answer(ask)
 
+    def privileged(self, ask: Ask) -> tuple[str, ...]:
+        """Find one, in every image."""
+        with self.lock:
+            self.asked.append(ask)
+        return ("/usr/bin/sudo (setuid)",)
+
 
 def found(ask: Ask, *, digest: str = DIGEST, entrypoint: tuple[str, ...] = ("/start",)) -> ImageRecord:
     """Return what a registry says of an image."""

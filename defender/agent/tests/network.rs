@@ -121,28 +121,63 @@ fn metadata_and_encrypted_look_ups_are_detected() {
     }
 }
 
-/// Custom rules on connections know who connects: its user, its arguments and its parent.
+/// A policy whose only rule refuses the connections that `script` speaks of.
+fn refusing(script: &str) -> String {
+    let rule = json!([{"name": "who", "kind": "network-outgoing", "effect": "prevent", "script": script}]);
+    policy("disable", "", "").replacen('{', &format!(r#"{{"custom":{rule},"#), 1)
+}
+
+/// Custom rules on connections know who connects: its user and its arguments. Of the Defender, which started it, they
+/// know nothing.
 #[test]
 fn custom_rules_know_who_connects() {
     let arena = Arena::new("custom-connections");
     let attack = ["open-and-connect", "203.0.113.9:853"];
-    let with = |script: &str| {
-        let rule = json!([{"name": "who", "kind": "network-outgoing", "effect": "prevent", "script": script}]);
-        policy("disable", "", "").replacen('{', &format!(r#"{{"custom":{rule},"#), 1)
-    };
     assert_eq!("0", arena.natively(&attack));
     for script in [
         r#"proc.user = "root" and net.outgoing_port = 853"#,
         r#"proc.args contains "open-and-connect""#,
         r#"proc.cmdline contains "203.0.113.9:853""#,
-        r#"proc.pname = "supervise""#,
         r#"not proc.args contains "another""#,
     ] {
-        assert_eq!("111", arena.run(&with(script), &attack), "{script}");
+        assert_eq!("111", arena.run(&refusing(script), &attack), "{script}");
         assert_eq!(1, arena.audits(r#""matched":"who""#), "{script}");
     }
-    for script in [r#"proc.user != "root""#, r#"proc.args contains "another""#, r#"not proc.pname = "supervise""#] {
-        assert_eq!("0", arena.run(&with(script), &attack), "{script}");
+    for script in [
+        r#"proc.user != "root""#,
+        r#"proc.args contains "another""#,
+        r#"proc.pname = "supervise""#,
+        r#"not proc.pname = "supervise""#,
+        r#"proc.ancestors contains "supervise""#,
+        r#"not proc.ancestors contains "supervise""#,
+    ] {
+        assert_eq!("0", arena.run(&refusing(script), &attack), "{script}");
+    }
+}
+
+/// Custom rules on connections know what is above the process that connects: its parent, and all up to the workload's first
+/// process, where it ends.
+#[test]
+fn custom_rules_know_what_is_above_who_connects() {
+    let arena = Arena::new("custom-ancestors");
+    let (attacker, script) = (arena::attacker(), arena.folder.join("connect"));
+    // The shell stays between the two: it still has to say that it is done.
+    std::fs::write(&script, format!("#!/bin/sh\n{attacker} open-and-connect 203.0.113.9:853\nexit 7\n")).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let shell = std::fs::canonicalize("/bin/sh").unwrap();
+    let (name, attack) = (shell.file_name().unwrap().to_string_lossy(), ["run", script.to_str().unwrap()]);
+    assert_eq!("0\n7", arena.natively(&attack));
+    for condition in [
+        r#"proc.ancestors contains "attacker_network""#.to_owned(),
+        format!(r#"proc.ancestors contains "{attacker}""#),
+        format!(r#"proc.ancestors contains "{name}" and proc.pname = "{name}""#),
+        r#"not proc.ancestors contains "supervise""#.to_owned(),
+    ] {
+        assert_eq!("111\n7", arena.run(&refusing(&condition), &attack), "{condition}");
+        assert_eq!(1, arena.audits(r#""matched":"who""#), "{condition}");
+    }
+    for condition in [r#"proc.ancestors contains "supervise""#, r#"proc.pname = "attacker_network""#] {
+        assert_eq!("0\n7", arena.run(&refusing(condition), &attack), "{condition}");
     }
 }
 

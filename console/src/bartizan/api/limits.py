@@ -9,9 +9,18 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bartizan.api.errors import problem
+from bartizan.embed.limits import LARGEST_DEFINITION, LARGEST_LINES
 
 _log = logging.getLogger(__name__)
 LARGEST_BODY = 1 << 20
+_DEFENDERS = "/api/v1/defenders"
+_LARGER = {
+    f"{_DEFENDERS}/fargate.json": LARGEST_DEFINITION,
+    f"{_DEFENDERS}/fargate.yaml": LARGEST_DEFINITION,
+    # Within a string of JSON a byte takes at most six (RFC 8259, section 7).
+    f"{_DEFENDERS}/app-embedded": 6 * LARGEST_LINES + LARGEST_BODY,
+}
+"""The paths that take larger bodies: what the command line reads of the same texts must fit."""
 _BODY_SECONDS = 20.0
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _HEADERS = {
@@ -46,9 +55,9 @@ class Limits:
         if scope["method"] not in _SAFE and _foreign(headers):
             await problem(403, "requests from other sites are refused")(scope, receive, _hardened(send))
             return
-        length = headers.get("content-length", "0")
-        if not length.isascii() or not length.isdigit() or int(length) > LARGEST_BODY:
-            await problem(413, f"a body has at most {LARGEST_BODY} bytes")(scope, receive, _hardened(send))
+        length, largest = headers.get("content-length", "0"), _LARGER.get(scope["path"], LARGEST_BODY)
+        if not length.isascii() or not length.isdigit() or int(length) > largest:
+            await _too_large(largest)(scope, receive, _hardened(send))
             return
         started = False
 
@@ -58,7 +67,7 @@ class Limits:
             await send(message)
 
         try:
-            await self._app(scope, _bounded(receive), _hardened(watched))
+            await self._app(scope, _bounded(receive, largest), _hardened(watched))
         except Exception as error:
             if started:
                 raise
@@ -68,12 +77,16 @@ class Limits:
 def _explained(error: Exception, scope: Scope) -> Response:
     match error:
         case BodyTooLargeError():
-            return problem(413, f"a body has at most {LARGEST_BODY} bytes")
+            return _too_large(_LARGER.get(scope["path"], LARGEST_BODY))
         case BodyTooSlowError():
             return problem(408, "the body did not come in time")
         case _:
             _log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
             return problem(500, "the Console failed to answer this, its log says why")
+
+
+def _too_large(largest: int) -> Response:
+    return problem(413, f"a body has at most {largest} bytes")
 
 
 def _foreign(headers: Headers) -> bool:
@@ -84,7 +97,7 @@ def _foreign(headers: Headers) -> bool:
     return origin is not None and urlsplit(origin).netloc != headers.get("host")
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, largest: int) -> Receive:
     got = 0
     complete = False
     deadline: float | None = None
@@ -103,7 +116,7 @@ def _bounded(receive: Receive) -> Receive:
         if message["type"] == "http.request":
             got += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if got > LARGEST_BODY:
+            if got > largest:
                 raise BodyTooLargeError
         return message
 

@@ -126,6 +126,8 @@ class AppEmbeddedEmbedRequest(msgspec.Struct, rename="camel", forbid_unknown_fie
     build_args: dict[str, str] = {}
     architecture: Literal["amd64", "arm64"] | None = None
     migrate: bool = False
+    compat: bool = False
+    allow_32bit: bool = msgspec.field(default=False, name="allow32bit")
     base_image: BaseImage | None = None
     extract_entrypoint: bool = True
     registry_type: str = ""

@@ -17,7 +17,7 @@ TECHNIQUES: Mapping[str, str] = {
     "T1098": "Account Manipulation",
     "T1098.004": "SSH Authorized Keys",
     "T1105": "Ingress Tool Transfer",
-    "T1136.001": "Create Local Account",
+    "T1136.001": "Local Account",
     "T1204": "User Execution",
     "T1496": "Resource Hijacking",
     "T1505.003": "Web Shell",

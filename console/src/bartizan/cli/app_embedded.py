@@ -18,12 +18,11 @@ from bartizan.cli.parameters import read_parameters
 from bartizan.cli.showing import show_diff, show_reports
 
 if TYPE_CHECKING:
-    from bartizan.embed import ImageConfig, ProtectSettings, Report
+    from bartizan.embed import ImageConfig, ProtectSettings, Report, TaskChoices
 
 app = typer.Typer(help="Embed the Defender into workloads.", no_args_is_help=True)
 
 Bundle = Annotated[Path | None, typer.Option(help="Work offline, with what defenders/install-bundle gave.")]
-_MOST_PRIVILEGED = 5
 Selectors = "NAME|label:KEY[=VALUE]|tag:KEY[=VALUE]"
 
 
@@ -75,7 +74,7 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
     report_format: Annotated[Literal["text", "json"], typer.Option("--format", help="How to report.")] = "text",
 ) -> None:
     """Protect an ECS task definition, or those of a template. Gives the result; a report goes to standard error."""
-    from bartizan.embed import EmbedError, is_template, protect  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed import EmbedError, TaskChoices, is_template, protect  # noqa: PLC0415 - keeps `--help` quick
 
     client = connection.settings()
     text = read_text(file)
@@ -83,9 +82,7 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
     try:
         if cloud_formation and not is_template(text):
             raise Failure(f"`{file}` is no CloudFormation template: leave `--cloud-formation` out to protect it")
-        settings = protect_settings(
-            install_bundle(bundle, client, ",".join(console_host or [])),
-            defender_image=defender_image,
+        choices = TaskChoices(
             install_bundle_secret=install_bundle_secret or None,
             image_pull_secret=defender_image_pull_secret or None,
             include=tuple(include or ()),
@@ -98,6 +95,8 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
             filesystem_monitoring=filesystem_monitoring,
             pin_digest=pin_digest,
         )
+        answer = install_bundle(bundle, client, ",".join(console_host or []))
+        settings = protect_settings(answer, choices, defender_image=defender_image)
         known = ImageLookUp(client, image or [], ask_registries=extract_entrypoint or pin_digest)
         images = _image_configs(text, settings, parameters, known)
         protection = protect(text, images=images, settings=settings, parameters=parameters)
@@ -142,7 +141,7 @@ def verify_command(
     app_dir: AppDirs = None,
 ) -> None:
     """Exit with 1, and say why, when something is unprotected, stale or tampered with."""
-    from bartizan.embed import EmbedError, cloud_foundry, dockerfile, verify  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed import EmbedError, TaskChoices, cloud_foundry, dockerfile, verify  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.settings import ClientSettings, package_version  # noqa: PLC0415
 
     text = read_text(file)
@@ -154,7 +153,7 @@ def verify_command(
             findings = cloud_foundry.verify(text, version=package_version(), install_bundle=wanted)
             findings += missing_defenders(text, file=file, app_dirs=app_dir or [])
         else:
-            settings = protect_settings(install_bundle(bundle, ClientSettings(), "")) if bundle else None
+            settings = protect_settings(install_bundle(bundle, ClientSettings(), ""), TaskChoices()) if bundle else None
             findings = verify(text, version=package_version(), settings=settings)
     except EmbedError as error:
         raise Failure(f"`{file}` cannot be checked: {error}") from None
@@ -197,44 +196,31 @@ def is_dockerfile(text: str) -> bool:
     return False
 
 
-def protect_settings(
-    answer: dict[str, Any],
-    *,
-    defender_image: str = "",
-    install_bundle_secret: str | None = None,
-    **choices: Any,  # noqa: ANN401
-) -> "ProtectSettings":
+def protect_settings(answer: dict[str, Any], choices: "TaskChoices", *, defender_image: str = "") -> "ProtectSettings":
     """Return settings from what the Console's `defenders/install-bundle` says and the user's choices."""
-    from bartizan.embed import ProtectSettings, read_bundle  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.embed import settings_of  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.settings import package_version  # noqa: PLC0415
 
-    bundle = str(answer.get("installBundle") or answer.get("bundle") or "")
-    parsed = read_bundle(bundle)
     version = str(answer.get("version") or package_version())
-    return ProtectSettings(
+    return settings_of(
+        choices,
+        bundle=bundle_text(answer),
+        ws_address=str(answer.get("wsAddress") or ""),
         defender_image=defender_image or str(answer.get("defenderImage") or f"bartizan/defender:{version}"),
         version=version,
-        install_bundle=None if install_bundle_secret else bundle,
-        install_bundle_secret=install_bundle_secret,
-        bundle_id=parsed.id,
-        bundle_secret=parsed.secret,
-        ws_address=str(answer.get("wsAddress") or next(iter(parsed.addresses), "")),
-        **choices,
     )
 
 
 def _with_privileged(report: "Report", images: ImageLookUp, *, ask_registries: bool) -> "Report":
     """Return the report with a warning for each image whose programs gain rights, which the Defender forbids."""
+    from bartizan.embed import privileged_warning  # noqa: PLC0415 - keeps `--help` quick
+
     warnings = []
     for container in report.containers:
         if container.skipped is None:
             found = images.privileged(container.image, container.name, ask_registries=ask_registries)
             if found:
-                listed = ", ".join(found[:_MOST_PRIVILEGED]) + (", …" if len(found) > _MOST_PRIVILEGED else "")
-                warnings.append(
-                    f"`{container.name}` has programs that gain rights, and under the Defender they do not: {listed}; "
-                    f"if the application needs one, add `--compat {container.name}`"
-                )
+                warnings.append(f"{privileged_warning(container.name, found)} (--compat {container.name})")
     return replace(report, warnings=(*report.warnings, *warnings))
 
 

@@ -18,7 +18,8 @@ def run(
     defender_image: Annotated[str | None, typer.Option(help="The sidecar's image in protected definitions.")] = None,
 ) -> None:
     """Run the Console: API on 8083, Defender channel on 8084."""
-    from bartizan.app import ConsoleError, serve_console  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.app import serve_console  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.data_directory import ConsoleError  # noqa: PLC0415
     from bartizan.settings import SettingsError, parse_address, read_settings  # noqa: PLC0415
 
     try:

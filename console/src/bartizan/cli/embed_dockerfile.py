@@ -11,13 +11,13 @@ import typer
 from bartizan.cli.bundles import defender_files, defenders, install_bundle
 from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
-from bartizan.cli.files import LARGEST_LINES, read_text, write_bytes
+from bartizan.cli.files import read_lines, write_bytes
 from bartizan.cli.images import Images
 from bartizan.cli.options import KnownImages
 from bartizan.cli.showing import show_diff
 
 if TYPE_CHECKING:
-    from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings
+    from bartizan.embed.dockerfile import DockerfileChoices, DockerfileProtection, DockerfileSettings
     from bartizan.embed.dockerfile.options import Architecture
 
 
@@ -61,17 +61,16 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
 ) -> None:
     """Put the Defender into a Dockerfile. Gives a ZIP with the new Dockerfile and the Defender; reports on stderr."""
     from bartizan.embed import EmbedError  # noqa: PLC0415 - keeps `--help` quick
-    from bartizan.embed.dockerfile import needed_image, write_archive  # noqa: PLC0415
+    from bartizan.embed.dockerfile import DockerfileChoices, needed_image, write_archive  # noqa: PLC0415
     from bartizan.services.embed_dockerfile import archive_name, protect_for  # noqa: PLC0415
 
     client = connection.settings()
     reference = config = None
-    text, files = read_text(file, largest=LARGEST_LINES), defender_files(defender or [])
+    text, files = read_lines(file), defender_files(defender or [])
     answer = install_bundle(bundle, client, ",".join(console_host or []))
     known = answer.get("defenderArchitectures") if client.address else None
     try:
-        settings = _settings(
-            answer,
+        choices = DockerfileChoices(
             app_id=app_id,
             data_folder=data_folder,
             filesystem_monitoring=filesystem_monitoring,
@@ -83,6 +82,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
             migrate=migrate,
             architecture=_architecture(platform),
         )
+        settings = _settings(answer, choices)
         reference = needed_image(text, settings=settings)
         base = Images(client, image or [], ask_registries=extract_entrypoint)
         config = base.config(reference, architecture=settings.architecture or "amd64") if reference else None
@@ -102,15 +102,15 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
         show_diff(text, protection.edits, name=file)
 
 
-def _settings(answer: dict[str, Any], **choices: Any) -> "DockerfileSettings":  # noqa: ANN401 - options of the command
-    from bartizan.embed.dockerfile import DockerfileSettings  # noqa: PLC0415 - keeps `--help` quick
+def _settings(answer: dict[str, Any], choices: "DockerfileChoices") -> "DockerfileSettings":
+    from bartizan.embed.dockerfile import settings_of  # noqa: PLC0415 - keeps `--help` quick
     from bartizan.settings import package_version  # noqa: PLC0415
 
-    return DockerfileSettings(
-        install_bundle=str(answer.get("installBundle") or answer.get("bundle") or ""),
+    return settings_of(
+        choices,
+        bundle=str(answer.get("installBundle") or answer.get("bundle") or ""),
         ws_address=str(answer.get("wsAddress") or ""),
         version=str(answer.get("version") or package_version()),
-        **choices,
     )
 
 

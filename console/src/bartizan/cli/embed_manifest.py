@@ -12,7 +12,7 @@ from bartizan.cli.app_folders import Folders
 from bartizan.cli.bundles import defender_files, defenders, install_bundle
 from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
-from bartizan.cli.files import LARGEST_LINES, read_text, write_text
+from bartizan.cli.files import read_lines, read_text, write_text
 from bartizan.cli.images import Images as ImageLookUp
 from bartizan.cli.options import Images
 from bartizan.cli.showing import show_diff
@@ -73,6 +73,13 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
     exclude: Annotated[
         list[str] | None, typer.Option(help="Leave these alone; may be repeated.", metavar="APP[/TYPE]")
     ] = None,
+    compat: Annotated[
+        list[str] | None,
+        typer.Option(help="Let programs of these apps gain rights (setuid); may be repeated.", metavar="APP"),
+    ] = None,
+    allow_32bit: Annotated[  # noqa: FBT002
+        bool, typer.Option("--allow-32bit", help="Let 32-bit programs run, under the same rules (x86-64 only).")
+    ] = False,
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
@@ -87,7 +94,7 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
     from bartizan.embed.cloud_foundry import installed, protect  # noqa: PLC0415
 
     client = connection.settings()
-    text, variables = read_text(file, largest=LARGEST_LINES), read_variables(var or [], vars_file or [])
+    text, variables = read_lines(file), read_variables(var or [], vars_file or [])
     answer = install_bundle(bundle, client, ",".join(console_host or []))
     wanted = (architecture,) if not (dry_run or diff) else ()
     try:
@@ -103,6 +110,8 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
             image_defender=image_defender or None,
+            compat=tuple(compat or ()),
+            allow_32bit=allow_32bit,
             fail_mode=fail_mode,
             policy_timeout=policy_timeout,
             filesystem_monitoring=filesystem_monitoring,

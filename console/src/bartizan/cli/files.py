@@ -10,15 +10,21 @@ from pathlib import Path
 
 from bartizan.cli.failure import Failure
 
-LARGEST = 4 << 20
-"""Bytes of text that are read: four times the largest template that CloudFormation takes ("CloudFormation quotas")."""
-LARGEST_LINES = 1 << 20
-"""Bytes of a Dockerfile or a manifest that are read: what cf takes of a manifest, and each line costs time."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_text(name: str, *, largest: int = LARGEST) -> str:
+def read_lines(name: str) -> str:
+    """Return the text of a Dockerfile or a manifest, as `read_text` does, of which less is read."""
+    from bartizan.embed.limits import LARGEST_LINES  # noqa: PLC0415 - keeps `--help` quick
+
+    return read_text(name, largest=LARGEST_LINES)
+
+
+def read_text(name: str, *, largest: int | None = None) -> str:
     """Return a file's text with its line ends as they are. Raises Failure, also for more than `largest` bytes."""
+    from bartizan.embed.limits import LARGEST_DEFINITION  # noqa: PLC0415 - keeps `--help` quick
+
+    largest = largest or LARGEST_DEFINITION
     try:
         if name == "-":
             content = sys.stdin.buffer.read(largest + 1)

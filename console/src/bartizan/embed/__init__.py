@@ -9,10 +9,10 @@ from bartizan.embed.deployed import deployed
 from bartizan.embed.edit import Edit, explain, unified_diff
 from bartizan.embed.errors import EmbedError, Where
 from bartizan.embed.launch import ImageConfig
-from bartizan.embed.options import InstallBundle, ProtectSettings, read_bundle
+from bartizan.embed.options import InstallBundle, ProtectSettings, TaskChoices, read_bundle, settings_of
 from bartizan.embed.protect import NeededImage, Protection, explain_protection, needed_images, protect, unprotect
 from bartizan.embed.reading import is_template
-from bartizan.embed.report import ContainerReport, Report, render_report, report_value
+from bartizan.embed.report import ContainerReport, Report, privileged_warning, render_report, report_value
 from bartizan.embed.verify import Finding, verify
 
 __all__ = [
@@ -26,16 +26,19 @@ __all__ = [
     "ProtectSettings",
     "Protection",
     "Report",
+    "TaskChoices",
     "Where",
     "deployed",
     "explain",
     "explain_protection",
     "is_template",
     "needed_images",
+    "privileged_warning",
     "protect",
     "read_bundle",
     "render_report",
     "report_value",
+    "settings_of",
     "unified_diff",
     "unprotect",
     "verify",

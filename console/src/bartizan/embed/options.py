@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
 import msgspec
@@ -43,24 +43,13 @@ def read_bundle(text: str) -> InstallBundle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProtectSettings:
-    """How a task is protected; raises `EmbedError` for settings that contradict each other.
+class TaskChoices:
+    """What a user chooses of the protection of a task, on the command line and over the API alike."""
 
-    Either `install_bundle` (the base64 text, which then also gives id, secret and address) or `install_bundle_secret`
-    (the ARN of a Secrets Manager secret or an SSM parameter that holds it; `bundle_id`, `bundle_secret` and
-    `ws_address` are then needed beside it).
-    """
-
-    defender_image: str
-    version: str
-    install_bundle: str | None = field(default=None, repr=False)
-    install_bundle_secret: str | None = None
-    bundle_id: str = ""
-    bundle_secret: str = field(default="", repr=False)
-    ws_address: str = ""
     image_pull_secret: str | None = None
-    """ARN of the secret that lets ECS pull `defender_image` (`repositoryCredentials`)"""
-    sidecar_name: str = SIDECAR
+    """ARN of the secret that lets ECS pull the sidecar's image (`repositoryCredentials`)"""
+    install_bundle_secret: str | None = None
+    """ARN of the secret that holds the install bundle, which then is not in the definition"""
     essential: bool = True
     fail_mode: FailMode = "open"
     policy_timeout: int | None = None
@@ -78,6 +67,24 @@ class ProtectSettings:
     """whether 32-bit programs may run, under the same rules"""
     pin_digest: bool = False
     """write the digest of the image that was looked at into the definition"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectSettings(TaskChoices):
+    """How a task is protected; raises `EmbedError` for settings that contradict each other.
+
+    Either `install_bundle` (the base64 text, which then also gives id, secret and address) or `install_bundle_secret`
+    (the ARN of a Secrets Manager secret or an SSM parameter that holds it; `bundle_id`, `bundle_secret` and
+    `ws_address` are then needed beside it).
+    """
+
+    defender_image: str
+    version: str
+    install_bundle: str | None = field(default=None, repr=False)
+    bundle_id: str = ""
+    bundle_secret: str = field(default="", repr=False)
+    ws_address: str = ""
+    sidecar_name: str = SIDECAR
 
     def __post_init__(self) -> None:
         """Fill in from the bundle what is not given, and check."""
@@ -117,6 +124,26 @@ class ProtectSettings:
         """Return the token by which the sidecar knows a container: HMAC-SHA256 under the bundle's secret, 32 digits."""
         message = _bytes(f"container\0{container}")
         return hmac.new(_bytes(self.bundle_secret), message, hashlib.sha256).hexdigest()[:32]
+
+
+def settings_of(
+    choices: TaskChoices, *, bundle: str, ws_address: str = "", defender_image: str, version: str
+) -> ProtectSettings:
+    """Return what a task is protected with: what the user chose, and the Console's install bundle (base64).
+
+    With the ARN of a secret that holds the bundle the definition gets that in its place. Raises `EmbedError`.
+    """
+    parsed = read_bundle(bundle)
+    chosen = {each.name: getattr(choices, each.name) for each in fields(TaskChoices)}
+    return ProtectSettings(
+        **chosen,
+        defender_image=defender_image,
+        version=version,
+        install_bundle=None if choices.install_bundle_secret else bundle,
+        bundle_id=parsed.id,
+        bundle_secret=parsed.secret,
+        ws_address=ws_address or next(iter(parsed.addresses), ""),
+    )
 
 
 def _bytes(text: str) -> bytes:

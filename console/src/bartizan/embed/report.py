@@ -1,7 +1,7 @@
 """What was done to a definition, for people."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -52,6 +52,18 @@ class Report:
     """what the template calls it"""
     skipped: str | None = None
     """why it was left as it is, when a template has others"""
+
+
+def privileged_warning(container: str, programs: Sequence[str]) -> str:
+    """Return what to tell people of a container whose image has `programs` that gain rights, which they do not now."""
+    listed = ", ".join(programs[:_MOST_PROGRAMS]) + (", …" if len(programs) > _MOST_PROGRAMS else "")
+    return (
+        f"`{container}` has programs that gain rights, and under the Defender they do not: {listed}; "
+        f"if the application needs one, choose the compat tier for `{container}`"
+    )
+
+
+_MOST_PROGRAMS = 5
 
 
 def render_report(report: Report) -> str:

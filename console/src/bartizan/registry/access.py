@@ -54,7 +54,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a registry may take, in seconds: to connect, per read, and for one look-up as a whole.
+    """How long a registry may take, in seconds: to connect, per read, for one look-up as a whole, and for one layer.
 
     A registry that says when to come again (429 and 503 with `Retry-After`, RFC 9110 section 10.2.3) is asked again up
     to `retries` times if it wants no more than `longest_wait` seconds.
@@ -63,6 +63,7 @@ class Patience:
     connect: float = 10.0
     read: float = 20.0
     total: float = 60.0
+    layer: float | None = None
     retries: int = 2
     longest_wait: float = 15.0
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO
 
 from bartizan.registry.access import Access, Credential, Kind
 from bartizan.registry.assumed_role import assume_role
 from bartizan.registry.errors import BusyError, ImageError, RegistryFaultError, UnreachableError
+from bartizan.registry.layers import Limits
 from bartizan.registry.lookup import look_up
+from bartizan.registry.platforms import parse_platform
+from bartizan.registry.privileged import privileged_files
 from bartizan.registry.reference import parse_reference
+from bartizan.registry.sources import open_image
 from bartizan.services.errors import (
     InvalidError,
     ServiceError,
@@ -21,6 +27,12 @@ from bartizan.services.image_lookup import Ask, ImageRecord
 from bartizan.services.registries import ImageName
 from bartizan.services.registry_hosts import normal_host
 
+if TYPE_CHECKING:
+    from bartizan.registry.image import Layer
+
+# What a Console fetches and unpacks of one layer on somebody's behalf; larger images are looked through by the CLI.
+_LARGEST_LAYER = 1 << 30
+_LARGEST_UNPACKED = 4 << 30
 _KINDS: dict[str, Kind] = {"basic": "basic", "token": "token", "ecr": "ecr", "jfrog": "jfrog"}
 
 
@@ -67,6 +79,25 @@ class RegistryReader:
             origin=f"registry `{ask.host}`",
         )
 
+    def privileged(self, ask: Ask) -> tuple[str, ...]:
+        """Return the programs that gain rights. Raises as the Protocol has it.
+
+        One image is as good as another: those of all architectures bring the same programs.
+        """
+        ends = time.monotonic() + ask.seconds
+        access = replace(self._prepared(ask), largest_blob=_LARGEST_LAYER)
+        access = replace(access, patience=replace(access.patience, layer=ask.seconds))
+        failures: list[ImageError] = []
+        for architecture in (ask.architecture, "arm64" if ask.architecture == "amd64" else "amd64"):
+            try:
+                image = open_image(f"docker://{ask.reference}", access=access, platform=parse_platform(architecture))
+                image = replace(image, layers=tuple(_until(ends, layer) for layer in image.layers))
+                files = privileged_files(image, limits=Limits(size=_LARGEST_UNPACKED))
+                return tuple(f"{file.path} ({file.by})" for file in files if not file.is_stock)
+            except ImageError as error:
+                failures.append(error)
+        raise _told(failures[0])
+
     def _prepared(self, ask: Ask) -> Access:
         """Return the access for one look-up."""
         home = parse_reference(ask.reference).registry
@@ -83,6 +114,17 @@ class RegistryReader:
         if not known.role_arn:
             return made
         return assume_role(made, known.role_arn, host=ask.host, access=access, endpoint=self._sts_endpoint)
+
+
+def _until(ends: float, layer: Layer) -> Layer:
+    """Return a layer that is not opened any more after a time (of `time.monotonic`)."""
+
+    def opened() -> BinaryIO:
+        if time.monotonic() > ends:
+            raise UnreachableError("its layers took too long", timed_out=True)
+        return layer.open()
+
+    return replace(layer, open=opened)
 
 
 def _told(error: ImageError) -> ServiceError:

@@ -84,7 +84,9 @@ class Answer:
 
 
 class Transport:
-    """Connections on behalf of one registry. `host` is its host and port; `timed` puts the total time-out on them.
+    """Connections on behalf of one registry, whose host and port are `host`.
+
+    `timed` puts the total time-out on them, otherwise that of a layer.
 
     The registry's own address decides how far inside the network requests may go: see `network.Depth`. Behind an HTTP
     proxy (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` as `urllib` reads them) only addresses written as numbers can be
@@ -98,7 +100,7 @@ class Transport:
         self._depth = Depth.PUBLIC
         self._seen_home = False
         self._tls = trust(access)
-        self.deadline = Deadline(access.patience.total if timed else None)
+        self.deadline = Deadline(access.patience.total if timed else access.patience.layer)
         self._backend = GuardedBackend(
             access.network, deadline=self.deadline, resolve_timeout=access.patience.connect, permit=self._permit
         )

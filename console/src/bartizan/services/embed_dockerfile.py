@@ -4,15 +4,23 @@ import asyncio
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bartizan.embed import EmbedError, ImageConfig
-from bartizan.embed.dockerfile import DockerfileProtection, DockerfileSettings, needed_image, protect, write_archive
-from bartizan.embed.dockerfile.options import ARCHITECTURES, Architecture
-from bartizan.embed.options import FailMode
+from bartizan.embed.dockerfile import (
+    DockerfileChoices,
+    DockerfileProtection,
+    DockerfileSettings,
+    needed_image,
+    protect,
+    settings_of,
+    write_archive,
+)
+from bartizan.embed.dockerfile.options import ARCHITECTURES
+from bartizan.embed.limits import LARGEST_LINES
 from bartizan.services.bundles import Bundles
-from bartizan.services.errors import InvalidError, MissingError, ServiceError
+from bartizan.services.errors import InvalidError, MissingError, ServiceError, TooLargeError
 from bartizan.services.image_lookup import ImageLookUp, WantedImage
 from bartizan.services.protect_task import LookUpRequest
 
@@ -46,15 +54,8 @@ class DockerfileRequest:
     """
 
     dockerfile: str
-    app_id: str
     console: str
-    data_folder: str
-    filesystem_monitoring: bool = False
-    fail_mode: FailMode = "open"
-    target: str | None = None
-    build_args: Mapping[str, str] = field(default_factory=dict)
-    architecture: Architecture | None = None
-    migrate: bool = False
+    choices: DockerfileChoices
     image: ImageConfig | None = None
     look_up: LookUpRequest | None = None
 
@@ -77,6 +78,8 @@ class EmbedDockerfile:
         Raises InvalidError with the reason for a refusal, MissingError without a binary, and what `ImageLookUp.find`
         raises.
         """
+        if len(request.dockerfile.encode("utf-8", "surrogatepass")) > LARGEST_LINES:
+            raise TooLargeError(f"the Dockerfile is larger than the {LARGEST_LINES:,} bytes that are read")
         try:
             settings = self._settings(request)
             reference = await asyncio.to_thread(needed_image, request.dockerfile, settings=settings)
@@ -101,19 +104,7 @@ class EmbedDockerfile:
 
     def _settings(self, request: DockerfileRequest) -> DockerfileSettings:
         bundle = self._bundles.install_bundle(request.console)
-        return DockerfileSettings(
-            app_id=request.app_id,
-            ws_address=bundle.ws_address,
-            install_bundle=bundle.text,
-            version=self._version,
-            data_folder=request.data_folder,
-            filesystem_monitoring=request.filesystem_monitoring,
-            fail_mode=request.fail_mode,
-            target=request.target,
-            build_args=request.build_args,
-            architecture=request.architecture,
-            migrate=request.migrate,
-        )
+        return settings_of(request.choices, bundle=bundle.text, ws_address=bundle.ws_address, version=self._version)
 
     async def _looked_up(self, reference: str, settings: DockerfileSettings, how: LookUpRequest) -> ImageConfig:
         wanted = WantedImage(reference=reference, architecture=settings.architecture or ARCHITECTURES[0])

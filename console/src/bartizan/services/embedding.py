@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from bartizan.embed import EmbedError, ImageConfig, ProtectSettings, needed_images, protect
+from bartizan.embed import EmbedError, ImageConfig, ProtectSettings, needed_images, protect, settings_of
 from bartizan.services.errors import InvalidError
 from bartizan.services.image_lookup import ImageRecord, WantedImage
-from bartizan.services.protect_task import ProtectRequest
+from bartizan.services.protect_task import ProtectedTask, ProtectRequest
 
 
 class TaskEmbedder:
@@ -30,12 +30,24 @@ class TaskEmbedder:
             for (reference, architecture), containers in users.items()
         ]
 
-    def protect(self, definition: bytes, request: ProtectRequest, images: Mapping[WantedImage, ImageRecord]) -> bytes:
+    def protect(
+        self, definition: bytes, request: ProtectRequest, images: Mapping[WantedImage, ImageRecord]
+    ) -> ProtectedTask:
         """Return the protected definition. Raises InvalidError with the reason for a refusal."""
         try:
-            return protect(_text(definition), images=_configs(images), settings=_settings(request)).text.encode()
+            protection = protect(_text(definition), images=_configs(images), settings=_settings(request))
         except EmbedError as error:
             raise InvalidError(str(error)) from None
+        return ProtectedTask(
+            text=protection.text.encode(),
+            warnings=tuple(warning for report in protection.reports for warning in report.warnings),
+            containers=tuple(
+                (container.name, container.image)
+                for report in protection.reports
+                for container in report.containers
+                if container.skipped is None
+            ),
+        )
 
 
 def _configs(images: Mapping[WantedImage, ImageRecord]) -> dict[str, ImageConfig]:
@@ -55,13 +67,12 @@ def _configs(images: Mapping[WantedImage, ImageRecord]) -> dict[str, ImageConfig
 
 
 def _settings(request: ProtectRequest) -> ProtectSettings:
-    return ProtectSettings(
+    return settings_of(
+        request.choices,
+        bundle=request.install_bundle,
+        ws_address=request.ws_address,
         defender_image=request.defender_image,
         version=request.version,
-        install_bundle=request.install_bundle,
-        ws_address=request.ws_address,
-        image_pull_secret=request.image_pull_secret,
-        filesystem_monitoring=request.filesystem_monitoring,
     )
 
 

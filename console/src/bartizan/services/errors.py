@@ -15,6 +15,10 @@ class InvalidError(ServiceError):
     """The request cannot be right."""
 
 
+class TooLargeError(ServiceError):
+    """More was sent than is read."""
+
+
 class UnauthorizedError(ServiceError):
     """It is not known who asks."""
 

@@ -7,10 +7,10 @@ young, and later only when the registry does not answer; `origin` then says so.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.services.credentials import Credential, Credentials, CredentialType, OpenCredential
@@ -26,6 +26,7 @@ from bartizan.services.interfaces import Clock
 from bartizan.services.registries import VERSIONS, ImageName, Registries, Registry
 from bartizan.services.registry_hosts import ecr_region
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 MOST_IMAGES = 200
 _MOST_SHOWN = 10
@@ -119,6 +120,14 @@ class RegistryReader(Protocol):
         """
         ...
 
+    def privileged(self, ask: Ask) -> tuple[str, ...]:
+        """
+        Return the programs of an image that gain rights, `path (by)`, without those that every base image has.
+
+        Its layers are fetched and read. Raises as `look_up` does.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUpLimits:
@@ -159,24 +168,22 @@ class ImageLookUp:
         UnavailableError, UpstreamTimeoutError or UpstreamError, whose one message names every image that failed with
         its containers.
         """
-        if len(wanted) > MOST_IMAGES:
-            raise InvalidError(f"{len(wanted)} images would have to be looked up, at most {MOST_IMAGES} are possible")
         explicit = self._explicit(registry_type, credential)
         deadline = asyncio.get_running_loop().time() + self._limits.request_seconds
-        turns = asyncio.Semaphore(_AT_ONCE_OF_ONE)
+        return await _each(wanted, lambda image: self._one(image, registry_type, explicit, deadline))
 
-        async def one(image: WantedImage) -> ImageRecord | _Failure:
-            async with turns:
-                try:
-                    return await self._one(image, registry_type, explicit, deadline)
-                except ServiceError as error:
-                    return _Failure(image, error)
+    async def privileged(
+        self, wanted: Sequence[WantedImage], *, registry_type: str = "", credential: str = ""
+    ) -> dict[WantedImage, tuple[str, ...]]:
+        """Return which programs of each image gain rights; credentials and errors are as for `find`."""
+        explicit = self._explicit(registry_type, credential)
+        deadline = asyncio.get_running_loop().time() + self._limits.request_seconds
 
-        found = await asyncio.gather(*(one(image) for image in wanted))
-        failures = [item for item in found if isinstance(item, _Failure)]
-        if failures:
-            raise _joined(failures)
-        return {image: item for image, item in zip(wanted, found, strict=True) if isinstance(item, ImageRecord)}
+        async def one(image: WantedImage) -> tuple[str, ...]:
+            ask = await self._prepared(image, self._reader.name(image.reference), registry_type, explicit)
+            return await self._answered(ask, self._reader.privileged, deadline)
+
+        return await _each(wanted, one)
 
     async def page(self, search: str, *, offset: int, limit: int) -> tuple[list[ImageRecord], int]:
         """Return what is known of images whose reference or digest holds `search`, and how many there are."""
@@ -195,7 +202,7 @@ class ImageLookUp:
             return replace(record, reference=image.reference)
         ask = await self._prepared(image, name, registry_type, explicit)
         try:
-            fresh = await self._answered(ask, deadline)
+            fresh = await self._answered(ask, self._reader.look_up, deadline)
         except (UpstreamError, UpstreamTimeoutError, UnavailableError) as error:
             if record is None:
                 raise
@@ -222,12 +229,12 @@ class ImageLookUp:
             seconds=self._limits.request_seconds,
         )
 
-    async def _answered(self, ask: Ask, deadline: float) -> ImageRecord:
+    async def _answered(self, ask: Ask, question: Callable[[Ask], _T], deadline: float) -> _T:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             raise UpstreamTimeoutError(self._too_long())
         ask = replace(ask, seconds=left)
-        look_up = asyncio.get_running_loop().run_in_executor(self._pool, self._reader.look_up, ask)
+        look_up = asyncio.get_running_loop().run_in_executor(self._pool, question, ask)
         try:
             async with asyncio.timeout(left):
                 return await look_up
@@ -307,6 +314,28 @@ class ImageLookUp:
 class _Failure:
     image: WantedImage
     error: ServiceError
+
+
+async def _each(wanted: Sequence[WantedImage], answer: Callable[[WantedImage], Awaitable[_T]]) -> dict[WantedImage, _T]:
+    """Return the answer for each image, a few at a time. Raises one error that names all that failed."""
+    if len(wanted) > MOST_IMAGES:
+        raise InvalidError(f"{len(wanted)} images would have to be looked up, at most {MOST_IMAGES} are possible")
+    turns = asyncio.Semaphore(_AT_ONCE_OF_ONE)
+    found: dict[WantedImage, _T] = {}
+    failures: list[_Failure] = []
+
+    async def one(image: WantedImage) -> None:
+        async with turns:
+            try:
+                found[image] = await answer(image)
+            except ServiceError as error:
+                failures.append(_Failure(image, error))
+
+    await asyncio.gather(*(one(image) for image in wanted))
+    if failures:
+        places = {image: place for place, image in enumerate(wanted)}
+        raise _joined(sorted(failures, key=lambda failure: places[failure.image]))
+    return found
 
 
 def _kind(credential: OpenCredential | None, registry_type: str) -> str:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from bartizan.embed import TaskChoices, privileged_warning
 from bartizan.services.bundles import Bundles
 from bartizan.services.image_lookup import ImageLookUp, ImageRecord, WantedImage
 
@@ -17,8 +18,16 @@ class ProtectRequest:
     ws_address: str
     defender_image: str
     version: str
-    image_pull_secret: str | None
-    filesystem_monitoring: bool
+    choices: TaskChoices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectedTask:
+    """A protected definition, what people are warned of, and the wrapped containers with the images they run."""
+
+    text: bytes
+    warnings: tuple[str, ...] = ()
+    containers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +45,9 @@ class Embedder(Protocol):
         """Return the images whose configuration says what containers start."""
         ...
 
-    def protect(self, definition: bytes, request: ProtectRequest, images: Mapping[WantedImage, ImageRecord]) -> bytes:
+    def protect(
+        self, definition: bytes, request: ProtectRequest, images: Mapping[WantedImage, ImageRecord]
+    ) -> ProtectedTask:
         """Return the protected definition, in the syntax of the one given."""
         ...
 
@@ -59,13 +70,15 @@ class ProtectTask:
         *,
         console: str,
         defender_image: str | None,
-        image_pull_secret: str | None,
-        filesystem_monitoring: bool,
-        look_up: LookUpRequest | None,
-    ) -> bytes:
+        choices: TaskChoices,
+        look_up: LookUpRequest | None = None,
+        find_privileged: LookUpRequest | None = None,
+    ) -> ProtectedTask:
         """
-        Return the protected definition; images are looked up only with `look_up`.
+        Return the protected definition.
 
+        Images are asked what they start with `look_up`, and looked through for programs that gain rights with
+        `find_privileged`; what is found is among the warnings.
         Raises InvalidError with the reason for a refusal, and what `ImageLookUp.find` raises.
         """
         bundle = self._bundles.install_bundle(console)
@@ -74,8 +87,7 @@ class ProtectTask:
             ws_address=bundle.ws_address,
             defender_image=defender_image or self.defender_image,
             version=self._version,
-            image_pull_secret=image_pull_secret,
-            filesystem_monitoring=filesystem_monitoring,
+            choices=choices,
         )
         images: Mapping[WantedImage, ImageRecord] = {}
         if look_up is not None:
@@ -83,4 +95,21 @@ class ProtectTask:
             images = await self._image_lookup.find(
                 wanted, registry_type=look_up.registry_type, credential=look_up.credential
             )
-        return await asyncio.to_thread(self._embedder.protect, definition, request, images)
+        protected = await asyncio.to_thread(self._embedder.protect, definition, request, images)
+        # Whoever chose the compat tier for some knows of it.
+        if find_privileged is None or choices.compat:
+            return protected
+        return replace(protected, warnings=(*protected.warnings, *await self._privileged(protected, find_privileged)))
+
+    async def _privileged(self, protected: ProtectedTask, how: LookUpRequest) -> list[str]:
+        users: dict[str, list[str]] = {}
+        for container, image in protected.containers:
+            users.setdefault(image, []).append(container)
+        wanted = [WantedImage(reference=image, containers=tuple(names)) for image, names in users.items()]
+        found = await self._image_lookup.privileged(wanted, registry_type=how.registry_type, credential=how.credential)
+        programs = {image.reference: listed for image, listed in found.items() if listed}
+        return [
+            privileged_warning(container, programs[image])
+            for container, image in protected.containers
+            if image in programs
+        ]

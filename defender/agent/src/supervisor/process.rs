@@ -187,7 +187,15 @@ pub fn ancestors(process: u32) -> Vec<Ancestor> {
     above
 }
 
-fn parent_of(process: u32) -> Option<u32> {
+/// Path of the image that a process's parent runs; empty when it has none in the workload's view, or when unknown.
+#[must_use]
+pub fn parent_path(status: &Status) -> String {
+    if status.parent == 0 { String::new() } else { executable_path(status.parent) }
+}
+
+/// The parent of a process as the kernel has it, which may be the Defender; none when the process is gone.
+#[must_use]
+pub fn parent_of(process: u32) -> Option<u32> {
     let line = read_at_once(&format!("/proc/{process}/stat"), 512)?;
     // The name before it may hold anything, also parentheses (proc(5)).
     let after = line.iter().rposition(|&byte| byte == b')')? + 1;
@@ -267,7 +275,8 @@ fn pointer_of(bytes: &[u8]) -> u64 {
 pub struct Status {
     /// Process id (thread group).
     pub process: u32,
-    /// Parent process id.
+    /// Parent process id; 0 when there is none, or when it is the Defender: what the workload sees begins at its own first
+    /// process, and processes whose parent has ended are nobody's.
     pub parent: u32,
     /// Effective user id.
     pub user: u32,
@@ -283,7 +292,8 @@ pub struct Status {
 #[must_use]
 pub fn status(thread: u32) -> Option<Status> {
     let text = read_at_once(&format!("/proc/{thread}/status"), LARGEST_STATUS)?;
-    Some(parse_status(&String::from_utf8_lossy(&text)))
+    let status = parse_status(&String::from_utf8_lossy(&text));
+    Some(if status.parent == std::process::id() { Status { parent: 0, ..status } } else { status })
 }
 
 fn parse_status(text: &str) -> Status {
@@ -317,7 +327,7 @@ pub fn portrait(thread: u32) -> Option<ProcessEvent> {
         arguments: arguments(pid),
         pid,
         parent_pid: status.parent,
-        parent_path: executable_path(status.parent),
+        parent_path: parent_path(&status),
         user: status.user,
         main: false,
         interpreted: false,
@@ -401,6 +411,8 @@ mod tests {
 
         assert_eq!(Some(std::process::id()), parent_of(child.id()));
         assert_eq!(Vec::<Ancestor>::new(), ancestors(child.id()), "the Defender itself is none of them");
+        let status = status(child.id()).unwrap();
+        assert_eq!((0, String::new()), (status.parent, parent_path(&status)), "nor is it anybody's parent");
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(None, parent_of(u32::MAX));

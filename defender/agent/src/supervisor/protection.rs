@@ -71,7 +71,7 @@ pub fn process_event(thread: u32) -> Event {
         arguments: process::arguments(pid),
         pid,
         parent_pid: status.parent,
-        parent_path: process::executable_path(status.parent),
+        parent_path: process::parent_path(&status),
         user: status.user,
         main: false,
         interpreted: false,

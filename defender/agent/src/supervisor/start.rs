@@ -178,6 +178,6 @@ pub fn complete(event: &mut ProcessEvent) {
     let status = process::status(event.pid).unwrap_or_default();
     event.pid = if status.process == 0 { event.pid } else { status.process };
     event.parent_pid = status.parent;
-    event.parent_path = process::executable_path(status.parent);
+    event.parent_path = process::parent_path(&status);
     event.user = status.user;
 }

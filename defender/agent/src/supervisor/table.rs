@@ -193,8 +193,8 @@ fn descendants(ancestor: u32) -> Vec<u32> {
     let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for process in processes {
-        if let Some(status) = process::status(process) {
-            children.entry(status.parent).or_default().push(process);
+        if let Some(parent) = process::parent_of(process) {
+            children.entry(parent).or_default().push(process);
         }
     }
     let (mut found, mut next) = (Vec::new(), vec![ancestor]);

@@ -1,5 +1,7 @@
 """Defenders: install bundles, protected task definitions, and who is there."""
 
+import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -11,6 +13,7 @@ from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters, values
 from bartizan.api.shapes import BundleGenerationAnswer, Defender, DefenderWorkload, InstallBundleAnswer
 from bartizan.audit.runtime_audit import rfc3339
+from bartizan.embed import TaskChoices
 from bartizan.policy import Workload
 from bartizan.services.defenders import DefenderQuery
 from bartizan.services.errors import InvalidError
@@ -21,10 +24,12 @@ from bartizan.services.protect_task import LookUpRequest
 router = APIRouter(prefix="/api/v1/defenders", tags=["defenders"])
 _reader = Annotated[User, Depends(Requires(Permission.DEFENDERS_READ))]
 _keeper = Annotated[User, Depends(Requires(Permission.DEFENDERS_MANAGE))]
+_LONGEST_HEADER = 6000
 _KINDS = ("fargate", "appEmbedded")
 _FARGATE = frozenset(
     ("consoleaddr", "defenderType", "interpreter", "cloudFormation", "filesystemMonitoring", "filestemMonitoring",
-     "extractEntrypoint", "registryType", "registryCredentialID", "defenderImage", "defenderImagePullSecret", "project")
+     "extractEntrypoint", "registryType", "registryCredentialID", "defenderImage", "defenderImagePullSecret",
+     "compat", "allow32bit", "findPrivileged", "installBundleSecret", "project")
 )  # fmt: skip
 _SYNTAXES = {"application/json": {"schema": {"type": "object"}}, "text/yaml": {"schema": {"type": "string"}}}
 _TASK = {"requestBody": {"required": True, "content": _SYNTAXES}}
@@ -91,6 +96,10 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
     registryCredentialID: str = "",  # noqa: N803
     defenderImage: str = "",  # noqa: N803
     defenderImagePullSecret: str = "",  # noqa: N803
+    compat: Annotated[list[str] | None, Query()] = None,
+    allow32bit: bool = False,  # noqa: FBT001, FBT002
+    findPrivileged: bool = False,  # noqa: FBT001, FBT002, N803
+    installBundleSecret: str = "",  # noqa: N803
 ) -> Response:
     """
     Protect an ECS task definition, JSON or YAML; the answer has the syntax of what was sent, whichever the path.
@@ -98,21 +107,33 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
     With `extractEntrypoint` images say what containers start, where the definition does not; `registryCredentialID`
     opens the registries that the credential is for. `cloudFormation` and `interpreter` are accepted and without effect:
     a template is recognised by itself, and our Defender needs no shell in the image.
+
+    The last four are ours. `compat` (repeated for several) selects containers whose programs may gain rights,
+    `findPrivileged` looks for images that have such programs. `installBundleSecret` is the ARN of a secret that holds
+    the install bundle, which is then left out. What people should know is in the header `Bartizan-Warnings`, a list in
+    JSON.
     """
     only_known_parameters(request, _FARGATE)
     _check_type(defenderType)
-    if not extractEntrypoint and (registryType or registryCredentialID):
+    if not (extractEntrypoint or findPrivileged) and (registryType or registryCredentialID):
         raise InvalidError("`registryType` and `registryCredentialID` are for look-ups: add `extractEntrypoint=true`")
     look_up = LookUpRequest(registry_type=registryType, credential=registryCredentialID)
     protected = await services_of(request).protect_task.protect(
         await request.body(),
         console=consoleaddr or request.url.netloc,
         defender_image=defenderImage or None,
-        image_pull_secret=defenderImagePullSecret or None,
-        filesystem_monitoring=filesystemMonitoring or filestemMonitoring,
+        choices=TaskChoices(
+            image_pull_secret=defenderImagePullSecret or None,
+            install_bundle_secret=installBundleSecret or None,
+            filesystem_monitoring=filesystemMonitoring or filestemMonitoring,
+            compat=tuple(compat or ()),
+            allow_32bit=allow32bit,
+        ),
         look_up=look_up if extractEntrypoint else None,
+        find_privileged=look_up if findPrivileged else None,
     )
-    return Response(protected, media_type=_media_type(protected))
+    headers = {"Bartizan-Warnings": _warnings(protected.warnings)} if protected.warnings else {}
+    return Response(protected.text, media_type=_media_type(protected.text), headers=headers)
 
 
 @router.get("", responses=gives(list_of(Defender), text="One page; `Total-Count` tells how many match"))
@@ -137,6 +158,14 @@ async def list_defenders(
     records, total = services_of(request).defenders.page(query)
     body = msgspec.json.encode([_shown(record, services_of(request).policies) for record in records])
     return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
+
+
+def _warnings(warnings: Sequence[str]) -> str:
+    """Return warnings as a header may hold them: JSON in ASCII, no longer than clients take."""
+    shown = list(warnings)
+    while len(json.dumps(shown)) > _LONGEST_HEADER:
+        shown = [*shown[:-2], "there are more: the command line tells them all"]
+    return json.dumps(shown)
 
 
 def _media_type(text: bytes) -> str:

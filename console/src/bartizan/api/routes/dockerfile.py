@@ -10,6 +10,7 @@ from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters, read_body
 from bartizan.api.shapes import AppEmbeddedEmbedRequest, BaseImage
 from bartizan.embed import ImageConfig
+from bartizan.embed.dockerfile import DockerfileChoices
 from bartizan.services.embed_dockerfile import DockerfileRequest, archive_name
 from bartizan.services.interfaces import User
 from bartizan.services.protect_task import LookUpRequest
@@ -30,15 +31,19 @@ async def embed_in_dockerfile(request: Request, _user: _keeper) -> Response:
     archive = await services_of(request).embed_dockerfile.embed(
         DockerfileRequest(
             dockerfile=body.dockerfile,
-            app_id=body.app_id,
             console=body.console_addr or request.url.netloc,
-            data_folder=body.data_folder,
-            filesystem_monitoring=body.filesystem_monitoring,
-            fail_mode=body.fail_mode,
-            target=body.target,
-            build_args=body.build_args,
-            architecture=body.architecture,
-            migrate=body.migrate,
+            choices=DockerfileChoices(
+                app_id=body.app_id,
+                data_folder=body.data_folder,
+                filesystem_monitoring=body.filesystem_monitoring,
+                fail_mode=body.fail_mode,
+                target=body.target,
+                build_args=body.build_args,
+                architecture=body.architecture,
+                compat=body.compat,
+                allow_32bit=body.allow_32bit,
+                migrate=body.migrate,
+            ),
             image=_told(body.base_image),
             look_up=look_up if body.extract_entrypoint else None,
         )

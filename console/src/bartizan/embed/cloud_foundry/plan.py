@@ -82,7 +82,7 @@ def make(manifest: Manifest, known: Known, settings: ManifestSettings) -> Plan:
     for planned in apps:
         desired = _with_commands(desired, planned)
         if planned.app_id:
-            own = settings.environment(planned.app_id)
+            own = settings.environment(planned.app_id, planned.app.name)
             _check_environment(manifest, planned, own)
             env = {
                 key: item for key, item in planned.app.environment.items() if key not in OWN_ENVIRONMENT or key in own
@@ -102,7 +102,7 @@ def _check_names(manifest: Manifest, settings: ManifestSettings) -> None:
             if name not in keys:
                 raise EmbedError(f"nothing is called `{name}` ({option}): the manifest has {listed(sorted(keys))}")
     apps = [app.name for app in manifest.apps]
-    for name in settings.app_ids:
+    for name in (*settings.app_ids, *settings.compat):
         if name not in apps and not (name == "" and len(apps) == 1):
             raise EmbedError(f"no app is called `{name}`: the manifest has {listed(apps)}")
 

@@ -36,6 +36,10 @@ class ManifestSettings:
     policy_timeout: int | None = None
     """seconds to wait for a policy; None leaves it to the Defender"""
     filesystem_monitoring: bool = False
+    compat: tuple[str, ...] = ()
+    """apps whose programs must be able to gain rights; their connections are then judged once they stand"""
+    allow_32bit: bool = False
+    """whether 32-bit programs may run, under the same rules"""
     include: tuple[str, ...] = ()
     """`APP`, `APP/TYPE` or `APP/sidecar/NAME`: the only ones to protect"""
     exclude: tuple[str, ...] = ()
@@ -72,8 +76,8 @@ class ManifestSettings:
         if not getattr(self, name):
             object.__setattr__(self, name, value)
 
-    def environment(self, app_id: str) -> dict[str, Value]:
-        """Return the variables that the Defender needs, as the vendor's page lists them, and those of our own."""
+    def environment(self, app_id: str, app: str) -> dict[str, Value]:
+        """Return the variables that an app's Defender needs, as the vendor's page lists them, and those of our own."""
         found: dict[str, Value] = {
             "DEFENDER_TYPE": "appEmbedded",
             "DEFENDER_ID": app_id,
@@ -85,6 +89,10 @@ class ManifestSettings:
         }
         if self.policy_timeout is not None:
             found["DEFENDER_POLICY_TIMEOUT"] = self.policy_timeout
+        if app in self.compat:
+            found["DEFENDER_TIER"] = "compat"
+        if self.allow_32bit:
+            found["DEFENDER_ALLOW_32BIT"] = True
         return found
 
 
@@ -98,5 +106,7 @@ OWN_ENVIRONMENT = (
     "FILESYSTEM_MONITORING",
     "DEFENDER_FAIL_MODE",
     "DEFENDER_POLICY_TIMEOUT",
+    "DEFENDER_TIER",
+    "DEFENDER_ALLOW_32BIT",
 )
 """Variables of the Defender, which it keeps from the app."""

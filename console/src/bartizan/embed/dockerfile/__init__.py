@@ -9,7 +9,7 @@ from bartizan.embed.dockerfile.archive import defender_tar, write_archive
 from bartizan.embed.dockerfile.block import archive_name
 from bartizan.embed.dockerfile.explain import explain_protection
 from bartizan.embed.dockerfile.ignore import is_ignored
-from bartizan.embed.dockerfile.options import DockerfileSettings
+from bartizan.embed.dockerfile.options import DockerfileChoices, DockerfileSettings, settings_of
 from bartizan.embed.dockerfile.protect import (
     DockerfileProtection,
     build_architectures,
@@ -21,6 +21,7 @@ from bartizan.embed.dockerfile.report import DockerfileReport, render_report
 from bartizan.embed.dockerfile.verify import verify
 
 __all__ = [
+    "DockerfileChoices",
     "DockerfileProtection",
     "DockerfileReport",
     "DockerfileSettings",
@@ -32,6 +33,7 @@ __all__ = [
     "needed_image",
     "protect",
     "render_report",
+    "settings_of",
     "unprotect",
     "verify",
     "write_archive",

@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
 from bartizan.embed.errors import EmbedError
@@ -22,16 +22,10 @@ _FOLDER = re.compile(r"/[A-Za-z0-9._/+-]+").fullmatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DockerfileSettings:
-    """How a Dockerfile is protected; raises `EmbedError` for settings that cannot be met.
-
-    `ws_address` may be empty when the bundle has an address. `data_folder` ends in a slash afterwards.
-    """
+class DockerfileChoices:
+    """What a user chooses of the protection of a Dockerfile, on the command line and over the API alike."""
 
     app_id: str
-    install_bundle: str = field(repr=False)
-    version: str
-    ws_address: str = ""
     data_folder: str = "/bartizan/"
     filesystem_monitoring: bool = False
     fail_mode: FailMode = "open"
@@ -47,6 +41,18 @@ class DockerfileSettings:
     """whether 32-bit programs may run, under the same rules"""
     migrate: bool = False
     """take out the vendor's Defender instead of refusing the file"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerfileSettings(DockerfileChoices):
+    """How a Dockerfile is protected; raises `EmbedError` for settings that cannot be met.
+
+    `ws_address` may be empty when the bundle has an address. `data_folder` ends in a slash afterwards.
+    """
+
+    install_bundle: str = field(repr=False)
+    version: str
+    ws_address: str = ""
 
     def __post_init__(self) -> None:
         """Fill in what follows from other settings, and check."""
@@ -68,6 +74,12 @@ class DockerfileSettings:
     def program(self) -> str:
         """The Defender's path in the image."""
         return f"{self.data_folder}defender"
+
+
+def settings_of(choices: DockerfileChoices, *, bundle: str, ws_address: str, version: str) -> DockerfileSettings:
+    """Return what a Dockerfile is protected with: what the user chose, and the Console's. Raises `EmbedError`."""
+    chosen = {each.name: getattr(choices, each.name) for each in fields(DockerfileChoices)}
+    return DockerfileSettings(**chosen, install_bundle=bundle, ws_address=ws_address, version=version)
 
 
 def _check_text(name: str, value: str, *, secret: bool) -> None:
