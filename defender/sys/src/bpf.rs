@@ -122,7 +122,12 @@ pub(crate) mod interpreter {
     }
 
     pub fn run(program: &[Instruction], call: &Call) -> u32 {
-        let (mut at, mut accumulator) = (0, 0);
+        run_counting(program, call).0
+    }
+
+    /// The verdict, and after how many comparisons it came.
+    pub fn run_counting(program: &[Instruction], call: &Call) -> (u32, u32) {
+        let (mut at, mut accumulator, mut comparisons) = (0, 0, 0);
         loop {
             let instruction = program[at];
             at += 1;
@@ -139,12 +144,13 @@ pub(crate) mod interpreter {
                     at += instruction.operand as usize;
                     continue;
                 }
-                0x06 => return instruction.operand,
+                0x06 => return (instruction.operand, comparisons),
                 0x15 => accumulator == instruction.operand,
                 0x35 => accumulator >= instruction.operand,
                 0x45 => accumulator & instruction.operand != 0,
                 other => panic!("instruction {other:#x} is not used by our filters"),
             };
+            comparisons += 1;
             at += usize::from(if holds { instruction.jump_true } else { instruction.jump_false });
         }
     }

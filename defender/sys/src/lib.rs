@@ -22,6 +22,7 @@ pub mod pidfd;
 pub mod poll;
 pub mod probe;
 mod registers;
+mod search;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
