@@ -35,8 +35,8 @@ pub mod constants {
     pub use libc::{
         AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, AT_FDCWD, IPPROTO_SCTP, MSG_DONTWAIT, MSG_FASTOPEN,
         O_NONBLOCK, O_PATH, SIGABRT, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGSTOP, SIGSYS, SIGTRAP,
-        SIGTSTP, SIGTTIN, SIGTTOU, SOCK_RAW, SOCK_SEQPACKET, SYS_bind, SYS_connect, SYS_execve, SYS_execveat, SYS_kill,
-        SYS_listen, SYS_prlimit64, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_socket,
+        SIGTSTP, SIGTTIN, SIGTTOU, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SYS_bind, SYS_connect, SYS_execve,
+        SYS_execveat, SYS_kill, SYS_listen, SYS_prlimit64, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_socket,
     };
     pub use libc::{
         AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL,

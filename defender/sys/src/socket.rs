@@ -125,15 +125,23 @@ impl Kind {
 /// # Errors
 /// `ENOTSOCK` for other files.
 pub fn kind(socket: BorrowedFd<'_>) -> Result<Kind> {
-    Ok(Kind { domain: option(socket, libc::SO_DOMAIN)?, kind: option(socket, libc::SO_TYPE)? })
+    let of_socket = |name| option(socket, libc::SOL_SOCKET, name);
+    Ok(Kind { domain: of_socket(libc::SO_DOMAIN)?, kind: of_socket(libc::SO_TYPE)? })
 }
 
-fn option(socket: BorrowedFd<'_>, name: i32) -> Result<i32> {
+/// True for a TCP socket, of whatever family: no other has TCP's options. (TIPC sockets say that they have, for programs
+/// that expect TCP, but tell no value.)
+#[must_use]
+pub fn is_tcp(socket: BorrowedFd<'_>) -> bool {
+    option(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY).is_ok()
+}
+
+fn option(socket: BorrowedFd<'_>, level: i32, name: i32) -> Result<i32> {
     let (mut value, mut length) = (0_i32, size_of::<i32>() as libc::socklen_t);
     let pointer = (&raw mut value).cast();
     // SAFETY: the options asked for are one int, which the pointers describe.
-    Errno::check(unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, pointer, &raw mut length) })?;
-    Ok(value)
+    Errno::check(unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, pointer, &raw mut length) })?;
+    if length as usize == size_of::<i32>() { Ok(value) } else { Err(Errno(libc::ENOPROTOOPT)) }
 }
 
 /// connect(2) with our own copy of the address.
@@ -328,6 +336,22 @@ mod tests {
 
             assert_eq!(Some(address), Address::from(address).inet());
         }
+    }
+
+    #[test]
+    fn only_tcp_sockets_are_tcp() {
+        use std::{
+            net::{TcpListener, UdpSocket},
+            os::{fd::AsFd, unix::net::UnixDatagram},
+        };
+        for place in ["127.0.0.1:0", "[::1]:0"] {
+            // A machine may have no IPv6.
+            let Ok(server) = TcpListener::bind(place) else { continue };
+            assert!(is_tcp(server.as_fd()), "{place}");
+        }
+        assert!(!is_tcp(UdpSocket::bind("127.0.0.1:0").unwrap().as_fd()));
+        assert!(!is_tcp(UnixDatagram::unbound().unwrap().as_fd()));
+        assert!(!is_tcp(std::fs::File::open("/").unwrap().as_fd()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Local sockets are connected by the kernel itself, since their peer must see the caller's credentials and not ours.
 use std::{
     net::{SocketAddr, SocketAddrV6},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use defender_core::{Effect, Protocol, Reason};
@@ -63,7 +63,7 @@ impl ConnectWatch {
         if !self.copies {
             return Err(Errno::EOPNOTSUPP);
         }
-        let (socket, kind) = socket_of(&mut self.descriptors, call)?;
+        let (socket, kind) = socket_of(&mut self.descriptors, listener, call)?;
         let waits = socket::status_flags(socket.as_fd())? & constants::O_NONBLOCK == 0;
         if !kind.is_inet() || !kind.is_stream() || waits {
             return Err(Errno::EOPNOTSUPP);
@@ -81,13 +81,11 @@ impl ConnectWatch {
 
     fn at_call(&mut self, listener: &Listener, call: &Notification) -> Result<Option<Reply>> {
         let address = read_address(call.thread, call.arguments[1], call.arguments[2] as u32)?;
-        if !listener.is_valid(call.id) {
-            return Ok(None);
-        }
         if !self.copies {
-            return Ok(Some(self.without_copy(call, &address)));
+            return Ok(listener.is_valid(call.id).then(|| self.without_copy(call, &address)));
         }
-        let (socket, kind) = socket_of(&mut self.descriptors, call)?;
+        let socket = self.descriptors.of_call(listener, call)?;
+        let kind = kind_for(socket.as_fd(), &address)?;
         match (left_to_the_kernel(kind, &address), address.inet()) {
             (Err(errno), Some(server)) => {
                 self.destinations.exchanged(call.thread, server);
@@ -205,12 +203,22 @@ pub fn left_to_the_kernel(kind: Kind, address: &Address) -> Result<Option<Reply>
     }
 }
 
+/// What a socket is that is to be connected to `address`. Of a TCP socket one question tells enough: one of the other family
+/// gets the kernel's own answer. Only for look-ups the family matters, since they go elsewhere.
+fn kind_for(socket: BorrowedFd<'_>, address: &Address) -> Result<Kind> {
+    let is_lookup = address.inet().is_none_or(is_resolver);
+    if !is_lookup && socket::is_tcp(socket) {
+        return Ok(Kind { domain: address.family(), kind: constants::SOCK_STREAM });
+    }
+    socket::kind(socket)
+}
+
 /// The socket that a call names, and what it is.
 ///
 /// # Errors
-/// `EBADF`, `ENOTSOCK`, or `EPERM` when the platform forbids copying.
-pub fn socket_of(descriptors: &mut Descriptors, call: &Notification) -> Result<(OwnedFd, Kind)> {
-    let socket = descriptors.copy(call.thread, call.arguments[0] as i32)?;
+/// `EBADF`, `ENOTSOCK`, `EPERM` when the platform forbids copying, or `ENOENT` when nobody waits any more.
+pub fn socket_of(descriptors: &mut Descriptors, listener: &Listener, call: &Notification) -> Result<(OwnedFd, Kind)> {
+    let socket = descriptors.of_call(listener, call)?;
     let kind = socket::kind(socket.as_fd())?;
     Ok((socket, kind))
 }

@@ -62,7 +62,7 @@ impl DatagramWatch {
         if !self.copies {
             return self.let_go(listener, call).map(Some);
         }
-        let (socket, kind) = socket_of(&mut self.descriptors, call)?;
+        let (socket, kind) = socket_of(&mut self.descriptors, listener, call)?;
         if !kind.is_inet() || !kind.is_datagram() {
             return self.let_go(listener, call).map(Some);
         }

@@ -94,7 +94,7 @@ impl ListenWatch {
         if !self.copies {
             return Ok(Some(self.bind_without_copy(call.thread, &address)));
         }
-        let (socket, kind) = socket_of(&mut self.descriptors, call)?;
+        let (socket, kind) = socket_of(&mut self.descriptors, listener, call)?;
         if let Some(reply) = left_to_the_kernel(kind, &address)? {
             return Ok(Some(reply));
         }
@@ -135,7 +135,7 @@ impl ListenWatch {
         if !self.copies {
             return Ok(Some(Reply::Continue));
         }
-        let (socket, kind) = socket_of(&mut self.descriptors, call)?;
+        let (socket, kind) = socket_of(&mut self.descriptors, listener, call)?;
         if !kind.is_inet() {
             // A local socket keeps its caller's credentials for its peers.
             return Ok(Some(Reply::Continue));
