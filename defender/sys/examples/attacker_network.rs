@@ -58,6 +58,8 @@ fn main() {
         "narrow-attack" => narrow_attack(),
         "fastopen" => fast_open_message(port(2)).to_string(),
         "alarm" => alarm(word(2) == "restart"),
+        "again" => again(),
+        "interrupted" => interrupted(tries(number(2))).to_string(),
         "patience" => patience(),
         "pending" => many_pending(number(2)),
         "resets" => resets(tries(number(2))).to_string(),
@@ -304,12 +306,6 @@ fn fast_open_message(port: u16) -> i32 {
     outcome(unsafe { libc::sendmsg(socket, &raw const header, libc::MSG_FASTOPEN) } as i64)
 }
 
-static ALARMS: AtomicU32 = AtomicU32::new(0);
-
-extern "C" fn on_alarm(_: i32) {
-    ALARMS.fetch_add(1, Ordering::Relaxed);
-}
-
 /// A server that accepts nothing and has no room: who connects to it waits.
 fn full_server() -> (TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::bind(local(0)).unwrap();
@@ -318,34 +314,6 @@ fn full_server() -> (TcpListener, Vec<TcpStream>) {
     let waiting = std::iter::from_fn(|| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok());
     let waiting = waiting.collect();
     (listener, waiting)
-}
-
-/// Waits in connect while alarms come. With restart the server makes room after a while and the call succeeds.
-fn alarm(restart: bool) -> String {
-    let (server, filling) = full_server();
-    let mut action: libc::sigaction = unsafe { zeroed() };
-    action.sa_sigaction = on_alarm as *const () as usize;
-    action.sa_flags = if restart { libc::SA_RESTART } else { 0 };
-    let time = libc::timeval { tv_sec: 0, tv_usec: 150_000 };
-    let timer = libc::itimerval { it_interval: if restart { time } else { unsafe { zeroed() } }, it_value: time };
-    unsafe {
-        libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut());
-        libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut());
-    }
-    let address = server.local_addr().unwrap();
-    if restart {
-        let count = filling.len();
-        // Another process makes the room: a thread would get the alarms.
-        if unsafe { libc::fork() } == 0 {
-            unsafe { libc::signal(libc::SIGALRM, libc::SIG_IGN) };
-            thread::sleep(Duration::from_millis(600));
-            (0..count).for_each(|_| drop(server.accept()));
-            thread::sleep(Duration::from_secs(3));
-            exit(0);
-        }
-    }
-    let result = connect_to(address);
-    format!("{result} {}", ALARMS.load(Ordering::Relaxed) > 0)
 }
 
 /// A blocking connect with a time limit of its own.
@@ -398,3 +366,4 @@ fn resets(tries: u32) -> usize {
 include!("attacker_network/names.rs");
 include!("attacker_network/descriptors.rs");
 include!("attacker_network/narrow.rs");
+include!("attacker_network/signals.rs");
