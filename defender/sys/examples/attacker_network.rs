@@ -61,7 +61,7 @@ fn main() {
         "again" => again(),
         "interrupted" => interrupted(tries(number(2))).to_string(),
         "patience" => patience(),
-        "pending" => many_pending(number(2)),
+        "pending" => many_pending(tries(number(2))),
         "resets" => resets(tries(number(2))).to_string(),
         "rights" => pass_descriptor(),
         "receive" => receive_connections(word(2), number(3)),
@@ -343,7 +343,7 @@ fn many_pending(count: u32) -> String {
     let waiting = waiting();
     let begin = Instant::now();
     let own = env::current_exe().unwrap();
-    let worked = (0..20).all(|_| std::process::Command::new(&own).arg("nothing").output().unwrap().status.success());
+    let worked = (0..tries(20)).all(|_| std::process::Command::new(&own).arg("nothing").output().unwrap().status.success());
     println!("{worked} {} {}", waiting >= count as usize, begin.elapsed() < patient(Duration::from_secs(2)));
     exit(0);
 }
