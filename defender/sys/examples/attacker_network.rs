@@ -343,7 +343,8 @@ fn many_pending(count: u32) -> String {
     let waiting = waiting();
     let begin = Instant::now();
     let own = env::current_exe().unwrap();
-    let worked = (0..tries(20)).all(|_| std::process::Command::new(&own).arg("nothing").output().unwrap().status.success());
+    let worked =
+        (0..tries(20)).all(|_| std::process::Command::new(&own).arg("nothing").output().unwrap().status.success());
     println!("{worked} {} {}", waiting >= count as usize, begin.elapsed() < patient(Duration::from_secs(2)));
     exit(0);
 }

@@ -38,7 +38,7 @@ fn signals_make_no_connect_fail() {
     let arena = Arena::new("interrupted");
 
     assert_eq!("0", arena.run(&policy("prevent", "", ""), &["interrupted", "2000"]));
-    assert_eq!("0", arena.run_as_on_old_kernels(&policy("prevent", "", ""), &["interrupted", "20000"]));
+    assert_eq!("0", arena.run_as_on_old_kernels(&policy("prevent", "", ""), &["interrupted", "5000"]));
 }
 
 /// A socket's own time limit ends a waiting connect.

@@ -53,12 +53,12 @@ fn again() -> String {
 }
 
 /// Connects again and again while one alarm comes, at all moments around the call; prints how many connects failed.
-fn interrupted(times: u32) -> usize {
+fn interrupted(connects: u32) -> usize {
     handle_alarms();
     let server = TcpListener::bind(local(0)).unwrap();
     let address = server.local_addr().unwrap();
     let steps = 200;
-    (0..times)
+    (0..connects)
         .filter(|number| {
             let delay = patient(Duration::from_micros(1 + u64::from(number % steps)));
             let value = libc::timeval { tv_sec: 0, tv_usec: delay.as_micros() as libc::suseconds_t };
