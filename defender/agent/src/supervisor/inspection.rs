@@ -32,6 +32,9 @@ const PERIOD_OFF: Duration = Duration::from_millis(500);
 const SHARE: u32 = 10;
 /// A socket that no process of the workload holds is looked for again after this many rounds: it may be on its way.
 const FOREIGN_ROUNDS: u32 = 3;
+/// A table is no snapshot: the kernel may pass over a row while others come and go. What was judged is forgotten once it was not
+/// seen for so many rounds, lest it be reported twice.
+const ROUNDS_UNSEEN: u32 = 20;
 const MOST_JUDGED_BEFORE: usize = 4096;
 const DNS_PORT: u16 = 53;
 /// Detections about where a connection goes, which its row in a table shows.
@@ -103,8 +106,8 @@ struct Inspection {
     before: JudgedBefore,
     resolvers: Resolvers,
     chosen_ports: [u16; 2],
-    /// What was judged by this policy and is still there.
-    judged: HashSet<Key>,
+    /// What was judged by this policy, and for how many rounds it was not to be seen.
+    judged: HashMap<Key, u32>,
     /// What was there before the workload.
     inherited: HashSet<Key>,
     /// Ports on which somebody listens or listened: what has one of these as its own was accepted.
@@ -122,7 +125,7 @@ impl Inspection {
             before,
             resolvers: Resolvers::of_this_machine(),
             chosen_ports: chosen_ports(),
-            judged: HashSet::new(),
+            judged: HashMap::new(),
             inherited: rows().iter().map(|row| key(&row.socket)).collect(),
             listened: HashSet::new(),
             foreign: HashMap::new(),
@@ -146,7 +149,10 @@ impl Inspection {
 
     fn look(&mut self, rows: &[Row]) {
         let live: HashSet<Key> = rows.iter().map(|row| key(&row.socket)).collect();
-        self.judged.retain(|key| live.contains(key));
+        self.judged.retain(|key, missed| {
+            *missed = if live.contains(key) { 0 } else { *missed + 1 };
+            *missed <= ROUNDS_UNSEEN
+        });
         self.inherited.retain(|key| live.contains(key));
         self.foreign.retain(|_, rounds| {
             *rounds -= 1;
@@ -168,7 +174,7 @@ impl Inspection {
             if owners.iter().all(|owner| ended.contains(owner)) {
                 continue;
             }
-            self.judged.insert(key(&row.socket));
+            self.judged.insert(key(&row.socket), 0);
             if self.judge_row(&row, owners) == Verdict::Stop {
                 table::end(owners);
                 ended.extend(owners);
@@ -187,7 +193,7 @@ impl Inspection {
         socket.inode != 0
             && !accepted
             && (socket.has_peer() || waits(row))
-            && !self.judged.contains(&key)
+            && !self.judged.contains_key(&key)
             && !self.inherited.contains(&key)
             && !self.foreign.contains_key(&socket.inode)
     }
