@@ -61,19 +61,19 @@ test-compat: build bench-programs ## Slow: Debian's runtimes and servers behave 
 	@sh scripts/packages.sh scripts/apt-packages-compat.txt
 	.venv/bin/python -m pytest -c e2e/compat/pytest.ini e2e/compat
 
-# What `scripts/machine.py` runs.
+# What `scripts/machine.py` runs: the programs of `make test`, built as there.
 MACHINE_TESTS := $(addprefix --test ,probe attacks detections custom_rules starts files network tiers duties guard protection)
 
 test-arm64-machine: build ## Slow: the supervisor's tests on an emulated arm64 machine with Debian's kernel
 	@sh scripts/packages.sh scripts/apt-packages-machine.txt
-	cd defender && $(ARM64_ENV) cargo build --quiet --release --locked --target $(ARM64_TARGET) --examples
-	cd defender && $(ARM64_ENV) cargo test --quiet --release --locked --target $(ARM64_TARGET) -p defender -p defender-sys $(MACHINE_TESTS) --no-run
-	$(PYTHON) scripts/machine.py arm64 defender/target/$(ARM64_TARGET)/release
+	cd defender && $(ARM64_ENV) cargo build --quiet --locked --target $(ARM64_TARGET) -p defender -p defender-sys --examples
+	cd defender && $(ARM64_ENV) cargo test --quiet --locked --target $(ARM64_TARGET) -p defender -p defender-sys $(MACHINE_TESTS) --no-run
+	$(PYTHON) scripts/machine.py arm64 defender/target/$(ARM64_TARGET)/debug
 
-test-old-kernel: build bench-programs ## Slow: the same on an emulated amd64 machine with Linux 5.10
+test-old-kernel: build test-programs ## Slow: the same on an emulated amd64 machine with Linux 5.10
 	@sh scripts/packages.sh scripts/apt-packages-machine.txt
-	cd defender && cargo test --quiet --release --locked -p defender -p defender-sys $(MACHINE_TESTS) --no-run
-	$(PYTHON) scripts/machine.py amd64 defender/target/$(HOST_TARGET)/release
+	cd defender && cargo test --quiet --locked -p defender -p defender-sys $(MACHINE_TESTS) --no-run
+	$(PYTHON) scripts/machine.py amd64 defender/target/$(HOST_TARGET)/debug
 
 MINUTES := 60
 soak: build bench-programs ## Mixed load under the supervisor for MINUTES (60): nothing may leak, hang or be missed

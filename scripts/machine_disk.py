@@ -22,8 +22,9 @@ PROGRAMS = (
     *("busybox-static", "dash", "coreutils", "util-linux", "mount", "grep", "sed", "iproute2", "procps"),
     *("perl-base", "python3", "libc6"),
 )
-# Drivers of the disk, in the order in which they are needed; what they need is found in them.
-MODULES = ("virtio_pci", "virtio_blk")
+# Drivers of the disk, in the order in which they are needed, and of the pairs of interfaces that tests of the network
+# make; what they need is found in them.
+MODULES = ("virtio_pci", "virtio_blk", "veth")
 LINKED = ("bin", "sbin", "lib", "lib64")
 FOLDERS = ("proc", "sys", "dev", "run", "tmp", "root", "var/lib/dpkg/info", "tests/deps", "tests/examples")
 SETTINGS = {

@@ -58,8 +58,10 @@ fn main() {
         "narrow-attack" => narrow_attack(),
         "fastopen" => fast_open_message(port(2)).to_string(),
         "alarm" => alarm(word(2) == "restart"),
+        "again" => again(),
+        "interrupted" => interrupted(tries(number(2))).to_string(),
         "patience" => patience(),
-        "pending" => many_pending(number(2)),
+        "pending" => many_pending(tries(number(2))),
         "resets" => resets(tries(number(2))).to_string(),
         "rights" => pass_descriptor(),
         "receive" => receive_connections(word(2), number(3)),
@@ -67,8 +69,8 @@ fn main() {
         "swap-descriptor" => swap(tries(number(2)), false).to_string(),
         "give" => give_connection(word(2), word(3).parse().unwrap()),
         "lookup" => lookup(word(2), word(3), word(4)),
-        "storm" => storm(word(2).parse().unwrap(), number(3)),
-        "storm-of-connections" => storm_of_connections(number(2)),
+        "storm" => storm(word(2).parse().unwrap(), tries(number(3))),
+        "storm-of-connections" => storm_of_connections(tries(number(2))),
         "visit" => visit(word(2), port(3), word(4)),
         "follow" => follow(word(2), port(3)),
         "serve" => serve(&words[2..]),
@@ -304,12 +306,6 @@ fn fast_open_message(port: u16) -> i32 {
     outcome(unsafe { libc::sendmsg(socket, &raw const header, libc::MSG_FASTOPEN) } as i64)
 }
 
-static ALARMS: AtomicU32 = AtomicU32::new(0);
-
-extern "C" fn on_alarm(_: i32) {
-    ALARMS.fetch_add(1, Ordering::Relaxed);
-}
-
 /// A server that accepts nothing and has no room: who connects to it waits.
 fn full_server() -> (TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::bind(local(0)).unwrap();
@@ -318,34 +314,6 @@ fn full_server() -> (TcpListener, Vec<TcpStream>) {
     let waiting = std::iter::from_fn(|| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok());
     let waiting = waiting.collect();
     (listener, waiting)
-}
-
-/// Waits in connect while alarms come. With restart the server makes room after a while and the call succeeds.
-fn alarm(restart: bool) -> String {
-    let (server, filling) = full_server();
-    let mut action: libc::sigaction = unsafe { zeroed() };
-    action.sa_sigaction = on_alarm as *const () as usize;
-    action.sa_flags = if restart { libc::SA_RESTART } else { 0 };
-    let time = libc::timeval { tv_sec: 0, tv_usec: 150_000 };
-    let timer = libc::itimerval { it_interval: if restart { time } else { unsafe { zeroed() } }, it_value: time };
-    unsafe {
-        libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut());
-        libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut());
-    }
-    let address = server.local_addr().unwrap();
-    if restart {
-        let count = filling.len();
-        // Another process makes the room: a thread would get the alarms.
-        if unsafe { libc::fork() } == 0 {
-            unsafe { libc::signal(libc::SIGALRM, libc::SIG_IGN) };
-            thread::sleep(Duration::from_millis(600));
-            (0..count).for_each(|_| drop(server.accept()));
-            thread::sleep(Duration::from_secs(3));
-            exit(0);
-        }
-    }
-    let result = connect_to(address);
-    format!("{result} {}", ALARMS.load(Ordering::Relaxed) > 0)
 }
 
 /// A blocking connect with a time limit of its own.
@@ -375,7 +343,8 @@ fn many_pending(count: u32) -> String {
     let waiting = waiting();
     let begin = Instant::now();
     let own = env::current_exe().unwrap();
-    let worked = (0..20).all(|_| std::process::Command::new(&own).arg("nothing").output().unwrap().status.success());
+    let worked =
+        (0..tries(20)).all(|_| std::process::Command::new(&own).arg("nothing").output().unwrap().status.success());
     println!("{worked} {} {}", waiting >= count as usize, begin.elapsed() < patient(Duration::from_secs(2)));
     exit(0);
 }
@@ -398,3 +367,4 @@ fn resets(tries: u32) -> usize {
 include!("attacker_network/names.rs");
 include!("attacker_network/descriptors.rs");
 include!("attacker_network/narrow.rs");
+include!("attacker_network/signals.rs");

@@ -42,6 +42,14 @@ impl Notification {
         self.architecture == narrow::I386
     }
 
+    /// True when this is the call `first` once more, as far as can be seen from outside: what a restart by a signal looks like.
+    #[must_use]
+    pub fn repeats(&self, first: &Self) -> bool {
+        (self.thread, self.number, self.architecture) == (first.thread, first.number, first.architecture)
+            && self.instruction_pointer == first.instruction_pointer
+            && self.arguments == first.arguments
+    }
+
     #[cfg(all(test, target_arch = "x86_64"))]
     pub(crate) fn of_table(architecture: u32, thread: u32, number: i32, arguments: [u64; 6]) -> Self {
         Self { thread, number, architecture, arguments, ..Self::default() }

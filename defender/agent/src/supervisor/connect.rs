@@ -41,10 +41,8 @@ impl ConnectWatch {
 
     /// Answers a notified connect.
     pub fn on_call(&mut self, listener: &Listener, call: &Notification) {
-        match self.at_call(listener, call) {
-            Ok(Some(reply)) => drop(listener.reply(call.id, reply)),
-            Ok(None) => {}
-            Err(errno) => drop(listener.reply(call.id, Reply::Fail(errno))),
+        if let Some(reply) = self.at_call(listener, call).unwrap_or_else(|errno| Some(Reply::Fail(errno))) {
+            self.pending.reply(listener, call, reply);
         }
     }
 

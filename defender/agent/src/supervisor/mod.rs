@@ -5,6 +5,7 @@
 //!
 //! Every thread of the Defender is started before the workload is: the filter protects those that are there then.
 mod approvals;
+mod caller_signals;
 mod closed;
 mod connect;
 mod datagram;
@@ -36,6 +37,7 @@ mod start;
 mod table;
 mod tier;
 mod traced;
+mod unheard;
 mod watchdog;
 
 use std::{

@@ -1,6 +1,6 @@
 //! Connects that wait for their peer. The supervisor never does: it answers each when its socket becomes writable.
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use defender_sys::{
     socket::{self, Address},
 };
 
-use super::{destination::Destinations, process};
+use super::{destination::Destinations, process, unheard::Unheard};
 
 /// How often waiting connects are looked at for a signal that their caller must handle, and for their time.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -21,9 +21,6 @@ pub const TICK: Duration = Duration::from_millis(50);
 const LOOKS: usize = 32;
 /// Beyond this many, a caller is told that there is no room (connect(2) has `EAGAIN` for that).
 const MOST_PENDING: usize = 4096;
-/// Results kept for calls that a signal restarts, and for how long.
-const RESULTS_KEPT: usize = 1024;
-const RESULT_LIFE: Duration = Duration::from_secs(1);
 
 /// The connects of the workload that wait, and the results of those that are over.
 pub struct Pending {
@@ -33,14 +30,13 @@ pub struct Pending {
     next_number: u64,
     next_look: u64,
     last_tick: Instant,
-    results: HashMap<u64, (Result<()>, Instant)>,
+    unheard: Unheard,
     /// True where a signal may restart a call that was answered already.
     pub restarts: bool,
 }
 
 struct Waiting {
-    call: u64,
-    thread: u32,
+    call: Notification,
     socket: OwnedFd,
     address: Address,
     flags: i32,
@@ -59,7 +55,7 @@ impl Pending {
             next_number: 0,
             next_look: 0,
             last_tick: Instant::now(),
-            results: HashMap::new(),
+            unheard: Unheard::default(),
             restarts: true,
         }
     }
@@ -80,18 +76,29 @@ impl Pending {
             return socket::connect(socket.as_fd(), &address).map(|()| Some(Reply::Value(0)));
         }
         let inode = if self.restarts { socket::inode(socket.as_fd())? } else { 0 };
-        match begin(socket.as_fd(), &address, flags) {
+        let lost = if self.restarts { self.unheard.result(call, inode) } else { None };
+        match (begin(socket.as_fd(), &address, flags), lost) {
             // A signal restarted the call after we had connected: the first result is the answer.
-            Err(Errno::EISCONN | Errno::EALREADY) if self.result(inode).is_some() => {
-                self.result(inode).unwrap_or(Ok(())).map(|()| Some(Reply::Value(0)))
-            }
+            (Err(Errno::EISCONN | Errno::EALREADY), Some(result)) => self.note(call, inode, result),
             // A call that comes again, or another thread's, waits for the connection that was begun.
-            Err(Errno::EINPROGRESS | Errno::EALREADY) => self.wait(call, socket, address, flags, inode).map(|()| None),
-            result => {
-                self.remember(inode, result);
-                result.map(|()| Some(Reply::Value(0)))
+            (Err(Errno::EINPROGRESS | Errno::EALREADY), _) => {
+                self.wait(call, socket, address, flags, inode).map(|()| None)
             }
+            (result, _) => self.note(call, inode, result),
         }
+    }
+
+    /// Answers a call that [`Self::connect`] has found an answer for, or that it was not asked about.
+    pub fn reply(&mut self, listener: &Listener, call: &Notification, reply: Reply) {
+        self.unheard.reply(listener, call, reply);
+    }
+
+    /// The answer that a result means; the result is kept until it has arrived.
+    fn note(&mut self, call: &Notification, inode: u64, result: Result<()>) -> Result<Option<Reply>> {
+        if self.restarts {
+            self.unheard.keep(call, inode, result);
+        }
+        result.map(|()| Some(Reply::Value(0)))
     }
 
     fn wait(&mut self, call: &Notification, socket: OwnedFd, address: Address, flags: i32, inode: u64) -> Result<()> {
@@ -103,7 +110,7 @@ impl Pending {
         if let Some(epoll) = &self.epoll {
             epoll.add_writable(socket.as_fd(), self.next_number)?;
         }
-        let waiting = Waiting { call: call.id, thread: call.thread, socket, address, flags, inode, until };
+        let waiting = Waiting { call: *call, socket, address, flags, inode, until };
         self.waiting.insert(self.next_number, waiting);
         Ok(())
     }
@@ -145,7 +152,7 @@ impl Pending {
             if late {
                 // inet_stream_connect: what a caller gets whose time is over.
                 self.finish(*number, Err(Errno::EINPROGRESS), listener);
-            } else if !listener.is_valid(one.call) {
+            } else if !listener.is_valid(one.call.id) {
                 self.forget(*number);
             }
         }
@@ -153,7 +160,7 @@ impl Pending {
         for number in numbers.iter().cycle().skip(start).take(LOOKS.min(numbers.len())) {
             self.next_look = number + 1;
             let Some(one) = self.waiting.get(number) else { continue };
-            if let Some(errno) = process::status(one.thread).and_then(interruption) {
+            if let Some(errno) = process::status(one.call.thread).and_then(interruption) {
                 self.finish(*number, Err(errno), listener);
             }
         }
@@ -162,14 +169,14 @@ impl Pending {
     fn proceed(&mut self, number: u64, listener: &Listener, destinations: &Destinations) {
         let Some(one) = self.waiting.get(&number) else { return };
         // A caller that is gone, or handles a signal, has its flags back: they are not ours to change any more.
-        if !listener.is_valid(one.call) {
+        if !listener.is_valid(one.call.id) {
             return self.forget(number);
         }
         let result = without_blocking(one.socket.as_fd(), one.flags, || ask_again(one.socket.as_fd(), &one.address));
         if result == Err(Errno::ECONNREFUSED)
             && let Some(server) = one.address.inet()
         {
-            destinations.refused(one.thread, Protocol::Tcp, server);
+            destinations.refused(one.call.thread, Protocol::Tcp, server);
         }
         if result != Err(Errno::EINPROGRESS) {
             self.finish(number, result, listener);
@@ -180,31 +187,16 @@ impl Pending {
         let Some((call, inode)) = self.waiting.get(&number).map(|one| (one.call, one.inode)) else { return };
         self.forget(number);
         // An interrupted call that comes again is a new one.
-        if !matches!(result, Err(Errno::EINTR | Errno::ERESTARTSYS)) {
-            self.remember(inode, result);
+        if self.restarts && !matches!(result, Err(Errno::EINTR | Errno::ERESTARTSYS)) {
+            self.unheard.keep(&call, inode, result);
         }
-        // The caller may be gone; then nobody waits for this.
-        let _ = listener.reply(call, result.map_or_else(Reply::Fail, |()| Reply::Value(0)));
+        self.unheard.reply(listener, &call, result.map_or_else(Reply::Fail, |()| Reply::Value(0)));
     }
 
     fn forget(&mut self, number: u64) {
         if let (Some(one), Some(epoll)) = (self.waiting.remove(&number), &self.epoll) {
             epoll.remove(one.socket.as_fd());
         }
-    }
-
-    fn result(&self, inode: u64) -> Option<Result<()>> {
-        self.results.get(&inode).filter(|(_, at)| at.elapsed() < RESULT_LIFE).map(|(result, _)| *result)
-    }
-
-    fn remember(&mut self, inode: u64, result: Result<()>) {
-        if !self.restarts {
-            return;
-        }
-        if self.results.len() >= RESULTS_KEPT {
-            self.results.retain(|_, (_, at)| at.elapsed() < RESULT_LIFE);
-        }
-        self.results.insert(inode, (result, Instant::now()));
     }
 }
 

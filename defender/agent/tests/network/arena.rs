@@ -123,6 +123,13 @@ impl Arena {
         said(self.supervised(self.namespace(""), policy).args(attack))
     }
 
+    /// The same where features that came after Linux 5.10 are refused.
+    pub fn run_as_on_old_kernels(&self, policy: &str, attack: &[&str]) -> String {
+        let mut command = self.namespace("");
+        command.arg(example("platform")).arg("linux-5.10");
+        said(self.supervised(command, policy).args(attack))
+    }
+
     /// The same where 32-bit programs are allowed, and writes to files are watched.
     pub fn run_narrow(&self, policy: &str, attack: &[&str]) -> String {
         let mut command = self.supervised(self.namespace(""), policy);

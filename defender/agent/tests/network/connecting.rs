@@ -21,6 +21,26 @@ fn alarms_interrupt_or_restart_a_waiting_connect() {
     }
 }
 
+/// A socket that is connected is not connected again, also where signals restart calls that were answered already and the
+/// second call looks like the first one restarted.
+#[test]
+fn a_connected_socket_is_not_connected_again() {
+    let arena = Arena::new("again");
+
+    assert_eq!("0 106", arena.natively(&["again"]));
+    assert_eq!("0 106", arena.run(&policy("prevent", "", ""), &["again"]));
+    assert_eq!("0 106", arena.run_as_on_old_kernels(&policy("prevent", "", ""), &["again"]));
+}
+
+/// A signal whose handler restarts calls makes no connect fail, whenever it comes.
+#[test]
+fn signals_make_no_connect_fail() {
+    let arena = Arena::new("interrupted");
+
+    assert_eq!("0", arena.run(&policy("prevent", "", ""), &["interrupted", "2000"]));
+    assert_eq!("0", arena.run_as_on_old_kernels(&policy("prevent", "", ""), &["interrupted", "5000"]));
+}
+
 /// A socket's own time limit ends a waiting connect.
 #[test]
 fn a_time_limit_ends_a_waiting_connect() {

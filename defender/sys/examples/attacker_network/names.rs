@@ -87,10 +87,10 @@ fn ask_fast(server: SocketAddr, question: &[u8]) -> String {
         return format!("refused {}", last());
     }
     let mut one = libc::pollfd { fd: socket, events: libc::POLLOUT, revents: 0 };
-    unsafe { libc::poll(&raw mut one, 1, PATIENCE.as_millis() as i32) };
+    unsafe { libc::poll(&raw mut one, 1, patient(PATIENCE).as_millis() as i32) };
     let mut stream = unsafe { TcpStream::from_raw_fd(socket) };
     stream.set_nonblocking(false).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(patient(PATIENCE))).unwrap();
     if waiting && stream.write_all(&framed).is_err() {
         return "not connected".into();
     }
@@ -160,7 +160,7 @@ fn ask_unconnected(server: SocketAddr, query: &[u8]) -> String {
 fn ask_pickily(server: SocketAddr, query: &[u8], ready: impl Fn(&UdpSocket)) -> String {
     for _ in 0..3 {
         let (socket, mut buffer) = (udp(server), [0; 1500]);
-        socket.set_read_timeout(Some(PATIENCE / 3)).unwrap();
+        socket.set_read_timeout(Some(patient(PATIENCE / 3))).unwrap();
         ready(&socket);
         socket.send(query).unwrap();
         while let Ok((length, source)) = socket.recv_from(&mut buffer) {
