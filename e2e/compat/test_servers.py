@@ -141,7 +141,9 @@ def test_redis(container: dict[str, Any]) -> None:
 def undumpable(policy: dict[str, Any]) -> Outcome:
     """Two programs that close themselves to the Defender and connect to a denied port, ten times each."""
     script = str(PROGRAMS / "undumpable.py")
-    return run(["sh", "-c", f"python3 {script} sly; python3 {script} slier"], guarded=True, policy=policy, tracing=False)
+    return run(
+        ["sh", "-c", f"python3 {script} sly; python3 {script} slier"], guarded=True, policy=policy, tracing=False
+    )
 
 
 def counted(outcome: Outcome, fate: str) -> dict[str, int]:
