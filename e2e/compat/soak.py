@@ -33,7 +33,7 @@ DEADLINE_SECONDS = 20.0
 class State:
     """The supervisor between two rounds: when, memory in KiB, descriptors, threads, processes in its namespace.
 
-    Handles of threads are descriptors too, but as many as there were threads, so they count apart; of these, those whose
+    Handles of threads are descriptors, but as many as there were threads, so they count apart; of these, those whose
     thread has ended.
     """
 

@@ -107,7 +107,7 @@ def test_ruby(container: dict[str, Any]) -> None:
 def test_nginx_and_php_fpm(dumpable: list[str]) -> None:
     """Workers that dropped root, FastCGI, children and look-ups of pages, reload, clean stop.
 
-    Without SYS_PTRACE the Defender can look into them as their user, if they let it: nginx does, PHP-FPM when it is told so.
+    Without SYS_PTRACE the Defender looks into them as their user, if they let it: nginx does, PHP-FPM when told so.
     """
     command = ["python3", str(PROGRAMS / "web.py"), *dumpable]
     outcome = same_with_and_without(command, CHILDREN, PHP_EXEC, tracing=not dumpable)
