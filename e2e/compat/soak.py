@@ -2,7 +2,7 @@
 
 After every round (a minute, or an eighth of a short run) the load stands still, and then there must be no process but
 the supervisor and the load, as many audits as denied operations, and no handle of a thread that has ended but the last
-one's. At the end the supervisor must not have more threads, nor more descriptors or memory than growth of the given rate
+one's. At the end the supervisor may not have more threads, nor more descriptors or memory than growth of the given rate
 explains, than after the warm-up.
 """
 
