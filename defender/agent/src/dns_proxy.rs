@@ -204,12 +204,12 @@ async fn serve_udp(socket: Arc<UdpSocket>, judge: Arc<Judge>) {
         let Some(asker) = judge.clients.find(Protocol::Udp, client) else { continue };
         let (query, socket, judge) = (buffer[..length].to_vec(), socket.clone(), judge.clone());
         tokio::spawn(async move {
-            judge.note_repetition(&query, &asker);
+            judge.note_repetition(&query, &asker, client.port());
             if let Some(response) = judge.answer(&query, &asker, None).await {
                 // The client may be gone; then nobody waits for this.
                 let _ = socket.send_to(&response, client).await;
                 if let Some(question) = dns::parse_query(&query) {
-                    judge.unheard.answered(asker.pid, question, now());
+                    judge.unheard.answered((asker.pid, client.port()), question, now());
                 }
             }
         });
@@ -298,9 +298,9 @@ impl Judge {
     }
 
     /// Tells of a program that did not take our answer, once.
-    fn note_repetition(&self, query: &[u8], asker: &Asker) {
+    fn note_repetition(&self, query: &[u8], asker: &Asker, port: u16) {
         let Some(question) = dns::parse_query(query) else { return };
-        if !self.unheard.asks_again(asker.pid, &asker.path, &question, now()) {
+        if !self.unheard.asks_again((asker.pid, port), &asker.path, &question, now()) {
             return;
         }
         let detail = format!(

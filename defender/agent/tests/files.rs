@@ -217,7 +217,7 @@ fn who_cannot_be_looked_at_writes_nothing() {
         assert!(!arena.attack_with(BLINKERED, "prevent", &[way, &folder]), "{way}");
     }
     let told = fs::read_to_string(arena.audits()).unwrap();
-    assert!(told.contains("its write to a file is refused unjudged"), "{told}");
+    assert!(told.contains("writes to files of it are refused unjudged"), "{told}");
 }
 
 /// Without `SYS_PTRACE` an ordinary program of another user writes as it may, and no denied file.

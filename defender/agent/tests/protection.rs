@@ -87,6 +87,29 @@ fn no_signal_reaches_the_defender() {
     }
 }
 
+/// Without `SYS_PTRACE` the Defender takes on the ids of a worker that gave up root to look at it. The worker gains nothing.
+#[test]
+fn a_worker_cannot_use_the_moment_in_which_it_is_looked_at() {
+    let arena = Arena::new("attacker_protection");
+    let ways = ["kill", "stop", "kill-thread", "kill-by-handle", "kill-by-queue", "kill-by-io"];
+    for first in [true, false] {
+        let place = Place { first, ..Place::default() };
+        assert_eq!("", said(&defended(&arena, place, &["worker", "harmless"])), "{place:?}");
+        for way in ways {
+            assert_eq!("nothing", outcome(&defended(&arena, place, &["worker", way])), "{way} {place:?}");
+        }
+    }
+    let reported = arena.reported();
+    assert!(reported.contains("deniedPort"), "it was not looked at: {reported}");
+    assert!(!reported.contains("unjudged"), "{reported}");
+    // An ordinary parent that has the worker's ids can be attacked.
+    let place = Place { user: true, ..Place::default() };
+    assert!(said(&undefended(&arena, place, &["worker", "harmless"])).contains("memory-write"));
+    for way in ways {
+        assert_ne!("nothing", outcome(&undefended(&arena, place, &["worker", way])), "{way}");
+    }
+}
+
 /// A signal to everybody does not end a Defender that is not the first process. It is tried in a namespace of its own.
 #[test]
 fn a_signal_to_everybody_spares_the_defender() {

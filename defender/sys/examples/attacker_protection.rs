@@ -31,6 +31,7 @@ fn main() {
         "victim" => be_victim(&words[2..]),
         "nothing" => {}
         "harmless" => println!("{}", harmless(target).join(" ")),
+        "worker" => worker(&words[2], target),
         "exec" => exit(run(&words[2])),
         "capability" => println!("{}", fs::read_to_string("/proc/self/status").unwrap().contains_capability()),
         "variables" => env::vars().for_each(|(name, _)| println!("{name}")),
@@ -246,6 +247,35 @@ fn settle(target: i32) -> ! {
         }
     }
     exit(SURVIVED);
+}
+
+/// Gives up root as a worker of a server does, has the Defender look at it all the time, and attacks meanwhile.
+fn worker(name: &str, target: i32) {
+    unsafe {
+        libc::setgroups(0, ptr::null());
+        assert_eq!((0, 0), (libc::setresgid(1000, 1000, 1000), libc::setresuid(1000, 1000, 1000)));
+        libc::prctl(libc::PR_SET_DUMPABLE, 1);
+    }
+    for _ in 0..3 {
+        thread::spawn(|| {
+            loop {
+                let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, 6666));
+            }
+        });
+    }
+    let mut worked = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        if name == "harmless" {
+            worked.extend(harmless(target));
+        } else {
+            assert!(attack(name, target), "no such attack: {name}");
+        }
+    }
+    if name != "harmless" {
+        settle(target);
+    }
+    println!("{}", worked.into_iter().collect::<Vec<_>>().join(" "));
+    exit(0);
 }
 
 /// Runs a program; gives its exit status, or the error when it cannot be started.

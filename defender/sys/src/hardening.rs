@@ -19,11 +19,14 @@ struct Header {
 /// One word of each capability set of a thread.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Sets {
+pub(crate) struct Sets {
     effective: u32,
     permitted: u32,
     inheritable: u32,
 }
+
+/// All capability sets of a thread.
+pub(crate) type AllSets = [Sets; 2];
 
 fn control(option: i32, argument: c_ulong) -> Result<i32> {
     // SAFETY: prctl with integer arguments touches no memory of ours.
@@ -124,7 +127,8 @@ pub(crate) fn set_effective_capabilities(effective: u64, permitted: u64, inherit
     set_capabilities(&[half(0), half(1)])
 }
 
-fn capabilities() -> Result<[Sets; 2]> {
+/// The calling thread's.
+pub(crate) fn capabilities() -> Result<AllSets> {
     let mut header = Header { version: CAPABILITY_VERSION_3, pid: 0 };
     let mut sets = [Sets::default(); 2];
     // SAFETY: version 3 fills two `Sets`, and both pointers are valid for the call.
@@ -132,7 +136,8 @@ fn capabilities() -> Result<[Sets; 2]> {
     Ok(sets)
 }
 
-fn set_capabilities(sets: &[Sets; 2]) -> Result<()> {
+/// Gives them to the calling thread.
+pub(crate) fn set_capabilities(sets: &AllSets) -> Result<()> {
     let mut header = Header { version: CAPABILITY_VERSION_3, pid: 0 };
     // SAFETY: version 3 reads two `Sets`, and both pointers are valid for the call.
     Errno::check(unsafe { libc::syscall(libc::SYS_capset, &raw mut header, sets.as_ptr()) }).map(drop)

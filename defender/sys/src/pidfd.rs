@@ -34,6 +34,15 @@ impl PidFd {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(descriptor) }))
     }
 
+    /// True once the thread, or the last one of the process, has ended (`pidfd_open(2)`: then it polls as readable).
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let mut asked = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one structure of ours, written to by the kernel; it does not wait.
+        let ready = unsafe { libc::poll(&raw mut asked, 1, 0) };
+        ready == 1
+    }
+
     /// A copy of the process's descriptor number `descriptor`, sharing its open file description.
     ///
     /// # Errors

@@ -1,4 +1,7 @@
-"""nginx in front of PHP-FPM, both as root with workers of another user, as Debian packages them; prints the answers."""
+"""nginx in front of PHP-FPM, both as root with workers of another user, as Debian packages them; prints the answers.
+
+With `web.py dumpable` the workers of PHP-FPM may be looked at by processes of their user, as those of nginx always may.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ listen.mode = 0666
 pm = static
 pm.max_children = 3
 pm.max_requests = 20
+process.dumpable = {dumpable}
 """
 PAGES = {
     "index.html": "static\n",
@@ -60,7 +64,7 @@ def main() -> int:
     for name, text in PAGES.items():
         (folder / "www" / name).write_text(text)
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
-    (folder / "fpm.conf").write_text(FPM.format(folder=folder))
+    (folder / "fpm.conf").write_text(FPM.format(folder=folder, dumpable="yes" if "dumpable" in sys.argv else "no"))
     command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with Path("said.log").open("w") as log:
         fpm = subprocess.Popen([str(max(Path("/usr/sbin").glob("php-fpm*"))), "-F", "-R", "-y", "fpm.conf"], stderr=log)

@@ -1,5 +1,10 @@
 //! Copies of the workload's descriptors.
-use std::{collections::HashMap, os::fd::OwnedFd, path::Path};
+use std::{
+    collections::HashMap,
+    os::fd::OwnedFd,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use defender_sys::{
     Errno, Result,
@@ -11,11 +16,16 @@ use super::process;
 
 /// Handles kept, so that a thread that connects often is not opened each time.
 const HANDLES_KEPT: usize = 256;
+/// How often, at most, those of threads that ended are let go.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Copies descriptors. A kept handle names one thread for good: when the thread is gone and its id is another's, it fails
 /// with `ESRCH` and is opened anew.
 #[derive(Default)]
-pub struct Descriptors(HashMap<u32, Handle>);
+pub struct Descriptors {
+    handles: HashMap<u32, Handle>,
+    swept: Option<Instant>,
+}
 
 struct Handle {
     handle: PidFd,
@@ -31,7 +41,7 @@ impl Descriptors {
     /// # Errors
     /// As [`Self::copy`]; `ENOENT` when nobody waits any more.
     pub fn of_call(&mut self, listener: &Listener, call: &Notification) -> Result<OwnedFd> {
-        let proven = self.0.get(&call.thread).filter(|kept| kept.process.is_none() && listener.never_restarts);
+        let proven = self.handles.get(&call.thread).filter(|kept| kept.process.is_none() && listener.never_restarts);
         match proven.map(|kept| kept.handle.copy(call.arguments[0] as i32)) {
             None | Some(Err(Errno::ESRCH)) => {}
             Some(result) => return result,
@@ -45,16 +55,25 @@ impl Descriptors {
     /// # Errors
     /// `EBADF` when it has none; `EPERM` when the platform forbids copying; `ESRCH` when it is gone.
     pub fn copy(&mut self, thread: u32, descriptor: i32) -> Result<OwnedFd> {
-        if let Some(kept) = self.0.get(&thread).filter(|kept| kept.is_of(thread)) {
+        if let Some(kept) = self.handles.get(&thread).filter(|kept| kept.is_of(thread)) {
             match kept.handle.copy(descriptor) {
                 Err(Errno::ESRCH) => {}
                 result => return result,
             }
         }
-        if self.0.len() >= HANDLES_KEPT {
-            self.0.clear();
+        self.make_room();
+        self.handles.entry(thread).insert_entry(Handle::open(thread)?).get().handle.copy(descriptor)
+    }
+
+    /// Lets go the handles of those that ended, before another is opened; all of them where all live and they are too many.
+    fn make_room(&mut self) {
+        if self.swept.is_none_or(|at| at.elapsed() >= SWEEP) {
+            self.swept = Some(Instant::now());
+            self.handles.retain(|_, handle| !handle.handle.has_ended());
         }
-        self.0.entry(thread).insert_entry(Handle::open(thread)?).get().handle.copy(descriptor)
+        if self.handles.len() >= HANDLES_KEPT {
+            self.handles.clear();
+        }
     }
 }
 

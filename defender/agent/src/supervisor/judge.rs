@@ -1,7 +1,7 @@
 //! Decision and report in one place: whatever is judged is judged here.
 use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use defender_core::{
@@ -9,7 +9,10 @@ use defender_core::{
     Violation, decide, decide_in, dns,
 };
 
-use super::process;
+use super::{
+    process,
+    unjudged::{Deed, Fate, Unjudged},
+};
 use crate::enforcement::{AuditSink, PolicyHandle};
 
 /// What is to be done.
@@ -26,13 +29,14 @@ pub enum Verdict {
 pub struct Judge {
     policy: PolicyHandle,
     audits: Arc<dyn AuditSink>,
+    unjudged: Arc<Mutex<Unjudged>>,
 }
 
 impl Judge {
     /// Makes a judge over the policy in force.
     #[must_use]
     pub fn new(policy: PolicyHandle, audits: Arc<dyn AuditSink>) -> Self {
-        Self { policy, audits }
+        Self { policy, audits, unjudged: Arc::default() }
     }
 
     /// The policy in force now.
@@ -133,8 +137,21 @@ impl Judge {
         self.notice_many(notice, detail, 1);
     }
 
+    /// Reports that a call of a thread that is closed to us was not judged; many of one program are counted.
+    pub fn unjudged(&self, thread: u32, deed: Deed, fate: Fate) {
+        let name = process::name(thread);
+        let told = self.unjudged.lock().unwrap_or_else(PoisonError::into_inner).add(&name, deed, fate, Instant::now());
+        if let Some(told) = told {
+            self.notice_many(Notice::NotEnforcing, &told.to_string(), told.count);
+        }
+    }
+
     /// Lets the sink do what has to happen with time.
     pub fn tick(&self) {
+        let due = self.unjudged.lock().unwrap_or_else(PoisonError::into_inner).due(Instant::now());
+        for told in due {
+            self.notice_many(Notice::NotEnforcing, &told.to_string(), told.count);
+        }
         self.audits.tick();
     }
 

@@ -30,6 +30,7 @@ mod privilege;
 mod process;
 mod program;
 mod protection;
+mod reach;
 mod script;
 mod sentry;
 mod stack;
@@ -38,6 +39,7 @@ mod table;
 mod tier;
 mod traced;
 mod unheard;
+mod unjudged;
 mod watchdog;
 
 use std::{
@@ -57,7 +59,7 @@ use defender_sys::{
 
 use self::{
     exec::ExecWatch, files::FileWatch, launch::Started, lifelong::Lifelong, network::NetworkWatch, pending::TICK,
-    protection::Protection, sentry::Sentry, watchdog::Watchdog,
+    protection::Protection, reach::Reach, sentry::Sentry, watchdog::Watchdog,
 };
 use crate::enforcement::{Application, AuditSink, PolicyHandle, TierReport};
 
@@ -95,6 +97,7 @@ struct Supervisor<'a> {
     watchdog: Watchdog,
     /// Every process of the workload is traced for life.
     traced: bool,
+    reach: Reach,
 }
 
 impl<'a> Supervisor<'a> {
@@ -109,6 +112,7 @@ impl<'a> Supervisor<'a> {
             files,
             protection: Protection::new(judge),
             traced: tier.traces(),
+            reach: Reach::own(),
             launched,
             signals,
             lifelong,
@@ -160,14 +164,20 @@ impl<'a> Supervisor<'a> {
     fn answer(&mut self, call: &Notification) {
         let Some(listener) = &self.launched.listener else { return };
         match i64::from(call.number) {
-            constants::SYS_execve | constants::SYS_execveat => self.execs.on_call(listener, call),
+            constants::SYS_execve | constants::SYS_execveat => {
+                let _likeness = self.reach.toward(call.thread);
+                self.execs.on_call(listener, call);
+            }
             number if filter::is_aimed(number) => self.protection.on_call(listener, call),
             number if file_calls::is_one(number) => {
                 if let Some(files) = &self.files {
                     files.on_call(listener, call);
                 }
             }
-            _ => self.network.on_call(listener, call),
+            _ => {
+                let _likeness = self.reach.toward(call.thread);
+                self.network.on_call(listener, call);
+            }
         }
     }
 
@@ -187,7 +197,9 @@ impl<'a> Supervisor<'a> {
                 Happening::Killed(signal) => 128 + signal,
                 Happening::Exec { former } => {
                     self.watchdog.judging(Some(child));
+                    let likeness = self.reach.toward(child);
                     self.execs.judge_image(child, former);
+                    drop(likeness);
                     self.watchdog.judging(None);
                     if for_life {
                         self.lifelong.on_exec(child, former);

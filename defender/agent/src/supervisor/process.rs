@@ -6,11 +6,13 @@ use std::{
         fd::AsRawFd,
         unix::{ffi::OsStringExt, fs::MetadataExt, fs::OpenOptionsExt},
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use defender_core::{Ancestor, ProcessEvent, ProcessFacts};
 use defender_sys::{Errno, Result, constants, memory};
+
+use super::reach;
 
 const AT_EXECFN: u64 = 31;
 const LONGEST_PATH: usize = 4096;
@@ -88,14 +90,16 @@ pub fn link_to(process: u32, invoked: &str) -> String {
 /// The image that a process runs: path after all links, and the status of the file.
 #[must_use]
 pub fn executable(process: u32) -> Option<(String, Metadata)> {
-    let status = fs::metadata(format!("/proc/{process}/exe")).ok()?;
+    let link = format!("/proc/{process}/exe");
+    let status = reach::looking(process, || fs::metadata(&link)).ok()?;
     Some((executable_path(process), status))
 }
 
 /// Path of the image that a process runs; empty when unknown.
 #[must_use]
 pub fn executable_path(process: u32) -> String {
-    target_of(&format!("/proc/{process}/exe"))
+    let link = format!("/proc/{process}/exe");
+    reach::looking(process, || fs::read_link(&link)).map(path_text).unwrap_or_default()
 }
 
 /// The path that a freshly loaded image was started by (`AT_EXECFN`).
@@ -159,7 +163,11 @@ pub fn identity(status: &Metadata) -> Identity {
 /// The path of what a link in `/proc` leads to; empty when unknown.
 #[must_use]
 pub fn target_of(link: &str) -> String {
-    fs::read_link(link).map(|path| text(path.into_os_string().into_vec())).unwrap_or_default()
+    fs::read_link(link).map(path_text).unwrap_or_default()
+}
+
+fn path_text(path: PathBuf) -> String {
+    text(path.into_os_string().into_vec())
 }
 
 /// What the dynamic loader opens for a name: a path as it is, another name along the directories of libraries.
@@ -309,6 +317,24 @@ fn parse_status(text: &str) -> Status {
         own_signal_waits: mask("SigPnd") & mask("SigCgt") & !mask("SigBlk") != 0,
         threads: number("Threads", 0).unwrap_or_default(),
     }
+}
+
+/// The effective user and group of a thread.
+#[must_use]
+pub fn owner(thread: u32) -> Option<(u32, u32)> {
+    let text = read_at_once(&format!("/proc/{thread}/status"), LARGEST_STATUS)?;
+    let text = String::from_utf8_lossy(&text);
+    let effective = |name: &str| {
+        text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().nth(1)?.parse::<u32>().ok()
+    };
+    Some((effective("Uid:")?, effective("Gid:")?))
+}
+
+/// The name that a process shows of itself; anybody may read it, and it may choose it.
+#[must_use]
+pub fn name(process: u32) -> String {
+    let name = read_at_once(&format!("/proc/{process}/comm"), 64).unwrap_or_default();
+    String::from_utf8_lossy(&name).trim_end().to_owned()
 }
 
 /// A running process as custom rules on what it does see it; none when it is gone, for what is empty would count as known.

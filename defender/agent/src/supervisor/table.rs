@@ -18,7 +18,7 @@ use super::{
     approvals::Approvals,
     ending,
     judge::{Judge, Verdict},
-    process,
+    process, reach,
 };
 use crate::names::Names;
 
@@ -161,8 +161,19 @@ pub fn owners(wanted: &HashSet<u64>, own: u32) -> HashMap<u64, Vec<u32>> {
 }
 
 fn sockets_of(process: u32) -> impl Iterator<Item = u64> {
-    let entries = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
-    entries.filter_map(|entry| socket_inode(&fs::read_link(entry.path()).ok()?))
+    let look = || {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(format!("/proc/{process}/fd"))?.flatten() {
+            match fs::read_link(entry.path()) {
+                Ok(link) => found.extend(socket_inode(&link)),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+                // Closed meanwhile.
+                Err(_) => {}
+            }
+        }
+        Ok(found)
+    };
+    reach::looking(process, look).unwrap_or_default().into_iter()
 }
 
 /// Which socket a descriptor of a thread is; none when it is none, or we may not look.

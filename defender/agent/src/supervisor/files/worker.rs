@@ -4,7 +4,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use defender_core::Notice;
 use defender_sys::{
     Errno, Result, constants as c,
     credentials::{self, Credentials},
@@ -20,7 +19,10 @@ use super::{
     request::Request,
     walk::Rules,
 };
-use crate::supervisor::judge::{Judge, Verdict};
+use crate::supervisor::{
+    judge::{Judge, Verdict},
+    unjudged::{Deed, Fate},
+};
 
 /// How often a file that could not be opened yet is tried again.
 const TICK: Duration = Duration::from_millis(50);
@@ -40,7 +42,6 @@ pub struct Worker {
     rules: Rules,
     waiting: Vec<Waiting>,
     tried: Instant,
-    blind: bool,
 }
 
 /// A call whose file cannot be opened yet.
@@ -59,7 +60,7 @@ impl Worker {
     pub fn new(judge: Judge, files: FileJudge) -> Result<Self> {
         let (own_root, own) = (OwnRoot::find()?, caller::own_credentials()?);
         let (rules, tried) = (Rules::read(), Instant::now());
-        Ok(Self { judge, files, own_root, own, rules, waiting: Vec::new(), tried, blind: false })
+        Ok(Self { judge, files, own_root, own, rules, waiting: Vec::new(), tried })
     }
 
     /// Answers for ever.
@@ -89,7 +90,7 @@ impl Worker {
         let (request, caller) = match (read, Caller::of(call.thread, &self.own_root)) {
             (Ok(Some(request)), Ok(caller)) => (request, caller),
             (Ok(None), _) => return Ok(Some(Answer::Continue)),
-            (Err(errno), _) | (_, Err(errno)) => return self.unknown(errno, prevents),
+            (Err(errno), _) | (_, Err(errno)) => return self.unknown(call.thread, errno, prevents),
         };
         if !listener.is_valid(call.id) {
             return Ok(None);
@@ -112,18 +113,11 @@ impl Worker {
     }
 
     /// A caller that cannot be looked at: what its call would do is unknown. It must not get by what others may not.
-    fn unknown(&mut self, errno: Errno, prevents: bool) -> Result<Option<Answer>> {
+    fn unknown(&self, thread: u32, errno: Errno, prevents: bool) -> Result<Option<Answer>> {
         if !caller::is_closed(errno) {
             return Err(errno);
         }
-        let told = if prevents { "is refused" } else { "goes on" };
-        if prevents || !self.blind {
-            self.blind = true;
-            let detail = format!(
-                "a process cannot be looked at, so its write to a file {told} unjudged; add SYS_PTRACE to the container: {errno}"
-            );
-            self.judge.notice(Notice::NotEnforcing, &detail);
-        }
+        self.judge.unjudged(thread, Deed::Write, if prevents { Fate::Refused } else { Fate::LetThrough });
         if prevents { Err(Errno::EACCES) } else { Ok(Some(Answer::Continue)) }
     }
 
