@@ -156,16 +156,19 @@ fn ask_unconnected(server: SocketAddr, query: &[u8]) -> String {
     }
 }
 
-/// As c-ares asks: connected, with the same question again on a new socket when no answer has the server's address.
+/// Connected, and with an ear for no answer but from the server's address.
 fn ask_pickily(server: SocketAddr, query: &[u8], ready: impl Fn(&UdpSocket)) -> String {
-    for _ in 0..3 {
+    for _ in 0..2 {
         let (socket, mut buffer) = (udp(server), [0; 1500]);
-        socket.set_read_timeout(Some(patient(PATIENCE / 3))).unwrap();
+        socket.set_read_timeout(Some(patient(PATIENCE / 4))).unwrap();
         ready(&socket);
-        socket.send(query).unwrap();
-        while let Ok((length, source)) = socket.recv_from(&mut buffer) {
-            if source.ip() == server.ip() {
-                return read_answer(query, &buffer[..length]);
+        // As c-ares, which asks again on the same socket and opens another for the next look-up.
+        for _ in 0..2 {
+            socket.send(query).unwrap();
+            while let Ok((length, source)) = socket.recv_from(&mut buffer) {
+                if source.ip() == server.ip() {
+                    return read_answer(query, &buffer[..length]);
+                }
             }
         }
     }
