@@ -495,7 +495,6 @@ fn a_tier_that_does_not_watch_says_so() {
     command.env("SUPERVISE_FILES", "1").env("SUPERVISE_COMPAT", "1").env("SUPERVISE_AUDITS", arena.audits());
 
     assert!(command.current_dir(&arena.top).status().unwrap().success());
-
     let told = fs::read_to_string(arena.audits()).unwrap();
     assert!(told.contains("notEnforcing") && told.contains("writes to files cannot be judged"), "{told}");
 }
