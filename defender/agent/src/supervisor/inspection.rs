@@ -174,7 +174,10 @@ impl Inspection {
             if owners.iter().all(|owner| ended.contains(owner)) {
                 continue;
             }
-            self.judged.insert(key(&row.socket), 0);
+            // A row may stand twice in one reading of a table that changes meanwhile.
+            if self.judged.insert(key(&row.socket), 0).is_some() {
+                continue;
+            }
             if self.judge_row(&row, owners) == Verdict::Stop {
                 table::end(owners);
                 ended.extend(owners);
