@@ -17,21 +17,17 @@ use defender_core::{
 
 use super::{
     judge::{Judge, Verdict},
-    process, table,
+    process,
+    table::{self, FOREIGN_ROUNDS, PERIOD, PERIOD_OFF, TABLES},
 };
 use crate::dns_proxy::Resolvers;
 
-const TCP: [&str; 2] = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
 const UDP: [&str; 2] = ["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"];
 /// Ports that the kernel chooses from (ip(7)).
 const CHOSEN_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 const USUAL_CHOSEN_PORTS: [u16; 2] = [32_768, 60_999];
-const PERIOD: Duration = Duration::from_millis(100);
-const PERIOD_OFF: Duration = Duration::from_millis(500);
 /// The pause is at least this many times as long as the look.
 const SHARE: u32 = 10;
-/// A socket that no process of the workload holds is looked for again after this many rounds: it may be on its way.
-const FOREIGN_ROUNDS: u32 = 3;
 /// A table is no snapshot: the kernel may pass over a row while others come and go. What was judged is forgotten once it was not
 /// seen for so many rounds, lest it be reported twice.
 const ROUNDS_UNSEEN: u32 = 20;
@@ -248,7 +244,7 @@ fn key(socket: &TcpRow) -> Key {
 fn rows() -> Vec<Row> {
     let of =
         |tables: [&str; 2], protocol| table::rows_of(tables).into_iter().map(move |socket| Row { protocol, socket });
-    of(TCP, Protocol::Tcp).chain(of(UDP, Protocol::Udp)).collect()
+    of(TABLES, Protocol::Tcp).chain(of(UDP, Protocol::Udp)).collect()
 }
 
 fn chosen_ports() -> [u16; 2] {

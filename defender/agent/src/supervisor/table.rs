@@ -22,16 +22,18 @@ use super::{
 };
 use crate::names::Names;
 
-const TABLES: [&str; 2] = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
-/// Between two looks, when the policy wants them; and between two questions whether it does.
-const PERIOD: Duration = Duration::from_millis(100);
-const PERIOD_OFF: Duration = Duration::from_millis(500);
+/// The kernel's tables of TCP sockets (proc(5)).
+pub const TABLES: [&str; 2] = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
+/// Between two looks, when the policy wants them.
+pub const PERIOD: Duration = Duration::from_millis(100);
+/// The same, while it wants none.
+pub const PERIOD_OFF: Duration = Duration::from_millis(500);
 /// The kernel walks through its whole hash table for one look, which takes a millisecond or, on large machines, a hundred:
 /// the pause is at least this many times as long as the look, when what is found is to be ended or only to be reported.
 const SHARE_TO_PREVENT: u32 = 10;
 const SHARE_TO_ALERT: u32 = 50;
 /// A connection that no process of the workload holds is looked for again after this many rounds: it may be on its way.
-const FOREIGN_ROUNDS: u32 = 3;
+pub const FOREIGN_ROUNDS: u32 = 3;
 const REPORTED_KEPT: usize = 4096;
 
 /// Starts the audit on a thread of its own, which lives as long as the Defender.
