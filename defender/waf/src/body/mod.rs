@@ -1,0 +1,1 @@
+//! Reads bodies (forms, multipart, JSON, XML) into a request's values.

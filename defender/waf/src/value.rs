@@ -1,0 +1,223 @@
+//! What the rules look at: a request and a response as named values.
+
+use std::ops::Range;
+
+/// Where a value comes from; SecLang calls it a variable. Source: ModSecurity reference manual v3, "Variables".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Collection {
+    /// `ARGS`: query and body arguments.
+    Args,
+    /// `ARGS_GET`.
+    ArgsGet,
+    /// `ARGS_POST`.
+    ArgsPost,
+    /// `ARGS_NAMES`; a value is the name itself.
+    ArgsNames,
+    /// `ARGS_GET_NAMES`.
+    ArgsGetNames,
+    /// `ARGS_POST_NAMES`.
+    ArgsPostNames,
+    /// `ARGS_COMBINED_SIZE`: bytes of all names and values.
+    ArgsCombinedSize,
+    /// `REQUEST_HEADERS`.
+    RequestHeaders,
+    /// `REQUEST_HEADERS_NAMES`.
+    RequestHeadersNames,
+    /// `REQUEST_COOKIES`.
+    RequestCookies,
+    /// `REQUEST_COOKIES_NAMES`.
+    RequestCookiesNames,
+    /// `REQUEST_LINE`: method, target and protocol as they came.
+    RequestLine,
+    /// `REQUEST_METHOD`.
+    RequestMethod,
+    /// `REQUEST_PROTOCOL`.
+    RequestProtocol,
+    /// `REQUEST_URI`: path and query, not decoded, without scheme and host.
+    RequestUri,
+    /// `REQUEST_URI_RAW`: the target as it came.
+    RequestUriRaw,
+    /// `REQUEST_FILENAME`: the path, not decoded.
+    RequestFilename,
+    /// `REQUEST_BASENAME`: the path after its last slash.
+    RequestBasename,
+    /// `QUERY_STRING`, not decoded.
+    QueryString,
+    /// `REQUEST_BODY`: the raw body of forms, and of all else when forced.
+    RequestBody,
+    /// `REQUEST_BODY_LENGTH`.
+    RequestBodyLength,
+    /// `REQBODY_PROCESSOR`: `URLENCODED`, `MULTIPART`, `JSON`, `XML` or empty.
+    ReqbodyProcessor,
+    /// `REQBODY_ERROR`: 1 when the body could not be parsed.
+    ReqbodyError,
+    /// `REQBODY_ERROR_MSG`.
+    ReqbodyErrorMsg,
+    /// `REQBODY_PROCESSOR_ERROR`: as `REQBODY_ERROR`.
+    ReqbodyProcessorError,
+    /// `INBOUND_DATA_ERROR`: 1 when the body was longer than what is inspected.
+    InboundDataError,
+    /// `MULTIPART_STRICT_ERROR`: 1 when a multipart body has any oddity.
+    MultipartStrictError,
+    /// `MULTIPART_UNMATCHED_BOUNDARY`.
+    MultipartUnmatchedBoundary,
+    /// `MULTIPART_PART_HEADERS`: one value a header line, named by the part's name.
+    MultipartPartHeaders,
+    /// `FILES`: file names as the client gave them, named by the field.
+    Files,
+    /// `FILES_NAMES`: names of the fields.
+    FilesNames,
+    /// `FILES_COMBINED_SIZE`.
+    FilesCombinedSize,
+    /// `FILES_SIZES`.
+    FilesSizes,
+    /// `XML:/*`: the document's text. Attributes are [`Collection::XmlAttributes`].
+    XmlText,
+    /// `XML://@*`: the attributes' values.
+    XmlAttributes,
+    /// `REMOTE_ADDR`.
+    RemoteAddr,
+    /// `UNIQUE_ID`.
+    UniqueId,
+    /// `RESPONSE_STATUS`.
+    ResponseStatus,
+    /// `RESPONSE_PROTOCOL`.
+    ResponseProtocol,
+    /// `RESPONSE_HEADERS`.
+    ResponseHeaders,
+    /// `RESPONSE_HEADERS_NAMES`.
+    ResponseHeadersNames,
+    /// `RESPONSE_CONTENT_TYPE`.
+    ResponseContentType,
+    /// `RESPONSE_CONTENT_LENGTH`.
+    ResponseContentLength,
+    /// `RESPONSE_BODY`.
+    ResponseBody,
+    /// `OUTBOUND_DATA_ERROR`.
+    OutboundDataError,
+    /// `MATCHED_VAR`: the last value that matched, transformed.
+    MatchedVar,
+    /// `MATCHED_VAR_NAME`: its name, such as `ARGS:id`.
+    MatchedVarName,
+    /// `MATCHED_VARS`: all values that the last rule matched.
+    MatchedVars,
+    /// `MATCHED_VARS_NAMES`.
+    MatchedVarsNames,
+    /// `TX`: what rules keep for one another.
+    Tx,
+    /// `DURATION`, `TIME…`, `ENV`, `GEO`, `RULE`, `IP`, `SESSION`, `USER`, `GLOBAL`, `RESOURCE` and others that the Core Rule
+    /// Set does not use while its persistent collections are off: always empty.
+    Absent,
+}
+
+/// One value with its name; both as the client sent them, decoded as its collection says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value<'a> {
+    /// Where it comes from.
+    pub collection: Collection,
+    /// The name within a collection (`id` of `ARGS:id`), in the client's spelling; empty where there are no names.
+    pub name: &'a [u8],
+    /// The value.
+    pub value: &'a [u8],
+}
+
+/// A request, or a response, as the rules see it: every value that is known so far. [`crate::http`] fills in what the head
+/// tells, [`crate::body`] what the body tells.
+///
+/// All bytes lie in one buffer: a request of a thousand values costs two allocations. Arguments, headers, cookies and
+/// files are kept once and seen under all their collections (`ARGS`, `ARGS_GET`, `ARGS_NAMES`, …).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+/// A response as the rules see it: the same kind of values.
+pub type Response = Request;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    collection: Collection,
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+impl Request {
+    /// A request of which nothing is known.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a value under the collection that owns it: `ArgsGet` or `ArgsPost` (never `Args` or a `…Names`).
+    pub fn add(&mut self, collection: Collection, name: &[u8], value: &[u8]) {
+        let name = self.keep(name);
+        let value = self.keep(value);
+        self.entries.push(Entry { collection, name, value });
+    }
+
+    /// Replaces whatever a collection without names holds.
+    pub fn set(&mut self, collection: Collection, value: &[u8]) {
+        self.entries.retain(|entry| entry.collection != collection);
+        self.add(collection, b"", value);
+    }
+
+    /// All values of a collection, in the order in which they came. A value of a `…Names` collection is the name of an
+    /// entry, once for each entry.
+    pub fn of(&self, collection: Collection) -> impl Iterator<Item = Value<'_>> {
+        let (first, second, names) = owners(collection);
+        self.entries.iter().filter(move |entry| entry.collection == first || entry.collection == second).map(
+            move |entry| {
+                let name = &self.bytes[entry.name.clone()];
+                let value = if names { name } else { &self.bytes[entry.value.clone()] };
+                Value { collection, name, value }
+            },
+        )
+    }
+
+    /// The first value of a collection with this name, names compared without regard to case (RFC 9110, section 5.1).
+    #[must_use]
+    pub fn first(&self, collection: Collection, name: &[u8]) -> Option<&[u8]> {
+        self.of(collection).find(|value| value.name.eq_ignore_ascii_case(name)).map(|value| value.value)
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+}
+
+/// Which collections own the entries that are seen under this one, and whether their names are what is looked at.
+fn owners(collection: Collection) -> (Collection, Collection, bool) {
+    use Collection as C;
+    match collection {
+        C::Args => (C::ArgsGet, C::ArgsPost, false),
+        C::ArgsNames => (C::ArgsGet, C::ArgsPost, true),
+        C::ArgsGetNames => (C::ArgsGet, C::ArgsGet, true),
+        C::ArgsPostNames => (C::ArgsPost, C::ArgsPost, true),
+        C::RequestHeadersNames => (C::RequestHeaders, C::RequestHeaders, true),
+        C::RequestCookiesNames => (C::RequestCookies, C::RequestCookies, true),
+        C::ResponseHeadersNames => (C::ResponseHeaders, C::ResponseHeaders, true),
+        C::FilesNames => (C::Files, C::Files, true),
+        owner => (owner, owner, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_seen_under_all_their_collections() {
+        let mut request = Request::new();
+        request.add(Collection::ArgsGet, b"id", b"1");
+        request.add(Collection::ArgsPost, b"Name", b"x");
+
+        let seen = |collection| request.of(collection).map(|value| value.value.to_vec()).collect::<Vec<_>>();
+        assert_eq!(seen(Collection::Args), [b"1", b"x"]);
+        assert_eq!(seen(Collection::ArgsNames), [b"id".to_vec(), b"Name".to_vec()]);
+        assert_eq!(seen(Collection::ArgsPost), [b"x"]);
+        assert_eq!(request.first(Collection::Args, b"name"), Some(&b"x"[..]));
+    }
+}
