@@ -1,5 +1,10 @@
 //! Reads SecLang, the language of ModSecurity's rules. Source: ModSecurity reference manual v3.
 
+mod actions;
+mod lexer;
+mod reading;
+mod targets;
+
 use crate::ruleset::{RuleError, Ruleset};
 
 /// A file of rules or of words (`@pmFromFile`), by name.
@@ -16,6 +21,13 @@ pub struct Source<'a> {
 /// # Errors
 /// [`RuleError`] for the first thing that is not understood: nothing is ever left out in silence.
 pub fn load(configuration: &[Source<'_>], data: &[Source<'_>]) -> Result<Ruleset, RuleError> {
-    let _ = (configuration, data);
-    Ok(Ruleset::default())
+    let mut reading = reading::Reading::new(data);
+    for source in configuration {
+        let failed = |line, problem| RuleError { file: source.name.to_owned(), line, problem };
+        for directive in lexer::directives(source.text).map_err(|(line, problem)| failed(line, problem))? {
+            reading.take(&directive).map_err(|problem| failed(directive.line, problem))?;
+        }
+        reading.end_of_file().map_err(|(line, problem)| failed(line, problem))?;
+    }
+    Ok(reading.finish())
 }
