@@ -1,0 +1,140 @@
+"""The Core Rule Set's regression tests: requests as raw bytes, and what the rules must say of them.
+
+The format is that of go-ftw (`ftw-tests-schema`); what its client adds of its own accord is added here as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus, unquote_plus
+
+import yaml
+
+# `{{ "1" | repeat 64200 }}`, the one function of Go's templates that the tests use.
+REPEAT = re.compile(r'\{\{\s*"([^"]*)"\s*\|\s*repeat\s+(\d+)\s*\}\}')
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One request of a test."""
+
+    name: str
+    request: bytes
+    """As it goes over the wire."""
+    response: bytes
+    """What an application that reflects would answer; see :func:`reflection`."""
+    expect: frozenset[int]
+    refuse: frozenset[int]
+    status: int | None
+    match: str | None
+    no_match: str | None
+    fails: bool
+    """The client expects no answer at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an engine said of a stage."""
+
+    status: int
+    rules: frozenset[int] = frozenset()
+    log: str = ""
+    refused: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+def stages(folder: Path) -> Iterator[Stage]:
+    """Every stage of every test in a folder, in the order of the files' names.
+
+    :raises yaml.YAMLError: for a file that is no YAML.
+    """
+    for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
+        document = yaml.safe_load(path.read_text()) or {}
+        for test in document.get("tests", []):
+            for index, stage in enumerate(test["stages"]):
+                name = f"{document['rule_id']}-{test['test_id']}" + (f".{index}" if index else "")
+                yield _stage(name, stage["input"], stage.get("output", {}))
+
+
+def problem(stage: Stage, answer: Answer) -> str | None:
+    """What is wrong with an answer; None when nothing is."""
+    if stage.status is not None and answer.status != stage.status and not (answer.refused and stage.status == 400):
+        return f"status {answer.status}, expected {stage.status} {answer.refused}"
+    if stage.status is not None and answer.refused:
+        return None
+    if missing := stage.expect - answer.rules:
+        return f"rules {sorted(missing)} are missing {answer.refused}"
+    if unwanted := stage.refuse & answer.rules:
+        return f"rules {sorted(unwanted)} are not wanted"
+    if stage.match and not re.search(stage.match, answer.log):
+        return f"the log does not match `{stage.match}`"
+    if stage.no_match and re.search(stage.no_match, answer.log):
+        return f"the log matches `{stage.no_match}`"
+    return None
+
+
+def _stage(name: str, given: dict[str, Any], wanted: dict[str, Any]) -> Stage:
+    log = wanted.get("log") or {}
+    request = base64.b64decode(given["encoded_request"]) if "encoded_request" in given else _request(given)
+    return Stage(
+        name=name,
+        request=request,
+        response=_reflection(given),
+        expect=frozenset(log.get("expect_ids", [])),
+        refuse=frozenset(log.get("no_expect_ids", [])),
+        status=wanted.get("status"),
+        match=log.get("match_regex"),
+        no_match=log.get("no_match_regex"),
+        fails=bool(wanted.get("expect_error")),
+    )
+
+
+def _request(given: dict[str, Any]) -> bytes:
+    """The request as go-ftw would send it."""
+    headers = {str(name): str(value) for name, value in (given.get("headers") or {}).items()}
+    data = _filled(given["data"]) if given.get("data") is not None else ""
+    known = {name.lower() for name in headers}
+    if given.get("autocomplete_headers", True):
+        if data:
+            if "content-type" not in known:
+                headers["Content-Type"] = "application/x-www-form-urlencoded"
+            data = _escaped(data, headers)
+        if "content-length" not in known and "transfer-encoding" not in known and (data or given.get("method") == "POST"):
+            headers["Content-Length"] = str(len(data.encode()))
+        if "connection" not in known:
+            headers["Connection"] = "close"
+    line = f"{given.get('method', 'GET')} {given.get('uri', '/')} {given.get('version', 'HTTP/1.1')}\r\n"
+    fields = "".join(f"{name}: {_filled(value)}\r\n" for name, value in headers.items())
+    return (_filled(line) + fields + "\r\n" + data).encode()
+
+
+def _filled(text: object) -> str:
+    return REPEAT.sub(lambda found: found[1] * int(found[2]), str(text))
+
+
+def _escaped(data: str, headers: dict[str, str]) -> str:
+    """A form's data that nobody has escaped, escaped: every name and value between `&`."""
+    kind = next(value for name, value in headers.items() if name.lower() == "content-type")
+    if not kind.lower().startswith("application/x-www-form-urlencoded") or unquote_plus(data) != data:
+        return data
+    pairs = (pair.split("=", 1) for pair in data.split("&"))
+    return "&".join("=".join(quote_plus(part) for part in pair) for pair in pairs)
+
+
+def _reflection(given: dict[str, Any]) -> bytes:
+    """The answer of an application that reflects: `POST /reflect` says in JSON what is to be answered."""
+    wanted: dict[str, Any] = {}
+    if str(given.get("uri", "")).startswith("/reflect") and given.get("data"):
+        try:
+            wanted = json.loads(_filled(given["data"]))
+        except ValueError:
+            wanted = {}
+    body = base64.b64decode(wanted["encodedBody"]) if "encodedBody" in wanted else str(wanted.get("body", "")).encode()
+    fields = "".join(f"{name}: {value}\r\n" for name, value in (wanted.get("headers") or {}).items())
+    return f"HTTP/1.1 {wanted.get('status', 200)} OK\r\n{fields}\r\n".encode() + body
