@@ -230,6 +230,12 @@ impl Collection {
         let known = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, collection)| *collection);
         known.or_else(|| ABSENT.iter().any(|known| known.eq_ignore_ascii_case(name)).then_some(Self::Absent))
     }
+
+    /// Its name in SecLang; empty for what is always empty.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, collection)| *collection == self).map_or("", |(name, _)| *name)
+    }
 }
 
 /// One value with its name; both as the client sent them, decoded as its collection says.
@@ -329,6 +335,18 @@ fn owners(collection: Collection) -> (Collection, Collection, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A collection is found by its name in any case, and tells it.
+    #[test]
+    fn collections_have_the_names_of_seclang() {
+        assert_eq!(Collection::named("args_names"), Some(Collection::ArgsNames));
+        assert_eq!(Collection::named("XML://@*"), Some(Collection::XmlAttributes));
+        assert_eq!(Collection::named("GEO"), Some(Collection::Absent));
+        assert_eq!(Collection::named("ARG"), None);
+        for (name, collection) in NAMES.into_iter().filter(|(name, _)| *name != "XML") {
+            assert_eq!((Collection::named(name), collection.name()), (Some(collection), name));
+        }
+    }
 
     #[test]
     fn arguments_are_seen_under_all_their_collections() {

@@ -114,7 +114,7 @@ impl Operator {
 
     /// The argument that [`Operator::ask`] wants filled in, of operators that have one.
     #[must_use]
-    pub fn argument(&self) -> Option<&Template> {
+    pub fn template(&self) -> Option<&Template> {
         match self {
             Self::Equals(argument)
             | Self::Contains(argument)

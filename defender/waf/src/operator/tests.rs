@@ -15,7 +15,7 @@ fn operator(name: &str, argument: &str) -> Operator {
 /// Whether an operator with a constant argument holds.
 fn holds(name: &str, argument: &str, value: &[u8]) -> bool {
     let operator = operator(name, argument);
-    let filled = operator.argument().and_then(Template::constant).unwrap_or_default().to_vec();
+    let filled = operator.template().and_then(Template::constant).unwrap_or_default().to_vec();
     let answer = operator.ask(value, &filled);
     assert_eq!(answer.is_some(), operator.holds(value, &filled));
     answer.is_some()
