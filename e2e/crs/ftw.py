@@ -65,6 +65,18 @@ def stages(folder: Path) -> Iterator[Stage]:
                 yield _stage(name, stage["input"], stage.get("output", {}))
 
 
+def log_of(findings: list[dict[str, Any]]) -> str:
+    """A log as web servers write it, one line a finding: what is no printable ASCII is `\\xHH`, quotes have a backslash."""
+
+    def shown(text: str) -> str:
+        return "".join(
+            f"\\{one}" if one in '"\\' else one if " " <= one <= "~" else "".join(f"\\x{byte:02x}" for byte in one.encode())
+            for one in text
+        )
+
+    return "\n".join(f'[id "{one["id"]}"] [msg "{shown(one["msg"])}"] [data "{shown(one["data"])}"]' for one in findings)
+
+
 def problem(stage: Stage, answer: Answer) -> str | None:
     """What is wrong with an answer; None when nothing is."""
     if stage.status is not None and answer.status != stage.status and not (answer.refused and stage.status == 400):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from ftw import Answer, Stage, problem, stages  # noqa: E402 - the path is set just above
+from ftw import Answer, Stage, log_of, problem, stages  # noqa: E402 - the path is set just above
 
 # What the tests' authors run with (their README and compose file): everything is judged, nothing refused.
 BEFORE = """
@@ -77,9 +77,8 @@ def engine(judge: str, rules: Path) -> Iterator[object]:
                 process.stdin.flush()
                 said = json.loads(process.stdout.readline())
                 findings = said.get("findings", [])
-                log = "\n".join(f'[id "{one["id"]}"] [msg "{one["msg"]}"] [data "{one["data"]}"]' for one in findings)
                 rules_said = frozenset(one["id"] for one in findings)
-                return Answer(status=said["status"], rules=rules_said, log=log, refused=said.get("refused", ""))
+                return Answer(status=said["status"], rules=rules_said, log=log_of(findings), refused=said.get("refused", ""))
 
             yield ask
             process.stdin.close()

@@ -11,7 +11,7 @@ use std::{
 use defender_waf::{
     Request, Ruleset, Transaction, Verdict,
     body::{Processor, fill_body},
-    http::{Chunked, Framing, Head, fill_head, read_head},
+    http::{Chunked, Framing, Head, Version, fill_head, read_head},
     rule::Phase,
     seclang::{Source, load},
     value::Collection,
@@ -81,7 +81,11 @@ fn judge(ruleset: &Ruleset, raw: &[u8], answer: &[u8]) -> serde_json::Value {
         .filter(|finding| finding.logged)
         .map(|finding| json!({"id": finding.rule, "msg": finding.message, "data": finding.data}))
         .collect();
-    let status = if let Verdict::Refuse { status, .. } = verdict { status } else { 200 };
+    let status = match verdict {
+        Verdict::Refuse { status, .. } => status,
+        Verdict::Pass if head.version() == Version::Unspoken => 505,
+        Verdict::Pass => 200,
+    };
     json!({"status": status, "findings": findings})
 }
 

@@ -37,13 +37,13 @@ pub enum Collection {
     RequestUri,
     /// `REQUEST_URI_RAW`: the target as it came.
     RequestUriRaw,
-    /// `REQUEST_FILENAME`: the path, not decoded.
+    /// `REQUEST_FILENAME`: the path, decoded once.
     RequestFilename,
     /// `REQUEST_BASENAME`: the path after its last slash.
     RequestBasename,
     /// `QUERY_STRING`, not decoded.
     QueryString,
-    /// `REQUEST_BODY`: the raw body of forms, and of all else when forced.
+    /// `REQUEST_BODY`: the raw body of forms and of JSON, and of all else when forced.
     RequestBody,
     /// `REQUEST_BODY_LENGTH`.
     RequestBodyLength,

@@ -5,7 +5,7 @@ mod multipart;
 mod xml;
 
 use crate::{
-    http::add_arguments,
+    http::{add_arguments, set_combined_size},
     value::{Collection, Request},
 };
 
@@ -67,7 +67,7 @@ impl Processor {
 pub fn fill_body(request: &mut Request, body: &[u8], processor: Option<Processor>, depth: usize, forced: bool) {
     request.set(Collection::ReqbodyProcessor, processor.map_or("", Processor::name).as_bytes());
     request.set(Collection::RequestBodyLength, body.len().to_string().as_bytes());
-    if forced || matches!(processor, None | Some(Processor::UrlEncoded)) {
+    if forced || matches!(processor, None | Some(Processor::UrlEncoded | Processor::Json)) {
         request.set(Collection::RequestBody, body);
     }
     let outcome = match processor {
@@ -82,6 +82,7 @@ pub fn fill_body(request: &mut Request, body: &[u8], processor: Option<Processor
         Some(Processor::Xml) => xml::read(request, body, depth),
         Some(Processor::Multipart) => multipart::read(request, body),
     };
+    set_combined_size(request);
     let failed = if outcome.is_err() { b"1" } else { b"0" };
     request.set(Collection::ReqbodyError, failed);
     request.set(Collection::ReqbodyProcessorError, failed);

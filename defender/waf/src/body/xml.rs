@@ -56,7 +56,11 @@ fn attributes(request: &mut Request, element: &quick_xml::events::BytesStart<'_>
     for attribute in element.attributes() {
         let attribute =
             attribute.map_err(|error| BodyError(format!("an attribute is malformed after byte {at}: {error}")))?;
-        request.add(Collection::XmlAttributes, attribute.key.as_ref().as_bytes(), &expanded(attribute.value.as_bytes()));
+        request.add(
+            Collection::XmlAttributes,
+            attribute.key.as_ref().as_bytes(),
+            &expanded(attribute.value.as_bytes()),
+        );
     }
     Ok(())
 }

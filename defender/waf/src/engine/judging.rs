@@ -133,7 +133,13 @@ impl Transaction<'_> {
         } else if memory::is_response(target.collection) {
             response.of(target.collection).collect()
         } else {
-            request.of(target.collection).collect()
+            match &self.body_processor {
+                // What a rule chose is known at once, though the body is read later.
+                Some(chosen) if target.collection == Collection::ReqbodyProcessor => {
+                    vec![Value { collection: target.collection, name: b"", value: chosen.as_bytes() }]
+                }
+                _ => request.of(target.collection).collect(),
+            }
         };
         all.into_iter().filter(|value| selects(&target.selector, value.name)).collect()
     }

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use thiserror::Error;
 
+use super::target;
+
 /// Bytes that a head may have.
 pub const MAX_HEAD: usize = 64 << 10;
 /// Header fields that a head may have.
@@ -18,7 +20,20 @@ pub struct Head {
     target: Range<usize>,
     protocol: Range<usize>,
     fields: Vec<(Range<usize>, Range<usize>)>,
+    version: Version,
     framing: Framing,
+}
+
+/// Which version of HTTP a request line names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+    /// None at all (HTTP/0.9), or one that is not spoken this way, such as `HTTP/4.0`. Rules judge it, nobody answers it: 505
+    /// at best (RFC 9110, section 15.6.6).
+    Unspoken,
 }
 
 /// A header field.
@@ -50,11 +65,14 @@ pub enum Refusal {
     /// A line ends with LF alone, or has a CR or NUL within (RFC 9112, section 2.2).
     #[error("a line of the head has a bare CR, a bare LF or a NUL")]
     BareLineEnd,
-    /// The request line has no target or no protocol (RFC 9112, section 3).
+    /// The request line has no target, or a method that is no token (RFC 9112, section 3).
     #[error("the request line is not `METHOD TARGET HTTP/1.x`")]
     RequestLine,
-    /// A version that is not spoken here.
-    #[error("the protocol's version is none of HTTP/1.0 and HTTP/1.1")]
+    /// A target of none of the four forms, or with a blank, a control character or a `#` (RFC 9112, section 3.2).
+    #[error("the request's target has none of the forms that a target has")]
+    Target,
+    /// What stands in the protocol's place is no version of HTTP (RFC 9112, section 2.3).
+    #[error("the protocol is no version of HTTP")]
     Version,
     /// A field's line begins with a blank (obsolete folding; RFC 9112, section 5.2).
     #[error("a header field is folded over several lines")]
@@ -74,6 +92,9 @@ pub enum Refusal {
     /// `Host` more than once (RFC 9112, section 3.2).
     #[error("there is more than one host")]
     TwoHosts,
+    /// `Host` that is neither a name nor an address; empty in HTTP/1.1 (RFC 9112, section 3.2).
+    #[error("the host is neither a name nor an address")]
+    Host,
 }
 
 impl Head {
@@ -99,6 +120,12 @@ impl Head {
     #[must_use]
     pub fn protocol(&self) -> &[u8] {
         &self.bytes[self.protocol.clone()]
+    }
+
+    /// Which version that is.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// The header fields in their order.
@@ -157,27 +184,52 @@ fn check_line_ends(bytes: &[u8]) -> Result<(), Refusal> {
 fn whole(bytes: Vec<u8>) -> Result<Head, Refusal> {
     let line_end = memchr::memchr(b'\r', &bytes).ok_or(Refusal::RequestLine)?;
     let line = 0..line_end;
-    let first = memchr::memchr(b' ', &bytes[line.clone()]).ok_or(Refusal::RequestLine)?;
-    let last = memchr::memrchr(b' ', &bytes[line.clone()]).ok_or(Refusal::RequestLine)?;
-    if first == 0 || last <= first + 1 || last + 1 == line_end {
-        return Err(Refusal::RequestLine);
-    }
-    let protocol = last + 1..line_end;
-    let minor = match &bytes[protocol.clone()] {
-        b"HTTP/1.1" => 1,
-        b"HTTP/1.0" => 0,
-        _ => return Err(Refusal::Version),
-    };
+    let (method, target, protocol) = request_line(&bytes[line.clone()])?;
+    let version = version(&bytes[protocol.clone()])?;
     let fields = fields(&bytes, line_end + 2)?;
     let named = |name: &str| -> Vec<&[u8]> {
         let of_name = |field: &&Field| bytes[field.0.clone()].eq_ignore_ascii_case(name.as_bytes());
         fields.iter().filter(of_name).map(|(_, value)| &bytes[value.clone()]).collect()
     };
-    if named("host").len() > 1 {
-        return Err(Refusal::TwoHosts);
+    match named("host")[..] {
+        [_, _, ..] => return Err(Refusal::TwoHosts),
+        [host] if !target::is_host(host) && !(host.is_empty() && version != Version::Http11) => {
+            return Err(Refusal::Host);
+        }
+        _ => {}
     }
-    let framing = framing(&named("content-length"), &named("transfer-encoding"), minor)?;
-    Ok(Head { line, method: 0..first, target: first + 1..last, protocol, framing, fields, bytes })
+    let framing = framing(&named("content-length"), &named("transfer-encoding"), version)?;
+    Ok(Head { line, method, target, protocol, version, framing, fields, bytes })
+}
+
+/// Method, target and protocol; the last may be missing or empty, as in HTTP/0.9.
+fn request_line(line: &[u8]) -> Result<(Range<usize>, Range<usize>, Range<usize>), Refusal> {
+    let first = memchr::memchr(b' ', line).ok_or(Refusal::RequestLine)?;
+    if first == 0 || !line[..first].iter().all(|byte| is_token(*byte)) {
+        return Err(Refusal::RequestLine);
+    }
+    let after = &line[first + 1..];
+    let length = memchr::memrchr(b' ', after).unwrap_or(after.len());
+    let target = first + 1..first + 1 + length;
+    if length == 0 {
+        return Err(Refusal::RequestLine);
+    }
+    if !target::is_target(&line[..first], &line[target.clone()]) {
+        return Err(Refusal::Target);
+    }
+    Ok((0..first, target.clone(), (target.end + 1).min(line.len())..line.len()))
+}
+
+/// The version that the protocol names. Source: RFC 9112, section 2.3; HTTP/2 and later are also written without a minor one.
+fn version(protocol: &[u8]) -> Result<Version, Refusal> {
+    match protocol {
+        b"HTTP/1.1" => Ok(Version::Http11),
+        b"HTTP/1.0" => Ok(Version::Http10),
+        b""
+        | [b'H', b'T', b'T', b'P', b'/', b'1'..=b'9']
+        | [b'H', b'T', b'T', b'P', b'/', b'1'..=b'9', b'.', b'0'..=b'9'] => Ok(Version::Unspoken),
+        _ => Err(Refusal::Version),
+    }
 }
 
 type Field = (Range<usize>, Range<usize>);
@@ -206,7 +258,7 @@ fn fields(bytes: &[u8], mut start: usize) -> Result<Vec<Field>, Refusal> {
     Ok(fields)
 }
 
-fn framing(lengths: &[&[u8]], codings: &[&[u8]], minor: u8) -> Result<Framing, Refusal> {
+fn framing(lengths: &[&[u8]], codings: &[&[u8]], version: Version) -> Result<Framing, Refusal> {
     match (lengths, codings) {
         ([], []) => Ok(Framing::None),
         ([length], []) => {
@@ -214,7 +266,7 @@ fn framing(lengths: &[&[u8]], codings: &[&[u8]], minor: u8) -> Result<Framing, R
             let number = digits.then(|| length.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')));
             number.map(Framing::Length).ok_or(Refusal::ContentLength)
         }
-        ([], [coding]) if minor == 1 && coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        ([], [coding]) if version == Version::Http11 && coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
         ([], _) => Err(Refusal::TransferEncoding),
         (_, []) => Err(Refusal::ContentLength),
         _ => Err(Refusal::TwoLengths),
@@ -267,11 +319,33 @@ mod tests {
 
     #[test]
     fn request_lines_have_three_parts() {
-        for line in ["GET", "GET /", " / HTTP/1.1", "GET  HTTP/1.1", "GET / "] {
+        for line in ["GET", " / HTTP/1.1", "\tGET / HTTP/1.1", "GET  HTTP/1.1", "G(T / HTTP/1.1"] {
             assert_eq!(refused(&format!("{line}\r\n\r\n")), Refusal::RequestLine, "{line}");
         }
-        assert_eq!(refused("GET / HTTP/2.0\r\n\r\n"), Refusal::Version);
-        assert_eq!(read_head(b"GET /a b HTTP/1.1\r\n\r\n").unwrap().unwrap().0.target(), b"/a b");
+        for line in ["GET /a b HTTP/1.1", "GET /#a HTTP/1.1", "GET a HTTP/1.1", "CONNECT a HTTP/1.1"] {
+            assert_eq!(refused(&format!("{line}\r\n\r\n")), Refusal::Target, "{line}");
+        }
+    }
+
+    #[test]
+    fn rules_see_versions_that_nobody_speaks() {
+        for line in ["GET /", "GET / ", "GET / HTTP/2", "GET / HTTP/4.0"] {
+            let (head, _) = read_head(format!("{line}\r\n\r\n").as_bytes()).unwrap().unwrap();
+            assert_eq!((head.version(), head.target()), (Version::Unspoken, &b"/"[..]), "{line}");
+        }
+        for line in ["GET / HTTP/0.9", "GET / 1.1", "GET / JUNK/1.0", "GET / HTTP/1.10", "GET / http/1.1"] {
+            assert_eq!(refused(&format!("{line}\r\n\r\n")), Refusal::Version, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address() {
+        let with = |version: &str, host: &str| read_head(format!("GET / {version}\r\nHost: {host}\r\n\r\n").as_bytes());
+
+        assert_eq!(with("HTTP/1.1", "a%00"), Err(Refusal::Host));
+        assert_eq!(with("HTTP/1.1", "a/b"), Err(Refusal::Host));
+        assert_eq!(with("HTTP/1.1", ""), Err(Refusal::Host));
+        assert!(with("HTTP/1.0", "").is_ok());
     }
 
     #[test]

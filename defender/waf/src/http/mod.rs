@@ -5,8 +5,10 @@
 
 mod chunked;
 mod head;
+mod target;
 mod values;
 
 pub use chunked::{BadChunk, Chunked, Progress};
-pub use head::{Framing, Head, Header, MAX_HEAD, Refusal, read_head};
+pub use head::{Framing, Head, Header, MAX_HEAD, Refusal, Version, read_head};
+pub(crate) use values::set_combined_size;
 pub use values::{add_arguments, fill_head, percent_decoded};

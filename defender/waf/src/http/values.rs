@@ -1,7 +1,10 @@
 //! What a head tells the rules.
 
-use super::Head;
-use crate::value::{Collection, Request};
+use super::{Head, target};
+use crate::{
+    body::Processor,
+    value::{Collection, Request},
+};
 
 /// Adds everything that the head tells: request line, target, query's arguments, header fields, cookies.
 /// Source: ModSecurity reference manual v3, "Variables".
@@ -17,11 +20,15 @@ pub fn fill_head(request: &mut Request, head: &Head) {
         Some(mark) => (&uri[..mark], &uri[mark + 1..]),
         None => (uri, &b""[..]),
     };
-    request.set(Collection::RequestFilename, path);
-    let base = memchr::memrchr2(b'/', b'\\', path).map_or(path, |slash| &path[slash + 1..]);
+    let path = decoded(path, false);
+    request.set(Collection::RequestFilename, &path);
+    let base = memchr::memrchr2(b'/', b'\\', &path).map_or(&path[..], |slash| &path[slash + 1..]);
     request.set(Collection::RequestBasename, base);
     request.set(Collection::QueryString, query);
     add_arguments(request, Collection::ArgsGet, query);
+    set_combined_size(request);
+    let processor = head.header("content-type").and_then(Processor::of_content_type);
+    request.set(Collection::ReqbodyProcessor, processor.map_or("", Processor::name).as_bytes());
     for header in head.headers() {
         request.add(Collection::RequestHeaders, header.name, header.value);
         if header.name.eq_ignore_ascii_case(b"cookie") {
@@ -40,15 +47,25 @@ pub fn add_arguments(request: &mut Request, collection: Collection, text: &[u8])
     }
 }
 
+/// Counts the bytes of all arguments that are known so far, names and values.
+pub(crate) fn set_combined_size(request: &mut Request) {
+    let size: usize = request.of(Collection::Args).map(|value| value.name.len() + value.value.len()).sum();
+    request.set(Collection::ArgsCombinedSize, size.to_string().as_bytes());
+}
+
 /// `%41` and `+` decoded; a `%` without two hexadecimal digits stays as it is.
 #[must_use]
 pub fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    decoded(text, true)
+}
+
+fn decoded(text: &[u8], plus: bool) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, after @ ..] = rest {
         rest = after;
         match (first, after) {
-            (b'+', _) => decoded.push(b' '),
+            (b'+', _) if plus => decoded.push(b' '),
             (b'%', [high, low, ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 decoded.push(digit(*high) << 4 | digit(*low));
                 rest = &after[2..];
@@ -68,11 +85,7 @@ fn digit(byte: u8) -> u8 {
 
 /// The target without scheme and host, when it is absolute (RFC 9112, section 3.2.2).
 fn without_authority(target: &[u8]) -> &[u8] {
-    let Some(scheme) = memchr::memmem::find(target, b"://") else { return target };
-    if !target[..scheme].iter().all(u8::is_ascii_alphabetic) || scheme == 0 {
-        return target;
-    }
-    let authority = &target[scheme + 3..];
+    let Some(authority) = target::authority(target) else { return target };
     let end = authority.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(authority.len());
     &authority[end..]
 }
@@ -102,11 +115,12 @@ mod tests {
         let request = request("GET http://shop.test/a%20b/c.php?x=1%3d&y=%zz&z HTTP/1.1\r\nHost: shop.test\r\n\r\n");
 
         assert_eq!(request.first(Collection::RequestUri, b""), Some(&b"/a%20b/c.php?x=1%3d&y=%zz&z"[..]));
-        assert_eq!(request.first(Collection::RequestFilename, b""), Some(&b"/a%20b/c.php"[..]));
+        assert_eq!(request.first(Collection::RequestFilename, b""), Some(&b"/a b/c.php"[..]));
         assert_eq!(request.first(Collection::RequestBasename, b""), Some(&b"c.php"[..]));
         assert_eq!(request.first(Collection::Args, b"x"), Some(&b"1="[..]));
         assert_eq!(request.first(Collection::Args, b"y"), Some(&b"%zz"[..]));
         assert_eq!(request.first(Collection::Args, b"z"), Some(&b""[..]));
+        assert_eq!(request.first(Collection::ArgsCombinedSize, b""), Some(&b"8"[..]));
     }
 
     #[test]
