@@ -1,7 +1,8 @@
 """Runs the Core Rule Set's regression tests against the engine: `run.py JUDGE RULES TESTS [NAME…]`.
 
 ``JUDGE`` is the built example `judge`, ``RULES`` a folder with `*.conf` and `*.data`, ``TESTS`` a folder of tests. It prints
-every test that does not hold and a closing line, and exits with 1 if there was one.
+every test that does not hold and a closing line, and exits with 1 if there was one. Tests that are held to something else
+than what they say are named, with the reason, in ``EXCEPTIONS``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -42,6 +45,20 @@ SecAction "id:900990,phase:1,pass,t:none,nolog,setvar:tx.crs_setup_version=4250"
 """
 
 
+# Where we do otherwise than Apache, for which the tests are written: why, and what must be seen instead. The tests' authors
+# have the same two exceptions for nginx.
+EXCEPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "920181-1": (
+        "content length and transfer coding together are how requests are smuggled: refused (RFC 9112, section 6.1)",
+        {"status": 400},
+    ),
+    "920620-1": (
+        "Apache joins two content types into one field, we show both to the rules, and the rule for that speaks",
+        {"status": None, "expect": frozenset({920620}), "refuse": frozenset()},
+    ),
+}
+
+
 def main(judge: str, rules: str, tests: str, *names: str) -> int:
     """Run all tests, or those whose names are given; return the exit status."""
     failed = total = 0
@@ -50,6 +67,8 @@ def main(judge: str, rules: str, tests: str, *names: str) -> int:
             if names and stage.name not in names:
                 continue
             total += 1
+            if stage.name in EXCEPTIONS:
+                stage = replace(stage, **EXCEPTIONS[stage.name][1])
             answer = ask(stage)
             if fault := problem(stage, answer):
                 failed += 1

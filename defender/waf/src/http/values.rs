@@ -11,7 +11,9 @@ use crate::{
 pub fn fill_head(request: &mut Request, head: &Head) {
     request.set(Collection::RequestLine, head.line());
     request.set(Collection::RequestMethod, head.method());
-    request.set(Collection::RequestProtocol, head.protocol());
+    // A request line without a protocol is that of HTTP/0.9.
+    let protocol = if head.protocol().is_empty() { b"HTTP/0.9" } else { head.protocol() };
+    request.set(Collection::RequestProtocol, protocol);
     request.set(Collection::RequestUriRaw, head.target());
     let uri = without_authority(head.target());
     request.set(Collection::RequestUri, uri);
@@ -121,6 +123,11 @@ mod tests {
         assert_eq!(request.first(Collection::Args, b"y"), Some(&b"%zz"[..]));
         assert_eq!(request.first(Collection::Args, b"z"), Some(&b""[..]));
         assert_eq!(request.first(Collection::ArgsCombinedSize, b""), Some(&b"8"[..]));
+    }
+
+    #[test]
+    fn a_request_without_a_protocol_is_of_the_oldest() {
+        assert_eq!(request("GET / \r\n\r\n").first(Collection::RequestProtocol, b""), Some(&b"HTTP/0.9"[..]));
     }
 
     #[test]
