@@ -9,7 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -49,7 +49,6 @@ class Answer:
     rules: frozenset[int] = frozenset()
     log: str = ""
     refused: str = ""
-    notes: list[str] = field(default_factory=list)
 
 
 def stages(folder: Path) -> Iterator[Stage]:
@@ -70,11 +69,17 @@ def log_of(findings: list[dict[str, Any]]) -> str:
 
     def shown(text: str) -> str:
         return "".join(
-            f"\\{one}" if one in '"\\' else one if " " <= one <= "~" else "".join(f"\\x{byte:02x}" for byte in one.encode())
+            f"\\{one}"
+            if one in '"\\'
+            else one
+            if " " <= one <= "~"
+            else "".join(f"\\x{byte:02x}" for byte in one.encode())
             for one in text
         )
 
-    return "\n".join(f'[id "{one["id"]}"] [msg "{shown(one["msg"])}"] [data "{shown(one["data"])}"]' for one in findings)
+    return "\n".join(
+        f'[id "{one["id"]}"] [msg "{shown(one["msg"])}"] [data "{shown(one["data"])}"]' for one in findings
+    )
 
 
 def problem(stage: Stage, answer: Answer) -> str | None:

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +20,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from ftw import Answer, Stage, log_of, problem, stages  # noqa: E402 - the path is set just above
+from ftw import Answer, Stage, log_of, problem, stages
 
-# What the tests' authors run with (their README and compose file): everything is judged, nothing refused.
-BEFORE = """
-SecRuleEngine DetectionOnly
+# What goes before the rules in any case: which body is read how (ModSecurity's recommended configuration).
+BODIES = """
 SecRequestBodyAccess On
 SecRequestBodyJsonDepthLimit 64
 SecRule REQUEST_HEADERS:Content-Type "^(?:application(?:/soap\\+|/)|text/)xml" \
@@ -35,6 +34,11 @@ SecRule REQUEST_HEADERS:Content-Type "^application/[a-z0-9.-]+[+]json" \
   "id:200006,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
 SecRule REQBODY_ERROR "!@eq 0" "id:200002,phase:2,t:none,log,deny,status:400,msg:'Failed to parse request body'"
 SecRule MULTIPART_STRICT_ERROR "!@eq 0" "id:200003,phase:2,t:none,log,deny,status:400,msg:'Multipart is not strict'"
+"""
+
+# What the tests' authors run with (their README and compose file): everything is judged, nothing refused.
+TESTED = """
+SecRuleEngine DetectionOnly
 SecDefaultAction "phase:1,log,auditlog,pass"
 SecDefaultAction "phase:2,log,auditlog,pass"
 SecAction "id:900000,phase:1,nolog,pass,t:none,setvar:tx.blocking_paranoia_level=4,setvar:tx.detection_paranoia_level=4"
@@ -43,7 +47,6 @@ SecAction "id:900200,phase:1,nolog,pass,t:none,setvar:tx.arg_length=400,setvar:t
   setvar:tx.crs_validate_utf8_encoding=1,setvar:tx.allow_method_override_parameter=0"
 SecAction "id:900990,phase:1,pass,t:none,nolog,setvar:tx.crs_setup_version=4250"
 """
-
 
 # Where we do otherwise than Apache, for which the tests are written: why, and what must be seen instead. The tests' authors
 # have the same two exceptions for nginx.
@@ -59,45 +62,55 @@ EXCEPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+Ask = Callable[[bytes, bytes], Answer]
+
+
 def main(judge: str, rules: str, tests: str, *names: str) -> int:
     """Run all tests, or those whose names are given; return the exit status."""
     failed = total = 0
-    with engine(judge, Path(rules)) as ask:
-        for stage in stages(Path(tests)):
-            if names and stage.name not in names:
-                continue
-            total += 1
-            if stage.name in EXCEPTIONS:
-                stage = replace(stage, **EXCEPTIONS[stage.name][1])
-            answer = ask(stage)
-            if fault := problem(stage, answer):
-                failed += 1
-                print(f"{stage.name}: {fault}")
-                if names:
-                    print(stage.request.decode(errors="replace"), answer, sep="\n")
+    for stage, answer, fault in outcomes(Path(judge), Path(rules), Path(tests), names):
+        total += 1
+        if fault:
+            failed += 1
+            print(f"{stage.name}: {fault}")
+            if names:
+                print(stage.request.decode(errors="replace"), answer, sep="\n")
     print(f"{total - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
+def outcomes(
+    judge: Path, rules: Path, tests: Path, names: Collection[str] = ()
+) -> Iterator[tuple[Stage, Answer, str | None]]:
+    """Every stage, or those whose names are given, with the engine's answer and what is wrong with it."""
+    with engine(judge, rules, BODIES + TESTED) as ask:
+        for given in stages(tests):
+            if names and given.name not in names:
+                continue
+            stage = replace(given, **EXCEPTIONS[given.name][1]) if given.name in EXCEPTIONS else given
+            answer = ask(stage.request, stage.response)
+            yield stage, answer, problem(stage, answer)
+
+
 @contextmanager
-def engine(judge: str, rules: Path) -> Iterator[object]:
-    """The engine as a process that answers."""
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as before:
-        before.write(BEFORE)
-        before.flush()
-        files = [before.name, *sorted(map(str, rules.glob("*.conf"))), *sorted(map(str, rules.glob("*.data")))]
+def engine(judge: Path, rules: Path, before: str) -> Iterator[Ask]:
+    """The engine as a process that answers; `before` is SecLang that goes before the rules of the folder."""
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as configuration:
+        configuration.write(before)
+        configuration.flush()
+        files = [configuration.name, *sorted(map(str, rules.glob("*.conf"))), *sorted(map(str, rules.glob("*.data")))]
         with subprocess.Popen([judge, *files], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None
             assert process.stdout is not None
 
-            def ask(stage: Stage) -> Answer:
-                for part in (stage.request, stage.response):
+            def ask(request: bytes, response: bytes) -> Answer:
+                for part in (request, response):
                     process.stdin.write(struct.pack(">I", len(part)) + part)
                 process.stdin.flush()
                 said = json.loads(process.stdout.readline())
                 findings = said.get("findings", [])
                 rules_said = frozenset(one["id"] for one in findings)
-                return Answer(status=said["status"], rules=rules_said, log=log_of(findings), refused=said.get("refused", ""))
+                return Answer(said["status"], rules_said, log_of(findings), said.get("refused", ""))
 
             yield ask
             process.stdin.close()
