@@ -65,38 +65,30 @@ def stages(folder: Path) -> Iterator[Stage]:
 
 
 def log_of(findings: list[dict[str, Any]]) -> str:
-    """A log as web servers write it, one line a finding: what is no printable ASCII is `\\xHH`, quotes have a backslash."""
-
-    def shown(text: str) -> str:
-        return "".join(
-            f"\\{one}"
-            if one in '"\\'
-            else one
-            if " " <= one <= "~"
-            else "".join(f"\\x{byte:02x}" for byte in one.encode())
-            for one in text
-        )
-
+    r"""A log as web servers write it, a line each: quotes have a backslash, what is no printable ASCII is `\xHH`."""
     return "\n".join(
-        f'[id "{one["id"]}"] [msg "{shown(one["msg"])}"] [data "{shown(one["data"])}"]' for one in findings
+        f'[id "{one["id"]}"] [msg "{_shown(one["msg"])}"] [data "{_shown(one["data"])}"]' for one in findings
     )
 
 
+def _shown(text: str) -> str:
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return "".join(one if " " <= one <= "~" else "".join(f"\\x{byte:02x}" for byte in one.encode()) for one in quoted)
+
+
 def problem(stage: Stage, answer: Answer) -> str | None:
-    """What is wrong with an answer; None when nothing is."""
+    """What is wrong with an answer; None when nothing is. A refusal before the rules is as good as the status 400."""
     if stage.status is not None and answer.status != stage.status and not (answer.refused and stage.status == 400):
         return f"status {answer.status}, expected {stage.status} {answer.refused}"
     if stage.status is not None and answer.refused:
         return None
-    if missing := stage.expect - answer.rules:
-        return f"rules {sorted(missing)} are missing {answer.refused}"
-    if unwanted := stage.refuse & answer.rules:
-        return f"rules {sorted(unwanted)} are not wanted"
-    if stage.match and not re.search(stage.match, answer.log):
-        return f"the log does not match `{stage.match}`"
-    if stage.no_match and re.search(stage.no_match, answer.log):
-        return f"the log matches `{stage.no_match}`"
-    return None
+    faults = {
+        f"rules {sorted(stage.expect - answer.rules)} are missing {answer.refused}": stage.expect - answer.rules,
+        f"rules {sorted(stage.refuse & answer.rules)} are not wanted": stage.refuse & answer.rules,
+        f"the log does not match `{stage.match}`": stage.match and not re.search(stage.match, answer.log),
+        f"the log matches `{stage.no_match}`": stage.no_match and re.search(stage.no_match, answer.log),
+    }
+    return next((fault for fault, holds in faults.items() if holds), None)
 
 
 def _stage(name: str, given: dict[str, Any], wanted: dict[str, Any]) -> Stage:

@@ -1,8 +1,8 @@
 """Runs the Core Rule Set's regression tests against the engine: `run.py JUDGE RULES TESTS [NAME…]`.
 
-``JUDGE`` is the built example `judge`, ``RULES`` a folder with `*.conf` and `*.data`, ``TESTS`` a folder of tests. It prints
-every test that does not hold and a closing line, and exits with 1 if there was one. Tests that are held to something else
-than what they say are named, with the reason, in ``EXCEPTIONS``.
+``JUDGE`` is the built example `judge`, ``RULES`` a folder with `*.conf` and `*.data`, ``TESTS`` a folder of tests. It
+prints every test that does not hold and a closing line, and exits with 1 if there was one. Tests that are held to
+something else than what they say are named, with the reason, in ``EXCEPTIONS``.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ SecAction "id:900200,phase:1,nolog,pass,t:none,setvar:tx.arg_length=400,setvar:t
 SecAction "id:900990,phase:1,pass,t:none,nolog,setvar:tx.crs_setup_version=4250"
 """
 
-# Where we do otherwise than Apache, for which the tests are written: why, and what must be seen instead. The tests' authors
-# have the same two exceptions for nginx.
+# Where we do otherwise than Apache, for which the tests are written: why, and what must be seen instead. The tests'
+# authors have the same two exceptions for nginx.
 EXCEPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "920181-1": (
         "content length and transfer coding together are how requests are smuggled: refused (RFC 9112, section 6.1)",

@@ -54,7 +54,7 @@ ORDINARY = {
 }
 
 ATTACKS = {
-    "sql": request("/item?id=" + quote_plus("1' UNION SELECT user,password FROM users-- -")),
+    "sql": request("/item?id=" + quote_plus("1' UNION SELECT user,password FROM users-- -")),  # noqa: S608
     "sql in a form": request("/login", FORM, "user=" + quote_plus("admin' OR '1'='1' -- ") + "&password=x"),
     "sql in json": request("/api", "application/json", json.dumps({"a": [{"b": "1' UNION SELECT 1,2,version()-- -"}]})),
     "script": request("/search?q=" + quote_plus("<script>alert(document.cookie)</script>")),
