@@ -165,8 +165,8 @@ pub enum Control {
     RemoveById(u32, u32),
     /// `ruleRemoveByTag=…`, a pattern on tags.
     RemoveByTag(Box<Regex>),
-    /// `ruleRemoveTargetById=n;TARGET`.
-    RemoveTargetById(u32, Target),
+    /// `ruleRemoveTargetById=n;TARGET` or `n-m;TARGET`.
+    RemoveTargetById(u32, u32, Target),
     /// `ruleRemoveTargetByTag=…;TARGET`.
     RemoveTargetByTag(Box<Regex>, Target),
     /// `forceRequestBodyVariable=On`.

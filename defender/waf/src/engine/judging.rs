@@ -148,8 +148,8 @@ impl Transaction<'_> {
         match control {
             Control::RemoveById(first, last) => self.removed.rules.push(Chosen::Ids(*first, *last)),
             Control::RemoveByTag(pattern) => self.removed.rules.push(Chosen::Tag(pattern.clone())),
-            Control::RemoveTargetById(id, target) => {
-                self.removed.targets.push(Withdrawn { rules: Chosen::Ids(*id, *id), target: target.clone() });
+            Control::RemoveTargetById(first, last, target) => {
+                self.removed.targets.push(Withdrawn { rules: Chosen::Ids(*first, *last), target: target.clone() });
             }
             Control::RemoveTargetByTag(pattern, target) => {
                 self.removed.targets.push(Withdrawn { rules: Chosen::Tag(pattern.clone()), target: target.clone() });

@@ -159,8 +159,9 @@ fn control(argument: &str) -> Result<Control, String> {
         }
         "ruleremovebytag" => Control::RemoveByTag(Box::new(operator::pattern(value)?)),
         "ruleremovetargetbyid" => {
-            let (id, target) = aimed(value)?;
-            Control::RemoveTargetById(number(name, id)?, targets::target(target)?)
+            let (ids, target) = aimed(value)?;
+            let (first, last) = range(ids)?;
+            Control::RemoveTargetById(first, last, targets::target(target)?)
         }
         "ruleremovetargetbytag" => {
             let (tag, target) = aimed(value)?;
