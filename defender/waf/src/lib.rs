@@ -15,6 +15,7 @@ pub mod operator;
 pub mod rule;
 pub mod ruleset;
 pub mod seclang;
+mod template;
 pub mod transformation;
 pub mod value;
 

@@ -110,6 +110,134 @@ pub enum Collection {
     Absent,
 }
 
+/// Every collection with its name in SecLang. `XML` alone is the text.
+const NAMES: [(&str, Collection); 51] = [
+    ("ARGS", Collection::Args),
+    ("ARGS_GET", Collection::ArgsGet),
+    ("ARGS_POST", Collection::ArgsPost),
+    ("ARGS_NAMES", Collection::ArgsNames),
+    ("ARGS_GET_NAMES", Collection::ArgsGetNames),
+    ("ARGS_POST_NAMES", Collection::ArgsPostNames),
+    ("ARGS_COMBINED_SIZE", Collection::ArgsCombinedSize),
+    ("REQUEST_HEADERS", Collection::RequestHeaders),
+    ("REQUEST_HEADERS_NAMES", Collection::RequestHeadersNames),
+    ("REQUEST_COOKIES", Collection::RequestCookies),
+    ("REQUEST_COOKIES_NAMES", Collection::RequestCookiesNames),
+    ("REQUEST_LINE", Collection::RequestLine),
+    ("REQUEST_METHOD", Collection::RequestMethod),
+    ("REQUEST_PROTOCOL", Collection::RequestProtocol),
+    ("REQUEST_URI", Collection::RequestUri),
+    ("REQUEST_URI_RAW", Collection::RequestUriRaw),
+    ("REQUEST_FILENAME", Collection::RequestFilename),
+    ("REQUEST_BASENAME", Collection::RequestBasename),
+    ("QUERY_STRING", Collection::QueryString),
+    ("REQUEST_BODY", Collection::RequestBody),
+    ("REQUEST_BODY_LENGTH", Collection::RequestBodyLength),
+    ("REQBODY_PROCESSOR", Collection::ReqbodyProcessor),
+    ("REQBODY_ERROR", Collection::ReqbodyError),
+    ("REQBODY_ERROR_MSG", Collection::ReqbodyErrorMsg),
+    ("REQBODY_PROCESSOR_ERROR", Collection::ReqbodyProcessorError),
+    ("INBOUND_DATA_ERROR", Collection::InboundDataError),
+    ("MULTIPART_STRICT_ERROR", Collection::MultipartStrictError),
+    ("MULTIPART_UNMATCHED_BOUNDARY", Collection::MultipartUnmatchedBoundary),
+    ("MULTIPART_PART_HEADERS", Collection::MultipartPartHeaders),
+    ("FILES", Collection::Files),
+    ("FILES_NAMES", Collection::FilesNames),
+    ("FILES_COMBINED_SIZE", Collection::FilesCombinedSize),
+    ("FILES_SIZES", Collection::FilesSizes),
+    ("XML:/*", Collection::XmlText),
+    ("XML", Collection::XmlText),
+    ("XML://@*", Collection::XmlAttributes),
+    ("REMOTE_ADDR", Collection::RemoteAddr),
+    ("UNIQUE_ID", Collection::UniqueId),
+    ("RESPONSE_STATUS", Collection::ResponseStatus),
+    ("RESPONSE_PROTOCOL", Collection::ResponseProtocol),
+    ("RESPONSE_HEADERS", Collection::ResponseHeaders),
+    ("RESPONSE_HEADERS_NAMES", Collection::ResponseHeadersNames),
+    ("RESPONSE_CONTENT_TYPE", Collection::ResponseContentType),
+    ("RESPONSE_CONTENT_LENGTH", Collection::ResponseContentLength),
+    ("RESPONSE_BODY", Collection::ResponseBody),
+    ("OUTBOUND_DATA_ERROR", Collection::OutboundDataError),
+    ("MATCHED_VAR", Collection::MatchedVar),
+    ("MATCHED_VAR_NAME", Collection::MatchedVarName),
+    ("MATCHED_VARS", Collection::MatchedVars),
+    ("MATCHED_VARS_NAMES", Collection::MatchedVarsNames),
+    ("TX", Collection::Tx),
+];
+
+/// Names that ModSecurity knows and that hold nothing here.
+const ABSENT: [&str; 54] = [
+    "AUTH_TYPE",
+    "DURATION",
+    "ENV",
+    "FILES_TMPNAMES",
+    "FILES_TMP_CONTENT",
+    "FULL_REQUEST",
+    "FULL_REQUEST_LENGTH",
+    "GEO",
+    "GLOBAL",
+    "HIGHEST_SEVERITY",
+    "IP",
+    "MODSEC_BUILD",
+    "MSC_PCRE_ERROR",
+    "MSC_PCRE_LIMITS_EXCEEDED",
+    "MULTIPART_BOUNDARY_QUOTED",
+    "MULTIPART_BOUNDARY_WHITESPACE",
+    "MULTIPART_CRLF_LF_LINES",
+    "MULTIPART_DATA_AFTER",
+    "MULTIPART_DATA_BEFORE",
+    "MULTIPART_FILENAME",
+    "MULTIPART_FILE_LIMIT_EXCEEDED",
+    "MULTIPART_HEADER_FOLDING",
+    "MULTIPART_INVALID_HEADER_FOLDING",
+    "MULTIPART_INVALID_PART",
+    "MULTIPART_INVALID_QUOTING",
+    "MULTIPART_LF_LINE",
+    "MULTIPART_MISSING_SEMICOLON",
+    "MULTIPART_NAME",
+    "PATH_INFO",
+    "REMOTE_HOST",
+    "REMOTE_PORT",
+    "REMOTE_USER",
+    "REQBODY_PROCESSOR_ERROR_MSG",
+    "RESOURCE",
+    "RULE",
+    "SERVER_ADDR",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SESSION",
+    "SESSIONID",
+    "STATUS_LINE",
+    "TIME",
+    "TIME_DAY",
+    "TIME_EPOCH",
+    "TIME_HOUR",
+    "TIME_MIN",
+    "TIME_MON",
+    "TIME_SEC",
+    "TIME_WDAY",
+    "TIME_YEAR",
+    "URLENCODED_ERROR",
+    "USER",
+    "USERID",
+    "WEBAPPID",
+];
+
+impl Collection {
+    /// The collection of this name in SecLang, such as `ARGS_NAMES` or `XML:/*`, spelt in any case, without `&` or `!`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let known = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, collection)| *collection);
+        known.or_else(|| ABSENT.iter().any(|known| known.eq_ignore_ascii_case(name)).then_some(Self::Absent))
+    }
+
+    /// Its name in SecLang; empty for what is always empty.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, collection)| *collection == self).map_or("", |(name, _)| *name)
+    }
+}
+
 /// One value with its name; both as the client sent them, decoded as its collection says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Value<'a> {
@@ -207,6 +335,18 @@ fn owners(collection: Collection) -> (Collection, Collection, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A collection is found by its name in any case, and tells it.
+    #[test]
+    fn collections_have_the_names_of_seclang() {
+        assert_eq!(Collection::named("args_names"), Some(Collection::ArgsNames));
+        assert_eq!(Collection::named("XML://@*"), Some(Collection::XmlAttributes));
+        assert_eq!(Collection::named("GEO"), Some(Collection::Absent));
+        assert_eq!(Collection::named("ARG"), None);
+        for (name, collection) in NAMES.into_iter().filter(|(name, _)| *name != "XML") {
+            assert_eq!((Collection::named(name), collection.name()), (Some(collection), name));
+        }
+    }
 
     #[test]
     fn arguments_are_seen_under_all_their_collections() {
