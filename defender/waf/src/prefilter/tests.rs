@@ -1,0 +1,1 @@
+//! What the filter leaves out cannot hold.
