@@ -31,7 +31,7 @@ struct Container {
     index: Option<usize>,
 }
 
-impl Reader<'_> {
+impl<'t> Reader<'t> {
     fn document(&mut self, leaf: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), BodyError> {
         loop {
             self.blanks();
@@ -190,8 +190,9 @@ impl Reader<'_> {
     }
 
     /// A number or a literal, as it is written; `null` is empty.
-    fn word(&mut self) -> Result<&[u8], BodyError> {
-        let rest = &self.text[self.at..];
+    fn word(&mut self) -> Result<&'t [u8], BodyError> {
+        let text = self.text;
+        let rest = &text[self.at..];
         let length = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
         let word = &rest[..length];
         if !matches!(word, b"true" | b"false" | b"null") && !is_number(word) {

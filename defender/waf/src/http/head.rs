@@ -169,17 +169,14 @@ fn whole(bytes: Vec<u8>) -> Result<Head, Refusal> {
         _ => return Err(Refusal::Version),
     };
     let fields = fields(&bytes, line_end + 2)?;
-    let named = |name: &str| {
-        let name = name.as_bytes().to_vec();
-        fields
-            .iter()
-            .filter(move |(field, _)| bytes[field.clone()].eq_ignore_ascii_case(&name))
-            .map(|(_, value)| &bytes[value.clone()])
+    let named = |name: &str| -> Vec<&[u8]> {
+        let of_name = |field: &&Field| bytes[field.0.clone()].eq_ignore_ascii_case(name.as_bytes());
+        fields.iter().filter(of_name).map(|(_, value)| &bytes[value.clone()]).collect()
     };
-    if named("host").count() > 1 {
+    if named("host").len() > 1 {
         return Err(Refusal::TwoHosts);
     }
-    let framing = framing(named("content-length").collect(), named("transfer-encoding").collect(), minor)?;
+    let framing = framing(&named("content-length"), &named("transfer-encoding"), minor)?;
     Ok(Head { line, method: 0..first, target: first + 1..last, protocol, framing, fields, bytes })
 }
 
@@ -209,8 +206,8 @@ fn fields(bytes: &[u8], mut start: usize) -> Result<Vec<Field>, Refusal> {
     Ok(fields)
 }
 
-fn framing(lengths: Vec<&[u8]>, codings: Vec<&[u8]>, minor: u8) -> Result<Framing, Refusal> {
-    match (&lengths[..], &codings[..]) {
+fn framing(lengths: &[&[u8]], codings: &[&[u8]], minor: u8) -> Result<Framing, Refusal> {
+    match (lengths, codings) {
         ([], []) => Ok(Framing::None),
         ([length], []) => {
             let digits = !length.is_empty() && length.len() < 19 && length.iter().all(u8::is_ascii_digit);

@@ -278,7 +278,7 @@ fn set(setting: &mut usize, text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{RuleError, seclang::load};
+    use crate::{ruleset::RuleError, seclang::load};
 
     fn rules(text: &str) -> Result<Ruleset, RuleError> {
         load(
@@ -299,7 +299,7 @@ mod tests {
 
         let steps = ruleset.steps(Phase::RequestHead);
         assert!(matches!(&steps[0], Step::Rule(rule) if rule.links.len() == 2));
-        assert!(matches!(&steps[1], Step::Marker(name) if &**name == "END"));
+        assert!(matches!(&steps[1], Step::Marker(name) if **name == *"END"));
         assert_eq!((ruleset.len(), ruleset.steps(Phase::Logging).len()), (1, 1));
     }
 
