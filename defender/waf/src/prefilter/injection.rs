@@ -1,7 +1,5 @@
 //! Without what libinjection's detectors never fire. Each is proven against the detectors in [`super::tests`].
 
-use libinjectionrs::xss::blacklists::{BLACK_ATTR_EVENTS, BLACK_ATTRS, BLACK_TAGS};
-
 use super::{demand::Demand, sets::ByteSet};
 
 /// `@detectSQLi`: a value of ASCII letters, digits and `_` is at most a number and a word, and no fingerprint of so few is an
@@ -26,15 +24,17 @@ pub(super) fn of_script(alphabet: &ByteSet) -> Option<Demand> {
     (!needed.is_empty()).then(|| Demand { length: 3, words, sets: vec![needed] })
 }
 
-/// Names of tags and attributes, and what opens a comment or a document type: one of them is in whatever fires.
+/// Names of tags and attributes, and what opens a comment or a document type: one of them is in whatever fires. The names are
+/// those of libinjection's `libinjection_xss.c`; of event handlers the `on` that they begin with is enough.
 fn script_words() -> Vec<Vec<u8>> {
-    let tags = BLACK_TAGS.iter().copied().chain(["svg", "xsl"]).map(str::to_owned);
-    let attributes = BLACK_ATTRS.iter().map(|attribute| attribute.name.to_owned());
-    let events = BLACK_ATTR_EVENTS.iter().map(|event| format!("on{}", event.name));
-    let openings = ["<!", "<?", "<%", "</", "xmlns", "xlink"].map(str::to_owned);
-    let mut words: Vec<Vec<u8>> =
-        tags.chain(attributes).chain(events).chain(openings).map(|word| word.to_ascii_lowercase().into_bytes()).collect();
-    words.sort_unstable();
-    words.dedup();
-    words
+    const TAGS: &str = "applet base comment embed frame handler iframe import isindex link listener meta noscript object \
+                        script style xml xss svg xsl";
+    const ATTRIBUTES: &str = "on xmlns xlink action attributename by background dataformatas datasrc dynsrc filter folder \
+                              from href lowsrc poster src to values";
+    const OPENINGS: &str = "<! <? <% </";
+    [TAGS, ATTRIBUTES, OPENINGS]
+        .iter()
+        .flat_map(|words| words.split_ascii_whitespace())
+        .map(|word| word.as_bytes().to_vec())
+        .collect()
 }
