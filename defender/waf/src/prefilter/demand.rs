@@ -17,6 +17,8 @@ const LONGEST: usize = 16;
 const NODE_SETS: usize = 6;
 pub(super) const SETS: usize = 3;
 
+const LETTERS: ByteSet = ByteSet::EMPTY.with(b'0', b'9').with(b'A', b'Z').with(b'a', b'z');
+
 /// What a value must have to be matched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Demand {
@@ -33,9 +35,11 @@ impl Demand {
     pub fn of(pattern: &Hir) -> Self {
         let mut part = Part::of(pattern);
         part.close();
-        let mut sets = part.sets;
+        let (mut sets, words) = (part.sets, part.words.unwrap_or_default());
+        // Letters are in nearly every value, and the words tell more than they.
+        sets.retain(|set| words.is_empty() || !set.meets(&LETTERS));
         keep_rarest(&mut sets, SETS);
-        Self { length: pattern.properties().minimum_len().unwrap_or(0), words: part.words.unwrap_or_default(), sets }
+        Self { length: pattern.properties().minimum_len().unwrap_or(0), words, sets }
     }
 
     /// The demand of a list of words of which one must occur without regard to case.

@@ -25,6 +25,7 @@ pub use sets::{BitSet, ByteSet};
 pub use triggers::TransformationTriggers;
 
 use demand::Demand;
+use injection::SqlWords;
 use layer::Layer;
 
 /// What an operator asks of a value.
@@ -71,6 +72,9 @@ pub struct Prefilter {
     questions: usize,
     /// From the smallest alphabet to all bytes.
     layers: Vec<Layer>,
+    /// The places of `@detectSQLi`, and what it is asked for in values of words.
+    sql: Vec<usize>,
+    sql_words: SqlWords,
 }
 
 /// Room that [`Prefilter::candidates`] works in; kept from value to value, nothing is allocated.
@@ -96,7 +100,9 @@ impl Prefilter {
                 Layer::new(alphabet, &demands).map_err(|error| format!("the words of the rules cannot be joined: {error}"))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { questions: questions.len(), layers })
+        let is_sql = |(_, question): &(usize, &Question)| matches!(question, Question::SqlInjection);
+        let sql = questions.iter().enumerate().filter(is_sql).map(|(place, _)| place).collect();
+        Ok(Self { questions: questions.len(), layers, sql, sql_words: SqlWords::new() })
     }
 
     /// The places of the questions that may hold for the value; none that is left out can.
@@ -107,8 +113,13 @@ impl Prefilter {
     /// As [`Prefilter::candidates`], for a value whose bytes are known.
     pub fn candidates_of(&self, value: &[u8], present: &ByteSet, scratch: &mut Scratch, found: &mut BitSet) {
         found.reset(self.questions);
-        if let Some(layer) = self.layers.iter().find(|layer| present.is_within(&layer.alphabet)) {
-            layer.candidates(value, present, &mut scratch.kept, found);
+        let Some(layer) = self.layers.iter().find(|layer| present.is_within(&layer.alphabet)) else {
+            return;
+        };
+        layer.candidates(value, present, &mut scratch.kept, found);
+        let sql = self.sql.iter().any(|place| found.contains(*place));
+        if sql && layer.alphabet.is_within(&alphabet::WORDS) && !self.sql_words.may_hold(value) {
+            self.sql.iter().for_each(|place| found.remove(*place));
         }
     }
 

@@ -132,6 +132,13 @@ impl BitSet {
         }
     }
 
+    /// Takes a number out.
+    pub fn remove(&mut self, number: usize) {
+        if let Some(word) = self.0.get_mut(number / 64) {
+            *word &= !(1 << (number % 64));
+        }
+    }
+
     /// Whether a number is in it.
     #[must_use]
     pub fn contains(&self, number: usize) -> bool {
