@@ -75,7 +75,7 @@ fn report(name: &str, values: &[Vec<u8>], prefilter: &Prefilter, asked: &[Asked]
     for value in values {
         prefilter.candidates(value, &mut scratch, &mut found);
         candidates += found.len();
-        found.iter().for_each(|number| asking[number].push(value));
+        found.numbers().for_each(|number| asking[number].push(value));
     }
     let sample: Vec<_> = values.iter().take(300).collect();
     let verified = fastest(values.len(), || {

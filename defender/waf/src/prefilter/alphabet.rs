@@ -12,7 +12,7 @@ pub(super) const WORDS: ByteSet = NAMES.or(ByteSet::from_bytes(b" ,:/@+"));
 /// Bytes that patterns take as fillers between the letters of a command, and NUL, which some detectors skip.
 const FILLERS: ByteSet = ByteSet::from_bytes(b"\0\\'\"^`$");
 /// Everything but the fillers.
-pub(super) const UNFILLED: ByteSet = FILLERS.not();
+pub(super) const UNFILLED: ByteSet = FILLERS.others();
 
 /// The pattern that matches the same values of this alphabet: what needs other bytes is gone. Nothing when it matches none.
 /// Groups capture no more.
@@ -24,7 +24,7 @@ pub(super) fn within(pattern: &Hir, alphabet: &ByteSet) -> Option<Hir> {
         }
         HirKind::Class(Class::Bytes(class)) => {
             let left = bytes_of(class).and(*alphabet);
-            let ranges = left.iter().map(|byte| ClassBytesRange::new(byte, byte));
+            let ranges = left.bytes().map(|byte| ClassBytesRange::new(byte, byte));
             (!left.is_empty()).then(|| Hir::class(Class::Bytes(ClassBytes::new(ranges))))
         }
         HirKind::Capture(capture) => within(&capture.sub, alphabet),

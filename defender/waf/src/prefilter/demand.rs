@@ -90,7 +90,7 @@ impl Part {
 
     /// A class of bytes.
     fn one_of(bytes: ByteSet) -> Self {
-        let mut strings: Vec<Vec<u8>> = bytes.iter().map(|byte| vec![byte.to_ascii_lowercase()]).collect();
+        let mut strings: Vec<Vec<u8>> = bytes.bytes().map(|byte| vec![byte.to_ascii_lowercase()]).collect();
         strings.sort_unstable();
         strings.dedup();
         let exact = (strings.len() <= 12).then_some(strings);

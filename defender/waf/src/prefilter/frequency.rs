@@ -25,7 +25,7 @@ pub(super) fn of_byte(byte: u8) -> f32 {
 
 /// How many bytes of a set an ordinary value holds.
 pub(super) fn of_set(set: &ByteSet) -> f32 {
-    set.iter().map(of_byte).sum()
+    set.bytes().map(of_byte).sum()
 }
 
 /// How many of these strings, in lower case, an ordinary value holds. Bytes of a string are taken for independent.

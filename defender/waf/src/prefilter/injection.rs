@@ -1,4 +1,4 @@
-//! Without what libinjection's detectors never fire. Each is proven against the detectors in [`super::tests`].
+//! Without what libinjection's detectors never fire. Each is proven against the detectors in `tests`.
 
 use libinjectionrs::sqli::sqli_data::SQL_KEYWORDS;
 
@@ -6,7 +6,7 @@ use super::{demand::Demand, sets::ByteSet};
 
 /// `@detectSQLi`: a value of ASCII letters, digits and `_` is at most a number and a word, and no fingerprint of so few is an
 /// injection (`1U`, a number and `union`, is excepted in libinjection itself when nothing was folded).
-const SQL: ByteSet = ByteSet::from_bytes(b"_").with(b'0', b'9').with(b'A', b'Z').with(b'a', b'z').not();
+const SQL: ByteSet = ByteSet::from_bytes(b"_").with(b'0', b'9').with(b'A', b'Z').with(b'a', b'z').others();
 
 /// `@detectXSS`: only a tag, a comment or a document type (after `<`) or the value of an attribute (after `=`) is one.
 const SCRIPT: ByteSet = ByteSet::from_bytes(b"<=");
@@ -69,7 +69,7 @@ impl SqlWords {
         Self { words, marks, longest }
     }
 
-    /// Whether `@detectSQLi` may hold for a value of [`super::alphabet::WORDS`]: no fingerprint of an injection has only
+    /// Whether `@detectSQLi` may hold for a value of `alphabet::WORDS`: no fingerprint of an injection has only
     /// names, numbers, operators, dots, commas and colons, so that there must be a comment, a variable or a word of SQL.
     pub fn may_hold(&self, value: &[u8]) -> bool {
         let mut before = 0;

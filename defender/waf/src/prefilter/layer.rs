@@ -79,7 +79,7 @@ impl Layer {
         let sets = demands.iter().flatten().flat_map(|demand| &demand.sets);
         self.relevant = sets.fold(ByteSet::EMPTY, |all, set| all.or(*set)).and(self.alphabet);
         let length = SETS * self.width;
-        for (row, byte) in self.relevant.iter().enumerate() {
+        for (row, byte) in self.relevant.bytes().enumerate() {
             self.rows[usize::from(byte)] = row as u8;
             let mut bits = vec![0_u64; length];
             for (number, demand) in demands.iter().enumerate() {
@@ -157,7 +157,7 @@ impl Layer {
         let width = self.width;
         kept.clear();
         kept.extend_from_slice(&self.free_of_set);
-        for byte in present.and(self.relevant).iter() {
+        for byte in present.and(self.relevant).bytes() {
             let row = usize::from(self.rows[usize::from(byte)]) * SETS * width;
             for (kept, met) in kept.iter_mut().zip(&self.by_byte[row..row + SETS * width]) {
                 *kept |= met;

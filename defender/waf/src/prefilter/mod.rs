@@ -1,9 +1,9 @@
 //! Which of many questions cannot hold for a value, told without asking them.
 //!
 //! A request of thirty values and two hundred patterns is six thousand questions, of which a dozen can hold. For each
-//! [`Question`] it is known what a value must have: a length, some bytes, one of some words ([`demand`]); all that is looked
-//! for at once ([`layer`]). It is known again for values of some alphabets, in which most patterns cannot match at all and
-//! the others are simpler ([`alphabet`]).
+//! [`Question`] it is known what a value must have: a length, some bytes, one of some words (`demand`); all that is looked
+//! for at once (`layer`). It is known again for values of some alphabets, in which most patterns cannot match at all and
+//! the others are simpler (`alphabet`).
 //!
 //! The answer is exact in one direction: a question that is left out cannot hold. It is the value as it stands that counts;
 //! after a transformation that changed it, it is another value.

@@ -71,7 +71,7 @@ impl ByteSet {
 
     /// All other bytes.
     #[must_use]
-    pub const fn not(self) -> Self {
+    pub const fn others(self) -> Self {
         let [a, b, c, d] = self.0;
         Self([!a, !b, !c, !d])
     }
@@ -92,7 +92,7 @@ impl ByteSet {
     /// Whether all its bytes are in the other.
     #[must_use]
     pub const fn is_within(&self, other: &Self) -> bool {
-        self.and(other.not()).is_empty()
+        self.and(other.others()).is_empty()
     }
 
     /// How many bytes are in it.
@@ -103,7 +103,7 @@ impl ByteSet {
     }
 
     /// Its bytes, the lowest first.
-    pub fn iter(&self) -> impl Iterator<Item = u8> + use<> {
+    pub fn bytes(&self) -> impl Iterator<Item = u8> + use<> {
         Ones::new(self.0).map(|place| place as u8)
     }
 }
@@ -158,7 +158,7 @@ impl BitSet {
     }
 
     /// Its numbers, the lowest first.
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+    pub fn numbers(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().enumerate().flat_map(|(place, word)| Ones::new([*word]).map(move |bit| place * 64 + bit))
     }
 
