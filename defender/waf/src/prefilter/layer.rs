@@ -38,7 +38,7 @@ pub(super) struct Layer {
 impl Layer {
     /// The tables of an alphabet. `demands` are those of the questions, nothing for one that no such value can meet.
     pub fn new(alphabet: ByteSet, demands: &[Option<Demand>]) -> Result<Self, BuildError> {
-        let width = demands.len().div_ceil(64);
+        let width = demands.len().div_ceil(64).max(1);
         let mut layer = Self {
             alphabet,
             width,

@@ -112,7 +112,7 @@ impl Prefilter {
 
     /// As [`Prefilter::candidates`], for a value whose bytes are known.
     pub fn candidates_of(&self, value: &[u8], present: &ByteSet, scratch: &mut Scratch, found: &mut BitSet) {
-        found.reset(self.questions);
+        found.reset(self.questions.max(1));
         let Some(layer) = self.layers.iter().find(|layer| present.is_within(&layer.alphabet)) else {
             return;
         };

@@ -58,15 +58,15 @@ impl ByteSet {
     /// The bytes of both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
-        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
-        Self([a & e, b & f, c & g, d & h])
+        let (one, two) = (self.0, other.0);
+        Self([one[0] & two[0], one[1] & two[1], one[2] & two[2], one[3] & two[3]])
     }
 
     /// The bytes of either.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
-        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
-        Self([a | e, b | f, c | g, d | h])
+        let (one, two) = (self.0, other.0);
+        Self([one[0] | two[0], one[1] | two[1], one[2] | two[2], one[3] | two[3]])
     }
 
     /// All other bytes.

@@ -159,6 +159,14 @@ fn every_word_of_sql_alone_is_judged_alike() {
     }
 }
 
+/// A filter of no questions finds none.
+#[test]
+fn no_questions_have_no_candidates() {
+    let (mut scratch, mut found) = (Scratch::default(), BitSet::default());
+    Prefilter::new(&[]).unwrap().candidates(b"a", &mut scratch, &mut found);
+    assert!(found.is_empty());
+}
+
 /// The set of a value's bytes has those and no others.
 #[test]
 fn a_byte_set_holds_the_bytes_of_its_value() {
