@@ -12,6 +12,7 @@ pub mod body;
 pub mod engine;
 pub mod http;
 pub mod operator;
+pub mod prefilter;
 pub mod rule;
 pub mod ruleset;
 pub mod seclang;

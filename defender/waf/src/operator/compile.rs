@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Operator, bytes, network, pattern, phrase, shown};
-use crate::rule::Template;
+use crate::{prefilter::Question, rule::Template};
 
 /// Gives the content of a file that a rule names, or nothing when there is none.
 type Files<'a> = &'a dyn Fn(&str) -> Option<Vec<u8>>;
@@ -41,6 +41,21 @@ pub fn compile(name: &str, argument: &str, data: Files<'_>) -> Result<Operator, 
         _ => return Err(format!("the operator `@{name}` is not known")),
     };
     compiled.map_err(|problem| format!("the operator `@{name}` cannot be compiled: {problem}"))
+}
+
+/// What an operator asks, for a [`crate::prefilter::Prefilter`]; takes what [`compile`] takes.
+///
+/// # Errors
+/// As [`compile`]; a name that is not known asks anything.
+pub fn question(name: &str, argument: &str, data: Files<'_>) -> Result<Question, String> {
+    Ok(match name.to_ascii_lowercase().as_str() {
+        "rx" => Question::Pattern(pattern::syntax_tree(argument)?),
+        "pm" => Question::Words(phrase::words(unquoted(argument))?),
+        "pmf" | "pmfromfile" => Question::Words(phrases(argument, data)?),
+        "detectsqli" => Question::SqlInjection,
+        "detectxss" => Question::CrossSiteScripting,
+        _ => Question::Anything,
+    })
 }
 
 /// Quotation marks around an argument that may be quoted once more.

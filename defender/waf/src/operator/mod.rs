@@ -13,9 +13,9 @@ use std::{borrow::Cow, net::IpAddr, ops::Range, sync::Arc};
 use memchr::memmem;
 use regex_automata::{Input, meta::Regex};
 
-pub use compile::compile;
+pub use compile::{compile, question};
 pub use injection::fingerprint;
-pub use pattern::pattern;
+pub use pattern::{pattern, syntax_tree};
 
 use crate::rule::Template;
 

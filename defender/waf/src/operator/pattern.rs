@@ -7,6 +7,7 @@
 use std::{iter::Peekable, str::Chars};
 
 use regex_automata::{meta::Regex, util::syntax};
+use regex_syntax::hir::Hir;
 
 /// Bytes that the states of one pattern may take; the longest of the Core Rule Set need a tenth.
 const SIZE_LIMIT: usize = 64 << 20;
@@ -21,7 +22,7 @@ pub fn pattern(text: &str) -> Result<Regex, String> {
     let wrong = |problem: String| format!("the pattern `{text}` is not understood: {problem}");
     let written = rewrite(text).map_err(wrong)?;
     Regex::builder()
-        .syntax(syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true).nest_limit(1000))
+        .syntax(dialect())
         .configure(
             Regex::config()
                 .utf8_empty(false)
@@ -31,6 +32,20 @@ pub fn pattern(text: &str) -> Result<Regex, String> {
         )
         .build(&written)
         .map_err(|error| wrong(error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string)))
+}
+
+/// The syntax tree of a pattern as [`pattern`] compiles it.
+///
+/// # Errors
+/// As [`pattern`].
+pub fn syntax_tree(text: &str) -> Result<Hir, String> {
+    let wrong = |problem: String| format!("the pattern `{text}` is not understood: {problem}");
+    syntax::parse_with(&rewrite(text).map_err(wrong)?, &dialect()).map_err(|error| wrong(error.to_string()))
+}
+
+/// The engine's syntax for patterns that [`rewrite`] wrote.
+fn dialect() -> syntax::Config {
+    syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true).nest_limit(1000)
 }
 
 /// What `\v` and `\h` stand for in a class. Source: pcre2pattern(3), "Generic character types".
