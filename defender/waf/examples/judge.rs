@@ -6,6 +6,7 @@
 use std::{
     env, fs,
     io::{self, Read, Write},
+    path::Path,
 };
 
 use defender_waf::{
@@ -35,8 +36,12 @@ fn ruleset() -> Result<Ruleset, Box<dyn std::error::Error>> {
     let files: Vec<(String, Vec<u8>)> =
         env::args().skip(1).map(|name| fs::read(&name).map(|text| (name, text))).collect::<Result<_, _>>()?;
     let sources = files.iter().map(|(name, text)| Source { name, text });
-    let (data, configuration): (Vec<_>, Vec<_>) = sources.partition(|source| source.name.ends_with(".data"));
+    let (data, configuration): (Vec<_>, Vec<_>) = sources.partition(|source| is_data(source.name));
     Ok(load(&configuration, &data)?)
+}
+
+fn is_data(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "data")
 }
 
 fn frame(input: &mut impl Read) -> io::Result<Option<Vec<u8>>> {

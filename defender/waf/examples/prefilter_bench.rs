@@ -15,24 +15,77 @@ use defender_waf::prefilter::{BitSet, Prefilter, Question, Scratch};
 
 /// Names and values of requests of browsers.
 const ORDINARY: &[&str] = &[
-    "id", "1", "page", "2024-11-21", "en-US,en;q=0.9", "gzip, deflate, br", "keep-alive", "www.example.com", "max-age=0",
+    "id",
+    "1",
+    "page",
+    "2024-11-21",
+    "en-US,en;q=0.9",
+    "gzip, deflate, br",
+    "keep-alive",
+    "www.example.com",
+    "max-age=0",
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
-    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", "document", "same-origin",
-    "https://www.example.com/shop/item?id=17&color=blue", "session", "d41d8cd98f00b204e9800998ecf8427e", "theme", "dark",
-    "GA1.2.1234567890.1700000000", "John Smith", "john.smith@example.com", "+49 170 1234567", "12 Main Street", "Springfield",
-    "I would like to order three of them, please.", "/shop/item", "color", "blue",
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "document",
+    "same-origin",
+    "https://www.example.com/shop/item?id=17&color=blue",
+    "session",
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "theme",
+    "dark",
+    "GA1.2.1234567890.1700000000",
+    "John Smith",
+    "john.smith@example.com",
+    "+49 170 1234567",
+    "12 Main Street",
+    "Springfield",
+    "I would like to order three of them, please.",
+    "/shop/item",
+    "color",
+    "blue",
 ];
 
 /// Leaves of JSON documents.
 const LEAVES: &[&str] = &[
-    "name", "Product 17", "price", "19.99", "currency", "EUR", "true", "created", "2024-11-21T12:00:00Z", "tags", "new, sale",
-    "sku", "AB-1234-XY", "description", "A small box of things for the garden", "warehouse", "north", "quantity", "40", "null",
+    "name",
+    "Product 17",
+    "price",
+    "19.99",
+    "currency",
+    "EUR",
+    "true",
+    "created",
+    "2024-11-21T12:00:00Z",
+    "tags",
+    "new, sale",
+    "sku",
+    "AB-1234-XY",
+    "description",
+    "A small box of things for the garden",
+    "warehouse",
+    "north",
+    "quantity",
+    "40",
+    "null",
 ];
 
 /// What nine of ten values are made of.
 const CLEAN: &[&str] = &[
-    "id", "name", "csrf_token", "d41d8cd98f00b204e9800998ecf8427e", "1700000000", "sort-by", "price.asc", "page_size", "50",
-    "en-US", "www.example.com", "a8098c1a-f86e-11da-bd1a-00112444be1e", "checkout", "true", "v1.2.3",
+    "id",
+    "name",
+    "csrf_token",
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "1700000000",
+    "sort-by",
+    "price.asc",
+    "page_size",
+    "50",
+    "en-US",
+    "www.example.com",
+    "a8098c1a-f86e-11da-bd1a-00112444be1e",
+    "checkout",
+    "true",
+    "v1.2.3",
 ];
 
 fn main() {
@@ -48,8 +101,14 @@ fn main() {
     let attacks: Vec<_> = corpus::values(&folders, &[".yaml", ".txt"]).into_iter().step_by(37).collect();
     let warm: Vec<_> = (0..64).map(token).collect();
     let cold: Vec<_> = (0..20_000).map(token).collect();
-    let kinds =
-        [("clean", of(CLEAN)), ("ordinary", of(ORDINARY)), ("leaves", of(LEAVES)), ("warm tokens", warm), ("cold tokens", cold), ("attacks", attacks)];
+    let kinds = [
+        ("clean", of(CLEAN)),
+        ("ordinary", of(ORDINARY)),
+        ("leaves", of(LEAVES)),
+        ("warm tokens", warm),
+        ("cold tokens", cold),
+        ("attacks", attacks),
+    ];
     for (name, values) in kinds {
         report(name, &values, &prefilter, &asked);
     }
@@ -100,7 +159,9 @@ fn report(name: &str, values: &[Vec<u8>], prefilter: &Prefilter, asked: &[Asked]
     let mut often: Vec<(usize, &str)> =
         asking.iter().zip(asked).map(|(values, asked)| (values.len(), &asked.name[..])).collect();
     often.sort_unstable_by(|a, b| b.cmp(a));
-    for (count, name) in often.iter().take(if std::env::args().len() > 1 { 12 } else { 0 }).filter(|(count, _)| *count > 0) {
+    for (count, name) in
+        often.iter().take(if std::env::args().len() > 1 { 12 } else { 0 }).filter(|(count, _)| *count > 0)
+    {
         println!("        {:.3} {name}", *count as f64 / values.len() as f64);
     }
 }

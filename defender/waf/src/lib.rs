@@ -1,4 +1,4 @@
-//! The HTTP inspection engine: SecLang rules and a request go in, what the rules say of it comes out.
+//! The HTTP inspection engine: `SecLang` rules and a request go in, what the rules say of it comes out.
 //!
 //! Nothing here reads a file, a socket, the environment or a clock. Bytes stay bytes: HTTP is not text, and an attack
 //! that is invalid UTF-8 is still an attack.
@@ -7,6 +7,8 @@
 //! [`http`] reads a request's head, [`body`] its body, both into one [`Request`]; the [`engine`] judges the request's
 //! values by the ruleset with [`operator`]s and [`transformation`]s, and gives [`Finding`]s and a [`Verdict`].
 #![forbid(unsafe_code)]
+// Captures are lists of ranges, often of one; texts are built from pieces only while rules are compiled.
+#![allow(clippy::single_range_in_vec_init, clippy::format_push_string)]
 
 pub mod body;
 pub mod engine;

@@ -1,4 +1,4 @@
-//! A rule as the engine runs it: what SecLang says, with every name resolved and every pattern compiled.
+//! A rule as the engine runs it: what `SecLang` says, with every name resolved and every pattern compiled.
 
 use std::sync::Arc;
 
@@ -175,7 +175,7 @@ pub enum Control {
     BodyProcessor(Arc<str>),
     /// `ruleEngine=Off|DetectionOnly|On`.
     Engine(EngineMode),
-    /// `auditEngine` and others that have no meaning without an audit log of ModSecurity's kind.
+    /// `auditEngine` and others that have no meaning without an audit log of `ModSecurity`'s kind.
     Ignored,
 }
 

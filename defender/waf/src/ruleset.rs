@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::rule::{EngineMode, Phase, Step};
 
-/// Settings that SecLang files make (`SecRequestBodyLimit` and others) and that the embedding program may overrule.
+/// Settings that `SecLang` files make (`SecRequestBodyLimit` and others) and that the embedding program may overrule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `SecRuleEngine`.

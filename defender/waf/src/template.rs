@@ -1,4 +1,4 @@
-//! Reads text with places to fill in: `%{COLLECTION.name}`. Source: ModSecurity reference manual v3, "Macro expansion".
+//! Reads text with places to fill in: `%{COLLECTION.name}`. Source: `ModSecurity` reference manual v3, "Macro expansion".
 
 use crate::{
     rule::{Piece, Template},

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Where a value comes from; SecLang calls it a variable. Source: ModSecurity reference manual v3, "Variables".
+/// Where a value comes from; `SecLang` calls it a variable. Source: `ModSecurity` reference manual v3, "Variables".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Collection {
     /// `ARGS`: query and body arguments.
@@ -110,7 +110,7 @@ pub enum Collection {
     Absent,
 }
 
-/// Every collection with its name in SecLang. `XML` alone is the text.
+/// Every collection with its name in `SecLang`. `XML` alone is the text.
 const NAMES: [(&str, Collection); 51] = [
     ("ARGS", Collection::Args),
     ("ARGS_GET", Collection::ArgsGet),
@@ -165,7 +165,7 @@ const NAMES: [(&str, Collection); 51] = [
     ("TX", Collection::Tx),
 ];
 
-/// Names that ModSecurity knows and that hold nothing here.
+/// Names that `ModSecurity` knows and that hold nothing here.
 const ABSENT: [&str; 54] = [
     "AUTH_TYPE",
     "DURATION",
@@ -224,14 +224,14 @@ const ABSENT: [&str; 54] = [
 ];
 
 impl Collection {
-    /// The collection of this name in SecLang, such as `ARGS_NAMES` or `XML:/*`, spelt in any case, without `&` or `!`.
+    /// The collection of this name in `SecLang`, such as `ARGS_NAMES` or `XML:/*`, spelt in any case, without `&` or `!`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let known = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, collection)| *collection);
         known.or_else(|| ABSENT.iter().any(|known| known.eq_ignore_ascii_case(name)).then_some(Self::Absent))
     }
 
-    /// Its name in SecLang; empty for what is always empty.
+    /// Its name in `SecLang`; empty for what is always empty.
     #[must_use]
     pub fn name(self) -> &'static str {
         NAMES.iter().find(|(_, collection)| *collection == self).map_or("", |(name, _)| *name)

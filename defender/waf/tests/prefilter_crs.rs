@@ -14,7 +14,11 @@ use defender_waf::prefilter::{BitSet, Prefilter, Question, Scratch};
 fn what_is_left_out_never_holds() {
     let rules = corpus::rules_folder();
     let asked = corpus::asked(&rules);
-    assert!(asked.len() > 200, "no rules in `{}`: set BARTIZAN_CRS to the folder of the Core Rule Set", rules.display());
+    assert!(
+        asked.len() > 200,
+        "no rules in `{}`: set BARTIZAN_CRS to the folder of the Core Rule Set",
+        rules.display()
+    );
     let payloads: Vec<PathBuf> = std::env::var_os("BARTIZAN_PAYLOADS").iter().flat_map(std::env::split_paths).collect();
     let folders: Vec<&Path> = std::iter::once(&*rules).chain(payloads.iter().map(PathBuf::as_path)).collect();
     let values = corpus::values(&folders, &[".yaml", ".yml", ".txt", ".json"]);

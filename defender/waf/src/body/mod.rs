@@ -22,7 +22,7 @@ pub enum Processor {
     Xml,
 }
 
-/// What is wrong with a body; in SecLang's words `REQBODY_ERROR_MSG`.
+/// What is wrong with a body; in `SecLang`'s words `REQBODY_ERROR_MSG`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BodyError(pub(crate) String);
@@ -36,7 +36,7 @@ impl Processor {
             .find(|processor| processor.name().eq_ignore_ascii_case(name))
     }
 
-    /// The processor that ModSecurity takes of its own accord for a content type: forms and multipart only.
+    /// The processor that `ModSecurity` takes of its own accord for a content type: forms and multipart only.
     #[must_use]
     pub fn of_content_type(content_type: &[u8]) -> Option<Self> {
         let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
@@ -49,7 +49,7 @@ impl Processor {
         }
     }
 
-    /// As SecLang spells it.
+    /// As `SecLang` spells it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -57,12 +57,11 @@ fn boundary(content_type: &[u8]) -> Result<Vec<u8>, BodyError> {
 
 /// One part: its header lines, an empty line, its content.
 fn part(request: &mut Request, part: &[u8], sizes: &mut usize) -> Result<(), BodyError> {
-    let (head, content) = match part.strip_prefix(b"\r\n") {
-        Some(content) => (&b""[..], content),
-        None => {
-            let end = memchr::memmem::find(part, b"\r\n\r\n").ok_or_else(|| error("a part has no empty line"))?;
-            (&part[..end], &part[end + 4..])
-        }
+    let (head, content) = if let Some(content) = part.strip_prefix(b"\r\n") {
+        (&b""[..], content)
+    } else {
+        let end = memchr::memmem::find(part, b"\r\n\r\n").ok_or_else(|| error("a part has no empty line"))?;
+        (&part[..end], &part[end + 4..])
     };
     let lines = header_lines(head)?;
     let mut dispositions = lines.iter().filter(|(name, _, _)| name.eq_ignore_ascii_case(b"content-disposition"));
@@ -126,12 +125,11 @@ fn parameters(value: &[u8]) -> Result<Vec<Parameter>, BodyError> {
         let equals = memchr::memchr(b'=', rest).ok_or_else(|| error("a parameter has no value"))?;
         let name = rest[..equals].trim_ascii().to_vec();
         rest = rest[equals + 1..].trim_ascii_start();
-        let (value, after) = match rest.strip_prefix(b"\"") {
-            Some(quoted) => quoted_value(quoted)?,
-            None => {
-                let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
-                (rest[..end].trim_ascii_end().to_vec(), &rest[end..])
-            }
+        let (value, after) = if let Some(quoted) = rest.strip_prefix(b"\"") {
+            quoted_value(quoted)?
+        } else {
+            let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
+            (rest[..end].trim_ascii_end().to_vec(), &rest[end..])
         };
         found.push((name, value));
         let after = after.trim_ascii_start();

@@ -150,7 +150,7 @@ pub(super) fn is_response(collection: Collection) -> bool {
     )
 }
 
-/// A number as C's `atoi` reads it: blanks, a sign, digits; anything else counts as 0 (ModSecurity's own reading).
+/// A number as C's `atoi` reads it: blanks, a sign, digits; anything else counts as 0 (`ModSecurity`'s own reading).
 fn number(text: &[u8]) -> i64 {
     let text = text.trim_ascii_start();
     let (negative, digits) = match text.first() {

@@ -1,4 +1,4 @@
-//! Judges a request's values by a ruleset: rule after rule, in file order, as ModSecurity does.
+//! Judges a request's values by a ruleset: rule after rule, in file order, as `ModSecurity` does.
 
 mod judging;
 mod memory;
@@ -50,7 +50,7 @@ pub enum Verdict {
     },
 }
 
-/// The status of a refusal for which no rule names one. Source: ModSecurity reference manual, "deny".
+/// The status of a refusal for which no rule names one. Source: `ModSecurity` reference manual, "deny".
 const REFUSED: u16 = 403;
 
 /// The judging of one request, phase by phase: state that the rules keep for one another.

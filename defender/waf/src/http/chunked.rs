@@ -42,18 +42,15 @@ impl Chunked {
     pub fn read(&mut self, input: &[u8], body: &mut Vec<u8>) -> Result<Progress, BadChunk> {
         let mut taken = 0;
         while taken < input.len() && self.state != State::Done {
-            taken += match self.state {
-                State::Data(left) => {
-                    let length = usize::try_from(left).unwrap_or(usize::MAX).min(input.len() - taken);
-                    body.extend_from_slice(&input[taken..taken + length]);
-                    let left = left - length as u64;
-                    self.state = if left == 0 { State::DataEnd } else { State::Data(left) };
-                    length
-                }
-                _ => {
-                    self.take(input[taken])?;
-                    1
-                }
+            taken += if let State::Data(left) = self.state {
+                let length = usize::try_from(left).unwrap_or(usize::MAX).min(input.len() - taken);
+                body.extend_from_slice(&input[taken..taken + length]);
+                let left = left - length as u64;
+                self.state = if left == 0 { State::DataEnd } else { State::Data(left) };
+                length
+            } else {
+                self.take(input[taken])?;
+                1
             };
         }
         Ok(Progress { taken, done: self.state == State::Done })

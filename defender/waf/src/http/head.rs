@@ -184,7 +184,7 @@ fn check_line_ends(bytes: &[u8]) -> Result<(), Refusal> {
 fn whole(bytes: Vec<u8>) -> Result<Head, Refusal> {
     let line_end = memchr::memchr(b'\r', &bytes).ok_or(Refusal::RequestLine)?;
     let line = 0..line_end;
-    let (method, target, protocol) = request_line(&bytes[line.clone()])?;
+    let [method, target, protocol] = request_line(&bytes[line.clone()])?;
     let version = version(&bytes[protocol.clone()])?;
     let fields = fields(&bytes, line_end + 2)?;
     let named = |name: &str| -> Vec<&[u8]> {
@@ -193,17 +193,17 @@ fn whole(bytes: Vec<u8>) -> Result<Head, Refusal> {
     };
     match named("host")[..] {
         [_, _, ..] => return Err(Refusal::TwoHosts),
-        [host] if !target::is_host(host) && !(host.is_empty() && version != Version::Http11) => {
-            return Err(Refusal::Host);
-        }
+        // Before HTTP/1.1 nobody had to say a host.
+        [[]] if version != Version::Http11 => {}
+        [host] if !target::is_host(host) => return Err(Refusal::Host),
         _ => {}
     }
     let framing = framing(&named("content-length"), &named("transfer-encoding"), version)?;
-    Ok(Head { line, method, target, protocol, version, framing, fields, bytes })
+    Ok(Head { bytes, line, method, target, protocol, fields, version, framing })
 }
 
 /// Method, target and protocol; the last may be missing or empty, as in HTTP/0.9.
-fn request_line(line: &[u8]) -> Result<(Range<usize>, Range<usize>, Range<usize>), Refusal> {
+fn request_line(line: &[u8]) -> Result<[Range<usize>; 3], Refusal> {
     let first = memchr::memchr(b' ', line).ok_or(Refusal::RequestLine)?;
     if first == 0 || !line[..first].iter().all(|byte| is_token(*byte)) {
         return Err(Refusal::RequestLine);
@@ -217,7 +217,7 @@ fn request_line(line: &[u8]) -> Result<(Range<usize>, Range<usize>, Range<usize>
     if !target::is_target(&line[..first], &line[target.clone()]) {
         return Err(Refusal::Target);
     }
-    Ok((0..first, target.clone(), (target.end + 1).min(line.len())..line.len()))
+    Ok([0..first, target.clone(), (target.end + 1).min(line.len())..line.len()])
 }
 
 /// The version that the protocol names. Source: RFC 9112, section 2.3; HTTP/2 and later are also written without a minor one.

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Adds everything that the head tells: request line, target, query's arguments, header fields, cookies.
-/// Source: ModSecurity reference manual v3, "Variables".
+/// Source: `ModSecurity` reference manual v3, "Variables".
 pub fn fill_head(request: &mut Request, head: &Head) {
     request.set(Collection::RequestLine, head.line());
     request.set(Collection::RequestMethod, head.method());

@@ -1,4 +1,4 @@
-//! What a rule asks of a value. Source: ModSecurity reference manual v3, "Operators".
+//! What a rule asks of a value. Source: `ModSecurity` reference manual v3, "Operators".
 
 mod bytes;
 mod compile;

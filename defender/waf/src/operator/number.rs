@@ -4,11 +4,8 @@
 /// beyond 64 bits counts as the utmost number there is, so that no size overflows into a small one.
 pub(super) fn read(text: &[u8]) -> i64 {
     let text = text.trim_ascii_start();
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
+    let negative = text.starts_with(b"-");
+    let digits = if negative { &text[1..] } else { text.strip_prefix(b"+").unwrap_or(text) };
     digits.iter().take_while(|byte| byte.is_ascii_digit()).fold(0_i64, |number, byte| {
         let digit = i64::from(byte - b'0');
         let shifted = number.saturating_mul(10);

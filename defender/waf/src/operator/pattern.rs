@@ -166,7 +166,7 @@ fn class_item(next: char, input: &mut Peekable<Chars<'_>>, output: &mut String) 
         }
     }
     if next != '\\' {
-        return many(next, output);
+        return Ok(many(next, output));
     }
     let escaped = input.next().ok_or("it ends in a backslash")?;
     match escaped {
@@ -182,15 +182,15 @@ fn class_item(next: char, input: &mut Peekable<Chars<'_>>, output: &mut String) 
 }
 
 /// A character of a class: ASCII is one byte, all else stands for each of its bytes, as PCRE reads without UTF.
-fn many(next: char, output: &mut String) -> Result<Option<String>, String> {
+fn many(next: char, output: &mut String) -> Option<String> {
     if next.is_ascii() {
-        return Ok(Some(literal(next as u8)));
+        return Some(literal(next as u8));
     }
     let mut buffer = [0; 4];
     for byte in next.encode_utf8(&mut buffer).bytes() {
         output.push_str(&literal(byte));
     }
-    Ok(None)
+    None
 }
 
 /// The byte of an escape, after its first letter.
@@ -216,8 +216,7 @@ fn escaped_byte(letter: char, input: &mut Peekable<Chars<'_>>) -> Result<u8, Str
 /// `\xHH` (up to two digits) and `\x{HH}`, after the `x`.
 fn hexadecimal(input: &mut Peekable<Chars<'_>>) -> Result<u8, String> {
     let digits: String = if input.next_if_eq(&'{').is_some() {
-        let digits = input.by_ref().take_while(|next| *next != '}').collect();
-        digits
+        input.by_ref().take_while(|next| *next != '}').collect()
     } else {
         (0..2).map_while(|_| input.next_if(char::is_ascii_hexdigit)).collect()
     };

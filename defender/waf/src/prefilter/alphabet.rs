@@ -5,8 +5,7 @@ use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind, Repeti
 use super::sets::ByteSet;
 
 /// Identifiers, numbers, tokens, host names: nine of ten names and values of ordinary requests.
-pub(super) const NAMES: ByteSet =
-    ByteSet::from_bytes(b"_.-").with(b'0', b'9').with(b'A', b'Z').with(b'a', b'z');
+pub(super) const NAMES: ByteSet = ByteSet::from_bytes(b"_.-").with(b'0', b'9').with(b'A', b'Z').with(b'a', b'z');
 /// Text of words, dates, media types, mail addresses and paths.
 pub(super) const WORDS: ByteSet = NAMES.or(ByteSet::from_bytes(b" ,:/@+"));
 /// Bytes that patterns take as fillers between the letters of a command, and NUL, which some detectors skip.
@@ -19,9 +18,7 @@ pub(super) const UNFILLED: ByteSet = FILLERS.others();
 pub(super) fn within(pattern: &Hir, alphabet: &ByteSet) -> Option<Hir> {
     match pattern.kind() {
         HirKind::Empty | HirKind::Look(_) | HirKind::Class(Class::Unicode(_)) => Some(pattern.clone()),
-        HirKind::Literal(literal) => {
-            literal.0.iter().all(|byte| alphabet.contains(*byte)).then(|| pattern.clone())
-        }
+        HirKind::Literal(literal) => literal.0.iter().all(|byte| alphabet.contains(*byte)).then(|| pattern.clone()),
         HirKind::Class(Class::Bytes(class)) => {
             let left = bytes_of(class).and(*alphabet);
             let ranges = left.bytes().map(|byte| ClassBytesRange::new(byte, byte));

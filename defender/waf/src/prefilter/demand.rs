@@ -103,9 +103,7 @@ impl Part {
             (0, Some(0)) => Self::exactly(vec![Vec::new()]),
             (0, Some(1)) => Self::any(vec![inner, Self::exactly(vec![Vec::new()])]),
             (0, _) => Self::default(),
-            (least, Some(most)) if least == most && least <= 4 => {
-                Self::joined((0..least).map(|_| inner.clone()))
-            }
+            (least, Some(most)) if least == most && least <= 4 => Self::joined((0..least).map(|_| inner.clone())),
             _ => {
                 let mut part = inner;
                 part.close();
@@ -182,10 +180,8 @@ impl Part {
         let mut strings: Vec<Vec<u8>> = strings.into_iter().map(clipped).collect();
         strings.sort_unstable();
         strings.dedup();
-        let better = self
-            .words
-            .as_ref()
-            .is_none_or(|known| frequency::of_strings(&strings) < frequency::of_strings(known));
+        let better =
+            self.words.as_ref().is_none_or(|known| frequency::of_strings(&strings) < frequency::of_strings(known));
         if better {
             self.words = Some(strings);
         }

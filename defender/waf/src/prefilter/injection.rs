@@ -56,7 +56,9 @@ impl SqlWords {
         let mut words: Vec<Vec<u8>> = SQL_KEYWORDS
             .iter()
             .filter(|keyword| !matches!(keyword.token_type, b'F' | b'o' | b'n' | b'1'))
-            .map(|keyword| keyword.word.bytes().take_while(|byte| is_word(*byte)).map(|byte| byte.to_ascii_lowercase()).collect())
+            .map(|keyword| {
+                keyword.word.bytes().take_while(|byte| is_word(*byte)).map(|byte| byte.to_ascii_lowercase()).collect()
+            })
             .filter(|word: &Vec<u8>| !word.is_empty())
             .collect();
         words.sort_unstable();
@@ -86,7 +88,8 @@ impl SqlWords {
     /// the number that it begins with, whose suffix `d` or `f` may come after an exponent's sign.
     fn has_word(&self, run: &[u8]) -> bool {
         if run.first().is_some_and(u8::is_ascii_digit) {
-            let number = run.iter().take_while(|byte| byte.is_ascii_hexdigit() || byte.eq_ignore_ascii_case(&b'x')).count();
+            let number =
+                run.iter().take_while(|byte| byte.is_ascii_hexdigit() || byte.eq_ignore_ascii_case(&b'x')).count();
             return (1..=number).any(|start| self.is_known(&run[start..]));
         }
         self.is_known(run) || matches!(run, [b'd' | b'D' | b'f' | b'F', rest @ ..] if self.is_known(rest))

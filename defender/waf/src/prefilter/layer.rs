@@ -52,7 +52,9 @@ impl Layer {
             askers: Vec::new(),
             asked: Vec::new(),
         };
-        for (number, demand) in demands.iter().enumerate().filter_map(|(number, demand)| Some((number, demand.as_ref()?))) {
+        for (number, demand) in
+            demands.iter().enumerate().filter_map(|(number, demand)| Some((number, demand.as_ref()?)))
+        {
             layer.add_shape(number, demand);
         }
         layer.add_bytes(demands);
@@ -114,7 +116,11 @@ impl Layer {
         if !words.is_empty() {
             let kind = AhoCorasickKind::ContiguousNFA;
             self.words = Some(
-                AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).kind(Some(kind)).build(words)?,
+                AhoCorasick::builder()
+                    .ascii_case_insensitive(true)
+                    .match_kind(MatchKind::Standard)
+                    .kind(Some(kind))
+                    .build(words)?,
             );
         }
         Ok(())

@@ -96,8 +96,10 @@ impl Prefilter {
         let layers = alphabets
             .into_iter()
             .map(|alphabet| {
-                let demands: Vec<Option<Demand>> = questions.iter().map(|question| question.demand(&alphabet)).collect();
-                Layer::new(alphabet, &demands).map_err(|error| format!("the words of the rules cannot be joined: {error}"))
+                let demands: Vec<Option<Demand>> =
+                    questions.iter().map(|question| question.demand(&alphabet)).collect();
+                Layer::new(alphabet, &demands)
+                    .map_err(|error| format!("the words of the rules cannot be joined: {error}"))
             })
             .collect::<Result<_, _>>()?;
         let is_sql = |(_, question): &(usize, &Question)| matches!(question, Question::SqlInjection);

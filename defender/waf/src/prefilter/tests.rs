@@ -22,8 +22,8 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 /// Patterns of every kind of node.
 fn any_pattern() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
-        "a", "b", "ab", "abc", "ca", "A", "[a-c]", "[^a]", "[ab_]", ".", r"\b", "^", "$", r"\s", r"\d", r"\w", "'", r"\xC3", "<",
-        r"\.", "/", "", "[0-9A-Z]", "bab|ca", r"\x5c",
+        "a", "b", "ab", "abc", "ca", "A", "[a-c]", "[^a]", "[ab_]", ".", r"\b", "^", "$", r"\s", r"\d", r"\w", "'",
+        r"\xC3", "<", r"\.", "/", "", "[0-9A-Z]", "bab|ca", r"\x5c",
     ])
     .prop_map(str::to_owned);
     leaf.prop_recursive(4, 24, 4, |inner| {
@@ -116,7 +116,8 @@ proptest! {
 fn sql_piece() -> impl Strategy<Value = String> {
     let keywords: Vec<String> =
         libinjectionrs::sqli::sqli_data::SQL_KEYWORDS.iter().map(|keyword| keyword.word.to_ascii_lowercase()).collect();
-    let common = ["union", "select", "or", "and", "not", "in", "is", "null", "1", "x", "all", "from", "waitfor", "delay"];
+    let common =
+        ["union", "select", "or", "and", "not", "in", "is", "null", "1", "x", "all", "from", "waitfor", "delay"];
     prop_oneof![
         prop::sample::select(keywords),
         prop::sample::select(common.to_vec()).prop_map(str::to_owned),
@@ -137,9 +138,53 @@ fn assert_detected_is_candidate(value: &[u8]) {
 /// A piece of an injection, or any few bytes.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     const PIECES: &[&str] = &[
-        "1", "union", "select", "or", "and", "--", "/*", "*/", "#", "'", "\"", "(", ")", ",", ";", "=", "0x1f", "1e5", "x", "@@v",
-        "{", "}", "`a`", "<", "</", "<!", "<?", "<%", ">", "script", "onload", "onx", "style", "src", "javascript:", "\0", "svg",
-        "doctype html", "[if ", "xmlns", "a", "b_c", " ", "\n", "sp_password", "import", "entity",
+        "1",
+        "union",
+        "select",
+        "or",
+        "and",
+        "--",
+        "/*",
+        "*/",
+        "#",
+        "'",
+        "\"",
+        "(",
+        ")",
+        ",",
+        ";",
+        "=",
+        "0x1f",
+        "1e5",
+        "x",
+        "@@v",
+        "{",
+        "}",
+        "`a`",
+        "<",
+        "</",
+        "<!",
+        "<?",
+        "<%",
+        ">",
+        "script",
+        "onload",
+        "onx",
+        "style",
+        "src",
+        "javascript:",
+        "\0",
+        "svg",
+        "doctype html",
+        "[if ",
+        "xmlns",
+        "a",
+        "b_c",
+        " ",
+        "\n",
+        "sp_password",
+        "import",
+        "entity",
     ];
     prop_oneof![
         4 => prop::sample::select(PIECES.to_vec()).prop_map(|piece| piece.as_bytes().to_vec()),
@@ -153,7 +198,9 @@ fn every_word_of_sql_alone_is_judged_alike() {
     for keyword in libinjectionrs::sqli::sqli_data::SQL_KEYWORDS {
         for before in ["", "1", "0x1", "1e1", "1f", "_", "x"] {
             for after in ["", "1", "_a", "f"] {
-                assert_detected_is_candidate(format!("{before}{}{after}", keyword.word.to_ascii_lowercase()).as_bytes());
+                assert_detected_is_candidate(
+                    format!("{before}{}{after}", keyword.word.to_ascii_lowercase()).as_bytes(),
+                );
             }
         }
     }

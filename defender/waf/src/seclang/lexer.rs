@@ -1,4 +1,4 @@
-//! Lines of SecLang: comments, continued lines, quoted words. Source: Apache's configuration syntax, which SecLang follows.
+//! Lines of `SecLang`: comments, continued lines, quoted words. Source: Apache's configuration syntax, which `SecLang` follows.
 
 /// A directive with its words, and the line on which it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +37,12 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
             continue;
         }
         let (start, mut joined) = open.take().unwrap_or((index + 1, String::new()));
-        match trimmed.strip_suffix('\\') {
-            Some(part) => {
-                joined.push_str(part);
-                open = Some((start, joined));
-            }
-            None => {
-                joined.push_str(trimmed);
-                found.push((start, joined));
-            }
+        if let Some(part) = trimmed.strip_suffix('\\') {
+            joined.push_str(part);
+            open = Some((start, joined));
+        } else {
+            joined.push_str(trimmed);
+            found.push((start, joined));
         }
     }
     found.extend(open);

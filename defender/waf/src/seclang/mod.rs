@@ -1,4 +1,4 @@
-//! Reads SecLang, the language of ModSecurity's rules. Source: ModSecurity reference manual v3.
+//! Reads `SecLang`, the language of `ModSecurity`'s rules. Source: `ModSecurity` reference manual v3.
 
 mod actions;
 mod lexer;

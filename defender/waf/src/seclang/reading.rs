@@ -14,7 +14,7 @@ use crate::{
     ruleset::{Ruleset, Settings},
 };
 
-/// Directives about what does not exist here (ModSecurity's logs, files and collections), or that fix what we do anyway.
+/// Directives about what does not exist here (`ModSecurity`'s logs, files and collections), or that fix what we do anyway.
 const WITHOUT_MEANING: [&str; 34] = [
     "secargumentseparator",
     "secauditengine",
@@ -137,7 +137,7 @@ impl<'a> Reading<'a> {
         let (targets, excluded) = targets::parse(aims, &['|'])?;
         let (negated, operator) = self.operator(asked)?;
         let actions = actions::parse(said)?;
-        self.link(line, actions, |actions| Link {
+        self.add_link(line, actions, |actions| Link {
             targets,
             excluded,
             transformations: actions.transformations.clone(),
@@ -154,7 +154,7 @@ impl<'a> Reading<'a> {
         if self.open.is_some() {
             return Err("a `SecAction` cannot be chained to a rule".to_owned());
         }
-        self.link(line, actions::parse(said)?, |actions| Link {
+        self.add_link(line, actions::parse(said)?, |actions| Link {
             targets: Vec::new(),
             excluded: Vec::new(),
             transformations: Vec::new(),
@@ -168,14 +168,14 @@ impl<'a> Reading<'a> {
     }
 
     /// Adds a link to the open chain, or begins a rule with it.
-    fn link(&mut self, line: usize, actions: Actions, link: impl FnOnce(&Actions) -> Link) -> Result<(), String> {
-        let link = link(&actions);
+    fn add_link(&mut self, line: usize, actions: Actions, make: impl FnOnce(&Actions) -> Link) -> Result<(), String> {
+        let condition = make(&actions);
         let chained = actions.chain;
         let (mut rule, start) = match self.open.take() {
             Some(open) => open,
             None => (self.begin(actions)?, line),
         };
-        rule.links.push(link);
+        rule.links.push(condition);
         if chained {
             self.open = Some((rule, start));
         } else {

@@ -35,7 +35,7 @@ fn decode(value: &[u8], trailing: bool, escape: impl Fn(&[u8]) -> (Option<u8>, u
 pub(super) fn js_decode(value: &[u8]) -> Option<Vec<u8>> {
     decode(value, true, |rest| {
         if let [b'u', a, b, c, d, ..] = rest
-            && let Some(byte) = low_byte(&[*a, *b, *c, *d])
+            && let Some(byte) = low_byte([*a, *b, *c, *d])
         {
             return (Some(byte), 5);
         }
@@ -109,7 +109,7 @@ pub(super) fn css_decode(value: &[u8]) -> Option<Vec<u8>> {
 fn css_byte(digits: &[u8]) -> Option<u8> {
     match digits {
         [only] => hex_digit(*only),
-        [leading @ .., a, b, c, d] if leading.iter().all(|digit| *digit == b'0') => low_byte(&[*a, *b, *c, *d]),
+        [leading @ .., a, b, c, d] if leading.iter().all(|digit| *digit == b'0') => low_byte([*a, *b, *c, *d]),
         [.., high, low] => hex_pair(&[*high, *low]),
         [] => None,
     }

@@ -17,15 +17,12 @@ pub(super) fn entity_decode(value: &[u8]) -> Option<Vec<u8>> {
     while let Some(start) = next {
         output.extend_from_slice(&rest[..start]);
         rest = &rest[start..];
-        match entity(&rest[1..]) {
-            Some((byte, after)) => {
-                output.push(byte);
-                rest = after.strip_prefix(b";").unwrap_or(after);
-            }
-            None => {
-                output.push(b'&');
-                rest = &rest[1..];
-            }
+        if let Some((byte, after)) = entity(&rest[1..]) {
+            output.push(byte);
+            rest = after.strip_prefix(b";").unwrap_or(after);
+        } else {
+            output.push(b'&');
+            rest = &rest[1..];
         }
         next = memchr(b'&', rest);
     }

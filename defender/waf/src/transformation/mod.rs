@@ -1,4 +1,4 @@
-//! What is done to a value before an operator sees it. Source: ModSecurity reference manual v3, "Transformation functions";
+//! What is done to a value before an operator sees it. Source: `ModSecurity` reference manual v3, "Transformation functions";
 //! where the manual is silent, the behaviour of libmodsecurity 3, since the Core Rule Set's tests hold to it.
 //!
 //! Every transformation takes time linear in the value and gives at most [`MOST_GROWTH`] bytes for each of its bytes (and
@@ -70,7 +70,7 @@ pub enum Transformation {
 
 use Transformation as T;
 
-/// Every transformation with its name in SecLang, lower case; British spellings stand after the ones of the enum.
+/// Every transformation with its name in `SecLang`, lower case; British spellings stand after the ones of the enum.
 const NAMES: [(&str, Transformation); 34] = [
     ("base64decode", T::Base64Decode),
     ("base64decodeext", T::Base64DecodeExt),
@@ -122,7 +122,7 @@ impl Transformation {
 
     /// The value transformed; borrowed exactly when nothing changed.
     #[must_use]
-    pub fn apply<'a>(self, value: &'a [u8]) -> Cow<'a, [u8]> {
+    pub fn apply(self, value: &[u8]) -> Cow<'_, [u8]> {
         self.apply_with(value, None)
     }
 
@@ -197,9 +197,9 @@ fn hex_pair(bytes: &[u8]) -> Option<u8> {
     }
 }
 
-/// The low byte of four hexadecimal digits, as ModSecurity takes it: `ff01` to `ff5e`, the full-width forms of ASCII,
+/// The low byte of four hexadecimal digits, as `ModSecurity` takes it: `ff01` to `ff5e`, the full-width forms of ASCII,
 /// become the ASCII characters that they look like.
-fn low_byte(digits: &[u8; 4]) -> Option<u8> {
+fn low_byte(digits: [u8; 4]) -> Option<u8> {
     let high = hex_pair(&digits[..2])?;
     let low = hex_pair(&digits[2..])?;
     Some(if high == 0xFF && low > 0 && low < 0x5F { low + 0x20 } else { low })

@@ -98,14 +98,13 @@ impl<'a> Walk<'a> {
     fn step_back(&mut self, last: bool) {
         let from = self.output.len().saturating_sub(3);
         let slash = self.output.get(1..=from).and_then(|part| part.iter().rposition(|byte| *byte == b'/'));
-        match slash {
-            Some(slash) => self.output.truncate(slash + 1),
-            None => {
-                self.at_root = true;
-                self.output.clear();
-                if !self.relative && last {
-                    self.output.push(b'/');
-                }
+        if let Some(slash) = slash {
+            self.output.truncate(slash + 1);
+        } else {
+            self.at_root = true;
+            self.output.clear();
+            if !self.relative && last {
+                self.output.push(b'/');
             }
         }
     }

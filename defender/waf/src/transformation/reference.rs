@@ -26,7 +26,7 @@ pub(super) fn apply(transformation: T, value: &[u8]) -> Vec<u8> {
         T::ReplaceComments => replace_comments(value),
         T::RemoveComments => remove_comments(value),
         T::RemoveCommentsChar => remove_marks(value),
-        T::Base64Decode => base64(value, b"+/", false),
+        T::Base64Decode => base64(value, *b"+/", false),
         T::Base64DecodeExt => base64_ext(value),
         T::Base64Encode => base64_encode(value),
         T::HexEncode => value.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect(),
@@ -223,15 +223,12 @@ fn html(value: &[u8]) -> Vec<u8> {
     let mut output = Vec::new();
     let mut place = 0;
     while place < value.len() {
-        match html_entity(value, place) {
-            Some((byte, next)) => {
-                output.push(byte);
-                place = if at(value, next) == b';' { next + 1 } else { next };
-            }
-            None => {
-                output.push(value[place]);
-                place += 1;
-            }
+        if let Some((byte, next)) = html_entity(value, place) {
+            output.push(byte);
+            place = if at(value, next) == b';' { next + 1 } else { next };
+        } else {
+            output.push(value[place]);
+            place += 1;
         }
     }
     output
@@ -313,20 +310,19 @@ fn remove_marks(value: &[u8]) -> Vec<u8> {
     let mut place = 0;
     while place < value.len() {
         let marks: [&[u8]; 6] = [b"/*", b"*/", b"<!--", b"-->", b"--", b"#"];
-        match marks.iter().find(|mark| starts(value, place, mark)) {
-            Some(mark) => place += mark.len(),
-            None => {
-                output.push(value[place]);
-                place += 1;
-            }
+        if let Some(mark) = marks.iter().find(|mark| starts(value, place, mark)) {
+            place += mark.len();
+        } else {
+            output.push(value[place]);
+            place += 1;
         }
     }
     output
 }
 
 /// Decodes by strings of binary digits.
-fn base64(value: &[u8], last: &[u8; 2], lenient: bool) -> Vec<u8> {
-    let alphabet: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*last).collect();
+fn base64(value: &[u8], last: [u8; 2], lenient: bool) -> Vec<u8> {
+    let alphabet: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(last).collect();
     let mut bits = String::new();
     for byte in value {
         match alphabet.iter().position(|known| known == byte) {
@@ -352,18 +348,18 @@ fn base64_ext(value: &[u8]) -> Vec<u8> {
             return Vec::new();
         }
     }
-    base64(&plain, b"+/", true)
+    base64(&plain, *b"+/", true)
 }
 
 fn base64_encode(value: &[u8]) -> Vec<u8> {
     let alphabet: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*b"+/").collect();
-    let mut bits: String = value.iter().map(|byte| format!("{byte:08b}")).collect();
-    while bits.len() % 6 != 0 {
+    let mut bits: String = value.iter().map(|byte| format!("{byte:08b}")).collect::<Vec<_>>().concat();
+    while !bits.len().is_multiple_of(6) {
         bits.push('0');
     }
     let sextets = (0..bits.len()).step_by(6).map(|from| usize::from_str_radix(&bits[from..from + 6], 2).unwrap());
     let mut output: Vec<u8> = sextets.map(|sextet| alphabet[sextet]).collect();
-    while output.len() % 4 != 0 {
+    while !output.len().is_multiple_of(4) {
         output.push(b'=');
     }
     output
@@ -420,7 +416,7 @@ fn utf8(value: &[u8]) -> Vec<u8> {
     output
 }
 
-/// In place with two indices, as the C code of ModSecurity walks.
+/// In place with two indices, as the C code of `ModSecurity` walks.
 fn path(mut text: Vec<u8>, windows: bool) -> Vec<u8> {
     if windows {
         text = map(&text, |byte| if byte == b'\\' { b'/' } else { byte });

@@ -10,7 +10,7 @@ use super::{hex_pair, low_byte};
 pub struct UnicodeMap(Box<[Option<u8>]>);
 
 impl UnicodeMap {
-    /// Reads the map of a code page from a file as ModSecurity's `unicode.mapping`: a line that begins with the number of
+    /// Reads the map of a code page from a file as `ModSecurity`'s `unicode.mapping`: a line that begins with the number of
     /// the code page, then lines of `HHHH:HH` pairs up to an empty line or the next number.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl UnicodeMap {
         if found { Ok(Self(map)) } else { Err(format!("no code page `{code_page}` in the unicode map")) }
     }
 
-    fn get(&self, digits: &[u8; 4]) -> Option<u8> {
+    fn get(&self, digits: [u8; 4]) -> Option<u8> {
         let code = u16::from_be_bytes([hex_pair(&digits[..2])?, hex_pair(&digits[2..])?]);
         self.0.get(usize::from(code)).copied().flatten()
     }
@@ -68,8 +68,8 @@ pub(super) fn decode_unicode(value: &[u8], map: Option<&UnicodeMap>) -> Option<V
             return hex_pair(rest).map(|byte| (byte, 2));
         };
         let digits = [*a, *b, *c, *d];
-        let low = low_byte(&digits)?;
-        Some((map.and_then(|map| map.get(&digits)).unwrap_or(low), 5))
+        let low = low_byte(digits)?;
+        Some((map.and_then(|map| map.get(digits)).unwrap_or(low), 5))
     })
 }
 
