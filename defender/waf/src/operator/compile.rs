@@ -1,0 +1,86 @@
+//! Compiles an operator from its name and its argument.
+
+use std::sync::Arc;
+
+use super::{Operator, bytes, network, pattern, phrase, shown};
+use crate::{prefilter::Question, rule::Template};
+
+/// Gives the content of a file that a rule names, or nothing when there is none.
+type Files<'a> = &'a dyn Fn(&str) -> Option<Vec<u8>>;
+
+/// Compiles the operator of this name, spelt in any case and without `@`, with its argument as it stands in the rule.
+/// `data` gives the content of the files that `@pmFromFile` and `@ipMatchFromFile` name.
+///
+/// # Errors
+/// In words: the operator is not known, a file is not there, or the argument is not understood.
+pub fn compile(name: &str, argument: &str, data: Files<'_>) -> Result<Operator, String> {
+    let template = || Template::parse(argument);
+    let compiled = match name.to_ascii_lowercase().as_str() {
+        "rx" => pattern(argument).map(|regex| Operator::Matches(Arc::new(regex))),
+        "pm" => phrase::words(unquoted(argument)).and_then(|words| automaton(&words)),
+        "pmf" | "pmfromfile" => phrases(argument, data).and_then(|words| automaton(&words)),
+        "ipmatch" => network::list(unquoted(argument)).map(|list| Operator::Networks(list.into())),
+        "ipmatchf" | "ipmatchfromfile" => networks(argument, data),
+        "validatebyterange" => bytes::ranges(argument).map(|allowed| Operator::OutsideBytes(Arc::new(allowed))),
+        "streq" => template().map(Operator::Equals),
+        "contains" | "strmatch" => template().map(Operator::Contains),
+        "beginswith" => template().map(Operator::BeginsWith),
+        "endswith" => template().map(Operator::EndsWith),
+        "within" => template().map(Operator::Within),
+        "eq" => template().map(Operator::Equal),
+        "ge" => template().map(Operator::AtLeast),
+        "gt" => template().map(Operator::Above),
+        "le" => template().map(Operator::AtMost),
+        "lt" => template().map(Operator::Below),
+        "detectsqli" => Ok(Operator::SqlInjection),
+        "detectxss" => Ok(Operator::CrossSiteScripting),
+        "validateurlencoding" => Ok(Operator::BadUrlEncoding),
+        "validateutf8encoding" => Ok(Operator::BadUtf8),
+        "unconditionalmatch" => Ok(Operator::Always),
+        "nomatch" => Ok(Operator::Never),
+        _ => return Err(format!("the operator `@{name}` is not known")),
+    };
+    compiled.map_err(|problem| format!("the operator `@{name}` cannot be compiled: {problem}"))
+}
+
+/// What an operator asks, for a [`crate::prefilter::Prefilter`]; takes what [`compile`] takes.
+///
+/// # Errors
+/// As [`compile`]; a name that is not known asks anything.
+pub fn question(name: &str, argument: &str, data: Files<'_>) -> Result<Question, String> {
+    Ok(match name.to_ascii_lowercase().as_str() {
+        "rx" => Question::Pattern(pattern::syntax_tree(argument)?),
+        "pm" => Question::Words(phrase::words(unquoted(argument))?),
+        "pmf" | "pmfromfile" => Question::Words(phrases(argument, data)?),
+        "detectsqli" => Question::SqlInjection,
+        "detectxss" => Question::CrossSiteScripting,
+        _ => Question::Anything,
+    })
+}
+
+/// Quotation marks around an argument that may be quoted once more.
+fn unquoted(argument: &str) -> &str {
+    let argument = argument.trim();
+    argument.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(argument)
+}
+
+fn automaton(words: &[Vec<u8>]) -> Result<Operator, String> {
+    phrase::automaton(words).map(|automaton| Operator::Words(Arc::new(automaton)))
+}
+
+/// The phrases of all files that the argument names.
+fn phrases(argument: &str, data: Files<'_>) -> Result<Vec<Vec<u8>>, String> {
+    let files = read(argument, data)?;
+    Ok(files.iter().flat_map(|file| phrase::lines(file)).collect())
+}
+
+fn networks(argument: &str, data: Files<'_>) -> Result<Operator, String> {
+    let files = read(argument, data)?;
+    let lists = files.iter().map(|file| network::file(&shown(file))).collect::<Result<Vec<_>, _>>()?;
+    Ok(Operator::Networks(lists.concat().into()))
+}
+
+fn read(argument: &str, data: Files<'_>) -> Result<Vec<Vec<u8>>, String> {
+    let names = unquoted(argument).split_ascii_whitespace();
+    names.map(|name| data(name).ok_or_else(|| format!("there is no file `{name}`"))).collect()
+}

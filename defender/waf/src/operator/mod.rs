@@ -1,0 +1,155 @@
+//! What a rule asks of a value. Source: `ModSecurity` reference manual v3, "Operators".
+
+mod bytes;
+mod compile;
+mod injection;
+mod network;
+mod number;
+mod pattern;
+mod phrase;
+
+use std::{borrow::Cow, net::IpAddr, ops::Range, sync::Arc};
+
+use memchr::memmem;
+use regex_automata::{Input, meta::Regex};
+
+pub use compile::{compile, question};
+pub use injection::fingerprint;
+pub use pattern::{pattern, syntax_tree};
+
+use crate::rule::Template;
+
+/// An operator, compiled.
+#[derive(Debug, Clone)]
+pub enum Operator {
+    /// `@rx`: bytes, not text; `.` matches line feeds as well, `$` the very end (RE2 and PCRE2 as CRS uses them).
+    Matches(Arc<Regex>),
+    /// `@pm`, `@pmFromFile`: any of the words, without regard to case.
+    Words(Arc<aho_corasick::AhoCorasick>),
+    /// `@streq`.
+    Equals(Template),
+    /// `@contains`.
+    Contains(Template),
+    /// `@beginsWith`.
+    BeginsWith(Template),
+    /// `@endsWith`.
+    EndsWith(Template),
+    /// `@within`: the value is somewhere in the argument.
+    Within(Template),
+    /// `@eq`.
+    Equal(Template),
+    /// `@ge`.
+    AtLeast(Template),
+    /// `@gt`.
+    Above(Template),
+    /// `@le`.
+    AtMost(Template),
+    /// `@lt`.
+    Below(Template),
+    /// `@ipMatch`: network address and length of its prefix.
+    Networks(Arc<[(IpAddr, u8)]>),
+    /// `@detectSQLi`.
+    SqlInjection,
+    /// `@detectXSS`.
+    CrossSiteScripting,
+    /// `@validateByteRange`: holds when a byte is outside.
+    OutsideBytes(Arc<[bool; 256]>),
+    /// `@validateUrlEncoding`: holds when a `%` is not followed by two hexadecimal digits.
+    BadUrlEncoding,
+    /// `@validateUtf8Encoding`: holds when the bytes are no UTF-8.
+    BadUtf8,
+    /// `@unconditionalMatch` and `SecAction`.
+    Always,
+    /// `@noMatch`.
+    Never,
+}
+
+/// What an operator found: the groups that it captured, the whole match first. Empty when nothing is captured.
+pub type Captures = Vec<Range<usize>>;
+
+/// `TX:0` to `TX:9`: rules see no more groups.
+const MOST_CAPTURES: usize = 10;
+
+impl Operator {
+    /// Asks the operator of a value. `argument` is its own argument with the places filled in; operators that have none
+    /// ignore it. The answer is what it captured, or nothing when it does not hold: a pattern captures its groups (one that
+    /// took no part is empty), words the word found, injections the whole value ([`fingerprint`] tells the rest).
+    #[must_use]
+    pub fn ask(&self, value: &[u8], argument: &[u8]) -> Option<Captures> {
+        match self {
+            Self::Matches(regex) => groups(regex, value),
+            Self::Words(words) => words.find(value).map(|found| vec![found.range()]),
+            Self::SqlInjection | Self::CrossSiteScripting if self.holds(value, argument) => Some(vec![0..value.len()]),
+            other => other.holds(value, argument).then(Vec::new),
+        }
+    }
+
+    /// Whether the operator holds for a value: as [`Operator::ask`], without looking for what it captures.
+    #[must_use]
+    pub fn holds(&self, value: &[u8], argument: &[u8]) -> bool {
+        let number = number::read;
+        match self {
+            Self::Matches(regex) => regex.is_match(value),
+            Self::Words(words) => words.is_match(value),
+            Self::Equals(_) => value == argument,
+            Self::Contains(_) => memmem::find(value, argument).is_some(),
+            Self::BeginsWith(_) => value.starts_with(argument),
+            Self::EndsWith(_) => value.ends_with(argument),
+            Self::Within(_) => memmem::find(argument, value).is_some(),
+            Self::Equal(_) => number(value) == number(argument),
+            Self::AtLeast(_) => number(value) >= number(argument),
+            Self::Above(_) => number(value) > number(argument),
+            Self::AtMost(_) => number(value) <= number(argument),
+            Self::Below(_) => number(value) < number(argument),
+            Self::Networks(networks) => network::holds(networks, value),
+            Self::SqlInjection => fingerprint(value).is_some(),
+            Self::CrossSiteScripting => injection::is_cross_site_scripting(value),
+            Self::OutsideBytes(allowed) => value.iter().any(|byte| !allowed[usize::from(*byte)]),
+            Self::BadUrlEncoding => bytes::is_bad_url_encoding(value),
+            Self::BadUtf8 => std::str::from_utf8(value).is_err(),
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+
+    /// The argument that [`Operator::ask`] wants filled in, of operators that have one.
+    #[must_use]
+    pub fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Equals(argument)
+            | Self::Contains(argument)
+            | Self::BeginsWith(argument)
+            | Self::EndsWith(argument)
+            | Self::Within(argument)
+            | Self::Equal(argument)
+            | Self::AtLeast(argument)
+            | Self::Above(argument)
+            | Self::AtMost(argument)
+            | Self::Below(argument) => Some(argument),
+            _ => None,
+        }
+    }
+}
+
+/// The first match of a pattern with its groups.
+fn groups(regex: &Regex, value: &[u8]) -> Option<Captures> {
+    if regex.group_info().group_len(regex_automata::PatternID::ZERO) == 1 {
+        return regex.find(value).map(|found| vec![found.range()]);
+    }
+    let mut captures = regex.create_captures();
+    regex.search_captures(&Input::new(value), &mut captures);
+    captures.is_match().then(|| {
+        (0..captures.group_len())
+            .take(MOST_CAPTURES)
+            .map(|group| captures.get_group(group).map_or(0..0, |span| span.range()))
+            .collect()
+    })
+}
+
+/// What a value would be called in an error.
+fn shown(value: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! `@rx`: the patterns of PCRE as the Core Rule Set writes them, compiled for an engine of linear time.
+//!
+//! PCRE and the engine agree on most of the syntax, but some texts mean other things in each and would compile without a
+//! word: `\<` is a literal in PCRE, `[a&&b]`, `[a--b]` and `[[a]` know no sets, `\v` and `\h` are classes, `a++` takes without
+//! giving back. So every pattern is written anew, each construct in the one spelling that cannot be misread, or refused.
+
+use std::{iter::Peekable, str::Chars};
+
+use regex_automata::{meta::Regex, util::syntax};
+use regex_syntax::hir::Hir;
+
+/// Bytes that the states of one pattern may take; the longest of the Core Rule Set need a tenth.
+const SIZE_LIMIT: usize = 64 << 20;
+/// Bytes of the lazily made automaton of one pattern, for each thread that uses it.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// Compiles a pattern as `@rx` means it: bytes, `.` for any byte, `^` and `$` for the very ends.
+///
+/// # Errors
+/// In words, for what the linear-time engine does not have: look-around, back-references, possessive and atomic groups.
+pub fn pattern(text: &str) -> Result<Regex, String> {
+    let wrong = |problem: String| format!("the pattern `{text}` is not understood: {problem}");
+    let written = rewrite(text).map_err(wrong)?;
+    Regex::builder()
+        .syntax(dialect())
+        .configure(
+            Regex::config()
+                .utf8_empty(false)
+                .nfa_size_limit(Some(SIZE_LIMIT))
+                .onepass_size_limit(Some(1 << 20))
+                .hybrid_cache_capacity(CACHE_BYTES),
+        )
+        .build(&written)
+        .map_err(|error| wrong(error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string)))
+}
+
+/// The syntax tree of a pattern as [`pattern`] compiles it.
+///
+/// # Errors
+/// As [`pattern`].
+pub fn syntax_tree(text: &str) -> Result<Hir, String> {
+    let wrong = |problem: String| format!("the pattern `{text}` is not understood: {problem}");
+    syntax::parse_with(&rewrite(text).map_err(wrong)?, &dialect()).map_err(|error| wrong(error.to_string()))
+}
+
+/// The engine's syntax for patterns that [`rewrite`] wrote.
+fn dialect() -> syntax::Config {
+    syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true).nest_limit(1000)
+}
+
+/// What `\v` and `\h` stand for in a class. Source: pcre2pattern(3), "Generic character types".
+const VERTICAL: &str = r"\n\x0B\x0C\r\x85";
+const HORIZONTAL: &str = r"\t\x20\xA0";
+
+/// Writes a pattern of PCRE anew for the engine.
+///
+/// # Errors
+/// In words, for what the engine cannot have and would not refuse itself.
+pub(super) fn rewrite(text: &str) -> Result<String, String> {
+    let mut input = text.chars().peekable();
+    let mut output = String::with_capacity(text.len() + 16);
+    // Whether a quantifier stands just before, so that a plus would make it possessive.
+    let mut quantified = false;
+    while let Some(next) = input.next() {
+        let after_quantifier = std::mem::take(&mut quantified);
+        match next {
+            '\\' => output.push_str(&escape(&mut input)?),
+            '[' => class(&mut input, &mut output)?,
+            '{' => quantified = brace(&mut input, &mut output),
+            '+' if after_quantifier => return Err("possessive quantifiers are not supported".to_owned()),
+            '?' if after_quantifier => output.push('?'),
+            '*' | '+' | '?' => {
+                // `(?` begins a group's kind; it is no quantifier.
+                quantified = !(next == '?' && output.ends_with('(') && !output.ends_with("\\("));
+                output.push(next);
+            }
+            other => output.push(other),
+        }
+    }
+    Ok(output)
+}
+
+/// A brace: a quantifier if it reads as one, else a literal. Tells which.
+fn brace(input: &mut Peekable<Chars<'_>>, output: &mut String) -> bool {
+    let ahead: String = input.clone().take_while(|next| *next != '}').take(16).collect();
+    let counts: Vec<&str> = ahead.split(',').collect();
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let closed = input.clone().nth(ahead.chars().count()) == Some('}');
+    let quantifier = closed
+        && match counts.as_slice() {
+            [count] => number(count),
+            [least, most] => number(least) && (most.is_empty() || number(most)),
+            _ => false,
+        };
+    output.push_str(if quantifier { "{" } else { r"\{" });
+    if quantifier {
+        output.push_str(&ahead);
+        output.push('}');
+        for _ in 0..=ahead.len() {
+            input.next();
+        }
+    }
+    quantifier
+}
+
+/// An escape outside a class, after its backslash.
+fn escape(input: &mut Peekable<Chars<'_>>) -> Result<String, String> {
+    let next = input.next().ok_or("it ends in a backslash")?;
+    Ok(match next {
+        'v' => format!("[{VERTICAL}]"),
+        'V' => format!("[^{VERTICAL}]"),
+        'h' => format!("[{HORIZONTAL}]"),
+        'H' => format!("[^{HORIZONTAL}]"),
+        'b' | 'B' | 'A' | 'z' | 'd' | 'D' | 's' | 'S' | 'w' | 'W' => format!("\\{next}"),
+        'Z' => r"(?:\n?\z)".to_owned(),
+        other => literal(escaped_byte(other, input)?),
+    })
+}
+
+/// A class, after its bracket, written with every literal by its number.
+fn class(input: &mut Peekable<Chars<'_>>, output: &mut String) -> Result<(), String> {
+    output.push('[');
+    if input.next_if_eq(&'^').is_some() {
+        output.push('^');
+    }
+    let mut first = true;
+    loop {
+        let next = input.next().ok_or("a class is not closed")?;
+        if next == ']' && !first {
+            output.push(']');
+            return Ok(());
+        }
+        first = false;
+        let Some(low) = class_item(next, input, output)? else {
+            continue;
+        };
+        let mut ahead = input.clone();
+        let high = match (ahead.next(), ahead.next()) {
+            (Some('-'), Some(high)) if high != ']' => high,
+            _ => {
+                output.push_str(&low);
+                continue;
+            }
+        };
+        input.next();
+        input.next();
+        let mut after = String::new();
+        match class_item(high, input, &mut after)? {
+            Some(high) => output.push_str(&format!("{low}-{high}")),
+            // `[a-\d]`: the dash is a literal.
+            None => output.push_str(&format!("{low}\\-{after}")),
+        }
+    }
+}
+
+/// One item of a class: a single character is given back, as it may begin a range; a set of them is written at once.
+fn class_item(next: char, input: &mut Peekable<Chars<'_>>, output: &mut String) -> Result<Option<String>, String> {
+    if next == '[' && input.peek() == Some(&':') {
+        let ahead: String = input.clone().take_while(|next| *next != ']').take(16).collect();
+        if ahead.len() > 2 && ahead.ends_with(':') {
+            output.push('[');
+            output.push_str(&ahead);
+            output.push(']');
+            input.nth(ahead.len());
+            return Ok(None);
+        }
+    }
+    if next != '\\' {
+        return Ok(many(next, output));
+    }
+    let escaped = input.next().ok_or("it ends in a backslash")?;
+    match escaped {
+        'd' | 'D' | 's' | 'S' | 'w' | 'W' => output.push_str(&format!("\\{escaped}")),
+        'v' => output.push_str(VERTICAL),
+        'h' => output.push_str(HORIZONTAL),
+        'V' => output.push_str(&format!("[^{VERTICAL}]")),
+        'H' => output.push_str(&format!("[^{HORIZONTAL}]")),
+        'b' => return Ok(Some(r"\x08".to_owned())),
+        other => return Ok(Some(literal(escaped_byte(other, input)?))),
+    }
+    Ok(None)
+}
+
+/// A character of a class: ASCII is one byte, all else stands for each of its bytes, as PCRE reads without UTF.
+fn many(next: char, output: &mut String) -> Option<String> {
+    if next.is_ascii() {
+        return Some(literal(next as u8));
+    }
+    let mut buffer = [0; 4];
+    for byte in next.encode_utf8(&mut buffer).bytes() {
+        output.push_str(&literal(byte));
+    }
+    None
+}
+
+/// The byte of an escape, after its first letter.
+fn escaped_byte(letter: char, input: &mut Peekable<Chars<'_>>) -> Result<u8, String> {
+    Ok(match letter {
+        'a' => 0x07,
+        'e' => 0x1B,
+        'f' => 0x0C,
+        'n' => b'\n',
+        'r' => b'\r',
+        't' => b'\t',
+        'x' => return hexadecimal(input),
+        '0' => {
+            let digits: String = (0..2).map_while(|_| input.next_if(|next| ('0'..='7').contains(next))).collect();
+            u8::from_str_radix(&format!("0{digits}"), 8).map_err(|_| format!("`\\0{digits}` is no byte"))?
+        }
+        other if other.is_ascii() && !other.is_ascii_alphanumeric() => other as u8,
+        digit if digit.is_ascii_digit() => return Err("back-references are not supported".to_owned()),
+        other => return Err(format!("the escape `\\{other}` is not supported")),
+    })
+}
+
+/// `\xHH` (up to two digits) and `\x{HH}`, after the `x`.
+fn hexadecimal(input: &mut Peekable<Chars<'_>>) -> Result<u8, String> {
+    let digits: String = if input.next_if_eq(&'{').is_some() {
+        input.by_ref().take_while(|next| *next != '}').collect()
+    } else {
+        (0..2).map_while(|_| input.next_if(char::is_ascii_hexdigit)).collect()
+    };
+    u8::from_str_radix(&format!("0{digits}"), 16).map_err(|_| format!("`\\x{{{digits}}}` is no byte"))
+}
+
+/// A byte that stands for itself anywhere in a pattern: letters and digits plainly, all else by number.
+fn literal(byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("\\x{byte:02X}") }
+}

@@ -1,0 +1,58 @@
+//! `@pm` and `@pmFromFile`: many words at once.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use crate::operator::shown;
+
+/// The words of `@pm`: parted by blanks; `|41 42|` writes bytes in hexadecimal, as Snort does.
+///
+/// # Errors
+/// In words, for a bar that is not closed and for digits that are none.
+pub(super) fn words(argument: &str) -> Result<Vec<Vec<u8>>, String> {
+    let mut words = vec![Vec::new()];
+    for (place, part) in argument.split('|').enumerate() {
+        let bytes = if place % 2 == 1 { hexadecimal(part)? } else { part.as_bytes().to_vec() };
+        for byte in bytes {
+            match words.last_mut() {
+                Some(word) if place % 2 == 1 || !byte.is_ascii_whitespace() => word.push(byte),
+                _ => words.push(Vec::new()),
+            }
+        }
+    }
+    if argument.matches('|').count() % 2 == 1 {
+        return Err(format!("a `|` in `{argument}` is not closed"));
+    }
+    words.retain(|word| !word.is_empty());
+    Ok(words)
+}
+
+/// The bytes of `41 42` or `4142`.
+fn hexadecimal(text: &str) -> Result<Vec<u8>, String> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let wrong = || format!("`|{text}|` is not written in pairs of hexadecimal digits");
+    if digits.len() % 2 == 1 {
+        return Err(wrong());
+    }
+    digits.chunks(2).map(|pair| u8::from_str_radix(&shown(pair), 16).map_err(|_| wrong())).collect()
+}
+
+/// The phrases of a file: one a line, blanks around it dropped; a line that begins with `#` is a comment.
+pub(super) fn lines(file: &[u8]) -> Vec<Vec<u8>> {
+    let lines = file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")).map(<[u8]>::to_vec).collect()
+}
+
+/// Compiles phrases; ASCII letters match in either case.
+///
+/// # Errors
+/// In words, when there are too many, or none.
+pub(super) fn automaton(phrases: &[Vec<u8>]) -> Result<AhoCorasick, String> {
+    if phrases.is_empty() {
+        return Err("it has no words to look for".to_owned());
+    }
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .match_kind(MatchKind::Standard)
+        .build(phrases)
+        .map_err(|error| format!("its words cannot be compiled: {error}"))
+}

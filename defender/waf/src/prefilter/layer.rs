@@ -1,0 +1,191 @@
+//! The tables for values of one alphabet: which questions can hold for such a value at all, by its length, its bytes and the
+//! words in it.
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, Input, MatchKind, automaton::OverlappingState};
+
+use super::{
+    demand::{Demand, SETS},
+    sets::{BitSet, ByteSet},
+};
+
+/// Longer demands count as this long.
+const LONGEST: usize = 32;
+
+/// The tables of one alphabet.
+#[derive(Debug, Clone)]
+pub(super) struct Layer {
+    /// Values with other bytes are not for this layer.
+    pub alphabet: ByteSet,
+    /// Words of 64 questions.
+    width: usize,
+    /// By length: the questions that do not ask for more.
+    by_length: Vec<u64>,
+    /// By set: the questions without one.
+    free_of_set: Vec<u64>,
+    /// By byte, then by set: the questions whose set has the byte. Only of relevant bytes.
+    by_byte: Vec<u64>,
+    /// By byte: its row in `by_byte`.
+    rows: Box<[u8; 256]>,
+    relevant: ByteSet,
+    /// The questions that ask for no word.
+    free_of_words: Vec<u64>,
+    words: Option<AhoCorasick>,
+    /// By word of the automaton: where its questions begin in `asked`.
+    askers: Vec<u32>,
+    asked: Vec<u16>,
+}
+
+impl Layer {
+    /// The tables of an alphabet. `demands` are those of the questions, nothing for one that no such value can meet.
+    pub fn new(alphabet: ByteSet, demands: &[Option<Demand>]) -> Result<Self, BuildError> {
+        let width = demands.len().div_ceil(64).max(1);
+        let mut layer = Self {
+            alphabet,
+            width,
+            by_length: vec![0; (LONGEST + 1) * width],
+            free_of_set: vec![0; SETS * width],
+            by_byte: Vec::new(),
+            rows: Box::new([0; 256]),
+            relevant: ByteSet::EMPTY,
+            free_of_words: vec![0; width],
+            words: None,
+            askers: Vec::new(),
+            asked: Vec::new(),
+        };
+        for (number, demand) in
+            demands.iter().enumerate().filter_map(|(number, demand)| Some((number, demand.as_ref()?)))
+        {
+            layer.add_shape(number, demand);
+        }
+        layer.add_bytes(demands);
+        layer.add_words(demands)?;
+        Ok(layer)
+    }
+
+    /// Adds what does not depend on the bytes of values.
+    fn add_shape(&mut self, number: usize, demand: &Demand) {
+        let (word, bit) = (number / 64, 1_u64 << (number % 64));
+        for length in demand.length.min(LONGEST)..=LONGEST {
+            self.by_length[length * self.width + word] |= bit;
+        }
+        for set in demand.sets.len()..SETS {
+            self.free_of_set[set * self.width + word] |= bit;
+        }
+        if demand.words.is_empty() {
+            self.free_of_words[word] |= bit;
+        }
+    }
+
+    /// Makes the rows of the bytes that some set has.
+    fn add_bytes(&mut self, demands: &[Option<Demand>]) {
+        let sets = demands.iter().flatten().flat_map(|demand| &demand.sets);
+        self.relevant = sets.fold(ByteSet::EMPTY, |all, set| all.or(*set)).and(self.alphabet);
+        let length = SETS * self.width;
+        for (row, byte) in self.relevant.bytes().enumerate() {
+            self.rows[usize::from(byte)] = row as u8;
+            let mut bits = vec![0_u64; length];
+            for (number, demand) in demands.iter().enumerate() {
+                for (set, bytes) in demand.iter().flat_map(|demand| &demand.sets).enumerate() {
+                    bits[set * self.width + number / 64] |= u64::from(bytes.contains(byte)) << (number % 64);
+                }
+            }
+            self.by_byte.extend(bits);
+        }
+    }
+
+    /// Builds the automaton of all words.
+    fn add_words(&mut self, demands: &[Option<Demand>]) -> Result<(), BuildError> {
+        let mut pairs: Vec<(&[u8], u16)> = demands
+            .iter()
+            .enumerate()
+            .flat_map(|(number, demand)| {
+                demand.iter().flat_map(|demand| &demand.words).map(move |word| (&word[..], number as u16))
+            })
+            .collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        let mut words: Vec<&[u8]> = Vec::new();
+        for (word, number) in pairs {
+            if words.last() != Some(&word) {
+                words.push(word);
+                self.askers.push(self.asked.len() as u32);
+            }
+            self.asked.push(number);
+        }
+        self.askers.push(self.asked.len() as u32);
+        if !words.is_empty() {
+            let kind = AhoCorasickKind::ContiguousNFA;
+            self.words = Some(
+                AhoCorasick::builder()
+                    .ascii_case_insensitive(true)
+                    .match_kind(MatchKind::Standard)
+                    .kind(Some(kind))
+                    .build(words)?,
+            );
+        }
+        Ok(())
+    }
+
+    /// Puts the questions that may hold for the value into `found`, which is empty and wide enough. `present` are the value's
+    /// bytes, all of the alphabet.
+    pub fn candidates(&self, value: &[u8], present: &ByteSet, kept: &mut Vec<u64>, found: &mut BitSet) {
+        self.by_shape(value.len(), present, kept);
+        let found = found.words_mut();
+        let mut wanted = 0;
+        for ((found, kept), free) in found.iter_mut().zip(&*kept).zip(&self.free_of_words) {
+            *found = kept & free;
+            wanted |= kept & !free;
+        }
+        let Some(words) = self.words.as_ref().filter(|_| wanted != 0) else {
+            return;
+        };
+        let mut state = OverlappingState::start();
+        let input = Input::new(value);
+        loop {
+            words.find_overlapping(input.clone(), &mut state);
+            let Some(matched) = state.get_match() else {
+                return;
+            };
+            for number in self.askers_of(matched.pattern().as_usize()) {
+                let (word, bit) = (usize::from(number / 64), 1 << (number % 64));
+                found[word] |= kept[word] & bit;
+            }
+        }
+    }
+
+    fn askers_of(&self, word: usize) -> impl Iterator<Item = u16> + '_ {
+        let place = |number: usize| self.askers.get(number).map_or(self.asked.len(), |place| *place as usize);
+        self.asked.get(place(word)..place(word + 1)).unwrap_or_default().iter().copied()
+    }
+
+    /// Keeps the questions whose length and bytes the value has.
+    fn by_shape(&self, length: usize, present: &ByteSet, kept: &mut Vec<u64>) {
+        let width = self.width;
+        kept.clear();
+        kept.extend_from_slice(&self.free_of_set);
+        for byte in present.and(self.relevant).bytes() {
+            let row = usize::from(self.rows[usize::from(byte)]) * SETS * width;
+            for (kept, met) in kept.iter_mut().zip(&self.by_byte[row..row + SETS * width]) {
+                *kept |= met;
+            }
+        }
+        let (first, others) = kept.split_at_mut(width);
+        for others in others.chunks_exact(width) {
+            for (kept, other) in first.iter_mut().zip(others) {
+                *kept &= other;
+            }
+        }
+        let start = length.min(LONGEST) * width;
+        for (kept, fits) in first.iter_mut().zip(&self.by_length[start..start + width]) {
+            *kept &= fits;
+        }
+        kept.truncate(width);
+    }
+
+    /// Bytes of memory, about.
+    pub fn memory(&self) -> usize {
+        let words = self.by_length.len() + self.free_of_set.len() + self.by_byte.len() + self.free_of_words.len();
+        let automaton = self.words.as_ref().map_or(0, AhoCorasick::memory_usage);
+        words * 8 + automaton + self.askers.len() * 4 + self.asked.len() * 2 + 256
+    }
+}

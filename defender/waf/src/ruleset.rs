@@ -1,0 +1,68 @@
+//! Rules checked and ordered: what `SecRuleUpdateTargetById`, `SecDefaultAction` and chains mean is settled here, once.
+
+use thiserror::Error;
+
+use crate::rule::{EngineMode, Phase, Step};
+
+/// Settings that `SecLang` files make (`SecRequestBodyLimit` and others) and that the embedding program may overrule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `SecRuleEngine`.
+    pub mode: EngineMode,
+    /// Bytes of a body that are looked at as a whole.
+    pub body_limit: usize,
+    /// How deep JSON and XML may be nested.
+    pub depth_limit: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { mode: EngineMode::On, body_limit: 1 << 20, depth_limit: 512 }
+    }
+}
+
+/// Rules by phase, in the order in which they are judged.
+#[derive(Debug, Clone, Default)]
+pub struct Ruleset {
+    /// Settings made by the rules' files.
+    pub settings: Settings,
+    phases: [Vec<Step>; 5],
+}
+
+impl Ruleset {
+    /// A ruleset from steps in file order, each with its phase (a marker belongs to every phase).
+    #[must_use]
+    pub fn new(settings: Settings, phases: [Vec<Step>; 5]) -> Self {
+        Self { settings, phases }
+    }
+
+    /// The steps of a phase.
+    #[must_use]
+    pub fn steps(&self, phase: Phase) -> &[Step] {
+        &self.phases[phase as usize - 1]
+    }
+
+    /// How many rules there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.phases.iter().flatten().filter(|step| matches!(step, Step::Rule(_))).count()
+    }
+
+    /// True without any rule.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Why rules could not be loaded: where, what, and what is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{file}:{line}: {problem}")]
+pub struct RuleError {
+    /// Which file.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub problem: String,
+}
