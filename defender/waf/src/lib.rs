@@ -12,6 +12,7 @@
 
 pub mod body;
 pub mod engine;
+pub mod firewall;
 pub mod http;
 pub mod operator;
 pub mod prefilter;

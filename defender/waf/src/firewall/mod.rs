@@ -1,0 +1,143 @@
+//! The firewall around the engine: what a policy makes of one request and its response.
+//!
+//! A [`Firewall`] is a policy compiled with a [`Ruleset`]; it never changes and is shared by all connections. An [`Exchange`]
+//! is one request with its response. Whoever moves the bytes calls it phase by phase and does what the [`Ruling`] says:
+//! `request_head`, `request_body` (as often as there is something), `request_end`, `response_head`, `response_body`, and at last
+//! [`Exchange::finish`], which gives what is to be told. What clients did before (bans, rates) lies in [`Standing`], one for all
+//! containers of a task. The time comes in with each call that needs it.
+
+mod exchange;
+mod policy;
+mod standing;
+
+use std::{net::IpAddr, sync::Arc};
+
+pub use self::{
+    exchange::Exchange,
+    policy::{Application, Effect, Endpoint, Policy, PolicyError},
+    standing::Standing,
+};
+use crate::{http::Head, ruleset::Ruleset};
+
+/// A policy, compiled.
+#[derive(Debug)]
+pub struct Firewall {
+    ruleset: Arc<Ruleset>,
+    policy: Policy,
+}
+
+/// Who sends a request, and where it came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// The connection's peer.
+    pub peer: IpAddr,
+    /// The port on which it was accepted.
+    pub port: u16,
+    /// True when the connection is encrypted.
+    pub secure: bool,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ruling {
+    /// Go on.
+    Pass,
+    /// Send this instead, and nothing to the application (or: nothing more of its response).
+    Answer(Answer),
+}
+
+/// A response of the firewall's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its header fields, without `Content-Length`.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// How a request's body has to reach the exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyNeed {
+    /// Not at all: nothing looks at it.
+    Nothing,
+    /// Hold so many bytes back until the exchange has passed them (or the body's end), then send on and show each further
+    /// piece before it is sent.
+    Held(usize),
+}
+
+/// The head of a response, which the firewall may change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ResponseHead {
+    /// Its status.
+    pub status: u16,
+    /// Its header fields in order, names as the application wrote them.
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Something to tell of, `kind` `request` of `contract/audit.schema.json`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The policy's rule.
+    pub rule: String,
+    /// The application within it (`appID`).
+    pub application: String,
+    /// What was done.
+    pub effect: Effect,
+    /// The kind of attack, in the vendor's words: `sqli`, `xss`, `malformedRequest`, …
+    #[serde(rename = "type")]
+    pub attack: String,
+    /// Which part of the policy: `firewall`, `accessControl`, `bot`, `dos`, `custom`, `api`.
+    pub protection: &'static str,
+    /// What was seen, for a human.
+    pub message: String,
+    /// Where.
+    pub field: Field,
+    /// The rules that matched.
+    pub rules: Vec<u32>,
+}
+
+/// The place of an attack in a request.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Field {
+    /// `queryValues`, `cookie`, `header`, `body`, `path`, `JSONPath`, …
+    #[serde(rename = "type")]
+    pub place: String,
+    /// Its name there.
+    pub key: String,
+    /// Its value, scrubbed and shortened.
+    pub value: String,
+}
+
+impl Firewall {
+    /// Compiles a policy.
+    ///
+    /// # Errors
+    /// What in the policy means nothing.
+    pub fn new(policy: Policy, ruleset: Arc<Ruleset>) -> Result<Self, PolicyError> {
+        policy.check()?;
+        Ok(Self { ruleset, policy })
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Begins with a request whose head is read. `now` is in milliseconds of a clock that never goes back; `id` is the event
+    /// number that a block page shows, unique for each request.
+    #[must_use]
+    pub fn open<'f>(
+        &'f self,
+        head: &'f Head,
+        client: Client,
+        standing: &'f Standing,
+        now: u64,
+        id: &'f str,
+    ) -> Exchange<'f> {
+        Exchange::new(self, &self.ruleset, head, client, standing, now, id)
+    }
+}
