@@ -58,7 +58,8 @@ ln -sf /proc/self/fd /dev/fd
 ip link set lo up
 echo "machine: Linux $(uname -r) $(uname -m)"
 for test in TEST_PROGRAMS; do
-    /tests/deps/$test --test-threads=1 TEST_FILTER 2>&1
+    # In a session of its own: the first process is in a group that has no number.
+    setsid -w /tests/deps/$test --test-threads=1 TEST_FILTER 2>&1
     echo "machine: $test ended with $?"
 done
 echo "machine: over"
