@@ -58,7 +58,8 @@ ln -sf /proc/self/fd /dev/fd
 ip link set lo up
 echo "machine: Linux $(uname -r) $(uname -m)"
 for test in TEST_PROGRAMS; do
-    /tests/deps/$test --test-threads=1 TEST_FILTER 2>&1
+    # In a session of its own: the first process is in a group that has no number.
+    setsid -w /tests/deps/$test --test-threads=1 TEST_FILTER 2>&1
     echo "machine: $test ended with $?"
 done
 echo "machine: over"
@@ -162,13 +163,13 @@ def write(folder: Path, built: Path, tests: tuple[str, ...], only: str, patience
     replaced = {"TEST_PROGRAMS": " ".join(tests), "TEST_FILTER": only, "PATIENCE_FACTOR": patience}
     (root / "start").write_text(re.sub("|".join(replaced), lambda found: replaced[found[0]], START))
     (root / "start").chmod(0o755)
-    for name in tests:
-        (root / "tests/deps" / name).write_bytes(stripped(newest(built, name), folder))
-        (root / "tests/deps" / name).chmod(0o755)
+    programs = {f"deps/{name}": newest(built, name) for name in tests} | {"defender": built / "defender"}
     for example in built.glob("examples/*"):
         if re.fullmatch(r"[a-z_0-9]+", example.name) and example.is_file():
-            (root / "tests/examples" / example.name).write_bytes(stripped(example, folder))
-            (root / "tests/examples" / example.name).chmod(0o755)
+            programs[f"examples/{example.name}"] = example
+    for place, program in programs.items():
+        (root / "tests" / place).write_bytes(stripped(program, folder))
+        (root / "tests" / place).chmod(0o755)
     make = ["mke2fs", "-q", "-F", "-t", "ext4", "-E", "root_owner=0:0", "-d", str(root), str(folder / "disk"), "1G"]
     (folder / "disk").unlink(missing_ok=True)
     # Whoever runs this owns the files; on the disk root does.

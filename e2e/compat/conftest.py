@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from comparing import without
+pytest.register_assert_rewrite("comparing")
+
+from comparing import without  # noqa: E402 - its assertions are to say what they saw
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@
 //! `SUPERVISE_RELOAD` is written and closed, the policy file is read again. `SUPERVISE_OPEN` sets fail mode `open`,
 //! `SUPERVISE_COMPAT` asks for the compat tier, and while nobody writes to the pipe named by `SUPERVISE_STALL` the sink
 //! blocks on every audit of a program start or of a file. With `SUPERVISE_FILES` set, writes to files are
-//! watched; with `SUPERVISE_32_BIT` 32-bit programs run; with `SUPERVISE_KEEP` the program becomes process 1. For tests, benchmarks and trying things out.
+//! watched; with `SUPERVISE_32_BIT` 32-bit programs run; with `SUPERVISE_KEEP` the program becomes process 1;
+//! with `SUPERVISE_SLICES` files of programs are read by one piece at a time. For tests, benchmarks and trying things out.
 use std::{
     env,
     fs::{self, File, OpenOptions},
@@ -12,10 +13,11 @@ use std::{
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use defender_agent::{
-    enforcement::{Application, AuditSink, FailMode, PolicyHandle, TierReport, Wanted},
+    enforcement::{Application, AuditSink, FailMode, PolicyHandle, READING, TierReport, Wanted},
     supervisor,
     workload::ENDING,
 };
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         wanted: if env::var_os("SUPERVISE_COMPAT").is_some() { Wanted::Compat } else { Wanted::Strongest },
         watch_files: env::var_os("SUPERVISE_FILES").is_some(),
         allow_32_bit: env::var_os("SUPERVISE_32_BIT").is_some(),
+        reading: if env::var_os("SUPERVISE_SLICES").is_some() { Duration::ZERO } else { READING },
     };
     let audits = Arc::new(Lines(Mutex::new(file)));
     ExitCode::from(supervisor::run(&application, &signals, first, policy, audits, &Say))

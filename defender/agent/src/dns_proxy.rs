@@ -21,7 +21,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use defender_core::{AuditDraft, Decision, Effect, Event, Judged, LookupEvent, Notice, Protocol, Reason, decide, dns};
+use defender_core::{
+    AuditDraft, Decision, Effect, Event, Judged, LookupEvent, Notice, Protocol, Reason, decide,
+    dns::{self, Question},
+};
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     sync::{Semaphore, mpsc},
@@ -30,7 +33,7 @@ use tokio::{
 
 pub use self::{clients::Asker, resolvers::Resolvers, stand_in::StandIn};
 use self::{
-    clients::Clients,
+    clients::{Clients, Redirection},
     forward::{Upstream, by_udp, read_message, write_message},
     places::Places,
     unheard::Unheard,
@@ -100,7 +103,7 @@ impl DnsProxy {
             runtime.block_on(async {
                 tokio::spawn(ask_again(queue, judge.clone()));
                 for socket in sockets.into_iter().filter_map(in_this_runtime) {
-                    tokio::spawn(serve_udp(Arc::new(socket), judge.clone()));
+                    tokio::spawn(serve_udp(Arc::new(socket), Source::Server, judge.clone()));
                 }
                 let v6 = v6.map(|listeners| tokio::spawn(listeners.serve(judge.clone())));
                 v4.serve(judge).await;
@@ -193,23 +196,34 @@ impl Listeners {
     }
 
     async fn serve(self, judge: Arc<Judge>) {
-        tokio::join!(serve_udp(self.udp, judge.clone()), serve_tcp(self.tcp, judge));
+        tokio::join!(serve_udp(self.udp, Source::Elsewhere, judge.clone()), serve_tcp(self.tcp, judge));
     }
 }
 
-async fn serve_udp(socket: Arc<UdpSocket>, judge: Arc<Judge>) {
+/// Where answers come from, as their clients see it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The address of the server that was asked: nobody has a reason not to take them.
+    Server,
+    Elsewhere,
+}
+
+async fn serve_udp(socket: Arc<UdpSocket>, source: Source, judge: Arc<Judge>) {
     let mut buffer = [0; LARGEST_DATAGRAM];
     loop {
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
-        let Some(asker) = judge.clients.find(Protocol::Udp, client) else { continue };
+        let Some((redirection, asker)) = judge.clients.find(Protocol::Udp, client) else { continue };
         let (query, socket, judge) = (buffer[..length].to_vec(), socket.clone(), judge.clone());
         tokio::spawn(async move {
-            judge.note_repetition(&query, &asker, client.port());
+            let doubted = if source == Source::Elsewhere { dns::parse_query(&query) } else { None };
+            if let Some(question) = &doubted {
+                judge.note_repetition(question, &asker, redirection);
+            }
             if let Some(response) = judge.answer(&query, &asker, None).await {
                 // The client may be gone; then nobody waits for this.
                 let _ = socket.send_to(&response, client).await;
-                if let Some(question) = dns::parse_query(&query) {
-                    judge.unheard.answered((asker.pid, client.port()), question, now());
+                if let Some(question) = doubted {
+                    judge.unheard.answered(redirection, question, now());
                 }
             }
         });
@@ -233,7 +247,7 @@ async fn serve_connection(mut stream: TcpStream, client: SocketAddr, judge: &Jud
     loop {
         let query = timeout(IDLE, read_message(&mut stream)).await??;
         // The connection is there before its client is registered, a question is not.
-        let Some(asker) = judge.clients.find(Protocol::Tcp, client) else { return Ok(()) };
+        let Some((_, asker)) = judge.clients.find(Protocol::Tcp, client) else { return Ok(()) };
         let Some(response) = judge.answer(&query, &asker, Some(&mut upstream)).await else { return Ok(()) };
         write_message(&mut stream, &response).await?;
         if dns::parse_query(&query).is_some_and(|question| question.is_transfer()) {
@@ -298,9 +312,8 @@ impl Judge {
     }
 
     /// Tells of a program that did not take our answer, once.
-    fn note_repetition(&self, query: &[u8], asker: &Asker, port: u16) {
-        let Some(question) = dns::parse_query(query) else { return };
-        if !self.unheard.asks_again((asker.pid, port), &asker.path, &question, now()) {
+    fn note_repetition(&self, question: &Question, asker: &Asker, redirection: Redirection) {
+        if !self.unheard.asks_again(redirection, &asker.path, question, now()) {
             return;
         }
         let detail = format!(

@@ -1,7 +1,7 @@
 //! The seam between the supervisor (which judges and enforces) and the links (which bring policies and take audits).
 //!
 //! The supervisor holds a [`PolicyHandle`] and an [`AuditSink`]; neither ever blocks it. Links own the other ends.
-use std::{ffi::OsString, sync::Arc};
+use std::{ffi::OsString, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use defender_core::{AuditDraft, CompiledPolicy, Event, Judged};
@@ -54,6 +54,9 @@ pub enum Wanted {
     Compat,
 }
 
+/// What [`Application::reading`] is outside of tests.
+pub const READING: Duration = Duration::from_millis(200);
+
 /// The application to protect.
 #[derive(Debug, Clone)]
 pub struct Application {
@@ -71,6 +74,8 @@ pub struct Application {
     pub watch_files: bool,
     /// True when 32-bit programs may run under the same rules; otherwise their system calls do not exist. x86-64 only.
     pub allow_32_bit: bool,
+    /// What one attempt to read the file of a program that is started may take; others wait meanwhile, and it goes on later.
+    pub reading: Duration,
 }
 
 /// Where the supervisor says how strong it is here.

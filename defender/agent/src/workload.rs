@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::{
     config::{ConfigError, EmbeddedConfig, EntrypointConfig, Environment},
-    enforcement::{Application, FailMode, Wanted},
+    enforcement::{Application, FailMode, READING, Wanted},
     link::{
         background::Background,
         console::{self, Speaker},
@@ -109,7 +109,16 @@ fn application(
     fail_mode: FailMode,
     wanted: Wanted,
 ) -> Application {
-    Application { program, arguments, environment, fail_mode, wanted, watch_files: false, allow_32_bit: false }
+    Application {
+        program,
+        arguments,
+        environment,
+        fail_mode,
+        wanted,
+        watch_files: false,
+        allow_32_bit: false,
+        reading: READING,
+    }
 }
 
 fn run(

@@ -70,6 +70,27 @@ fn calls_behind_a_slow_one_do_not_wait_longer() {
     drop(OpenOptions::new().write(true).open(&stall).unwrap());
 }
 
+/// A program whose file is not read at once waits until it is, and is then judged by what it holds.
+#[test]
+fn a_file_that_takes_long_to_read_is_read_to_its_end() {
+    let sum = Command::new("sha256sum").arg("/bin/bash").output().unwrap().stdout;
+    let sum = String::from_utf8(sum).unwrap()[..64].to_owned();
+    let other = "0".repeat(64);
+    for (denied, outcome) in [(&other, "bash ran, 0"), (&sum, "137")] {
+        let arena = Arena::new("attacker_guard");
+        let policy = FORBIDDING.replace(r#""deny":["evil"]"#, &format!(r#""deny":["sha256:{denied}"]"#));
+        assert!(policy.contains(denied.as_str()));
+        let words = ["sh", "-c", "bash -c 'printf \"bash ran, \"'; echo $?"];
+        let mut command = arena.command(Place::default(), Some(&policy), &words);
+
+        let output = command.env("SUPERVISE_SLICES", "1").output().unwrap();
+
+        assert_eq!(outcome, said(&output), "{}", arena.reported());
+        assert!(!arena.reported().contains("unjudged"), "{}", arena.reported());
+        assert_eq!(denied == &sum, arena.reported().contains("deniedProcess"), "{}", arena.reported());
+    }
+}
+
 /// A path that is a pipe without a writer holds nobody up: it is no program.
 #[test]
 fn a_pipe_in_place_of_a_program_holds_nobody_up() {

@@ -64,7 +64,10 @@ fn many_starts_at_once_are_all_judged() {
     let evil = arena.program("evil");
 
     let (said, audits) = arena.run(&denying("evil", "prevent"), &[&arena.good, "parallel", &evil]);
-    assert_eq!(("0", 32), (said.as_str(), effects_of(&audits, "deniedProcess").len()));
+    // On a very slow machine some are refused unjudged, and that is recorded.
+    let late = audits.iter().filter(|audit| audit["event"]["notice"] == "answeredLate");
+    let late: usize = late.map(|audit| audit["event"]["count"].as_u64().unwrap() as usize).sum();
+    assert_eq!(("0", 32), (said.as_str(), effects_of(&audits, "deniedProcess").len() + late), "{audits:?}");
     assert_eq!("32", arena.run(&denying("evil", "alert"), &[&arena.good, "parallel", &evil]).0);
 }
 

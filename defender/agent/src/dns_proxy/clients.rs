@@ -26,10 +26,13 @@ pub struct Clients(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    askers: HashMap<ClientKey, (u64, Asker)>,
-    order: VecDeque<(u64, ClientKey)>,
-    count: u64,
+    askers: HashMap<ClientKey, (Redirection, Asker)>,
+    order: VecDeque<(Redirection, ClientKey)>,
+    count: Redirection,
 }
+
+/// Number of a redirection: one socket until it is connected anew.
+pub type Redirection = u64;
 
 type ClientKey = (bool, SocketAddr);
 
@@ -52,10 +55,10 @@ impl Clients {
         }
     }
 
-    /// Who that is; none for a client that nobody redirected.
-    pub fn find(&self, protocol: Protocol, client: SocketAddr) -> Option<Asker> {
+    /// Who that is, and since which redirection; none for a client that nobody redirected.
+    pub fn find(&self, protocol: Protocol, client: SocketAddr) -> Option<(Redirection, Asker)> {
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.askers.get(&key(protocol, client)).map(|(_, asker)| asker.clone())
+        remembered.askers.get(&key(protocol, client)).cloned()
     }
 }
 
@@ -79,7 +82,7 @@ mod tests {
         clients.remember(Protocol::Udp, client(1), asker(2));
         clients.remember(Protocol::Udp, client(u16::MAX), asker(3));
 
-        assert_eq!(Some(2), clients.find(Protocol::Udp, client(1)).map(|asker| asker.pid));
+        assert_eq!(Some(2), clients.find(Protocol::Udp, client(1)).map(|(_, asker)| asker.pid));
         assert!(clients.find(Protocol::Udp, client(2)).is_none());
         assert!(clients.0.lock().unwrap().askers.len() <= CLIENTS_REMEMBERED);
     }

@@ -11,8 +11,11 @@ use defender_core::TcpRow;
 /// Approved connections kept. The audit forgets those that are over, so only a flood comes near.
 const MOST_CONNECTED: usize = 65_536;
 const MOST_BOUND: usize = 4096;
-/// A connection that was approved is in the table within this time, or has failed.
+/// A connection that was approved is in the table within this time, or has failed; and one that has been there is over when
+/// it is missing for as long (the table is read while it changes).
 const SOON: Duration = Duration::from_secs(2);
+/// On a machine that hangs it gets there later, and there is room for waiting while the book is half empty.
+const LATE: Duration = Duration::from_secs(30);
 /// Rounds of the audit that only take down what is there: connections whose calls were judged before it began.
 const FIRST_ROUNDS: u32 = 2;
 
@@ -24,11 +27,18 @@ pub struct Approvals(Arc<Mutex<Book>>);
 struct Book {
     /// Rounds of the audit so far; none while nobody audits, and then nothing is written down.
     rounds: Option<u32>,
-    connected: HashMap<(u64, SocketAddr), Instant>,
+    connected: HashMap<(u64, SocketAddr), Approved>,
     listened: HashSet<u16>,
     bound: HashSet<u64>,
     /// True once a connection could not be written down: from then on nobody can be accused.
     blind: bool,
+}
+
+#[derive(Debug)]
+struct Approved {
+    /// When it was, or was last seen in the table.
+    at: Instant,
+    seen: bool,
 }
 
 impl Approvals {
@@ -58,7 +68,7 @@ impl Approvals {
         let mut book = self.book();
         if book.rounds.is_some() && book.connected.len() < MOST_CONNECTED {
             let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-            book.connected.insert((inode, remote), Instant::now());
+            book.connected.insert((inode, remote), Approved { at: Instant::now(), seen: false });
         }
     }
 
@@ -97,13 +107,20 @@ impl Book {
         self.rounds = Some(rounds.saturating_add(1));
         self.listened.extend(rows.iter().filter(|row| row.listens()).map(|row| row.local.port()));
         let live: HashSet<(u64, SocketAddr)> = rows.iter().map(|row| (row.inode, row.remote)).collect();
-        self.connected.retain(|key, at| live.contains(key) || now.duration_since(*at) < SOON);
+        let not_seen = if self.connected.len() > MOST_CONNECTED / 2 { SOON } else { LATE };
+        self.connected.retain(|key, approved| {
+            if live.contains(key) {
+                *approved = Approved { at: now, seen: true };
+            }
+            now.duration_since(approved.at) < if approved.seen { SOON } else { not_seen }
+        });
         let open = rows.iter().filter(|row| row.has_peer() && !self.is_known(row));
         let unseen: Vec<TcpRow> = open.copied().collect();
         if rounds >= FIRST_ROUNDS {
             return unseen;
         }
-        self.connected.extend(unseen.iter().map(|row| ((row.inode, row.remote), now)));
+        let seen = |row: &TcpRow| ((row.inode, row.remote), Approved { at: now, seen: true });
+        self.connected.extend(unseen.iter().map(seen));
         Vec::new()
     }
 
@@ -179,7 +196,26 @@ mod tests {
         let later = Instant::now() + SOON + SOON;
 
         assert_eq!(Vec::<TcpRow>::new(), book.unseen(&[connection], later));
+        assert_eq!(Vec::<TcpRow>::new(), book.unseen(&[], later), "once it may have been overlooked");
+        assert_eq!(Vec::<TcpRow>::new(), book.unseen(&[], later + SOON));
+        assert_eq!(vec![connection], book.unseen(&[connection], later + SOON));
+    }
+
+    #[test]
+    fn a_connection_may_come_late_unless_there_are_too_many() {
+        let approvals = audited(&[]);
+        let connection = row("10.0.0.2:40001", "203.0.113.9:80", ESTABLISHED, 6);
+        approvals.connected(6, connection.remote);
+        let mut book = approvals.book();
+        let later = Instant::now() + 5 * SOON;
+
         assert_eq!(Vec::<TcpRow>::new(), book.unseen(&[], later));
-        assert_eq!(vec![connection], book.unseen(&[connection], later));
+        assert_eq!(Vec::<TcpRow>::new(), book.unseen(&[connection], later));
+
+        for inode in 0..MOST_CONNECTED as u64 {
+            book.connected.insert((inode + 10, connection.remote), Approved { at: Instant::now(), seen: false });
+        }
+        book.unseen(&[connection], later);
+        assert_eq!(1, book.connected.len());
     }
 }

@@ -7,9 +7,12 @@
 //! 3. If it stops with an exec event, the new image is there and nothing of it has run. What was really loaded is judged by
 //!    what cannot be changed any more: `/proc/PID/exe` and the new stack. If it must not run, it is killed.
 //! 4. If it stops in any other way the call failed, and it is let go.
+//!
+//! A file that has to be compared and is not read at once is read piece by piece at the stop, while others are served.
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use defender_core::{CompiledPolicy, Decision, Effect, Event, Notice, Reason, Violation};
@@ -30,6 +33,10 @@ use super::{
 /// Starts that could not be watched are told apart by their program; so many are told of.
 const MOST_UNWATCHED: usize = 64;
 
+/// How long a loaded program waits for its file to be read, while everything else goes on; and when that is told.
+const LONGEST_READING: Duration = Duration::from_secs(15);
+const LONG_READING: Duration = Duration::from_millis(1500);
+
 /// Watches program starts. Everything here runs on the one thread that waits for children.
 pub struct ExecWatch {
     judge: Judge,
@@ -38,6 +45,8 @@ pub struct ExecWatch {
     /// Threads whose next stop is ours, with what is known of who starts a program.
     seized: HashMap<u32, Option<Family>>,
     unwatched: HashSet<String>,
+    /// Loaded programs that wait until their files are read, the longest waiting first.
+    unread: VecDeque<Loading>,
     policy: Arc<CompiledPolicy>,
     needs: Needs,
     facts: Facts,
@@ -46,14 +55,15 @@ pub struct ExecWatch {
 }
 
 impl ExecWatch {
-    /// Watches the workload whose first process is `main`, before that runs its program.
+    /// Watches the workload whose first process is `main`, before that runs its program. `reading` is what one attempt to
+    /// read a file may take.
     #[must_use]
-    pub fn new(judge: Judge, main: u32) -> Self {
+    pub fn new(judge: Judge, main: u32, reading: Duration) -> Self {
         let policy = judge.policy();
         let needs = Needs::of(&policy);
-        let facts = Facts::new(&needs);
-        let (seized, unwatched) = (HashMap::new(), HashSet::new());
-        Self { judge, main: Some(main), seized, unwatched, policy, needs, facts, prevents: true }
+        let facts = Facts::new(&needs, reading);
+        let (seized, unwatched, unread) = Default::default();
+        Self { judge, main: Some(main), seized, unwatched, unread, policy, needs, facts, prevents: true }
     }
 
     /// Answers a notified execve or execveat.
@@ -201,6 +211,15 @@ impl ExecWatch {
         self.judge.notice(Notice::NotEnforcing, &detail);
     }
 
+    /// A program waits long for its file to be read: said once.
+    fn tell_long(&self, loading: &mut Loading, path: &str) {
+        if !loading.told && loading.since.elapsed() >= LONG_READING {
+            loading.told = true;
+            let detail = format!("the start of `{path}` waits until its file is read to compare it, which takes long");
+            self.judge.notice(Notice::AnsweredLate, &detail);
+        }
+    }
+
     /// What a program holds could not be found out in time.
     fn tell_late(&self, path: &str) -> Verdict {
         let stops = self.prevents && self.needs.prevents;
@@ -210,8 +229,10 @@ impl ExecWatch {
         if stops { Verdict::Stop } else { Verdict::Go }
     }
 
-    /// Judges the new image of `process`; one that must not run is killed. `former` is the thread that called execve.
-    pub fn judge_image(&mut self, process: u32, former: u32) {
+    /// Judges the new image of `process`; one that must not run is killed. `former` is the thread that called execve,
+    /// `for_life` whether it stays traced. Gives it back when it may be let go, whether killed or not; otherwise its file has
+    /// still to be read.
+    pub fn judge_image(&mut self, process: u32, former: u32, for_life: bool) -> Option<Loading> {
         self.follow_policy();
         let family = self.seized.remove(&former).or_else(|| self.seized.remove(&process)).flatten();
         self.seized.remove(&process);
@@ -219,10 +240,37 @@ impl ExecWatch {
         if main {
             self.facts.learn(process);
         }
-        if self.needs.judged && self.judge_loaded(process, main, family) == Verdict::Stop {
-            // Killed while stopped: no instruction of the new image ever runs.
-            ending::end(process);
+        self.settle(Loading { process, former, for_life, main, family, since: Instant::now(), told: false })
+    }
+
+    /// Reads on for the program that waits longest, and judges it as [`Self::judge_image`] does.
+    pub fn read_on(&mut self) -> Option<Loading> {
+        self.follow_policy();
+        let loading = self.unread.pop_front()?;
+        self.settle(loading)
+    }
+
+    /// The program that waits longest for its file to be read.
+    #[must_use]
+    pub fn unread(&self) -> Option<u32> {
+        self.unread.front().map(|loading| loading.process)
+    }
+
+    fn settle(&mut self, mut loading: Loading) -> Option<Loading> {
+        if !self.needs.judged {
+            return Some(loading);
         }
+        match self.judge_loaded(&mut loading) {
+            None => self.unread.push_back(loading),
+            Some(verdict) => {
+                if verdict == Verdict::Stop {
+                    // Killed while stopped: no instruction of the new image ever runs.
+                    ending::end(loading.process);
+                }
+                return Some(loading);
+            }
+        }
+        None
     }
 
     /// True when a thread is watched until its program runs.
@@ -231,22 +279,28 @@ impl ExecWatch {
         self.seized.contains_key(&thread)
     }
 
-    fn judge_loaded(&mut self, process: u32, main: bool, family: Option<Family>) -> Verdict {
+    /// None when the file has still to be read and there is time for it.
+    fn judge_loaded(&mut self, loading: &mut Loading) -> Option<Verdict> {
         let policy = self.judge.policy();
         let sees_roots = !policy.source().processes.allow.is_empty();
-        let Some(mut loaded) = start::loaded(process, main, sees_roots) else {
-            return if self.needs.prevents { Verdict::Stop } else { Verdict::Go };
+        let process = loading.process;
+        let Some(mut loaded) = start::loaded(process, loading.main, sees_roots) else {
+            return Some(if self.needs.prevents { Verdict::Stop } else { Verdict::Go });
         };
-        match family {
+        match loading.family.clone() {
             Some(family) => family.fill(&mut loaded.event),
             None if self.needs.ancestors => Family::find(&mut loaded.event, false),
             None => {}
         }
         let links = Links { image: &loaded.link, status: Some(&loaded.status), script: loaded.script.as_deref() };
         if self.facts.fill(&mut loaded.event, &links, &self.needs, Moment::Stop).is_err() {
+            if loading.since.elapsed() < LONGEST_READING {
+                self.tell_long(loading, &loaded.event.path);
+                return None;
+            }
             let stopped = self.tell_late(&loaded.event.path);
             if stopped == Verdict::Stop {
-                return stopped;
+                return Some(stopped);
             }
         }
         let scripts =
@@ -259,9 +313,9 @@ impl ExecWatch {
         }
         let Some((violation, effect)) = opinion else {
             self.judge.saw(&event);
-            return Verdict::Go;
+            return Some(Verdict::Go);
         };
-        self.judge.report(violation, effect, event)
+        Some(self.judge.report(violation, effect, event))
     }
 
     /// A seized thread stopped, but not with a new image: its execve failed. `signal` is delivered to it.
@@ -273,7 +327,24 @@ impl ExecWatch {
     /// A process or thread is gone.
     pub fn on_end(&mut self, thread: u32) {
         self.seized.remove(&thread);
+        self.unread.retain(|loading| loading.process != thread);
     }
+}
+
+/// A program that is loaded and stopped before its first instruction.
+#[derive(Debug)]
+pub struct Loading {
+    /// Its process.
+    pub process: u32,
+    /// The thread that called execve.
+    pub former: u32,
+    /// Whether it stays traced.
+    pub for_life: bool,
+    main: bool,
+    family: Option<Family>,
+    since: Instant,
+    /// That it takes long was said.
+    told: bool,
 }
 
 enum Answer {

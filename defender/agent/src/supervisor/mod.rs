@@ -45,6 +45,7 @@ mod watchdog;
 use std::{
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use defender_sys::{
@@ -58,8 +59,16 @@ use defender_sys::{
 };
 
 use self::{
-    exec::ExecWatch, files::FileWatch, launch::Started, lifelong::Lifelong, network::NetworkWatch, pending::TICK,
-    protection::Protection, reach::Reach, sentry::Sentry, watchdog::Watchdog,
+    exec::{ExecWatch, Loading},
+    files::FileWatch,
+    launch::Started,
+    lifelong::Lifelong,
+    network::NetworkWatch,
+    pending::TICK,
+    protection::Protection,
+    reach::Reach,
+    sentry::Sentry,
+    watchdog::Watchdog,
 };
 use crate::enforcement::{Application, AuditSink, PolicyHandle, TierReport};
 
@@ -80,10 +89,13 @@ pub fn run(
     report: &dyn TierReport,
 ) -> u8 {
     match launch::launch(application, signals, first, policy, audits, report) {
-        Ok(started) => u8::try_from(Supervisor::new(started, signals).run()).unwrap_or(u8::MAX),
+        Ok(started) => u8::try_from(Supervisor::new(started, signals, application.reading).run()).unwrap_or(u8::MAX),
         Err(code) => code,
     }
 }
+
+/// While a file is read piece by piece, others are served for so long between two pieces.
+const READING: Duration = Duration::from_millis(500);
 
 struct Supervisor<'a> {
     launched: Launched,
@@ -98,12 +110,13 @@ struct Supervisor<'a> {
     /// Every process of the workload is traced for life.
     traced: bool,
     reach: Reach,
+    last_reading: Instant,
 }
 
 impl<'a> Supervisor<'a> {
-    fn new(started: Started, signals: &'a Signals) -> Self {
+    fn new(started: Started, signals: &'a Signals, reading: Duration) -> Self {
         let Started { launched, judge, mut network, files, tier, lifelong, sentry, watchdog } = started;
-        let mut execs = ExecWatch::new(judge.clone(), launched.child);
+        let mut execs = ExecWatch::new(judge.clone(), launched.child, reading);
         network.watch(launched.listener.as_deref(), tier.copies());
         execs.prevents = tier.prevents();
         Self {
@@ -113,6 +126,7 @@ impl<'a> Supervisor<'a> {
             protection: Protection::new(judge),
             traced: tier.traces(),
             reach: Reach::own(),
+            last_reading: Instant::now(),
             launched,
             signals,
             lifelong,
@@ -145,6 +159,7 @@ impl<'a> Supervisor<'a> {
                 self.answer(&call);
                 self.watchdog.done();
             }
+            self.read_on(!ready.contains(&true));
         }
     }
 
@@ -157,7 +172,10 @@ impl<'a> Supervisor<'a> {
         let mut descriptors: Vec<(BorrowedFd<'_>, Interest)> =
             [signals, news, listener].map(|descriptor| (descriptor, Interest::Readable)).to_vec();
         descriptors.extend(self.network.descriptor().map(|pending| (pending, Interest::Readable)));
-        let patience = self.network.is_waiting().then_some(TICK);
+        let patience = match self.execs.unread() {
+            Some(_) => Some(Duration::ZERO),
+            None => self.network.is_waiting().then_some(TICK),
+        };
         poll::wait(&descriptors, patience).unwrap_or_default()
     }
 
@@ -196,16 +214,7 @@ impl<'a> Supervisor<'a> {
                 Happening::Exited(code) => code,
                 Happening::Killed(signal) => 128 + signal,
                 Happening::Exec { former } => {
-                    self.watchdog.judging(Some(child));
-                    let likeness = self.reach.toward(child);
-                    self.execs.judge_image(child, former);
-                    drop(likeness);
-                    self.watchdog.judging(None);
-                    if for_life {
-                        self.lifelong.on_exec(child, former);
-                    } else {
-                        let _ = trace::detach(child, 0);
-                    }
+                    self.on_image(child, |execs| execs.judge_image(child, former, for_life));
                     continue;
                 }
                 Happening::Call => {
@@ -235,6 +244,31 @@ impl<'a> Supervisor<'a> {
             }
         }
         None
+    }
+
+    /// Lets a program that is loaded go once it is judged.
+    fn on_image(&mut self, process: u32, judge: impl FnOnce(&mut ExecWatch) -> Option<Loading>) {
+        self.watchdog.judging(Some(process));
+        let likeness = self.reach.toward(process);
+        let judged = judge(&mut self.execs);
+        drop(likeness);
+        self.watchdog.judging(None);
+        let Some(Loading { former, for_life, .. }) = judged else { return };
+        if for_life {
+            self.lifelong.on_exec(process, former);
+        } else {
+            let _ = trace::detach(process, 0);
+        }
+    }
+
+    /// Reads on for a program that waits for it: when nobody else wants anything, and from time to time in any case.
+    fn read_on(&mut self, is_idle: bool) {
+        if (is_idle || self.last_reading.elapsed() >= READING)
+            && let Some(process) = self.execs.unread()
+        {
+            self.on_image(process, ExecWatch::read_on);
+            self.last_reading = Instant::now();
+        }
     }
 
     fn explain_failure(&self) {

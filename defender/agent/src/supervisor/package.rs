@@ -20,7 +20,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use md5::{Digest, Md5};
 use ring::digest;
 
-use super::hash::{Late, Remembered, each_chunk};
+use super::hash::{Late, Remembered, Unfinished};
 
 /// Text of databases that is read in all, and entries that are kept.
 const MOST_TEXT: u64 = 64 << 20;
@@ -34,18 +34,20 @@ enum Checksum {
 }
 
 /// The databases, and what was found out by them.
-#[derive(Debug)]
 pub struct Packages {
     root: PathBuf,
     index: Option<Index>,
     verdicts: Remembered<bool>,
+    unfinished: Unfinished<Digests>,
 }
+
+type Digests = (Md5, digest::Context);
 
 impl Packages {
     /// The databases of the system whose root directory is `root`; nothing is read yet.
     #[must_use]
     pub fn at(root: PathBuf) -> Self {
-        Self { root, index: None, verdicts: Remembered::default() }
+        Self { root, index: None, verdicts: Remembered::default(), unfinished: Unfinished::default() }
     }
 
     /// True when a package owns the file at `path` and installed it otherwise. `link` leads to the file itself;
@@ -66,18 +68,28 @@ impl Packages {
         // The databases are read once; that is not this file's time.
         let end = end + begin.elapsed();
         let expected = index.checksums(path);
-        if expected.is_empty() { Ok(false) } else { self.verdicts.try_get(status, || differs(link, &expected, end)) }
+        if expected.is_empty() {
+            return Ok(false);
+        }
+        let unfinished = &mut self.unfinished;
+        self.verdicts.try_get(status, || differs(unfinished, link, status, &expected, end))
     }
 }
 
 /// True when the content has none of these checksums. What cannot be read to its end is not called altered.
-fn differs(link: &str, expected: &[Checksum], end: Instant) -> Result<bool, Late> {
-    let (mut md5, mut sha1) = (Md5::new(), digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY));
+fn differs(
+    unfinished: &mut Unfinished<Digests>,
+    link: &str,
+    status: &Metadata,
+    expected: &[Checksum],
+    end: Instant,
+) -> Result<bool, Late> {
     let (wants_md5, wants_sha1) = (
         expected.iter().any(|checksum| matches!(checksum, Checksum::Md5(_))),
         expected.iter().any(|checksum| matches!(checksum, Checksum::Sha1(_))),
     );
-    let read = each_chunk(link, end, |chunk| {
+    let fresh = || (Md5::new(), digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY));
+    let read = unfinished.read(link, status, end, fresh, |(md5, sha1), chunk| {
         if wants_md5 {
             md5.update(chunk);
         }
@@ -85,12 +97,12 @@ fn differs(link: &str, expected: &[Checksum], end: Instant) -> Result<bool, Late
             sha1.update(chunk);
         }
     })?;
+    let Some((md5, sha1)) = read else { return Ok(false) };
     let (md5, sha1) = (md5.finalize(), sha1.finish());
-    let is_same = expected.iter().any(|checksum| match checksum {
+    Ok(!expected.iter().any(|checksum| match checksum {
         Checksum::Md5(value) => value[..] == md5[..],
         Checksum::Sha1(value) => value[..] == *sha1.as_ref(),
-    });
-    Ok(read && !is_same)
+    }))
 }
 
 /// Checksums by hashed path, sorted.

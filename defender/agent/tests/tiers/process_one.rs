@@ -1,7 +1,7 @@
 //! The application as process 1, where it insists on that.
 use std::process::{Command, Output};
 
-use super::stage::{Arena, FORBIDDING, Place, alerting, complained, said};
+use super::stage::{Arena, FORBIDDING, Place, alerting, complained, example, said};
 
 /// Names the Defender, a child of process 1, by its process id.
 const DEFENDER: &str = "basename $(dirname $(grep -l supervise /proc/[2-9]*/comm /proc/[1-9][0-9]*/comm))";
@@ -59,10 +59,12 @@ fn a_forbidden_process_one_ends_its_container() {
 /// Bad settings and a platform that lets nothing be enforced end process 1 with the exit codes that they always have.
 #[test]
 fn exit_codes_are_those_without_it() {
+    // Beside the examples, on the emulated machines as well.
+    let defender = example("../defender");
     let run = |first: bool, settings: &[(&str, &str)]| {
         let mut command = Command::new("unshare");
         command.args(first.then_some(["--pid", "--fork", "--mount-proc"]).iter().flatten());
-        command.args([env!("CARGO_BIN_EXE_defender"), "app-embedded", "true"]);
+        command.arg(&defender).args(["app-embedded", "true"]);
         command.env_clear().env("PATH", "/usr/bin:/bin").envs(settings.iter().copied()).output().unwrap()
     };
 

@@ -20,12 +20,13 @@ use std::{
 
 use defender_core::{Change, Effect, Origin, ProcessEvent};
 use defender_sys::{constants, file};
+use ring::digest::Context;
 
 use self::{change::Beginning, preload::Preloads};
 pub use self::{loader::is_loader_name, needs::Needs};
 use super::{
     descriptor::Descriptors,
-    hash::{self, Late, Remembered},
+    hash::{Late, Remembered, Unfinished},
     package::Packages,
     process,
 };
@@ -33,20 +34,21 @@ use super::{
 /// Loaders are small; a larger file is none.
 const LARGEST_LOADER: u64 = 16 << 20;
 
-/// What reading files may take at a call: what takes longer is left to the stop, when the rest is in the kernel's cache.
-const AT_THE_CALL: Duration = Duration::from_millis(400);
-/// What it may take at the stop, where it has to be known, before the watchdog answers.
-const AT_THE_STOP: Duration = Duration::from_millis(1100);
+/// At a call files may be read for so many times as long as at a stop: a refusal there is clean, and what is not read goes
+/// on at the stop.
+const AT_THE_CALL: u32 = 2;
 
 /// Gathers facts; remembers what does not change.
 pub struct Facts {
     /// When files have to be read.
     end: Instant,
     late: bool,
+    reading: Duration,
     beginning: Beginning,
     preloads: Preloads,
     packages: Packages,
     hashes: Remembered<Option<String>>,
+    unfinished: Unfinished<Context>,
     loaders: Remembered<bool>,
     in_memory: Remembered<bool>,
     privileged: Remembered<bool>,
@@ -74,9 +76,9 @@ pub enum Moment {
 }
 
 impl Facts {
-    /// Made when nothing of the workload has run yet.
+    /// Made when nothing of the workload has run yet. `reading` is what reading a file may take at a stop.
     #[must_use]
-    pub fn new(needs: &Needs) -> Self {
+    pub fn new(needs: &Needs, reading: Duration) -> Self {
         let mut beginning = Beginning::now();
         if needs.new != Effect::Disable || needs.modified != Effect::Disable {
             beginning.take_names();
@@ -84,10 +86,12 @@ impl Facts {
         Self {
             end: Instant::now(),
             late: false,
+            reading,
             beginning,
             preloads: Preloads::default(),
             packages: Packages::at(PathBuf::from("/")),
             hashes: Remembered::default(),
+            unfinished: Unfinished::default(),
             loaders: Remembered::default(),
             in_memory: Remembered::default(),
             privileged: Remembered::default(),
@@ -109,7 +113,7 @@ impl Facts {
         moment: Moment,
     ) -> Result<(), Late> {
         self.late = false;
-        self.end = Instant::now() + if moment == Moment::Call { AT_THE_CALL } else { AT_THE_STOP };
+        self.end = Instant::now() + if moment == Moment::Call { AT_THE_CALL * self.reading } else { self.reading };
         if let Some(status) = links.status {
             self.fill_file(event, links.image, status, needs);
         }
@@ -162,7 +166,8 @@ impl Facts {
     }
 
     fn hash(&mut self, link: &str, status: &Metadata) -> Option<String> {
-        let found = self.hashes.try_get(status, || hash::sha256(link, self.end));
+        let (unfinished, end) = (&mut self.unfinished, self.end);
+        let found = self.hashes.try_get(status, || unfinished.sha256(link, status, end));
         self.late |= found.is_err();
         found.ok().flatten()
     }
