@@ -7,6 +7,7 @@
 //! containers of a task. The time comes in with each call that needs it.
 
 mod exchange;
+pub mod expression;
 mod policy;
 mod standing;
 
