@@ -417,6 +417,6 @@ proptest! {
             request.add(collection, name, name);
         }
         let expression = Expression { tree };
-        expression.judge(&Subject { body: Some(b"a"), response_body: Some(b"b"), country: Some("US"), ..subject(&request) });
+        let _ = expression.judge(&Subject { body: Some(b"a"), response_body: Some(b"b"), country: Some("US"), ..subject(&request) });
     }
 }
