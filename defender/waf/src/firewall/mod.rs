@@ -7,6 +7,7 @@
 //! containers of a task. The time comes in with each call that needs it.
 
 pub mod api;
+pub mod bot;
 mod exchange;
 pub mod expression;
 mod policy;

@@ -119,56 +119,68 @@ fn at<'j>(document: &'j Json, path: &str) -> Option<&'j Json> {
 }
 
 fn judge_xml(parameters: &[&Parameter], body: &[u8]) -> Option<Violation> {
-    let leaves = match xml(body) {
-        Ok(leaves) => leaves,
+    let text = String::from_utf8_lossy(body);
+    let names: Vec<&str> = parameters.iter().map(|parameter| parameter.spec.name.as_str()).collect();
+    let found = match xml(&text, &names) {
+        Ok(found) => found,
         Err(problem) => return Some(Violation::of_body(&format!("the body is not read as XML: {problem}"), "", b"")),
     };
-    parameters.iter().find_map(|parameter| {
-        let name = parameter.spec.name.as_str();
-        let named = |path: &String| match name.strip_prefix('/') {
-            Some(_) => path == name,
-            None => path.rsplit('/').next() == Some(name),
-        };
-        let values: Vec<&[u8]> =
-            leaves.iter().filter(|(path, _)| named(path)).map(|(_, value)| value.trim_ascii()).collect();
+    parameters.iter().zip(found).find_map(|(parameter, texts)| {
+        let values: Vec<&[u8]> = texts.iter().map(|text| text.trim().as_bytes()).collect();
         checked(parameter, &values)
     })
 }
 
-/// Every element with its path and the text directly in it; prefixes are dropped.
-fn xml(body: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let mut reader = Reader::from_reader(body);
+/// For each name the texts of the elements that it means: `/a/b` is a path from the top, `b` any element of that name.
+/// Prefixes are dropped.
+///
+/// # Errors
+/// In words: what is not well-formed, or nested too deep.
+fn xml(text: &str, names: &[&str]) -> Result<Vec<Vec<String>>, String> {
+    let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
-    let mut open: Vec<usize> = Vec::new();
-    let mut elements: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut found = vec![Vec::new(); names.len()];
+    // Open elements, and of the wanted ones where their text goes.
+    let mut open: Vec<String> = Vec::new();
+    let mut filled: Vec<Vec<(usize, usize)>> = Vec::new();
     loop {
-        match reader.read_event().map_err(|error| error.to_string())? {
-            Event::Start(start) => {
-                if open.len() == DEEPEST {
-                    return Err("it is nested too deep".to_owned());
-                }
-                let name = String::from_utf8_lossy(start.local_name().into_inner()).into_owned();
-                let above = open.last().map_or("", |at| elements[*at].0.as_str());
-                // Paths are told for as long as anybody names one.
-                let path = if above.len() > 4096 { name } else { format!("{above}/{name}") };
-                open.push(elements.len());
-                elements.push((path, Vec::new()));
+        let piece = match reader.read_event().map_err(|error| error.to_string())? {
+            Event::Start(start) if open.len() < DEEPEST => {
+                open.push(start.local_name().as_ref().to_owned());
+                let wanted = (0..names.len()).filter(|at| is_meant(names[*at], &open));
+                let wanted: Vec<_> = wanted.map(|at| (at, found[at].len())).collect();
+                wanted.iter().for_each(|(at, _)| found[*at].push(String::new()));
+                filled.push(wanted);
+                continue;
             }
+            Event::Start(_) => return Err("it is nested too deep".to_owned()),
             Event::End(_) => {
                 open.pop();
+                filled.pop();
+                continue;
             }
-            Event::Text(text) => add(&open, &mut elements, &text),
-            Event::CData(text) => add(&open, &mut elements, &text),
-            Event::Eof if open.is_empty() => return Ok(elements),
+            Event::Text(text) => text.to_string(),
+            Event::CData(text) => text.to_string(),
+            Event::GeneralRef(name) => match name.resolve_char_ref() {
+                Ok(Some(letter)) => letter.to_string(),
+                _ => quick_xml::escape::resolve_predefined_entity(&name)
+                    .map_or_else(|| format!("&{};", &*name), str::to_owned),
+            },
+            Event::Eof if open.is_empty() => return Ok(found),
             Event::Eof => return Err("an element is not closed".to_owned()),
-            _ => {}
+            _ => continue,
+        };
+        for (at, index) in filled.last().into_iter().flatten() {
+            found[*at][*index].push_str(&piece);
         }
     }
 }
 
-fn add(open: &[usize], elements: &mut [(String, Vec<u8>)], text: &[u8]) {
-    if let Some(at) = open.last() {
-        elements[*at].1.extend_from_slice(text);
+/// Whether a name means the innermost of the open elements.
+fn is_meant(name: &str, open: &[String]) -> bool {
+    match name.strip_prefix('/') {
+        Some(path) => path.split('/').eq(open.iter().map(String::as_str)),
+        None => open.last().is_some_and(|last| last == name),
     }
 }
 

@@ -108,12 +108,13 @@ pub enum Location {
 pub enum ValueType {
     Integer,
     Number,
-    #[default]
-    #[serde(other)]
-    String,
     Boolean,
     Object,
     Array,
+    /// Also what is not known, such as Swagger 2's `file`.
+    #[default]
+    #[serde(other)]
+    String,
 }
 
 /// How an array is written. Source: OpenAPI 3.0.3, "Style Values".
