@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod bot;
+pub mod discovery;
 mod exchange;
 pub mod expression;
 mod policy;

@@ -309,6 +309,6 @@ proptest! {
     /// Any head is classified.
     #[test]
     fn any_head_is_classified(fields in "((User-Agent|Accept|sec-ch-ua|Sec-Fetch-Mode|Connection|sec-ch-ua-platform): [ -~]{0,40}\r\n){0,6}") {
-        classify(&head(&format!("Host: a\r\n{fields}")), Origin::Unknown, true, 3);
+        let _ = classify(&head(&format!("Host: a\r\n{fields}")), Origin::Unknown, true, 3);
     }
 }
