@@ -57,6 +57,7 @@ pub struct Observation<'a> {
 }
 
 /// An endpoint.
+#[allow(clippy::struct_excessive_bools)] // flags that a report has
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {

@@ -149,7 +149,9 @@ fn xml(text: &str, names: &[&str]) -> Result<Vec<Vec<String>>, String> {
                 open.push(start.local_name().as_ref().to_owned());
                 let wanted = (0..names.len()).filter(|at| is_meant(names[*at], &open));
                 let wanted: Vec<_> = wanted.map(|at| (at, found[at].len())).collect();
-                wanted.iter().for_each(|(at, _)| found[*at].push(String::new()));
+                for (at, _) in &wanted {
+                    found[*at].push(String::new());
+                }
                 filled.push(wanted);
                 continue;
             }

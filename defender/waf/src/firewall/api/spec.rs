@@ -56,6 +56,7 @@ pub struct MethodSpec {
 }
 
 /// A parameter.
+#[allow(clippy::struct_excessive_bools)] // the vendor's fields
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ParameterSpec {
@@ -117,7 +118,7 @@ pub enum ValueType {
     String,
 }
 
-/// How an array is written. Source: OpenAPI 3.0.3, "Style Values".
+/// How an array is written. Source: `OpenAPI` 3.0.3, "Style Values".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)] // as OpenAPI names them

@@ -313,9 +313,8 @@ fn schemas_mean_what_the_standard_says() {
 /// A schema that asks for the same in ever more ways is given up, not followed; and one that leads back to itself ends.
 #[test]
 fn schemas_cannot_hold_up_requests() {
-    let bomb = json!({"$defs": {"T": {"anyOf": [
-        {"properties": {"a": {"$ref": "#/$defs/T"}}, "required": ["x"]},
-        {"properties": {"a": {"$ref": "#/$defs/T"}}, "required": ["y"]}, {"type": "integer"}]}}, "$ref": "#/$defs/T"});
+    let branch = json!({"properties": {"a": {"$ref": "#/$defs/T"}}, "not": {}});
+    let bomb = json!({"$defs": {"T": {"anyOf": [branch, branch, {"type": "integer"}]}}, "$ref": "#/$defs/T"});
     let deep = format!("{}\"end\"{}", "{\"a\":".repeat(100), "}".repeat(100));
     assert!(!fits(&bomb, &deep));
     assert!(!fits(&json!({"$defs": bomb["$defs"], "not": {"$ref": "#/$defs/T"}}), &deep));
@@ -336,7 +335,7 @@ proptest! {
 
     /// A value fits the schema of its own enumeration, and of no other value's.
     #[test]
-    fn a_value_is_itself(text in r#"(\{("a":1)?\}|\[(1(,2)?)?\]|"[ab]{0,2}"|-?[0-9]{1,3}(\.5)?|true|null)"#, other in r#"("c"|\[3\]|false)"#) {
+    fn a_value_is_itself(text in r#"(\{("a":1)?\}|\[(1(,2)?)?\]|"[ab]{0,2}"|-?[1-9][0-9]{0,2}(\.5)?|true|null)"#, other in r#"("c"|\[3\]|false)"#) {
         let value: Value = serde_json::from_str(&text).unwrap();
         let schema = json!({"enum": [value]});
         prop_assert!(fits(&schema, &text));

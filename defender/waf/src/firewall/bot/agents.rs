@@ -1,6 +1,9 @@
 //! Who user agents say they are.
 
-use super::class::BotClass::{self, *};
+use super::class::BotClass::{
+    self, ApiLibraries, Archiving, BusinessAnalytics, CareerSearch, ContentFeedClients, Educational, Financial,
+    Generic, HttpLibraries, MediaSearch, News, SearchEngineCrawlers, WebAutomationTools, WebScrapers,
+};
 
 /// What a user agent's word tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -115,6 +115,9 @@ pub struct JsInjection {
     pub timeout_effect: Effect,
 }
 
+/// Networks: address and length of the prefix.
+pub type Networks = Vec<(IpAddr, u8)>;
+
 /// What is known from outside about a client's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin<'a> {
@@ -144,7 +147,7 @@ pub struct Sighting {
 pub struct Bots {
     spec: BotSpec,
     /// The networks of each of the user's bots; none where any address will do.
-    networks: Vec<Option<Vec<(IpAddr, u8)>>>,
+    networks: Vec<Option<Networks>>,
 }
 
 /// Weights of signs together that make what says to be a browser none.
@@ -155,7 +158,7 @@ impl Bots {
     ///
     /// # Errors
     /// In words, for a bot that names no header and no network, and for a list that nobody knows.
-    pub fn compile(spec: &BotSpec, networks: &dyn Fn(&str) -> Option<Vec<(IpAddr, u8)>>) -> Result<Self, String> {
+    pub fn compile(spec: &BotSpec, networks: &dyn Fn(&str) -> Option<Networks>) -> Result<Self, String> {
         let of = |bot: &UserDefinedBot| {
             if bot.header_name.is_empty() && bot.subnets.is_empty() {
                 return Err(format!("the user-defined bot `{}` has neither `headerName` nor `subnets`", bot.name));

@@ -65,13 +65,13 @@ impl Subject<'_> {
         known.then_some(!deciding)
     }
 
-    fn passes(&self, operand: &Operand, test: &Test, told: &mut Vec<String>) -> Option<bool> {
+    fn passes(&self, operand: &Operand, asked: &Test, told: &mut Vec<String>) -> Option<bool> {
         let lenient = operand.ignores_case();
         let equal = |value: &[u8], wanted: &str| {
             if lenient { value.eq_ignore_ascii_case(wanted.as_bytes()) } else { value == wanted.as_bytes() }
         };
         let list = operand.kind() == super::tree::Kind::List;
-        match test {
+        match asked {
             Test::Fits(pattern) => self.any(operand, &mut |value| fits(pattern, value, told)),
             Test::Contains(text) if list => self.any(operand, &mut |value| equal(value, text)),
             Test::Contains(text) => {
@@ -98,7 +98,7 @@ impl Subject<'_> {
             })),
             Operand::Field(Field::Status) => {
                 let status = self.status()?;
-                Some(wanted.iter().any(|value| *value == Value::Number(status)))
+                Some(wanted.contains(&Value::Number(status)))
             }
             _ => self.any(operand, &mut |value| {
                 wanted.iter().any(|wanted| matches!(wanted, Value::Text(text) if equal(value, text)))
