@@ -72,6 +72,8 @@ pub struct Violation {
 #[error("the API specification cannot be used: {0}")]
 pub struct ApiError(String);
 
+/// The `type` of an event that tells of a violation.
+pub const ATTACK: &str = "unexpectedAPI";
 /// How many violations of one request are told.
 const MOST_TOLD: usize = 16;
 

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fmt::Arguments};
 
 use super::{
-    json::Json,
+    json::{FEW, Json},
     schema::{Part, Schema, Span},
 };
 
@@ -32,16 +32,23 @@ impl Schema {
     }
 }
 
-struct Checker<'s> {
+struct Checker<'s, 'v> {
     schema: &'s Schema,
     steps: u32,
-    place: Vec<String>,
+    place: Vec<Step<'v>>,
     /// How many schemas around are only tried, so that nobody reads what is wrong.
     trials: u32,
 }
 
-impl Checker<'_> {
-    fn check(&mut self, at: usize, value: &Json, depth: usize) -> Result<(), Mismatch> {
+/// A step from a value to one within.
+#[derive(Debug, Clone, Copy)]
+enum Step<'v> {
+    Name(&'v str),
+    Index(usize),
+}
+
+impl<'v> Checker<'_, 'v> {
+    fn check(&mut self, at: usize, value: &'v Json, depth: usize) -> Result<(), Mismatch> {
         let schema = self.schema;
         let Some(part) = schema.parts.get(at).filter(|part| !part.never) else {
             return Err(self.wrong(format_args!("nothing is allowed here")));
@@ -112,7 +119,7 @@ impl Checker<'_> {
         }
     }
 
-    fn array(&mut self, part: &Part, items: &[Json], depth: usize) -> Result<(), Mismatch> {
+    fn array(&mut self, part: &Part, items: &'v [Json], depth: usize) -> Result<(), Mismatch> {
         self.span(part.items_span, items.len(), "items")?;
         if part.unique {
             let mut seen = HashSet::new();
@@ -122,24 +129,29 @@ impl Checker<'_> {
         }
         let Some(schema) = part.items else { return Ok(()) };
         for (index, item) in items.iter().enumerate() {
-            self.place.push(index.to_string());
+            self.place.push(Step::Index(index));
             self.check(schema, item, depth + 1)?;
             self.place.pop();
         }
         Ok(())
     }
 
-    fn object(&mut self, part: &Part, members: &[(String, Json)], depth: usize) -> Result<(), Mismatch> {
+    fn object(&mut self, part: &Part, members: &'v [(String, Json)], depth: usize) -> Result<(), Mismatch> {
         self.span(part.members_span, members.len(), "members")?;
         if !part.required.is_empty() {
-            let names: HashSet<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
-            if let Some(name) = part.required.iter().find(|name| !names.contains(name.as_str())) {
+            let missing = if members.len() <= FEW {
+                part.required.iter().find(|name| !members.iter().any(|(known, _)| known == *name))
+            } else {
+                let names: HashSet<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+                part.required.iter().find(|name| !names.contains(name.as_str()))
+            };
+            if let Some(name) = missing {
                 return Err(self.wrong(format_args!("`{name}` is missing")));
             }
         }
         for (name, value) in members {
             let Some(schema) = part.members.get(name).copied().or(part.other_members) else { continue };
-            self.place.push(name.clone());
+            self.place.push(Step::Name(name));
             if self.schema.parts[schema].never {
                 return Err(self.wrong(format_args!("there must be no such member")));
             }
@@ -150,7 +162,7 @@ impl Checker<'_> {
     }
 
     /// What is asked by further schemas of the same value.
-    fn combined(&mut self, part: &Part, value: &Json, depth: usize) -> Result<(), Mismatch> {
+    fn combined(&mut self, part: &Part, value: &'v Json, depth: usize) -> Result<(), Mismatch> {
         for schema in &part.all {
             self.check(*schema, value, depth + 1)?;
         }
@@ -177,7 +189,7 @@ impl Checker<'_> {
     }
 
     /// How many of the schemas a value is as, counted up to `enough`.
-    fn fitting(&mut self, schemas: &[usize], value: &Json, depth: usize, enough: usize) -> usize {
+    fn fitting(&mut self, schemas: &[usize], value: &'v Json, depth: usize, enough: usize) -> usize {
         let place = self.place.len();
         let mut found = 0;
         self.trials += 1;
@@ -207,7 +219,11 @@ impl Checker<'_> {
         if self.trials > 0 {
             return Mismatch { place: String::new(), problem: String::new() };
         }
-        let escaped = |name: &String| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        // Source: RFC 6901, section 3.
+        let escaped = |step: &Step<'_>| match step {
+            Step::Name(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+            Step::Index(index) => format!("/{index}"),
+        };
         Mismatch { place: self.place.iter().map(escaped).collect(), problem: problem.to_string() }
     }
 }

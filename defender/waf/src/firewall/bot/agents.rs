@@ -1,5 +1,9 @@
 //! Who user agents say they are.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use super::class::BotClass::{
     self, ApiLibraries, Archiving, BusinessAnalytics, CareerSearch, ContentFeedClients, Educational, Financial,
     Generic, HttpLibraries, MediaSearch, News, SearchEngineCrawlers, WebAutomationTools, WebScrapers,
@@ -233,10 +237,17 @@ pub(super) const TOOLS: &[Agent] = &[
     agent("monitor", Generic),
 ];
 
-/// What a user agent (in lower case) says of itself: known bots, else tools.
+/// All words at once, known bots first; none only if the words were too many for an automaton, which the tests exclude.
+static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let words = KNOWN.iter().chain(TOOLS).map(|agent| agent.word);
+    AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
+});
+
+/// What a user agent says of itself: known bots, else tools.
 pub(super) fn find(user_agent: &[u8]) -> Option<&'static Agent> {
-    let says = |agent: &&Agent| memchr::memmem::find(user_agent, agent.word.as_bytes()).is_some();
-    KNOWN.iter().find(says).or_else(|| TOOLS.iter().find(says))
+    let words = WORDS.as_ref()?;
+    let first = words.find_overlapping_iter(user_agent).map(|found| found.pattern().as_usize()).min()?;
+    KNOWN.iter().chain(TOOLS).nth(first)
 }
 
 /// Whether a name is a domain or within it.

@@ -180,6 +180,13 @@ impl Bots {
         &self.spec
     }
 
+    /// True when the policy does something about any class; otherwise there is nothing to look for.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        let mut classes = BotClass::KNOWN.into_iter().chain(BotClass::UNKNOWN);
+        !self.spec.user_defined_bots.is_empty() || classes.any(|class| self.effect(class) != Effect::Disable)
+    }
+
     /// True when what this says to be can be confirmed by the client's reverse name, and the policy cares.
     #[must_use]
     pub fn wants_names(&self, head: &Head) -> bool {
@@ -192,6 +199,9 @@ impl Bots {
     /// the client spoke TLS, be it to whoever stands before us.
     #[must_use]
     pub fn judge(&self, head: &Head, client: IpAddr, origin: Origin<'_>, secure: bool) -> Option<Sighting> {
+        if !self.is_active() {
+            return None;
+        }
         if let Some(sighting) = self.user_defined(head, client) {
             return Some(sighting);
         }

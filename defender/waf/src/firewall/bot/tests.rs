@@ -157,6 +157,7 @@ fn the_policy_says_what_is_done() {
         judged("Host: a\r\nUser-Agent: PostmanRuntime/7\r\n", outside),
         Some((BotClass::RequestAnomalies, Effect::Alert))
     );
+    assert!(bots.is_active() && !Bots::default().is_active());
     assert!(bots.wants_names(&head(GOOGLEBOT)) && !bots.wants_names(&head(CHROME)));
     assert_eq!(BotClass::SearchEngineCrawlers.name(), "searchEngineCrawlers");
 }
@@ -278,6 +279,23 @@ fn a_session_begins_when_the_task_is_solved() {
     // A task's token is no session.
     assert_eq!(visit(&proof.replace("bartizan_proof", "bartizan_session"), NOW), Visit::Tampered);
     assert!(visit(&solved(&body, 1), NOW).is_driven() && !visit(&proof, NOW).is_driven());
+}
+
+/// First solutions that node found with the page's script.
+#[test]
+fn script_and_check_calculate_alike() {
+    for (seed, number) in [(0, 0), (1, 79_644), (0x8000_0000, 9_080), (0xdead_beef, 12_747), (u32::MAX, 26_307)] {
+        assert_eq!((0..).find(|number| pages::solves(seed, *number)), Some(number), "{seed}");
+    }
+}
+
+/// No word hides a later one that is the same, and each is in lower case, as it is looked for.
+#[test]
+fn every_known_agent_is_found() {
+    for agent in agents::KNOWN.iter().chain(agents::TOOLS) {
+        let found = agents::find(agent.word.to_ascii_uppercase().as_bytes()).unwrap();
+        assert_eq!((agent.word, found.class), (agent.word.to_ascii_lowercase().as_str(), agent.class));
+    }
 }
 
 #[test]
