@@ -18,7 +18,7 @@ pub(crate) struct Mismatch {
 
 /// How many parts of a schema are held against parts of a value before it is given up: schemas can ask for the same in so
 /// many ways that nobody could afford to look.
-const STEPS: u32 = 200_000;
+const STEPS: u32 = 500_000;
 /// How deep one may lead to the next; deeper than JSON is read, so only references that lead back to themselves get there.
 const DEEPEST: usize = 512;
 
@@ -53,7 +53,7 @@ impl<'v> Checker<'_, 'v> {
         let Some(part) = schema.parts.get(at).filter(|part| !part.never) else {
             return Err(self.wrong(format_args!("nothing is allowed here")));
         };
-        self.steps = self.steps.saturating_sub(1);
+        self.steps = self.steps.saturating_sub(price(value));
         if self.steps == 0 || depth > DEEPEST {
             return Err(self.wrong(format_args!("it cannot be held against the schema within reasonable time")));
         }
@@ -123,7 +123,15 @@ impl<'v> Checker<'_, 'v> {
         self.span(part.items_span, items.len(), "items")?;
         if part.unique {
             let mut seen = HashSet::new();
-            if !items.iter().all(|item| seen.insert(canonical(item))) {
+            let mut length = 0;
+            let mut is_new = |item: &Json| {
+                let text = canonical(item);
+                length += text.len();
+                seen.insert(text)
+            };
+            let unique = items.iter().all(&mut is_new);
+            self.steps = self.steps.saturating_sub((length / 16) as u32);
+            if !unique {
                 return Err(self.wrong(format_args!("two of its items are equal")));
             }
         }
@@ -226,6 +234,17 @@ impl<'v> Checker<'_, 'v> {
         };
         Mismatch { place: self.place.iter().map(escaped).collect(), problem: problem.to_string() }
     }
+}
+
+/// How many steps it is to look at a value once, without what is within.
+fn price(value: &Json) -> u32 {
+    let more = match value {
+        Json::Text(text) => text.len() / 64,
+        Json::Array(items) => items.len() / 8,
+        Json::Object(members) => members.len() / 4,
+        _ => 0,
+    };
+    1 + more as u32
 }
 
 /// A text that equal values have in common.
