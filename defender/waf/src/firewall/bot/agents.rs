@@ -211,6 +211,8 @@ pub(super) const TOOLS: &[Agent] = &[
     agent("got (", HttpLibraries),
     agent("node.js", HttpLibraries),
     agent("superagent", HttpLibraries),
+    agent("deno/", HttpLibraries),
+    agent("bun/", HttpLibraries),
     agent("libwww-perl", HttpLibraries),
     agent("lwp::", HttpLibraries),
     agent("http-tiny", HttpLibraries),
@@ -243,8 +245,14 @@ static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
 });
 
+/// What Node's `fetch` says, and nothing else.
+static NODE: Agent = agent("node", HttpLibraries);
+
 /// What a user agent says of itself: known bots, else tools.
 pub(super) fn find(user_agent: &[u8]) -> Option<&'static Agent> {
+    if user_agent.eq_ignore_ascii_case(NODE.word.as_bytes()) {
+        return Some(&NODE);
+    }
     let words = WORDS.as_ref()?;
     let first = words.find_overlapping_iter(user_agent).map(|found| found.pattern().as_usize()).min()?;
     KNOWN.iter().chain(TOOLS).nth(first)
