@@ -14,6 +14,7 @@ pub(crate) mod validate;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::firewall) use self::spec::or_default;
 pub use self::spec::{ApiSpec, BasePath, Location, MethodSpec, ParameterSpec, PathSpec, Style, ValueType};
 use self::{
     parameter::Parameter,

@@ -252,6 +252,19 @@ fn a_specification_that_means_nothing_is_refused_with_its_place() {
     }
 }
 
+/// Empty lists of the vendor are read whether they are written as such or as nothing.
+#[test]
+fn nothing_is_an_empty_list() {
+    let spec: ApiSpec = serde_json::from_value(
+        json!({"endpoints": null, "paths": [{"path": "/a", "methods": [{"method": "get", "parameters": null}]}],
+        "effect": "alert", "fallbackEffect": "alert", "queryParamFallbackEffect": "alert", "skipLearning": false}),
+    )
+    .unwrap();
+    assert!(head(&Api::compile(&spec).unwrap(), "GET /a", "").is_empty());
+    let bots: crate::firewall::bot::BotSpec = serde_json::from_value(json!({"userDefinedBots": null})).unwrap();
+    assert!(bots.user_defined_bots.is_empty());
+}
+
 #[test]
 fn what_is_not_looked_at_is_noted() {
     let api =

@@ -21,7 +21,7 @@ pub use self::{
     class::BotClass,
     session::{Sessions, Signer, Visit},
 };
-use super::{Effect, Field};
+use super::{Effect, Field, api::or_default};
 use crate::http::Head;
 
 /// The vendor's `botProtectionSpec`.
@@ -29,6 +29,7 @@ use crate::http::Head;
 #[serde(rename_all = "camelCase", default)]
 pub struct BotSpec {
     /// Bots of the user's own.
+    #[serde(deserialize_with = "or_default")]
     pub user_defined_bots: Vec<UserDefinedBot>,
     /// Known good bots.
     pub known_bot_protections_spec: KnownBots,
@@ -51,8 +52,10 @@ pub struct UserDefinedBot {
     /// A header field; empty for any.
     pub header_name: String,
     /// What the field may be, `*` for any part.
+    #[serde(deserialize_with = "or_default")]
     pub header_values: Vec<String>,
     /// Names of network lists, one of which the client is in.
+    #[serde(deserialize_with = "or_default")]
     pub subnets: Vec<String>,
     /// What then.
     pub effect: Effect,
