@@ -6,7 +6,11 @@
 //! [`Exchange::finish`], which gives what is to be told. What clients did before (bans, rates) lies in [`Standing`], one for all
 //! containers of a task. The time comes in with each call that needs it.
 
+pub mod api;
+pub mod bot;
+pub mod discovery;
 mod exchange;
+pub mod expression;
 mod policy;
 mod standing;
 
