@@ -9,6 +9,7 @@ The composition root: it builds everything, and decides nothing.
     bundle.key         from which the secrets of install bundles are derived
     setup-token        opens the one-time set-up; gone once it is done
     secrets.key        seals the credentials of registries in the database
+    certificates.key   seals the certificates of protected applications there
     console.json       the real addresses while the Console runs, for tools
     lock               held while the Console runs
 """
@@ -51,6 +52,7 @@ from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.embedding import TaskEmbedder
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError
+from bartizan.services.firewall import Firewall
 from bartizan.services.forensics import Forensics
 from bartizan.services.housekeeping import Housekeeping
 from bartizan.services.image_lookup import ImageLookUp, LookUpLimits
@@ -71,6 +73,7 @@ from bartizan.store import (
     SqlCredentials,
     SqlCustomRules,
     SqlDefenders,
+    SqlFirewall,
     SqlImages,
     SqlIncidents,
     SqlLearned,
@@ -169,6 +172,14 @@ class _Parts:
             library={rule.id: rule for rule in library.all()},
         )
         self.custom_rules = CustomRules(library, self.policies)
+        self.firewall = Firewall(
+            SqlFirewall(self.database),
+            pki.SecretBox(directory / "certificates.key"),
+            box_error=pki.SealError,
+            check_pair=pki.check_pair,
+            on_change=self._push_firewall,
+            clock=_milliseconds,
+        )
         self.defenders = Defenders(SqlDefenders(self.database), stored, clock=_milliseconds)
         self.bundles = Bundles(
             SqlBundles(self.database),
@@ -259,6 +270,7 @@ class _Parts:
             bundles=self.bundles,
             defenders=self.defenders,
             enrolment=self.enrolment,
+            firewall=self.firewall,
             forensics=self.forensics,
             ingest=self.ingest,
             models=self.models,
@@ -287,6 +299,7 @@ class _Parts:
             custom_rules=self.custom_rules,
             defenders=self.defenders,
             embed_dockerfile=self.embed_dockerfile,
+            firewall=self.firewall,
             forensics=self.forensics,
             image_lookup=self.image_lookup,
             incidents=self.incidents,
@@ -323,6 +336,10 @@ class _Parts:
     def _push_policies(self) -> None:
         for session in self.defenders.sessions():
             session.policy_changed()
+
+    def _push_firewall(self) -> None:
+        for session in self.defenders.sessions():
+            session.waas_changed()
 
     def _forget_setup_token(self) -> None:
         (self._directory / "setup-token").unlink(missing_ok=True)

@@ -187,6 +187,7 @@ class DefenderEnd:
     key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
     certificate: str = ""
     link: ClientConnection | None = None
+    waas: list[dict[str, Any]] = field(default_factory=list)
 
     def enrol(self, **changed: Any) -> dict[str, Any]:
         """Ask for a certificate and return the Console's answer."""
@@ -257,7 +258,20 @@ class DefenderEnd:
         self.link.send(json.dumps(message))
 
     def receive(self) -> dict[str, Any]:
-        """Return the next message."""
+        """Return the next message; WAAS policies that come before it are put by."""
+        while (message := self._next())["type"] == "waas":
+            self.waas.append(message)
+        return message
+
+    def receive_waas(self) -> dict[str, Any]:
+        """Return the oldest WAAS policy that was not returned yet."""
+        if not self.waas:
+            message = self._next()
+            assert message["type"] == "waas", message
+            self.waas.append(message)
+        return self.waas.pop(0)
+
+    def _next(self) -> dict[str, Any]:
         assert self.link is not None
         return dict(json.loads(self.link.recv(DEADLINE)))
 

@@ -13,6 +13,7 @@ from bartizan.api.routes import (
     custom_rules,
     defenders,
     dockerfile,
+    firewall,
     forensics,
     images,
     incidents,
@@ -29,6 +30,7 @@ _VERSION = "1"
 _ROUTES = (
     session,
     policies,
+    firewall,
     audits,
     incidents,
     forensics,

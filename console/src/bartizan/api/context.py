@@ -13,6 +13,7 @@ from bartizan.services.credentials import Credentials
 from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
 from bartizan.services.embed_dockerfile import EmbedDockerfile
+from bartizan.services.firewall import Firewall
 from bartizan.services.forensics import Forensics
 from bartizan.services.image_lookup import ImageLookUp
 from bartizan.services.incidents import Incidents
@@ -35,6 +36,7 @@ class ApiServices:
     custom_rules: CustomRules
     defenders: Defenders
     embed_dockerfile: EmbedDockerfile
+    firewall: Firewall
     forensics: Forensics
     image_lookup: ImageLookUp
     incidents: Incidents

@@ -160,6 +160,16 @@ class WorkloadRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallRecord:
+    """The last that was heard of a Defender's firewall; `ports` are (exposed, internal)."""
+
+    hash: str | None = None
+    error: str | None = None
+    ports: tuple[tuple[int, int], ...] = ()
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DefenderRecord:
     """One Defender process. Times are unix milliseconds; `keys` are the hex SHA-256 of the keys it may use."""
 
@@ -178,6 +188,7 @@ class DefenderRecord:
     first_seen: int = 0
     last_seen: int = 0
     goodbye: str | None = None
+    firewall: FirewallRecord | None = None
 
 
 class DefenderStore(Protocol):
@@ -305,6 +316,10 @@ class LiveSession(Protocol):
 
     def policy_changed(self) -> None:
         """Send the policies again, soon; never blocks."""
+        ...
+
+    def waas_changed(self) -> None:
+        """Send the WAAS policy again, soon; never blocks."""
         ...
 
     def fetch(self, name: str, container: str | None, *, after: int, reason: str) -> None:

@@ -7,6 +7,7 @@ from bartizan.store.credentials import SqlCredentials
 from bartizan.store.custom_rules import SqlCustomRules
 from bartizan.store.database import Database
 from bartizan.store.defenders import SqlDefenders
+from bartizan.store.firewall import SqlFirewall
 from bartizan.store.images import SqlImages
 from bartizan.store.incidents import SqlIncidents
 from bartizan.store.learned import SqlLearned
@@ -23,6 +24,7 @@ __all__ = [
     "SqlCredentials",
     "SqlCustomRules",
     "SqlDefenders",
+    "SqlFirewall",
     "SqlImages",
     "SqlIncidents",
     "SqlLearned",
