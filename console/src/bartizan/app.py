@@ -53,6 +53,7 @@ from bartizan.services.embedding import TaskEmbedder
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError
 from bartizan.services.firewall import Firewall
+from bartizan.services.firewall_audits import FirewallAudits
 from bartizan.services.forensics import Forensics
 from bartizan.services.housekeeping import Housekeeping
 from bartizan.services.image_lookup import ImageLookUp, LookUpLimits
@@ -74,6 +75,7 @@ from bartizan.store import (
     SqlCustomRules,
     SqlDefenders,
     SqlFirewall,
+    SqlFirewallAudits,
     SqlImages,
     SqlIncidents,
     SqlLearned,
@@ -194,6 +196,9 @@ class _Parts:
         self.feed = AuditFeed(audits.newest_id())
         self.ingest = Ingest(audits, self.feed)
         self.audits = Audits(audits, self.feed)
+        self.firewall_audits = FirewallAudits(
+            SqlFirewallAudits(self.database), retention=settings.retention, clock=_milliseconds
+        )
         incidents = SqlIncidents(self.database)
         self.incidents = Incidents(incidents)
         self.forensics = Forensics(SqlSnapshots(self.database), incidents, self.defenders, clock=_milliseconds)
@@ -224,7 +229,13 @@ class _Parts:
             retention=settings.retention,
             clock=_milliseconds,
             prompt=(self.forensics.tick,),
-            chores=(self.incidents.prune, self.forensics.prune, self.models.prune, self.learning.tick),
+            chores=(
+                self.incidents.prune,
+                self.forensics.prune,
+                self.models.prune,
+                self.learning.tick,
+                self.firewall_audits.prune,
+            ),
         )
 
     @asynccontextmanager
@@ -300,6 +311,7 @@ class _Parts:
             defenders=self.defenders,
             embed_dockerfile=self.embed_dockerfile,
             firewall=self.firewall,
+            firewall_audits=self.firewall_audits,
             forensics=self.forensics,
             image_lookup=self.image_lookup,
             incidents=self.incidents,

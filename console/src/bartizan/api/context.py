@@ -14,6 +14,7 @@ from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
 from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.firewall import Firewall
+from bartizan.services.firewall_audits import FirewallAudits
 from bartizan.services.forensics import Forensics
 from bartizan.services.image_lookup import ImageLookUp
 from bartizan.services.incidents import Incidents
@@ -37,6 +38,7 @@ class ApiServices:
     defenders: Defenders
     embed_dockerfile: EmbedDockerfile
     firewall: Firewall
+    firewall_audits: FirewallAudits
     forensics: Forensics
     image_lookup: ImageLookUp
     incidents: Incidents

@@ -8,6 +8,7 @@ from bartizan.api.firewall_shapes import FIREWALL_SHAPES
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
 from bartizan.api.profile_shapes import PROFILE_SHAPES
 from bartizan.audit import RuntimeAudit
+from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.incidents import Incident
 
 Strings = list[str]
@@ -355,6 +356,7 @@ ALL = (
     CustomRuleShape,
     Defender,
     DefenderSettings,
+    FirewallAudit,
     ForensicsRequest,
     ForensicsSnapshot,
     Incident,

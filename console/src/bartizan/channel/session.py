@@ -18,7 +18,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from bartizan.audit import Audit, CustomText, Reason, Reporter, describe
+from bartizan.audit.firewall_audit import describe_request
 from bartizan.audit.incidents import incident_kind
+from bartizan.audit.wire import RequestEvent
 from bartizan.channel.messages import (
     MOST_AUDITS,
     ChannelAudits,
@@ -54,8 +56,16 @@ from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError, ServiceError, UnavailableError, misfit
 from bartizan.services.firewall import Firewall
 from bartizan.services.forensics import Forensics, Piece
-from bartizan.services.ingest import Ingest
-from bartizan.services.interfaces import ClientIdentity, Clock, DefenderRecord, FirewallRecord, NewAudit, WorkloadRecord
+from bartizan.services.ingest import Arrived, Ingest
+from bartizan.services.interfaces import (
+    ClientIdentity,
+    Clock,
+    DefenderRecord,
+    FirewallRecord,
+    NewAudit,
+    NewFirewallAudit,
+    WorkloadRecord,
+)
 from bartizan.services.models import Models
 from bartizan.services.policies import Policies as PolicyService
 
@@ -289,7 +299,7 @@ class Session:
             raise EndError(ErrorCode.UNAUTHORIZED, "this source belongs to another Defender")
         self._sources.add(source)
 
-    def _new_audits(self, message: ChannelAudits) -> Sequence[NewAudit]:
+    def _new_audits(self, message: ChannelAudits) -> Sequence[Arrived]:
         hello = self._greeted()
         received = self._services.clock()
         reporter = Reporter(
@@ -302,7 +312,16 @@ class Session:
         )
         return [self._new_audit(message.source, audit, reporter, received) for audit in message.audits]
 
-    def _new_audit(self, source: str, audit: Audit, reporter: Reporter, received: int) -> NewAudit:
+    def _new_audit(self, source: str, audit: Audit, reporter: Reporter, received: int) -> Arrived:
+        if isinstance(audit.event, RequestEvent):
+            return NewFirewallAudit(
+                bundle=self._identity.bundle,
+                source=source,
+                seq=audit.seq,
+                time=audit.time,
+                received=received,
+                audit=describe_request(audit, audit.event, reporter),
+            )
         shown = describe(audit, reporter, self._custom_text(audit))
         return NewAudit(
             bundle=self._identity.bundle,

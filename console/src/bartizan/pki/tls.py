@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _KEY = re.compile(r"-----BEGIN ([A-Z]+ )*PRIVATE KEY-----.+?-----END ([A-Z]+ )*PRIVATE KEY-----", re.DOTALL)
 
 
@@ -58,9 +59,8 @@ def check_pair(pem: str) -> None:
 
     The messages never hold the key.
     """
-    data = pem.encode()
     try:
-        certificate = x509.load_pem_x509_certificates(data)[0]
+        certificate = x509.load_pem_x509_certificates("\n".join(_CERTIFICATE.findall(pem)).encode())[0]
     except ValueError:
         raise ValueError("the certificate cannot be read: PEM is expected") from None
     found = _KEY.search(pem)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bartizan.audit import RuntimeAudit
+from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.incidents import IncidentKind
 from bartizan.policy import CustomDefinition
 
@@ -221,6 +222,18 @@ class NewAudit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewFirewallAudit:
+    """A WAAS event on its way into the database; (bundle, source, seq) is what makes it arrive once."""
+
+    bundle: str
+    source: str
+    seq: int
+    time: int
+    received: int
+    audit: FirewallAudit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditQuery:
     """
     Which audits, in which order. Every tuple holds alternatives, an empty one is no condition.
@@ -262,8 +275,8 @@ EqualField = Literal[
 class AuditStore(Protocol):
     """The audits."""
 
-    def add(self, audits: Sequence[NewAudit]) -> int:
-        """Keep those that are new, durably, and return the highest id there is."""
+    def add(self, audits: Sequence[NewAudit | NewFirewallAudit]) -> int:
+        """Keep those that are new, durably, and return the highest id of a runtime audit."""
         ...
 
     def newest_id(self) -> int:

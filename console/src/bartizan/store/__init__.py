@@ -8,6 +8,7 @@ from bartizan.store.custom_rules import SqlCustomRules
 from bartizan.store.database import Database
 from bartizan.store.defenders import SqlDefenders
 from bartizan.store.firewall import SqlFirewall
+from bartizan.store.firewall_audits import SqlFirewallAudits
 from bartizan.store.images import SqlImages
 from bartizan.store.incidents import SqlIncidents
 from bartizan.store.learned import SqlLearned
@@ -25,6 +26,7 @@ __all__ = [
     "SqlCustomRules",
     "SqlDefenders",
     "SqlFirewall",
+    "SqlFirewallAudits",
     "SqlImages",
     "SqlIncidents",
     "SqlLearned",
