@@ -62,3 +62,9 @@ def _audits() -> None:
     op.create_index("waas_audits_group", "waas_audits", ["group"])
     op.create_index("waas_audits_event", "waas_audits", ["event_id"])
     op.create_index("waas_audits_received", "waas_audits", ["received"])
+
+
+def downgrade() -> None:
+    """Drop the tables."""
+    for name in ("waas_audits", "waas_rulesets", "waas_networks", "waas_certificates", "waas_policies"):
+        op.drop_table(name)
