@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ def test_status_of_the_firewall_is_kept(console: ConsoleUnderTest, defender: Cal
     end = defender(app_id="counting:1")
     end.connect()
     sent = end.receive_waas()
-    state = {"hash": sent["hash"], "ports": [{"exposed": 80, "internal": 8080}], "counters": {"requests": 12}}
+    counters = {"requests": 12, "statuses": {"2xx": 11, "4xx": 1}, "errors": [{"time": 1, "error": "cut off"}]}
+    state = {"hash": sent["hash"], "ports": [{"exposed": 80, "internal": 8080}], "counters": counters}
     end.send({"type": "status", "workloads": [], "waas": state})
     end.send({"type": "status", "workloads": []})
     end.send(end.audits(1))
@@ -84,7 +86,7 @@ def test_status_of_the_firewall_is_kept(console: ConsoleUnderTest, defender: Cal
         "desiredPolicyHash": sent["hash"],
         "error": None,
         "ports": [{"exposed": 80, "internal": 8080}],
-        "counters": {"requests": 12},
+        "counters": counters,
     }
 
 
@@ -222,7 +224,10 @@ def test_rules_of_scrubbing_reach_the_defender(console: ConsoleUnderTest, defend
         assert client.put(path, json=[cards, token, {**token, "name": "off", "disabled": True}]).status_code == 200
         assert [item["name"] for item in client.get(path).json()] == ["cards", "token", "off"]
         wrong = client.put(path, json=[{**cards, "pattern": "(?=x)"}, {**token, "location": ""}, cards, cards])
-    assert [item["name"] for item in end.receive_waas()["policy"]["logScrubbing"]] == ["cards", "token"]
+    assert end.receive_waas()["policy"]["sensitiveDataRules"] == [
+        {"location": "", "key": "", "value": "[0-9]{13,19}", "placeholder": "[card]"},
+        {"location": "header", "key": "X-Token", "value": "", "placeholder": "-"},
+    ]
     assert [line.split(":")[0] for line in wrong.json()["problems"]] == [
         "[0].pattern", "[1].location", "the name `cards` is used twice"
     ]  # fmt: skip
@@ -246,3 +251,41 @@ def test_only_linear_expressions_are_taken(console: ConsoleUnderTest, pattern: s
     (problem,) = problems(console, {"rules": [rule("r", item)]})
     assert problem.startswith("rules[0].applicationsSpec[0].xss.exceptionFields[0].key: ")
     assert words in problem
+
+
+def test_keys_that_are_no_patterns_are_meant_literally(
+    console: ConsoleUnderTest, defender: Callable[..., DefenderEnd]
+) -> None:
+    """To the Defender a key is always a pattern: one that is none is sent so that it matches itself alone."""
+    plain = {"location": "body", "key": "items[0].name(x)"}
+    pattern = {"location": "query", "key": "id|no", "keyPattern": True, "value": "a.b"}
+    put(console, rule("any", application(xss={"effect": "alert", "exceptionFields": [plain, pattern]})))
+    end = defender(app_id="patterns:1")
+    end.connect()
+    (item,) = end.receive_waas()["policy"]["applications"]
+    first, second = item["xss"]["exceptionFields"]
+    assert re.fullmatch(first["key"], "items[0].name(x)")
+    assert not re.fullmatch(first["key"], "items[0]-name(x)")
+    assert (second["key"], second["value"]) == ("id|no", r"a\.b")
+
+
+def test_countries_need_a_table(console: ConsoleUnderTest, defender: Callable[..., DefenderEnd]) -> None:
+    """Who asks for countries brings the table; it goes to the Defenders whose policy needs it, and stays meanwhile."""
+    path = "/policies/firewall/app/country-table"
+    countries = {"enabled": True, "allowMode": False, "prevent": ["nl"]}
+    needing = rule("lands", application(networkControls={"countries": countries}), trustedProxies=["192.0.2.1"])
+    assert "country-table" in problems(console, {"rules": [needing]})[0]
+    with console.client() as client:
+        wrong = client.put(path, content="network,country\n192.0.2.0/24\nx1,NL\n10.0.0.0/8,Holland\n")
+        assert [line.split(":")[0] for line in wrong.json()["problems"]] == ["line 2", "line 3", "line 4"]
+        assert client.put(path, content='network,country\n"192.0.2.0/24",nl\n').status_code == 200
+        assert client.get(path).text == "192.0.2.0/24,NL\n"
+        put(console, needing)
+        end = defender(app_id="lands:1")
+        end.connect()
+        policy = end.receive_waas()["policy"]
+        assert (policy["countryTable"], policy["trustedProxies"]) == ("192.0.2.0/24,NL\n", ["192.0.2.1"])
+        assert policy["applications"][0]["networkControls"]["countries"]["prevent"] == ["NL"]
+        assert client.put(path, content="").status_code == 400
+        put(console)
+        assert client.put(path, content="").status_code == 200

@@ -83,7 +83,6 @@ class WaasException(msgspec.Struct, rename="camel"):
     key_pattern: bool = False
     value: str = ""
     value_pattern: bool = False
-    response: bool = False
 
 
 class WaasGroup(msgspec.Struct, rename="camel"):
@@ -146,7 +145,12 @@ class WaasApplication(msgspec.Struct, rename="camel"):
 
 
 class WaasRule(msgspec.Struct, rename="camel"):
-    """One rule; the first that is not disabled and covers a workload wins. `profile` is ours."""
+    """
+    One rule; the first that is not disabled and covers a workload wins. From `profile` to `forwardedFor` it is ours.
+
+    `X-Forwarded-For` counts when it comes from `trustedProxies` (by default private addresses); of its entries the last
+    counts that no such proxy has, unless `forwardedFor` says otherwise.
+    """
 
     name: str
     applications_spec: list[WaasApplication]
@@ -154,6 +158,8 @@ class WaasRule(msgspec.Struct, rename="camel"):
     read_timeout_seconds: int = 5
     skip_api_learning: bool = msgspec.field(name="skipAPILearning", default=False)
     profile: Literal["balanced", "crsStrict"] = "balanced"
+    trusted_proxies: Strings | None = None
+    forwarded_for: Literal["nearestUntrusted", "first", "never"] = "nearestUntrusted"
     disabled: bool = False
     notes: str = ""
     previous_name: str = ""

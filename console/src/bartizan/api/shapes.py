@@ -189,7 +189,7 @@ class DefenderFirewall(msgspec.Struct, rename="camel"):
     desired_policy_hash: str
     error: str | None
     ports: list[DefenderFirewallPort]
-    counters: dict[str, int]
+    counters: dict[str, Any]
 
 
 class Defender(msgspec.Struct, rename="camel"):

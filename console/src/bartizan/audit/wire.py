@@ -218,12 +218,12 @@ class RequestEvent(
     headers: Line = ""
     header_names: Words = ()
     response_header_names: Words = ()
-    status: Annotated[int, msgspec.Meta(ge=100, le=999)] | None = None
+    status: Annotated[int, msgspec.Meta(ge=0, le=999)] | None = None
     user_agent: Line = ""
     peers: Words = ()
     country: Annotated[str, msgspec.Meta(max_length=2)] | None = None
     rules: Annotated[tuple[Id32, ...], msgspec.Meta(max_length=1000)] = ()
-    score: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
+    score: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] = 0
 
 
 Event = ProcessEvent | LookupEvent | ConnectionEvent | ListenEvent | FileEvent | DefenderEvent

@@ -24,6 +24,7 @@ MOST_RECORDED = 5000
 MOST_OBSERVED = 1000
 MOST_PORTS = 200
 MOST_COUNTERS = 200
+MOST_ERRORS = 100
 
 Instance = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -89,17 +90,29 @@ class WaasPort(msgspec.Struct, frozen=True):
     internal: Port
 
 
+class WaasError(msgspec.Struct, frozen=True):
+    """Something that went wrong at the firewall; it shows nothing of a request."""
+
+    time: Milliseconds
+    error: Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+WaasCounts = Annotated[dict[Counter, Count], msgspec.Meta(max_length=MOST_COUNTERS)]
+WaasErrors = Annotated[tuple[WaasError, ...], msgspec.Meta(max_length=MOST_ERRORS)]
+
+
 class WaasStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     The firewall of a Defender: the policy in force or why it is not, where it listens, and what it has counted.
 
-    `counters` are numbers since the Defender's start, by their names.
+    `counters` are numbers since the Defender's start by their names, `statuses` those of responses by their class, and
+    `errors` the latest that went wrong.
     """
 
     hash: Hash | None = None
-    error: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
+    error: Annotated[str, msgspec.Meta(max_length=16384)] | None = None
     ports: Annotated[tuple[WaasPort, ...], msgspec.Meta(max_length=MOST_PORTS)] = ()
-    counters: Annotated[dict[Counter, Count], msgspec.Meta(max_length=MOST_COUNTERS)] = {}
+    counters: Annotated[dict[Counter, Count | WaasCounts | WaasErrors], msgspec.Meta(max_length=MOST_COUNTERS)] = {}
 
 
 class Enrol(Message, frozen=True):

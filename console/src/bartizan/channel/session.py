@@ -442,4 +442,6 @@ def _firewall(status: WaasStatus | None) -> FirewallRecord | None:
     if status is None:
         return None
     ports = tuple((item.exposed, item.internal) for item in status.ports)
-    return FirewallRecord(hash=status.hash, error=status.error, ports=ports, counters=status.counters)
+    return FirewallRecord(
+        hash=status.hash, error=status.error, ports=ports, counters=msgspec.to_builtins(status.counters)
+    )

@@ -48,6 +48,7 @@ class KeptFirewall:
     document: bytes | None = None
     networks: tuple[NetworkList, ...] = ()
     scrubbing: tuple[ScrubbingRule, ...] = ()
+    countries: str = ""
     certificates: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -111,6 +112,11 @@ class Firewall:
         return {item.name: item for item in self._kept.networks}
 
     @property
+    def countries(self) -> str:
+        """The table of countries, as lines `NETWORK,COUNTRY`."""
+        return self._kept.countries
+
+    @property
     def scrubbing(self) -> tuple[ScrubbingRule, ...]:
         """The rules of scrubbing."""
         return self._kept.scrubbing
@@ -120,7 +126,7 @@ class Firewall:
         key = tuple(workloads)
         found = self._resolved.get(key)
         if found is None:
-            around = Surroundings(networks=self.networks, scrubbing=self.scrubbing, certificates=self._opened())
+            around = self._around(self._kept, self._opened())
             found = resolve_firewall(self.current, workloads, revision=self.revision, around=around)
             if len(self._resolved) >= _MOST_CACHED:
                 self._resolved.clear()
@@ -167,9 +173,7 @@ class Firewall:
             if name not in self.networks:
                 raise MissingError(f"there is no network list `{name}`")
             users = [
-                f"`{rule.name}`"
-                for rule in self.current.rules
-                if any(used == name for item in rule.applications for _, used in networks_of(item))
+                f"`{rule.name}`" for rule in self.current.rules if any(used == name for _, used in networks_of(rule))
             ]
             if users:
                 raise ConflictError(f"the network list `{name}` is used by {', '.join(users)}: take it out there first")
@@ -180,15 +184,31 @@ class Firewall:
         async with self._lock:
             await self._save(dataclasses.replace(self._kept, scrubbing=rules), author)
 
+    async def set_countries(self, table: str, *, author: str) -> None:
+        """Replace the table of countries. Raises PolicyError when a policy needs one, or grows too large."""
+        async with self._lock:
+            await self._change(dataclasses.replace(self._kept, countries=table), author)
+
     async def _change_networks(self, networks: dict[str, NetworkList], author: str) -> None:
-        if problems := reference_problems(self.current, networks):
+        await self._change(dataclasses.replace(self._kept, networks=tuple(networks.values())), author)
+
+    async def _change(self, kept: KeptFirewall, author: str) -> None:
+        if problems := reference_problems(self.current, self._around(kept, {})):
             raise PolicyError(problems)
-        await self._save(dataclasses.replace(self._kept, networks=tuple(networks.values())), author)
+        await self._save(kept, author)
+
+    def _around(self, kept: KeptFirewall, certificates: Mapping[str, str]) -> Surroundings:
+        return Surroundings(
+            networks={item.name: item for item in kept.networks},
+            scrubbing=kept.scrubbing,
+            certificates=certificates,
+            countries=kept.countries,
+        )
 
     async def _publish(self, policy: FirewallPolicy, author: str) -> int:
         problems: list[str] = []
         policy, certificates = self._sealed(policy, problems)
-        problems.extend(reference_problems(policy, self.networks))
+        problems.extend(reference_problems(policy, self._around(self._kept, {})))
         if problems:
             raise PolicyError(problems)
         stamped = self._stamp(policy, author, rfc3339(self._clock()))

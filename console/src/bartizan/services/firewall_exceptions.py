@@ -13,7 +13,6 @@ from bartizan.services.errors import ConflictError, InvalidError, MissingError
 from bartizan.services.firewall import Firewall
 
 _GROUPS = {"malformedRequest": "malformedReq", **{name: name for name in GROUPS}}
-_KEYLESS = ("path", "UserAgentHeader", "rawBody")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +39,11 @@ def exception_for(event: FirewallAudit, policy: Firewall) -> ExceptionChange:
         raise InvalidError(f"events of the type `{event.type}` have no exceptions: change the rule `{event.rule_name}`")
     if found is None or found.type not in LOCATIONS:
         raise InvalidError("the event tells no place that an exception could be for")
-    if found.type not in _KEYLESS and not found.key:
+    # A path and a user agent have no names: what they are is meant.
+    key = {"path": event.url_path, "UserAgentHeader": event.user_agent_header}.get(found.type, found.key)
+    if not key or found.type == "rawBody":
         raise InvalidError(f"the event tells no name in its {found.type} that an exception could be for")
-    key = "" if found.type in _KEYLESS else found.key
-    if found.type == "path":
-        key = event.url_path
-    exception = {"location": found.type, "key": key, "keyPattern": False, "value": "", "valuePattern": False,
-                 "response": False}  # fmt: skip
+    exception = {"location": found.type, "key": key, "keyPattern": False, "value": "", "valuePattern": False}
 
     def change(rule: FirewallRule) -> FirewallRule:
         return _with(rule, event.rule_app_id, group, exception)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.firewall_audit import FirewallAudit
@@ -167,7 +167,7 @@ class FirewallRecord:
     hash: str | None = None
     error: str | None = None
     ports: tuple[tuple[int, int], ...] = ()
-    counters: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters
 from bartizan.policy.firewall import (
     NetworkList,
+    country_table,
     firewall_document,
     network_list_document,
     parse_firewall,
@@ -49,6 +50,7 @@ _POLICY = {
     "minPort": 30000,
     "maxPort": 31000,
 }
+_COUNTRIES = "network,country\n192.0.2.0/24,NL\n2001:db8::/32,DE\n"
 _SCRUBBING = [{"name": "card numbers", "type": "pattern", "pattern": "[0-9]{13,19}", "placeholder": "[card]"}]
 
 
@@ -127,6 +129,33 @@ async def remove_network_list(request: Request, name: str, user: _writer) -> Res
     """Remove a network list that no policy uses; otherwise the refusal names the rules that do."""
     only_known_parameters(request, _PROJECT)
     await services_of(request).firewall.remove_network(name, author=user.name)
+    return Response()
+
+
+@router.get(
+    "/country-table", responses=gives({"type": "string"}, media="text/csv", text="The table", example=_COUNTRIES)
+)
+async def get_country_table(request: Request, _user: _reader) -> Response:
+    """Return the table of countries, as CSV."""
+    only_known_parameters(request, _PROJECT)
+    return Response(services_of(request).firewall.countries, media_type="text/csv")
+
+
+@router.put(
+    "/country-table",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"text/csv": {"schema": {"type": "string"}, "example": _COUNTRIES}},
+        }
+    },
+    responses=gives(None, text="It is in force"),
+)
+async def put_country_table(request: Request, user: _writer) -> Response:
+    """Replace the table that tells in which country a network is; Defenders whose policy asks for countries get it."""
+    only_known_parameters(request, _PROJECT)
+    table = country_table(await request.body())
+    await services_of(request).firewall.set_countries(table, author=user.name)
     return Response()
 
 

@@ -1,5 +1,6 @@
 """The WAAS policy: what users write, how its scope is resolved, and what a Defender gets. Pure."""
 
+from bartizan.policy.firewall.countries import country_table
 from bartizan.policy.firewall.model import (
     FirewallPolicy,
     FirewallRule,
@@ -27,6 +28,7 @@ __all__ = [
     "NetworkLists",
     "ScrubbingRule",
     "Surroundings",
+    "country_table",
     "firewall_document",
     "network_list_document",
     "networks_of",

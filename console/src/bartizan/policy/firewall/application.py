@@ -153,7 +153,7 @@ _application = Shape(
     fields={
         "appID": checked(label, longest=256),
         "apiSpec": api_spec,
-        "banDurationMinutes": whole(1, 7 * 24 * 60, default=5),
+        "banDurationMinutes": whole(1, 525_600, default=5),
         **dict.fromkeys(protections.GROUPS, protections.group),
         "body": protections.body,
         "intelGathering": protections.intelligence,

@@ -12,13 +12,19 @@ FIRST_PORT, LAST_PORT = 30000, 31000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallRule:
-    """One rule: a scope, and the applications in it."""
+    """
+    One rule: a scope, and the applications in it.
+
+    `X-Forwarded-For` counts when it comes from `trusted_proxies` (None: private addresses), as `forwarded_for` says.
+    """
 
     name: str
     collections: tuple[Collection, ...] = (EVERYTHING,)
     applications: tuple[Application, ...] = ()
     profile: str = "balanced"
     read_timeout: int = 5
+    trusted_proxies: tuple[str, ...] | None = None
+    forwarded_for: str = "nearestUntrusted"
     skip_learning: bool = False
     disabled: bool = False
     notes: str = ""

@@ -6,8 +6,9 @@ from typing import Any
 
 from bartizan.policy.entries import label
 from bartizan.policy.firewall.application import Application, application
-from bartizan.policy.firewall.fields import Shape, checked, choice, flag, ignored, several, text, whole
+from bartizan.policy.firewall.fields import Shape, checked, choice, flag, ignored, once, several, text, whole
 from bartizan.policy.firewall.model import FIRST_PORT, LAST_PORT, FirewallPolicy, FirewallRule
+from bartizan.policy.firewall.protections import network_name
 from bartizan.policy.reading import PolicyError, load
 from bartizan.policy.scopes import collections_of
 
@@ -17,6 +18,11 @@ MOST_APPLICATIONS = 100
 
 def _collections(value: object, place: str, problems: list[str]) -> Any:  # noqa: ANN401 - as readers are
     return collections_of({"collections": value}, place.rpartition(".")[0], problems)
+
+
+def _proxies(value: object, place: str, problems: list[str]) -> tuple[str, ...] | None:
+    """Read whom to believe about a client's address: networks and lists of them; None for private addresses."""
+    return None if value is None else tuple(once(network_name, most=200)(value, place, problems))
 
 
 _rule = Shape(
@@ -32,6 +38,8 @@ _rule = Shape(
         "readTimeoutSeconds": whole(1, 3600, default=5),
         "skipAPILearning": flag(),
         "profile": choice("balanced", "crsStrict", default="balanced"),
+        "trustedProxies": _proxies,
+        "forwardedFor": choice("nearestUntrusted", "first", "never", default="nearestUntrusted"),
     },
     refused={
         "autoProtectPorts": "an embedded Defender protects the ports that its endpoints name; name them",
@@ -83,6 +91,8 @@ def _as_rule(document: dict[str, Any]) -> FirewallRule:
         collections=document["collections"],
         applications=tuple(applications),
         profile=document["profile"],
+        trusted_proxies=document["trustedProxies"],
+        forwarded_for=document["forwardedFor"],
         read_timeout=document["readTimeoutSeconds"],
         skip_learning=document["skipAPILearning"],
         disabled=document["disabled"],

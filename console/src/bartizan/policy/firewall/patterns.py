@@ -11,6 +11,7 @@ _TOKEN = re.compile(
     r"|[^\\\[()]+",
     re.DOTALL,
 )
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 def expression(text: str) -> str:
@@ -31,6 +32,11 @@ def expression(text: str) -> str:
     if depth:
         raise ValueError("the regular expression has a `(` that is not closed")
     return text
+
+
+def literal(text: str) -> str:
+    """Return the expression that matches just this text."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def _misfit(token: re.Match[str]) -> str:

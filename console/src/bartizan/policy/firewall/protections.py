@@ -30,11 +30,10 @@ LOCATIONS = (
 )  # fmt: skip
 """Where in a request an exception may be."""
 _PATHS = ("XMLPath", "JSONPath")
-_KEYLESS = ("path", "UserAgentHeader", "rawBody")
 MOST_EXCEPTIONS = 1000
 _EFFECT = ("disable", "alert", "prevent", "ban")
 _BOT_EFFECT = ("disable", "allow", "alert", "prevent", "ban")
-_LARGEST_BODY = 1 << 20
+_LARGEST_BODY = 1 << 30
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _KNOWN_BOTS = (
     "searchEngineCrawlers", "businessAnalytics", "educational", "news", "financial", "contentFeedClients", "archiving",
@@ -45,8 +44,8 @@ _UNKNOWN_BOTS = (
     "browserImpersonation",
 )  # fmt: skip
 _FILE_TYPES = (
-    "pdf", "officeLegacy", "officeOoxml", "odf", "jpeg", "png", "gif", "bmp", "ico", "avi", "mp4", "aac", "mp3", "wav",
-    "zip", "gzip", "rar", "7zip",
+    "pdf", "office", "officeLegacy", "officeOoxml", "odf", "jpeg", "png", "gif", "bmp", "ico", "avi", "mp4", "aac",
+    "mp3", "wav", "zip", "gzip", "rar", "7zip",
 )  # fmt: skip
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PROPFIND")
 _CAPTCHA = "it is a service of its vendor, which requests are not sent to"
@@ -58,8 +57,8 @@ _exception = Shape(
         "keyPattern": flag(),
         "value": text(longest=1024),
         "valuePattern": flag(),
-        "response": flag(),
     },
+    refused={"response": "exceptions are for requests; what responses leak is one protection, on or off"},
     needed=("location",),
 )
 
@@ -73,8 +72,8 @@ def _excepted(value: object, place: str, problems: list[str]) -> dict[str, Any]:
             checked(expression)(found[name], f"{place}.{name}", problems)
     if location in _PATHS and not found["keyPattern"] and (not key.startswith("/") or key == "/"):
         problems.append(f"{place}.key: a {location} is absolute, such as `/user/name`; `/` alone is everything")
-    if location and location not in _KEYLESS and not key and not found["value"]:
-        problems.append(f"{place}.key: it is empty; which {location} is meant?")
+    if location and not key and not found["value"]:
+        problems.append(f"{place}.key: with neither `key` nor `value` everything would be excepted")
     return found
 
 
@@ -123,7 +122,8 @@ uploads: Reader = Shape(
 )
 
 
-def _country(code: str) -> str:
+def country(code: str) -> str:
+    """Return a country's two letters (ISO 3166-1). Raises ValueError."""
     if not _COUNTRY.fullmatch(code.upper()):
         raise ValueError(f"`{code[:20]}` is no country: two letters are expected, such as `DE` (ISO 3166-1)")
     return code.upper()
@@ -148,9 +148,9 @@ _network_names = once(network_name, most=200)
 network_controls: Reader = Shape(
     fields={
         "subnets": _access(network_name, most=200),
-        "countries": _access(checked(_country), most=300),
+        "countries": _access(checked(country), most=300),
         "exceptionSubnets": _network_names,
-        "networkControlsExceptionSubnets": Shape(fields={"enabled": flag(), "subnets": _network_names}),
+        "networkControlsExceptionSubnets": _network_names,
     },
     refused={"advancedProtectionEffect": "it needs the reputation of addresses, a service of its vendor; use lists"},
 )
@@ -180,11 +180,9 @@ bots: Reader = Shape(
         ),
         "sessionValidation": effect(*_EFFECT),
         "interstitialPage": flag(),
+        "jsInjectionSpec": Shape(fields={"enabled": flag(), "timeoutEffect": effect(*_EFFECT)}),
     },
-    refused={
-        "reCAPTCHASpec": _CAPTCHA,
-        "jsInjectionSpec": "no script is put into pages; use `interstitialPage`",
-    },
+    refused={"reCAPTCHASpec": _CAPTCHA},
 )
 _rates: Reader = Shape(fields={"burst": whole(1, 10**9, default=0), "average": whole(1, 10**9, default=0)})
 _codes: Reader = Shape(
@@ -225,7 +223,7 @@ custom_rules: Reader = several(
 tls: Reader = Shape(
     fields={
         "metadata": ignored,
-        "minTLSVersion": choice("1.2", "1.3", default="1.2"),
+        "minTLSVersion": choice("1.0", "1.1", "1.2", "1.3", default="1.2"),
         "HSTSConfig": Shape(
             fields={
                 "enabled": flag(),

@@ -31,6 +31,8 @@ def firewall_rule_document(rule: FirewallRule) -> dict[str, Any]:
         "readTimeoutSeconds": rule.read_timeout,
         "skipAPILearning": rule.skip_learning,
         "profile": rule.profile,
+        "trustedProxies": None if rule.trusted_proxies is None else list(rule.trusted_proxies),
+        "forwardedFor": rule.forwarded_for,
     }
 
 
