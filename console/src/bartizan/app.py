@@ -65,6 +65,7 @@ from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import Embedder, ProtectTask
 from bartizan.services.registries import Registries
+from bartizan.services.rulesets import Rulesets
 from bartizan.settings import Settings
 from bartizan.store import (
     Database,
@@ -81,6 +82,7 @@ from bartizan.store import (
     SqlLearned,
     SqlModels,
     SqlPolicies,
+    SqlRulesets,
     SqlSettings,
     SqlSnapshots,
 )
@@ -196,6 +198,7 @@ class _Parts:
         self.feed = AuditFeed(audits.newest_id())
         self.ingest = Ingest(audits, self.feed)
         self.audits = Audits(audits, self.feed)
+        self.rulesets = Rulesets(SqlRulesets(self.database), clock=_milliseconds)
         self.firewall_audits = FirewallAudits(
             SqlFirewallAudits(self.database), retention=settings.retention, clock=_milliseconds
         )
@@ -321,6 +324,7 @@ class _Parts:
             policies=self.policies,
             protect_task=self.protect_task,
             registries=self.registries,
+            rulesets=self.rulesets,
             ca_pem=self.authority.ca_pem,
             ca_expiration=self.authority.ca_expiration,
             version=self._settings.version,

@@ -23,6 +23,7 @@ from bartizan.api.routes import (
     policies,
     profiles,
     registries,
+    rulesets,
     session,
     settings,
 )
@@ -34,6 +35,7 @@ _ROUTES = (
     policies,
     firewall,
     openapi_specs,
+    rulesets,
     audits,
     firewall_audits,
     incidents,

@@ -24,6 +24,7 @@ from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import ProtectTask
 from bartizan.services.registries import Registries
+from bartizan.services.rulesets import Rulesets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class ApiServices:
     policies: Policies
     protect_task: ProtectTask
     registries: Registries
+    rulesets: Rulesets
     ca_pem: str
     ca_expiration: int
     version: str

@@ -14,6 +14,7 @@ from bartizan.store.incidents import SqlIncidents
 from bartizan.store.learned import SqlLearned
 from bartizan.store.models import SqlModels
 from bartizan.store.policies import SqlPolicies
+from bartizan.store.rulesets import SqlRulesets
 from bartizan.store.settings import SqlSettings
 from bartizan.store.snapshots import SqlSnapshots
 
@@ -32,6 +33,7 @@ __all__ = [
     "SqlLearned",
     "SqlModels",
     "SqlPolicies",
+    "SqlRulesets",
     "SqlSettings",
     "SqlSnapshots",
 ]
