@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -88,6 +89,7 @@ def test_a_document_becomes_a_specification(console: ConsoleUnderTest) -> None:
             "string", True, "form", True, 20
         )  # fmt: skip
         put = method(found, "/items/{id}", "PUT")
+        assert "body body" not in put
         # What an item holds of its own kind is not taken apart again.
         assert set(put) == {
             "path id", "json /name", "json /price", "json /parent", "json /parts", "json /parts/count", "formData name"
@@ -129,6 +131,46 @@ def test_swagger_is_read_too() -> None:
         9, "pipeDelimited", "integer"
     )  # fmt: skip
     assert "formData photo" in post
+
+
+def test_a_json_body_keeps_its_schema_whole() -> None:
+    """Where a body is JSON alone its schema travels with what it refers to, without texts and slow patterns."""
+    item = {
+        "description": "an item",
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": {"type": "string", "pattern": "^[a-z]+$", "example": "x"},
+            "secret": {"type": "string", "pattern": "^(?=.*[0-9]).+$"},
+            "parent": {"$ref": "#/components/schemas/Item"},
+            "kind": {"$ref": "other.yaml#/Kind"},
+        },
+        "additionalProperties": False,
+    }
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Item"}}}, "required": True}
+    paths = {"/items": {"post": {"requestBody": body}}}
+    document = {"openapi": "3.0.0", "paths": paths, "components": {"schemas": {"Item": item}}}
+    found = method(api_spec_of(read_spec(json.dumps(document).encode())), "/items", "POST")["body body"]
+    assert found["required"]
+    assert found["schema"] == {
+        "$ref": "#/$defs/d0",
+        "$defs": {
+            "d0": {
+                "type": "object",
+                "required": ["name"],
+                "properties": {
+                    "name": {"type": "string", "pattern": "^[a-z]+$"},
+                    "secret": {"type": "string"},
+                    "parent": {"$ref": "#/$defs/d0"},
+                    "kind": {},
+                },
+                "additionalProperties": False,
+            }
+        },
+    }
+    validator = jsonschema.Draft202012Validator(found["schema"])
+    assert validator.is_valid({"name": "a", "parent": {"name": "b"}})
+    assert not validator.is_valid({"name": "a", "parent": {"name": "B"}})
 
 
 def test_a_scan_finds_what_is_careless(console: ConsoleUnderTest) -> None:

@@ -241,6 +241,12 @@ def test_a_false_alarm_becomes_an_exception(tmp_path: Path) -> None:
             end.connect()
             end.receive_waas()
             report(end, request_audit(1), request_audit(2, type="dos", protection="dos"), request_audit(3, field=None))
+            agent = {"type": "UserAgentHeader", "key": "User-Agent", "value": "x"}
+            report(end, request_audit(4, type="nosql"), request_audit(5, field=agent))
+            nearest = client.post(f"{EVENTS}/4/exception", params={"dryRun": "true"}).json()
+            assert nearest["protection"] == "sqli"
+            whole = client.post(f"{EVENTS}/5/exception", params={"dryRun": "true"}).json()
+            assert (whole["exception"]["location"], whole["exception"]["key"]) == ("UserAgentHeader", "curl/8.5.0")
             path = f"{EVENTS}/1/exception"
             before = client.get(PATH).json()
             dry = client.post(path, params={"dryRun": "true"}).json()

@@ -289,3 +289,15 @@ def test_countries_need_a_table(console: ConsoleUnderTest, defender: Callable[..
         assert client.put(path, content="").status_code == 400
         put(console)
         assert client.put(path, content="").status_code == 200
+
+
+def test_our_groups_are_sent_only_where_they_are_named(
+    console: ConsoleUnderTest, defender: Callable[..., DefenderEnd]
+) -> None:
+    """A policy that knows the vendor's groups alone leaves ours to the Defender, for which the nearest ones speak."""
+    put(console, rule("any", application(ssrf={"effect": "alert"})))
+    end = defender(app_id="groups:1")
+    end.connect()
+    (item,) = end.receive_waas()["policy"]["applications"]
+    assert item["ssrf"]["effect"] == "alert"
+    assert not {"nosql", "ssti", "xxe", "deserialisation", "protocol"} & set(item)

@@ -8,7 +8,7 @@ import msgspec
 
 from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.policy.firewall import FirewallPolicy, FirewallRule, firewall_document, parse_firewall
-from bartizan.policy.firewall.protections import GROUPS, LOCATIONS, MOST_EXCEPTIONS
+from bartizan.policy.firewall.protections import GROUPS, LOCATIONS, MOST_EXCEPTIONS, NEAREST
 from bartizan.services.errors import ConflictError, InvalidError, MissingError
 from bartizan.services.firewall import Firewall
 
@@ -33,7 +33,7 @@ def exception_for(event: FirewallAudit, policy: Firewall) -> ExceptionChange:
     Raises InvalidError for an event that no exception is possible for, MissingError when its rule or application is
     gone, ConflictError when there is such an exception already.
     """
-    group = _GROUPS.get(event.type)
+    group = _group(event, policy.current)
     found = event.attack_field
     if event.protection != "firewall" or group is None:
         raise InvalidError(f"events of the type `{event.type}` have no exceptions: change the rule `{event.rule_name}`")
@@ -54,6 +54,14 @@ def exception_for(event: FirewallAudit, policy: Firewall) -> ExceptionChange:
     return ExceptionChange(
         rule=event.rule_name, app_id=event.rule_app_id, protection=group, exception=exception, policy=changed
     )
+
+
+def _group(event: FirewallAudit, policy: FirewallPolicy) -> str | None:
+    """Return the group that speaks for an event: where the application does not name ours, the vendor's nearest."""
+    group = _GROUPS.get(event.type)
+    applications = (item for rule in policy.rules if rule.name == event.rule_name for item in rule.applications)
+    item = next((item for item in applications if item.app_id == event.rule_app_id), None)
+    return NEAREST.get(group, group) if group and item is not None and group not in item.document else group
 
 
 async def add_exception(event: FirewallAudit, policy: Firewall, *, author: str) -> ExceptionChange:

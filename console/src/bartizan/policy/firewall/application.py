@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from bartizan.policy.entries import label
 from bartizan.policy.firewall import protections
 from bartizan.policy.firewall.fields import (
@@ -22,6 +24,7 @@ from bartizan.policy.firewall.fields import (
 MOST_ENDPOINTS = 100
 MOST_PATHS = 5000
 MOST_PARAMETERS = 500
+LARGEST_SCHEMA = 64 * 1024
 _EFFECT = ("disable", "alert", "prevent", "ban")
 _HOST = re.compile(r"(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _MARKER = re.compile(r"sealed:[0-9a-f]{32}")
@@ -90,6 +93,14 @@ def _number(value: object, place: str, problems: list[str]) -> float | int | Non
     return None
 
 
+def _schema(value: object, place: str, problems: list[str]) -> dict[str, Any] | None:
+    """Read a JSON Schema, which the Defender compiles; here only its size is looked at."""
+    if value is None or (isinstance(value, dict) and len(msgspec.json.encode(value)) <= LARGEST_SCHEMA):
+        return value
+    problems.append(f"{place}: it has to be a JSON Schema, an object of at most {LARGEST_SCHEMA} bytes")
+    return None
+
+
 _parameter: Reader = Shape(
     fields={
         "name": text(longest=1024),
@@ -102,6 +113,7 @@ _parameter: Reader = Shape(
         "array": flag(),
         "explode": flag(),
         "allowEmptyValue": flag(),
+        "schema": _schema,
     },
     needed=("name", "location"),
 )
@@ -187,6 +199,9 @@ def application(value: object, place: str, problems: list[str]) -> Application:
     """Read one application, with what its fields say together."""
     document = _application(value, place, problems)
     certificate = document.pop("certificate")
+    # What a policy does not name of our groups goes with the vendor's nearest: see `protections.NEAREST`.
+    given = value if isinstance(value, dict) else {}
+    document = {key: part for key, part in document.items() if key not in protections.OWN or given.get(key) is not None}
     document["tlsConfig"].pop("metadata")
     _together(document, certificate, place, problems)
     return Application(

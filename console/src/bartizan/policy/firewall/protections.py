@@ -25,6 +25,11 @@ OWASP = ("sqli", "xss", "cmdi", "codeInjection", "lfi", "attackTools", "shellsho
 OWN = ("ssrf", "nosql", "ssti", "xxe", "deserialisation", "protocol")
 """Our groups beside them."""
 GROUPS = (*OWASP, *OWN)
+NEAREST = {
+    "ssrf": "codeInjection", "ssti": "codeInjection", "deserialisation": "codeInjection", "nosql": "sqli", "xxe": "lfi",
+    "protocol": "malformedReq",
+}  # fmt: skip
+"""The vendor's group that speaks for each of ours where a policy does not name it."""
 LOCATIONS = (
     "path", "query", "queryValues", "cookie", "UserAgentHeader", "header", "body", "rawBody", "XMLPath", "JSONPath",
 )  # fmt: skip

@@ -150,7 +150,7 @@ def _subnets(name: str, networks: NetworkLists) -> list[str]:
 
 def _application(item: Application, certificates: Mapping[str, str]) -> dict[str, Any]:
     pem = certificates.get(item.certificate, "") if item.certificate else item.given
-    groups = {name: _group(item.document[name]) for name in GROUPS}
+    groups = {name: _group(item.document[name]) for name in GROUPS if name in item.document}
     return {**item.document, **groups, "certificate": {"plain": pem}}
 
 

@@ -12,6 +12,7 @@ from bartizan.policy.firewall.application import (
     api_spec,
 )
 from bartizan.policy.openapi.reading import Spec
+from bartizan.policy.openapi.schemas import Schemas
 from bartizan.policy.reading import PolicyError
 
 DEEPEST_SCHEMA = 8
@@ -48,9 +49,9 @@ def api_spec_of(spec: Spec, *, internal_port: int = 8080) -> dict[str, Any]:
     """
     paths: dict[str, dict[str, Any]] = {}
     total = 0
-    bodies = _Properties(spec)
+    bodies, schemas = _Properties(spec), Schemas(spec)
     for path, method, item, operation in spec.operations():
-        parameters = _parameters(spec, bodies, item, operation)
+        parameters = [*_parameters(spec, bodies, item, operation), *_whole_body(spec, schemas, item, operation)]
         total += len(parameters)
         if len(parameters) > MOST_PARAMETERS or total > MOST_IN_ALL or len(paths) > MOST_PATHS:
             limits = f"{MOST_PATHS} paths, {MOST_PARAMETERS} parameters of one method and {MOST_IN_ALL} in all"
@@ -58,7 +59,7 @@ def api_spec_of(spec: Spec, *, internal_port: int = 8080) -> dict[str, Any]:
         found = paths.setdefault(path, {"path": path, "methods": []})
         found["methods"].append({"method": method.upper(), "parameters": parameters})
     made = {
-        "description": _title(spec),
+        "description": _title(spec) + (f" ({schemas.left_out} schemas were too large)" if schemas.left_out else ""),
         "endpoints": _endpoints(spec, internal_port),
         "paths": list(paths.values()),
     }
@@ -165,6 +166,31 @@ def _body(spec: Spec, bodies: "_Properties", body: Mapping[str, Any]) -> Iterato
         if place and isinstance(given, dict):
             schema = spec.resolved(given.get("schema"))
             yield from bodies.of(schema, place, required=body.get("required") is True)
+
+
+def _whole_body(
+    spec: Spec, schemas: Schemas, item: Mapping[str, Any], operation: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield the body as a whole, where it is JSON and nothing else, with its schema."""
+    body = spec.resolved(operation.get("requestBody"))
+    content = body.get("content")
+    schema, required = None, body.get("required") is True
+    if isinstance(content, dict) and content and all(_is_json(kind) for kind in content):
+        media = next(iter(content.values()))
+        schema = media.get("schema") if isinstance(media, dict) and len(content) == 1 else None
+    for owner in (item, operation):
+        given = owner.get("parameters")
+        for entry in map(spec.resolved, given if isinstance(given, list) else []):
+            if entry.get("in") == "body":
+                schema, required = entry.get("schema"), entry.get("required") is True
+    whole = schemas.whole(schema)
+    if whole is not None:
+        yield {"name": "body", "location": "body", "type": "object", "required": required, "schema": whole}
+
+
+def _is_json(media: str) -> bool:
+    kind = media.split(";", maxsplit=1)[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
 
 
 class _Properties:
