@@ -243,14 +243,16 @@ class DefenderEnd:
         }
 
     def connect(self) -> dict[str, Any]:
-        """Enrol if needed, connect, say hello, and return the policies that come after the welcome."""
+        """Enrol if needed, connect, say hello, and return the policies after the welcome; the WAAS policy is put by."""
         if not self.certificate:
             answer = self.enrol()
             assert answer["type"] == "enrolled", answer
         self.link = self.open("/channel", certificate=True)
         self.send(self.hello())
         assert self.receive()["type"] == "welcome"
-        return self.receive()
+        policies = self.receive()
+        self.waas.append(self._next())
+        return policies
 
     def send(self, message: dict[str, Any]) -> None:
         """Send one message."""
