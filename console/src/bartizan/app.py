@@ -9,6 +9,7 @@ The composition root: it builds everything, and decides nothing.
     bundle.key         from which the secrets of install bundles are derived
     setup-token        opens the one-time set-up; gone once it is done
     secrets.key        seals the credentials of registries in the database
+    certificates.key   seals the certificates of protected applications there
     console.json       the real addresses while the Console runs, for tools
     lock               held while the Console runs
 """
@@ -51,6 +52,8 @@ from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.embedding import TaskEmbedder
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError
+from bartizan.services.firewall import Firewall
+from bartizan.services.firewall_audits import FirewallAudits
 from bartizan.services.forensics import Forensics
 from bartizan.services.housekeeping import Housekeeping
 from bartizan.services.image_lookup import ImageLookUp, LookUpLimits
@@ -62,6 +65,7 @@ from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import Embedder, ProtectTask
 from bartizan.services.registries import Registries
+from bartizan.services.rulesets import Rulesets
 from bartizan.settings import Settings
 from bartizan.store import (
     Database,
@@ -71,11 +75,14 @@ from bartizan.store import (
     SqlCredentials,
     SqlCustomRules,
     SqlDefenders,
+    SqlFirewall,
+    SqlFirewallAudits,
     SqlImages,
     SqlIncidents,
     SqlLearned,
     SqlModels,
     SqlPolicies,
+    SqlRulesets,
     SqlSettings,
     SqlSnapshots,
 )
@@ -169,6 +176,14 @@ class _Parts:
             library={rule.id: rule for rule in library.all()},
         )
         self.custom_rules = CustomRules(library, self.policies)
+        self.firewall = Firewall(
+            SqlFirewall(self.database),
+            pki.SecretBox(directory / "certificates.key"),
+            box_error=pki.SealError,
+            check_pair=pki.check_pair,
+            on_change=self._push_firewall,
+            clock=_milliseconds,
+        )
         self.defenders = Defenders(SqlDefenders(self.database), stored, clock=_milliseconds)
         self.bundles = Bundles(
             SqlBundles(self.database),
@@ -183,6 +198,10 @@ class _Parts:
         self.feed = AuditFeed(audits.newest_id())
         self.ingest = Ingest(audits, self.feed)
         self.audits = Audits(audits, self.feed)
+        self.rulesets = Rulesets(SqlRulesets(self.database), clock=_milliseconds)
+        self.firewall_audits = FirewallAudits(
+            SqlFirewallAudits(self.database), retention=settings.retention, clock=_milliseconds
+        )
         incidents = SqlIncidents(self.database)
         self.incidents = Incidents(incidents)
         self.forensics = Forensics(SqlSnapshots(self.database), incidents, self.defenders, clock=_milliseconds)
@@ -213,7 +232,13 @@ class _Parts:
             retention=settings.retention,
             clock=_milliseconds,
             prompt=(self.forensics.tick,),
-            chores=(self.incidents.prune, self.forensics.prune, self.models.prune, self.learning.tick),
+            chores=(
+                self.incidents.prune,
+                self.forensics.prune,
+                self.models.prune,
+                self.learning.tick,
+                self.firewall_audits.prune,
+            ),
         )
 
     @asynccontextmanager
@@ -259,6 +284,7 @@ class _Parts:
             bundles=self.bundles,
             defenders=self.defenders,
             enrolment=self.enrolment,
+            firewall=self.firewall,
             forensics=self.forensics,
             ingest=self.ingest,
             models=self.models,
@@ -287,6 +313,8 @@ class _Parts:
             custom_rules=self.custom_rules,
             defenders=self.defenders,
             embed_dockerfile=self.embed_dockerfile,
+            firewall=self.firewall,
+            firewall_audits=self.firewall_audits,
             forensics=self.forensics,
             image_lookup=self.image_lookup,
             incidents=self.incidents,
@@ -296,6 +324,7 @@ class _Parts:
             policies=self.policies,
             protect_task=self.protect_task,
             registries=self.registries,
+            rulesets=self.rulesets,
             ca_pem=self.authority.ca_pem,
             ca_expiration=self.authority.ca_expiration,
             version=self._settings.version,
@@ -323,6 +352,10 @@ class _Parts:
     def _push_policies(self) -> None:
         for session in self.defenders.sessions():
             session.policy_changed()
+
+    def _push_firewall(self) -> None:
+        for session in self.defenders.sessions():
+            session.waas_changed()
 
     def _forget_setup_token(self) -> None:
         (self._directory / "setup-token").unlink(missing_ok=True)

@@ -187,6 +187,7 @@ class DefenderEnd:
     key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
     certificate: str = ""
     link: ClientConnection | None = None
+    waas: list[dict[str, Any]] = field(default_factory=list)
 
     def enrol(self, **changed: Any) -> dict[str, Any]:
         """Ask for a certificate and return the Console's answer."""
@@ -242,14 +243,16 @@ class DefenderEnd:
         }
 
     def connect(self) -> dict[str, Any]:
-        """Enrol if needed, connect, say hello, and return the policies that come after the welcome."""
+        """Enrol if needed, connect, say hello, and return the policies after the welcome; the WAAS policy is put by."""
         if not self.certificate:
             answer = self.enrol()
             assert answer["type"] == "enrolled", answer
         self.link = self.open("/channel", certificate=True)
         self.send(self.hello())
         assert self.receive()["type"] == "welcome"
-        return self.receive()
+        policies = self.receive()
+        self.waas.append(self._next())
+        return policies
 
     def send(self, message: dict[str, Any]) -> None:
         """Send one message."""
@@ -257,7 +260,20 @@ class DefenderEnd:
         self.link.send(json.dumps(message))
 
     def receive(self) -> dict[str, Any]:
-        """Return the next message."""
+        """Return the next message; WAAS policies that come before it are put by."""
+        while (message := self._next())["type"] == "waas":
+            self.waas.append(message)
+        return message
+
+    def receive_waas(self) -> dict[str, Any]:
+        """Return the oldest WAAS policy that was not returned yet."""
+        if not self.waas:
+            message = self._next()
+            assert message["type"] == "waas", message
+            self.waas.append(message)
+        return self.waas.pop(0)
+
+    def _next(self) -> dict[str, Any]:
         assert self.link is not None
         return dict(json.loads(self.link.recv(DEADLINE)))
 

@@ -5,13 +5,13 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bartizan.channel.messages import ChannelAck, ErrorCode, Goodbye, Policies, Renewed
+from bartizan.channel.messages import ChannelAck, ErrorCode, Goodbye, Policies, Renewed, Waas
 from bartizan.channel.outbox import Outbox
 from bartizan.channel.pace import Pace
 
 
 def test_a_slow_reader_costs_no_queue() -> None:
-    """After any number of changes and commits, one policy message and one number for each source are due."""
+    """After any number of changes and commits, one message of each policy and one number for each source are due."""
 
     async def check() -> None:
         made: list[int] = []
@@ -20,15 +20,20 @@ def test_a_slow_reader_costs_no_queue() -> None:
             made.append(1)
             return Policies(revision=len(made), policies=())
 
-        outbox = Outbox(policies)
+        def waas() -> Waas:
+            return Waas(revision=len(made), hash="0" * 64, policy=None)
+
+        outbox = Outbox(policies, waas)
         for number in range(1000):
             outbox.policies()
+            outbox.waas()
             outbox.acknowledge("a", number)
             outbox.acknowledge("b", 5)
         await outbox.wait()
         due = list(outbox.take())
         assert due == [
             Policies(revision=1, policies=()),
+            Waas(revision=1, hash="0" * 64, policy=None),
             ChannelAck(source="a", committed=999),
             ChannelAck(source="b", committed=5),
         ]
@@ -41,7 +46,7 @@ def test_an_acknowledgement_never_goes_back() -> None:
     """A late, lower number does not take back what was acknowledged."""
 
     async def check() -> None:
-        outbox = Outbox(lambda: Goodbye(reason=""))
+        outbox = Outbox(lambda: Goodbye(reason=""), lambda: Goodbye(reason=""))
         outbox.acknowledge("a", 9)
         outbox.acknowledge("a", 3)
         assert list(outbox.take()) == [ChannelAck(source="a", committed=9)]
@@ -53,7 +58,7 @@ def test_unread_replies_are_bounded_and_the_first_end_stays() -> None:
     """Who asks without reading is cut off; the reason that came first is the one that is told."""
 
     async def check() -> None:
-        outbox = Outbox(lambda: Goodbye(reason=""))
+        outbox = Outbox(lambda: Goodbye(reason=""), lambda: Goodbye(reason=""))
         for _ in range(100):
             outbox.reply(Renewed(certificate="", not_after=0))
         outbox.end(ErrorCode.EXPIRED, "later")

@@ -13,6 +13,8 @@ from bartizan.services.credentials import Credentials
 from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
 from bartizan.services.embed_dockerfile import EmbedDockerfile
+from bartizan.services.firewall import Firewall
+from bartizan.services.firewall_audits import FirewallAudits
 from bartizan.services.forensics import Forensics
 from bartizan.services.image_lookup import ImageLookUp
 from bartizan.services.incidents import Incidents
@@ -22,6 +24,7 @@ from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import ProtectTask
 from bartizan.services.registries import Registries
+from bartizan.services.rulesets import Rulesets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,8 @@ class ApiServices:
     custom_rules: CustomRules
     defenders: Defenders
     embed_dockerfile: EmbedDockerfile
+    firewall: Firewall
+    firewall_audits: FirewallAudits
     forensics: Forensics
     image_lookup: ImageLookUp
     incidents: Incidents
@@ -44,6 +49,7 @@ class ApiServices:
     policies: Policies
     protect_task: ProtectTask
     registries: Registries
+    rulesets: Rulesets
     ca_pem: str
     ca_expiration: int
     version: str

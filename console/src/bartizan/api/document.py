@@ -12,17 +12,21 @@ from bartizan.api.shapes import ALL, Problem
 _REFERENCE = "#/components/schemas/{name}"
 
 
-def takes(shape: type, *, media: str = "application/json") -> dict[str, Any]:
+def takes(shape: type, *, media: str = "application/json", example: object = None) -> dict[str, Any]:
     """Return what a route adds to its operation to say that its body has this shape."""
-    return {"requestBody": {"required": True, "content": {media: {"schema": reference(shape)}}}}
+    return {"requestBody": {"required": True, "content": {media: _content(reference(shape), example)}}}
 
 
 def gives(
-    schema: dict[str, Any] | None, *, media: str = "application/json", text: str = "Done"
+    schema: dict[str, Any] | None, *, media: str = "application/json", text: str = "Done", example: object = None
 ) -> dict[int | str, Any]:
     """Return a route's `responses` for an answer with this schema; None is an empty body."""
-    content = {"content": {media: {"schema": schema}}} if schema is not None else {}
+    content = {"content": {media: _content(schema, example)}} if schema is not None else {}
     return {200: {"description": text, **content}}
+
+
+def _content(schema: dict[str, Any], example: object) -> dict[str, Any]:
+    return {"schema": schema} if example is None else {"schema": schema, "example": example}
 
 
 def reference(shape: type) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bartizan.api.errors import problem
 from bartizan.embed.limits import LARGEST_DEFINITION, LARGEST_LINES
+from bartizan.policy.rulesets import LARGEST_ARCHIVE
 
 _log = logging.getLogger(__name__)
 LARGEST_BODY = 1 << 20
@@ -17,6 +18,7 @@ _DEFENDERS = "/api/v1/defenders"
 _LARGER = {
     f"{_DEFENDERS}/fargate.json": LARGEST_DEFINITION,
     f"{_DEFENDERS}/fargate.yaml": LARGEST_DEFINITION,
+    "/api/v1/waas/rulesets": LARGEST_ARCHIVE,
     # Within a string of JSON a byte takes at most six (RFC 8259, section 7).
     f"{_DEFENDERS}/app-embedded": 6 * LARGEST_LINES + LARGEST_BODY,
 }

@@ -4,9 +4,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from bartizan.api.firewall_shapes import FIREWALL_SHAPES
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
 from bartizan.api.profile_shapes import PROFILE_SHAPES
 from bartizan.audit import RuntimeAudit
+from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.incidents import Incident
 
 Strings = list[str]
@@ -169,6 +171,27 @@ class DefenderWorkload(msgspec.Struct, rename="camel"):
     dropped: int
 
 
+class DefenderFirewallPort(msgspec.Struct):
+    """A port that the firewall listens on, and the application's port behind it."""
+
+    exposed: int
+    internal: int
+
+
+class DefenderFirewall(msgspec.Struct, rename="camel"):
+    """
+    A Defender's firewall as it last reported; `policyHash` and `desiredPolicyHash` are equal once a change has arrived.
+
+    `error` tells why the policy is not in force; `counters` count from the Defender's start.
+    """
+
+    policy_hash: str | None
+    desired_policy_hash: str
+    error: str | None
+    ports: list[DefenderFirewallPort]
+    counters: dict[str, Any]
+
+
 class Defender(msgspec.Struct, rename="camel"):
     """One Defender. `hostname` is the App ID, as everywhere in this API; `host` is the machine's name."""
 
@@ -187,6 +210,7 @@ class Defender(msgspec.Struct, rename="camel"):
     certificate_expiration: str
     goodbye: str | None
     workloads: list[DefenderWorkload]
+    waas: DefenderFirewall | None = None
 
 
 class SecretShape(msgspec.Struct):
@@ -332,6 +356,7 @@ ALL = (
     CustomRuleShape,
     Defender,
     DefenderSettings,
+    FirewallAudit,
     ForensicsRequest,
     ForensicsSnapshot,
     Incident,
@@ -346,5 +371,6 @@ ALL = (
     RuntimeRule,
     SignUp,
     Token,
+    *FIREWALL_SHAPES,
     *PROFILE_SHAPES,
 )

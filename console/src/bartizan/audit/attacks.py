@@ -14,6 +14,7 @@ from bartizan.audit.wire import (
     Notice,
     ProcessEvent,
     Reason,
+    RequestEvent,
 )
 
 
@@ -131,3 +132,5 @@ def _type_of_event(audit: Audit) -> str:
             return "filesystem"
         case DefenderEvent():
             return "defender"
+        case RequestEvent():
+            return "waas"

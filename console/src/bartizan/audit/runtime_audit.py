@@ -22,6 +22,7 @@ from bartizan.audit.wire import (
     LookupEvent,
     ProcessEvent,
     Reason,
+    RequestEvent,
 )
 
 _LONGEST = 4096
@@ -164,6 +165,8 @@ def _fields(audit: Audit) -> dict[str, Any]:
             }
         case DefenderEvent() as event:
             return {"count": max(event.count, 1)}
+        case RequestEvent():
+            return {}
 
 
 def rfc3339(milliseconds: int) -> str:

@@ -16,6 +16,7 @@ from bartizan.audit.wire import (
     ListenEvent,
     LookupEvent,
     ProcessEvent,
+    RequestEvent,
 )
 
 _MOST_NAMED = 6
@@ -54,6 +55,8 @@ def sentence(audit: Audit, attack: Attack) -> str:
     match audit.event:
         case DefenderEvent() as event:
             return f"{attack.why}: {event.detail}" if event.detail else attack.why
+        case RequestEvent() as event:
+            return event.message
         case ProcessEvent() as event:
             origin = f" from {event.parent_path}" if event.parent_path else ""
             program = event.path if event.invoked in ("", event.path) else f"{event.invoked} ({event.path})"
@@ -98,7 +101,7 @@ def field_values(audit: Audit) -> dict[str, str]:
             values["file.path"] = event.file
             values["file.dir"] = dirname(event.file)
             values["file.operation"] = event.operation.value
-        case DefenderEvent():
+        case DefenderEvent() | RequestEvent():
             return values
     if isinstance(audit.event, ProcessEvent | FileEvent):
         values["proc.user"] = str(audit.event.user)

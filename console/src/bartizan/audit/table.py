@@ -40,16 +40,16 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def csv_head() -> str:
     """Return the first line."""
-    return _line(list(_COLUMNS))
+    return csv_row(list(_COLUMNS))
 
 
 def csv_line(audit: RuntimeAudit) -> str:
     """Return the line of an audit; a cell that a spreadsheet would run has `'` before it."""
-    cells = [read(audit) for read in _COLUMNS.values()]
-    return _line([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+    return csv_row([read(audit) for read in _COLUMNS.values()])
 
 
-def _line(cells: list[str]) -> str:
+def csv_row(cells: list[str]) -> str:
+    """Return cells as one line; one that a spreadsheet would run has `'` before it."""
     target = io.StringIO()
-    csv.writer(target).writerow(cells)
+    csv.writer(target).writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
     return target.getvalue()

@@ -60,13 +60,16 @@ class Reason(enum.Enum):
     INJECTED_PROCESS = "injectedProcess"
     TAMPERING = "tampering"
     DEFENDER = "defender"
+    WAAS = "waas"
 
 
 class AuditEffect(enum.Enum):
-    """What was done about it."""
+    """What was done about it; only requests are banned, or allowed and yet told of."""
 
     ALERT = "alert"
     PREVENT = "prevent"
+    BAN = "ban"
+    ALLOW = "allow"
 
 
 class Protocol(enum.Enum):
@@ -165,6 +168,64 @@ class DefenderEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind
     count: Count
 
 
+# What is longer than users are shown is cut when it is kept; these bounds only keep a frame from being all of one text.
+Line = Annotated[str, msgspec.Meta(max_length=65536)]
+Word = Annotated[str, msgspec.Meta(max_length=1024)]
+Words = Annotated[tuple[Word, ...], msgspec.Meta(max_length=500)]
+
+
+class Protection(enum.Enum):
+    """The part of a WAAS policy that found something."""
+
+    FIREWALL = "firewall"
+    DOS = "dos"
+    BOT = "bot"
+    CUSTOM = "custom"
+    ACCESS_CONTROL = "accessControl"
+    API = "api"
+
+
+class AttackField(msgspec.Struct, frozen=True):
+    """The place of an attack in a request: kind of place, name there, and its value, scrubbed."""
+
+    type: Word
+    key: Line
+    value: Line
+
+
+class RequestEvent(
+    msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="request", omit_defaults=True, kw_only=True
+):
+    """
+    A request that a WAAS policy spoke of.
+
+    `application` is that of the policy, `type` the kind of attack, `address` the client's, `peers` the addresses that
+    it came through, `headers` the head as it was (scrubbed), `rules` those that matched.
+    """
+
+    application: Word
+    type: Annotated[str, msgspec.Meta(pattern="^[a-zA-Z][a-zA-Z0-9]{0,63}$")]
+    protection: Protection
+    message: Line
+    event_id: Annotated[str, msgspec.Meta(max_length=64)]
+    method: Word
+    url: Line
+    path: Line
+    query: Line
+    host: Annotated[str, msgspec.Meta(max_length=1024)]
+    address: Word
+    field: AttackField | None = None
+    headers: Line = ""
+    header_names: Words = ()
+    response_header_names: Words = ()
+    status: Annotated[int, msgspec.Meta(ge=0, le=999)] | None = None
+    user_agent: Line = ""
+    peers: Words = ()
+    country: Annotated[str, msgspec.Meta(max_length=2)] | None = None
+    rules: Annotated[tuple[Id32, ...], msgspec.Meta(max_length=1000)] = ()
+    score: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] = 0
+
+
 Event = ProcessEvent | LookupEvent | ConnectionEvent | ListenEvent | FileEvent | DefenderEvent
 
 
@@ -184,11 +245,19 @@ class Audit(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     effect: AuditEffect
     reason: Reason
     matched: str | None
-    event: Event
+    event: Event | RequestEvent
     ancestry: tuple[Ancestor, ...] = ()
     """the processes that led to it, the nearest first"""
     count: Sequence = 1
     """how many times it happened since the last audit of its kind"""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be: requests are the only ones with the reason `waas`, and with its effects."""
+        is_request = isinstance(self.event, RequestEvent)
+        if is_request is not (self.reason is Reason.WAAS):
+            raise ValueError("the reason `waas` is that of requests, and of nothing else")
+        if not is_request and self.effect not in (AuditEffect.ALERT, AuditEffect.PREVENT):
+            raise ValueError(f"`{self.effect.value}` is the effect of requests only")
 
 
 class Judged(msgspec.Struct, frozen=True):

@@ -7,12 +7,12 @@ describes all that the products say to each other.
 """
 
 import enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from bartizan.audit import Audit
-from bartizan.audit.wire import Observed, Recorded, Sequence
+from bartizan.audit.wire import Observed, Port, Recorded, Sequence
 from bartizan.policy import DefenderPolicy
 
 PROTOCOL = 1
@@ -22,6 +22,9 @@ MOST_AUDITS = 500
 MOST_WORKLOADS = 16
 MOST_RECORDED = 5000
 MOST_OBSERVED = 1000
+MOST_PORTS = 200
+MOST_COUNTERS = 200
+MOST_ERRORS = 100
 
 Instance = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -31,6 +34,7 @@ Pem = Annotated[str, msgspec.Meta(max_length=16384)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Committed = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Counter = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=86400)]
 ProtocolVersion = Annotated[int, msgspec.Meta(ge=1, le=1)]
 Audits = Annotated[tuple[Audit, ...], msgspec.Meta(max_length=MOST_AUDITS)]
@@ -77,6 +81,38 @@ class WorkloadPolicy(msgspec.Struct, frozen=True):
     container: Name | None
     hash: Hash
     policy: DefenderPolicy
+
+
+class WaasPort(msgspec.Struct, frozen=True):
+    """A port that the firewall listens on, and the application's port behind it."""
+
+    exposed: Port
+    internal: Port
+
+
+class WaasError(msgspec.Struct, frozen=True):
+    """Something that went wrong at the firewall; it shows nothing of a request."""
+
+    time: Milliseconds
+    error: Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+WaasCounts = Annotated[dict[Counter, Count], msgspec.Meta(max_length=MOST_COUNTERS)]
+WaasErrors = Annotated[tuple[WaasError, ...], msgspec.Meta(max_length=MOST_ERRORS)]
+
+
+class WaasStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    The firewall of a Defender: the policy in force or why it is not, where it listens, and what it has counted.
+
+    `counters` are numbers since the Defender's start by their names, `statuses` those of responses by their class, and
+    `errors` the latest that went wrong.
+    """
+
+    hash: Hash | None = None
+    error: Annotated[str, msgspec.Meta(max_length=16384)] | None = None
+    ports: Annotated[tuple[WaasPort, ...], msgspec.Meta(max_length=MOST_PORTS)] = ()
+    counters: Annotated[dict[Counter, Count | WaasCounts | WaasErrors], msgspec.Meta(max_length=MOST_COUNTERS)] = {}
 
 
 class Enrol(Message, frozen=True):
@@ -127,10 +163,23 @@ class Policies(Message, frozen=True):
     policies: Annotated[tuple[WorkloadPolicy, ...], msgspec.Meta(max_length=MOST_WORKLOADS)]
 
 
-class ChannelStatus(Message, frozen=True, tag="status"):
-    """Defender to Console: the state of all workloads; only the latest counts."""
+class Waas(Message, frozen=True):
+    """
+    Console to Defender: its WAAS policy (`waas-policy.schema.json`), after `policies` and at every change.
+
+    One for the whole task; `hash` is the hex SHA-256 of the policy's JSON as it is sent.
+    """
+
+    revision: Count
+    hash: Hash
+    policy: dict[str, Any] | None
+
+
+class ChannelStatus(Message, frozen=True, tag="status", omit_defaults=True):
+    """Defender to Console: the state of all workloads, and of the firewall if there is one; only the latest counts."""
 
     workloads: Annotated[tuple[WorkloadStatus, ...], msgspec.Meta(max_length=MOST_WORKLOADS)]
+    waas: WaasStatus | None = None
 
 
 class ChannelAudits(Message, frozen=True, tag="audits"):
@@ -296,7 +345,7 @@ class Refused(Message, frozen=True):
 
 
 DefenderMessage = Hello | ChannelStatus | ChannelAudits | ChannelSnapshot | ChannelObservations | Renew | Goodbye
-ConsoleMessage = Enrolled | Welcome | Policies | ChannelAck | ChannelFetch | Learned | Renewed | Error
+ConsoleMessage = Enrolled | Welcome | Policies | Waas | ChannelAck | ChannelFetch | Learned | Renewed | Error
 EntrypointMessage = Attach | RelayStatus | RelayAudits | RelaySnapshot | RelayObservations
 SidecarMessage = Policy | RelayAck | RelayFetch | Refused
 

@@ -1,7 +1,7 @@
 """
 What is due to one Defender.
 
-Policies and acknowledgements are latest-wins: a slow reader costs one flag and one number for each source, never a
+Policies and acknowledgements are latest-wins: a slow reader costs two flags and one number for each source, never a
 queue.
 """
 
@@ -14,11 +14,13 @@ _MOST_REPLIES = 16
 
 
 class Outbox:
-    """The messages that wait for one connection; `policies` makes the policy message when its turn comes."""
+    """The messages that wait for one connection; `policies` and `waas` make their messages when their turn comes."""
 
-    def __init__(self, policies: Callable[[], Message]) -> None:
+    def __init__(self, policies: Callable[[], Message], waas: Callable[[], Message]) -> None:
         self._policies = policies
         self._policies_due = False
+        self._waas = waas
+        self._waas_due = False
         self._acks: dict[str, int] = {}
         self._replies: list[Message] = []
         self._due = asyncio.Event()
@@ -41,6 +43,11 @@ class Outbox:
     def policies(self) -> None:
         """Queue the policies as they are when they are sent."""
         self._policies_due = True
+        self._due.set()
+
+    def waas(self) -> None:
+        """Queue the WAAS policy as it is when it is sent."""
+        self._waas_due = True
         self._due.set()
 
     def end(self, code: ErrorCode, message: str, *, retry_after: int | None = None) -> None:
@@ -66,6 +73,9 @@ class Outbox:
         if self._policies_due:
             self._policies_due = False
             yield self._policies()
+        if self._waas_due:
+            self._waas_due = False
+            yield self._waas()
         acks, self._acks = self._acks, {}
         for source, committed in acks.items():
             yield ChannelAck(source=source, committed=committed)

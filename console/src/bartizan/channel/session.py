@@ -18,7 +18,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from bartizan.audit import Audit, CustomText, Reason, Reporter, describe
+from bartizan.audit.firewall_audit import describe_request
 from bartizan.audit.incidents import incident_kind
+from bartizan.audit.wire import RequestEvent
 from bartizan.channel.messages import (
     MOST_AUDITS,
     ChannelAudits,
@@ -36,6 +38,8 @@ from bartizan.channel.messages import (
     Policies,
     Renew,
     Renewed,
+    Waas,
+    WaasStatus,
     Welcome,
     Workload,
     WorkloadPolicy,
@@ -50,9 +54,18 @@ from bartizan.services.bundles import Bundles
 from bartizan.services.defenders import Defenders
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError, ServiceError, UnavailableError, misfit
+from bartizan.services.firewall import Firewall
 from bartizan.services.forensics import Forensics, Piece
-from bartizan.services.ingest import Ingest
-from bartizan.services.interfaces import ClientIdentity, Clock, DefenderRecord, NewAudit, WorkloadRecord
+from bartizan.services.ingest import Arrived, Ingest
+from bartizan.services.interfaces import (
+    ClientIdentity,
+    Clock,
+    DefenderRecord,
+    FirewallRecord,
+    NewAudit,
+    NewFirewallAudit,
+    WorkloadRecord,
+)
 from bartizan.services.models import Models
 from bartizan.services.policies import Policies as PolicyService
 
@@ -83,6 +96,7 @@ class Services:
     bundles: Bundles
     defenders: Defenders
     enrolment: Enrolment
+    firewall: Firewall
     forensics: Forensics
     ingest: Ingest
     models: Models
@@ -115,7 +129,7 @@ class Session:
         self._images: dict[str | None, str | None] = {}
         self._sources: set[str] = set()
         self._goodbye: str | None = None
-        self._outbox = Outbox(self._policies)
+        self._outbox = Outbox(self._policies, self._waas)
         self._in_flight = asyncio.Semaphore(_MOST_IN_FLIGHT)
         now = asyncio.get_running_loop().time()
         self._audit_pace = Pace(rate=limits.audits_per_second, burst=limits.audits_at_once, now=now)
@@ -125,6 +139,10 @@ class Session:
     def policy_changed(self) -> None:
         """Send the policies again, soon."""
         self._outbox.policies()
+
+    def waas_changed(self) -> None:
+        """Send the WAAS policy again, soon."""
+        self._outbox.waas()
 
     def fetch(self, name: str, container: str | None, *, after: int, reason: str) -> None:
         """Ask for a piece of a workload's record, soon."""
@@ -197,6 +215,7 @@ class Session:
             )
         )
         self._outbox.policies()
+        self._outbox.waas()
 
     def _check(self, hello: Hello) -> None:
         if hello.instance != self._identity.instance:
@@ -222,9 +241,9 @@ class Session:
         if self._message_pace.take(1, now=asyncio.get_running_loop().time()) > 0:
             raise EndError(ErrorCode.RATE_LIMITED, "too many messages", retry_after=10)
         match message:
-            case ChannelStatus(workloads=workloads):
+            case ChannelStatus(workloads=workloads, waas=waas):
                 news = [WorkloadRecord(**msgspec.structs.asdict(status)) for status in workloads]
-                self._services.defenders.reported(self._identity.instance, news)
+                self._services.defenders.reported(self._identity.instance, news, _firewall(waas))
             case ChannelSnapshot():
                 piece = Piece(**{name: getattr(message, name) for name in Piece.__dataclass_fields__})
                 await self._services.forensics.received(self._identity.instance, piece)
@@ -280,7 +299,7 @@ class Session:
             raise EndError(ErrorCode.UNAUTHORIZED, "this source belongs to another Defender")
         self._sources.add(source)
 
-    def _new_audits(self, message: ChannelAudits) -> Sequence[NewAudit]:
+    def _new_audits(self, message: ChannelAudits) -> Sequence[Arrived]:
         hello = self._greeted()
         received = self._services.clock()
         reporter = Reporter(
@@ -293,7 +312,16 @@ class Session:
         )
         return [self._new_audit(message.source, audit, reporter, received) for audit in message.audits]
 
-    def _new_audit(self, source: str, audit: Audit, reporter: Reporter, received: int) -> NewAudit:
+    def _new_audit(self, source: str, audit: Audit, reporter: Reporter, received: int) -> Arrived:
+        if isinstance(audit.event, RequestEvent):
+            return NewFirewallAudit(
+                bundle=self._identity.bundle,
+                source=source,
+                seq=audit.seq,
+                time=audit.time,
+                received=received,
+                audit=describe_request(audit, audit.event, reporter),
+            )
         shown = describe(audit, reporter, self._custom_text(audit))
         return NewAudit(
             bundle=self._identity.bundle,
@@ -344,6 +372,11 @@ class Session:
             found = self._services.policies.resolve(scope)
             policies.append(WorkloadPolicy(container=workload.container, hash=found.hash, policy=found.policy))
         return Policies(revision=self._services.policies.revision, policies=tuple(policies))
+
+    def _waas(self) -> Message:
+        hello = self._greeted()
+        found = self._services.firewall.resolve(_scopes(hello))
+        return Waas(revision=self._services.firewall.revision, hash=found.hash, policy=found.policy)
 
     async def _write(self) -> None:
         try:
@@ -397,3 +430,18 @@ def _decode(frame: str | bytes) -> DefenderMessage:
         raise EndError(ErrorCode.BAD_MESSAGE, f"the message does not fit the contract: {misfit(error)}") from None
     except (msgspec.DecodeError, RecursionError):
         raise EndError(ErrorCode.BAD_MESSAGE, "the message is not JSON") from None
+
+
+def _scopes(hello: Hello) -> tuple[Scope, ...]:
+    """Return what the scope of a WAAS rule is held against: all workloads, or the application without any."""
+    found = (Scope(app_id=hello.app_id, image=item.image, container=item.container) for item in hello.workloads)
+    return tuple(found) or (Scope(app_id=hello.app_id),)
+
+
+def _firewall(status: WaasStatus | None) -> FirewallRecord | None:
+    if status is None:
+        return None
+    ports = tuple((item.exposed, item.internal) for item in status.ports)
+    return FirewallRecord(
+        hash=status.hash, error=status.error, ports=ports, counters=msgspec.to_builtins(status.counters)
+    )

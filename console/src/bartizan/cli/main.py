@@ -11,12 +11,14 @@ from bartizan.cli import (
     embed_dockerfile,
     embed_manifest,
     events,
+    firewall,
     forensics,
     incidents,
     learning,
     policy_check,
     registry,
     tasks,
+    waf_rules,
 )
 from bartizan.cli.failure import Failure
 from bartizan.cli.streams import drop_output, is_of_output, open_closed_streams
@@ -39,6 +41,8 @@ app.add_typer(registry.app, name="registry")
 app.command("audits")(events.audits)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(forensics.app, name="forensics")
+firewall.app.add_typer(waf_rules.app, name="rules")
+app.add_typer(firewall.app, name="waf")
 app.command("profiles")(learning.profiles)
 app.command("defenders")(events.defenders)
 app.command("run-task")(tasks.run_task)

@@ -5,7 +5,7 @@ from bartizan.pki.bundle_key import BundleKey
 from bartizan.pki.files import LooseModeError, read_private, write_atomically
 from bartizan.pki.secret_box import SealError, SecretBox
 from bartizan.pki.server_names import machine_names
-from bartizan.pki.tls import api_context, channel_context, check_certificates, swap_certificate
+from bartizan.pki.tls import api_context, channel_context, check_certificates, check_pair, swap_certificate
 
 __all__ = [
     "Authority",
@@ -18,6 +18,7 @@ __all__ = [
     "api_context",
     "channel_context",
     "check_certificates",
+    "check_pair",
     "identity_of",
     "machine_names",
     "read_private",

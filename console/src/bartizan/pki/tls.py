@@ -1,7 +1,15 @@
 """TLS contexts of the two ports: TLS 1.3 alone, no session tickets (they cost more than they save here)."""
 
+import re
 import ssl
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_KEY = re.compile(r"-----BEGIN ([A-Z]+ )*PRIVATE KEY-----.+?-----END ([A-Z]+ )*PRIVATE KEY-----", re.DOTALL)
 
 
 def api_context(server: Path) -> ssl.SSLContext:
@@ -43,3 +51,25 @@ def check_certificates(pem: str) -> None:
         raise ValueError("no certificates in PEM form") from None
     if not context.get_ca_certs() and not context.cert_store_stats()["x509"]:
         raise ValueError("no certificates in PEM form")
+
+
+def check_pair(pem: str) -> None:
+    """
+    Raise ValueError when this is no certificate with its private key, both as PEM without a passphrase.
+
+    The messages never hold the key.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificates("\n".join(_CERTIFICATE.findall(pem)).encode())[0]
+    except ValueError:
+        raise ValueError("the certificate cannot be read: PEM is expected") from None
+    found = _KEY.search(pem)
+    try:
+        key = load_pem_private_key(found[0].encode() if found else b"", password=None)
+    except TypeError:
+        raise ValueError("the private key has a passphrase: take it off") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("the private key cannot be read: PEM is expected") from None
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
+        raise ValueError("the private key is not that of the first certificate")

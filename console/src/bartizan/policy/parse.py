@@ -12,14 +12,13 @@ from typing import Any
 from bartizan.policy import entries, sections
 from bartizan.policy.checks import Check
 from bartizan.policy.defender_policy import Detection
-from bartizan.policy.model import ANY, Collection, Rule, RuntimePolicy
+from bartizan.policy.model import Rule, RuntimePolicy
 from bartizan.policy.reading import (
     Harmless,
     PolicyError,
     a_list,
     an_object,
     asks_for_nothing,
-    entries_of,
     entry,
     flag,
     load,
@@ -27,6 +26,7 @@ from bartizan.policy.reading import (
     text,
 )
 from bartizan.policy.resolve import LARGEST_RESOLVED, resolved_size
+from bartizan.policy.scopes import collections_of
 
 MOST_RULES = 1000
 _RULE_FIELDS = (
@@ -43,10 +43,8 @@ _RULE_FIELDS = (
     "wildFireAnalysis",
     Check.ADVANCED.value,
 )
-_FOREIGN_SCOPE = ("hosts", "labels", "functions", "namespaces", "accountIDs", "clusters", "codeRepos")
 # Set by the Console itself, whatever a client sends.
 _BOOK_KEEPING = ("previousName", "owner", "modified")
-_COLLECTION_NOTES = ("owner", "modified", "system", "prisma")
 
 
 def parse_policy(data: bytes | str) -> RuntimePolicy:
@@ -121,7 +119,7 @@ def _rule(value: object, place: str, problems: list[str]) -> Rule:
     advanced = flag(document.get(Check.ADVANCED.value), f"{place}: {Check.ADVANCED.value}", problems)
     rule = Rule(
         name=name,
-        collections=_collections(document, place, problems),
+        collections=collections_of(document, place, problems),
         processes=processes,
         dns=sections.dns(document.get("dns"), f"{place}: dns", problems),
         network=sections.network(document.get("network"), f"{place}: network", problems),
@@ -150,42 +148,3 @@ def _refuse_wildfire(document: dict[str, Any], place: str, problems: list[str]) 
         problems.append(
             f"{place}: wildFireAnalysis: it is a service of its vendor, which files are not sent to; use `disable`"
         )
-
-
-def _collections(document: dict[str, Any], place: str, problems: list[str]) -> tuple[Collection, ...]:
-    if document.get("collections") is None:
-        return (Collection(name="All"),)
-    items = a_list(document["collections"], f"{place}: collections", problems)
-    if not items:
-        problems.append(f"{place}: no collection is given, so it could never match")
-    return tuple(_collection(item, f"{place}: collections[{index}]", problems) for index, item in enumerate(items))
-
-
-def _collection(value: object, place: str, problems: list[str]) -> Collection:
-    document = an_object(value, place, problems)
-    name = entry(document.get("name", ""), f"{place}.name", entries.label, problems) or ""
-    scope = ("images", "containers", "appIDs")
-    if name != "All" and name and not any(key in document for key in (*scope, *_FOREIGN_SCOPE)):
-        problems.append(f"{place}: collection `{name}` is not stored here, give its images, containers or appIDs")
-    problems.extend(
-        f"{place}.{key}: scope by {key} is not supported, only by {', '.join(scope)}"
-        for key in _FOREIGN_SCOPE
-        if document.get(key) not in (None, [], list(ANY))
-    )
-    known = ("name", "description", "color", *scope, *_FOREIGN_SCOPE, *_COLLECTION_NOTES)
-    only(document, known, f"{place}.", problems)
-    return Collection(
-        name=name,
-        images=_patterns(document, "images", place, problems),
-        containers=_patterns(document, "containers", place, problems),
-        app_ids=_patterns(document, "appIDs", place, problems),
-        description=text(document.get("description"), f"{place}.description", problems),
-        color=text(document.get("color"), f"{place}.color", problems),
-    )
-
-
-def _patterns(document: dict[str, Any], key: str, place: str, problems: list[str]) -> tuple[str, ...]:
-    patterns = entries_of(document.get(key), f"{place}.{key}", entries.collection_pattern, problems)
-    if patterns and all(pattern.startswith("-") for pattern in patterns):
-        problems.append(f"{place}.{key}: it only excludes, put an inclusion such as `*` beside it")
-    return patterns or ANY

@@ -25,7 +25,7 @@ def rule_document(rule: Rule) -> dict[str, Any]:
         "modified": rule.modified,
         "notes": rule.notes,
         "disabled": rule.disabled,
-        "collections": [_collection_document(collection) for collection in rule.collections],
+        "collections": [collection_document(collection) for collection in rule.collections],
         "processes": {
             "effect": rule.processes.effect.value,
             "whitelist": list(rule.processes.allow),
@@ -69,7 +69,8 @@ def _attachment_document(item: Attachment) -> dict[str, Any]:
     return {"_id": item.id, "effect": effect, "action": item.action.value}
 
 
-def _collection_document(collection: Collection) -> dict[str, Any]:
+def collection_document(collection: Collection) -> dict[str, Any]:
+    """Return the JSON of one collection, with the vendor's further fields at everything."""
     everything = list(ANY)
     return {
         "name": collection.name,

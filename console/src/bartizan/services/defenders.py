@@ -15,6 +15,7 @@ from bartizan.services.interfaces import (
     Clock,
     DefenderRecord,
     DefenderStore,
+    FirewallRecord,
     LiveSession,
     SettingStore,
     WorkloadRecord,
@@ -83,7 +84,9 @@ class Defenders:
             keys = tuple(dict.fromkeys((identity.key, *record.keys)))[:2]
             self._set(dataclasses.replace(record, keys=keys, certificate_end=identity.not_after))
 
-    def reported(self, instance: str, workloads: Sequence[WorkloadRecord]) -> None:
+    def reported(
+        self, instance: str, workloads: Sequence[WorkloadRecord], firewall: FirewallRecord | None = None
+    ) -> None:
         """Take over a status report; workloads that the hello did not name are left out."""
         record = self._records.get(instance)
         if record is None:
@@ -93,7 +96,9 @@ class Defenders:
             dataclasses.replace(news[known.container], image=known.image) if known.container in news else known
             for known in record.workloads
         )
-        self._set(dataclasses.replace(record, workloads=merged, last_seen=self._clock()))
+        known_firewall = record.firewall if firewall is None else firewall
+        changed = dataclasses.replace(record, workloads=merged, firewall=known_firewall, last_seen=self._clock())
+        self._set(changed)
 
     def disconnected(self, instance: str, session: LiveSession, *, goodbye: str | None) -> None:
         """Note the end of a session, unless a newer one has taken its place."""

@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Sequence
 
 from bartizan.services.errors import UnavailableError
-from bartizan.services.interfaces import AuditStore, NewAudit
+from bartizan.services.interfaces import AuditStore, NewAudit, NewFirewallAudit
 
 _LARGEST_BATCH = 1000
 _MOST_WAITING = 20_000
 _log = logging.getLogger(__name__)
+
+Arrived = NewAudit | NewFirewallAudit
 
 
 class AuditFeed:
@@ -61,14 +63,14 @@ class Ingest:
     def __init__(self, store: AuditStore, feed: AuditFeed) -> None:
         self._store = store
         self._feed = feed
-        self._waiting: deque[tuple[Sequence[NewAudit], asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[Sequence[Arrived], asyncio.Future[None]]] = deque()
         self._size = 0
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._closing = False
 
-    async def submit(self, audits: Sequence[NewAudit]) -> asyncio.Future[None]:
+    async def submit(self, audits: Sequence[Arrived]) -> asyncio.Future[None]:
         """
         Queue audits and return a future that is done when they are committed (or fails with UnavailableError).
 
@@ -101,8 +103,8 @@ class Ingest:
         self._closing = True
         self._work.set()
 
-    def _next_batch(self) -> list[tuple[Sequence[NewAudit], asyncio.Future[None]]]:
-        batch: list[tuple[Sequence[NewAudit], asyncio.Future[None]]] = []
+    def _next_batch(self) -> list[tuple[Sequence[Arrived], asyncio.Future[None]]]:
+        batch: list[tuple[Sequence[Arrived], asyncio.Future[None]]] = []
         size = 0
         while self._waiting and (not batch or size + len(self._waiting[0][0]) <= _LARGEST_BATCH):
             item = self._waiting.popleft()
@@ -113,7 +115,7 @@ class Ingest:
             self._room.set()
         return batch
 
-    async def _write(self, batch: list[tuple[Sequence[NewAudit], asyncio.Future[None]]]) -> None:
+    async def _write(self, batch: list[tuple[Sequence[Arrived], asyncio.Future[None]]]) -> None:
         try:
             newest = await asyncio.to_thread(self._store.add, [audit for audits, _ in batch for audit in audits])
         except Exception:  # noqa: BLE001 - the writer has to outlive a full disk

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from bartizan.audit import RuntimeAudit
+from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.incidents import IncidentKind
 from bartizan.policy import CustomDefinition
 
@@ -160,6 +161,16 @@ class WorkloadRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallRecord:
+    """The last that was heard of a Defender's firewall; `ports` are (exposed, internal)."""
+
+    hash: str | None = None
+    error: str | None = None
+    ports: tuple[tuple[int, int], ...] = ()
+    counters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DefenderRecord:
     """One Defender process. Times are unix milliseconds; `keys` are the hex SHA-256 of the keys it may use."""
 
@@ -178,6 +189,7 @@ class DefenderRecord:
     first_seen: int = 0
     last_seen: int = 0
     goodbye: str | None = None
+    firewall: FirewallRecord | None = None
 
 
 class DefenderStore(Protocol):
@@ -207,6 +219,18 @@ class NewAudit:
     received: int
     audit: RuntimeAudit
     incident: IncidentKind | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFirewallAudit:
+    """A WAAS event on its way into the database; (bundle, source, seq) is what makes it arrive once."""
+
+    bundle: str
+    source: str
+    seq: int
+    time: int
+    received: int
+    audit: FirewallAudit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,8 +275,8 @@ EqualField = Literal[
 class AuditStore(Protocol):
     """The audits."""
 
-    def add(self, audits: Sequence[NewAudit]) -> int:
-        """Keep those that are new, durably, and return the highest id there is."""
+    def add(self, audits: Sequence[NewAudit | NewFirewallAudit]) -> int:
+        """Keep those that are new, durably, and return the highest id of a runtime audit."""
         ...
 
     def newest_id(self) -> int:
@@ -305,6 +329,10 @@ class LiveSession(Protocol):
 
     def policy_changed(self) -> None:
         """Send the policies again, soon; never blocks."""
+        ...
+
+    def waas_changed(self) -> None:
+        """Send the WAAS policy again, soon; never blocks."""
         ...
 
     def fetch(self, name: str, container: str | None, *, after: int, reason: str) -> None:

@@ -7,11 +7,14 @@ from bartizan.store.credentials import SqlCredentials
 from bartizan.store.custom_rules import SqlCustomRules
 from bartizan.store.database import Database
 from bartizan.store.defenders import SqlDefenders
+from bartizan.store.firewall import SqlFirewall
+from bartizan.store.firewall_audits import SqlFirewallAudits
 from bartizan.store.images import SqlImages
 from bartizan.store.incidents import SqlIncidents
 from bartizan.store.learned import SqlLearned
 from bartizan.store.models import SqlModels
 from bartizan.store.policies import SqlPolicies
+from bartizan.store.rulesets import SqlRulesets
 from bartizan.store.settings import SqlSettings
 from bartizan.store.snapshots import SqlSnapshots
 
@@ -23,11 +26,14 @@ __all__ = [
     "SqlCredentials",
     "SqlCustomRules",
     "SqlDefenders",
+    "SqlFirewall",
+    "SqlFirewallAudits",
     "SqlImages",
     "SqlIncidents",
     "SqlLearned",
     "SqlModels",
     "SqlPolicies",
+    "SqlRulesets",
     "SqlSettings",
     "SqlSnapshots",
 ]

@@ -8,8 +8,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from bartizan.services.interfaces import AuditGroup, AuditQuery, NewAudit
-from bartizan.store import incidents
+from bartizan.services.interfaces import AuditGroup, AuditQuery, NewAudit, NewFirewallAudit
+from bartizan.store import firewall_audits, incidents
 from bartizan.store.database import Database
 from bartizan.store.tables import audits, sources
 
@@ -53,11 +53,12 @@ class SqlAudits:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, new: Sequence[NewAudit]) -> int:
-        """Keep those that are new, durably, and return the highest id there is."""
+    def add(self, new: Sequence[NewAudit | NewFirewallAudit]) -> int:
+        """Keep those that are new, durably, and return the highest id of a runtime audit."""
+        runtime = [audit for audit in new if isinstance(audit, NewAudit)]
         statement = insert(audits).on_conflict_do_nothing(index_elements=["bundle", "source", "seq"])
         with self._database.write() as connection:
-            for plain, group in itertools.groupby(new, key=lambda audit: audit.incident is None):
+            for plain, group in itertools.groupby(runtime, key=lambda audit: audit.incident is None):
                 if plain:
                     connection.execute(statement, [_row(audit) for audit in group])
                     continue
@@ -66,6 +67,7 @@ class SqlAudits:
                     number = connection.execute(statement.returning(audits.c.id), _row(audit)).scalar()
                     if number is not None:
                         incidents.take_in(connection, number, audit)
+            firewall_audits.take_in(connection, [audit for audit in new if isinstance(audit, NewFirewallAudit)])
             return _newest(connection)
 
     def newest_id(self) -> int:

@@ -236,3 +236,84 @@ incident_audits = Table(
     Column("audit", Integer, primary_key=True),
     Column("document", LargeBinary, nullable=False),
 )
+
+waas_policies = Table(
+    "waas_policies",
+    metadata,
+    Column("revision", Integer, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+waas_certificates = Table(
+    "waas_certificates",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+waas_networks = Table(
+    "waas_networks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+
+waas_rulesets = Table(
+    "waas_rulesets",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+waas_audits = Table(
+    "waas_audits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("bundle", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("group", BigInteger, nullable=False),
+    Column("alike", Text, nullable=False),
+    Column("app_id", Text, nullable=False),
+    Column("image_name", Text, nullable=False),
+    Column("container_name", Text, nullable=False),
+    Column("rule_name", Text, nullable=False),
+    Column("rule_app_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("effect", Text, nullable=False),
+    Column("protection", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("subnet", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("header_names", Text, nullable=False),
+    Column("connecting_ips", Text, nullable=False),
+    Column("msg", Text, nullable=False),
+    Column("techniques", Text, nullable=False),
+    Column("owasp", Text, nullable=False),
+    Column("owasp_api", Text, nullable=False),
+    Column("address", LargeBinary),
+    Column("document", LargeBinary, nullable=False),
+    UniqueConstraint("bundle", "source", "seq", name="waas_audits_once"),
+    Index("waas_audits_time", "time", "id"),
+    Index("waas_audits_alike", "alike", "time"),
+    Index("waas_audits_group", "group"),
+    Index("waas_audits_event", "event_id"),
+    Index("waas_audits_received", "received"),
+    sqlite_autoincrement=True,
+)

@@ -11,12 +11,20 @@ from bartizan.api.context import services_of
 from bartizan.api.document import gives, list_of, reference
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters, values
-from bartizan.api.shapes import BundleGenerationAnswer, Defender, DefenderWorkload, InstallBundleAnswer
+from bartizan.api.shapes import (
+    BundleGenerationAnswer,
+    Defender,
+    DefenderFirewall,
+    DefenderFirewallPort,
+    DefenderWorkload,
+    InstallBundleAnswer,
+)
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.embed import TaskChoices
 from bartizan.policy import Workload
 from bartizan.services.defenders import DefenderQuery
 from bartizan.services.errors import InvalidError
+from bartizan.services.firewall import Firewall
 from bartizan.services.interfaces import DefenderRecord, User
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import LookUpRequest
@@ -156,7 +164,8 @@ async def list_defenders(
         kinds=kinds, connected=connected, hostnames=values(hostname), search=search, offset=offset, limit=limit
     )
     records, total = services_of(request).defenders.page(query)
-    body = msgspec.json.encode([_shown(record, services_of(request).policies) for record in records])
+    services = services_of(request)
+    body = msgspec.json.encode([_shown(record, services.policies, services.firewall) for record in records])
     return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
 
 
@@ -179,7 +188,7 @@ def _check_type(kind: str) -> None:
         raise InvalidError(f"`defenderType`: possible are {', '.join(_KINDS)}")
 
 
-def _shown(record: DefenderRecord, policies: Policies) -> Defender:
+def _shown(record: DefenderRecord, policies: Policies, firewall: Firewall) -> Defender:
     return Defender(
         id=record.instance,
         type="fargate" if record.kind == "fargate" else "appEmbedded",
@@ -209,4 +218,20 @@ def _shown(record: DefenderRecord, policies: Policies) -> Defender:
             )
             for workload in record.workloads
         ],
+        waas=_firewall(record, firewall),
+    )
+
+
+def _firewall(record: DefenderRecord, firewall: Firewall) -> DefenderFirewall | None:
+    if record.firewall is None:
+        return None
+    scopes = tuple(
+        Workload(app_id=record.app_id, container=item.container, image=item.image) for item in record.workloads
+    )
+    return DefenderFirewall(
+        policy_hash=record.firewall.hash,
+        desired_policy_hash=firewall.resolve(scopes or (Workload(app_id=record.app_id),)).hash,
+        error=record.firewall.error,
+        ports=[DefenderFirewallPort(exposed=exposed, internal=internal) for exposed, internal in record.firewall.ports],
+        counters=record.firewall.counters,
     )
