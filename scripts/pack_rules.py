@@ -1,10 +1,10 @@
 """Packs a rule set into one file: `pack_rules.py FOLDER PACK`.
 
-FOLDER is what scripts/rules.sh makes; PACK is what the Defender's build takes in. The same files give the same bytes, and a
-pack that has them already is left alone, so that nothing is built anew.
+FOLDER is what scripts/rules.sh makes; PACK is what the Defender's build takes in. The same files give the same bytes,
+and a pack that has them already is left alone, so that nothing is built anew.
 
-A pack is the line `bartizan-rules 1`, then one zlib stream (RFC 1950) of entries: the name's length (u16), the name, the
-text's length (u32), the text; numbers are big endian. Files of rules come in the order in which they are loaded.
+A pack is the line `bartizan-rules 1`, then one zlib stream (RFC 1950) of entries: the name's length (u16), the name,
+the text's length (u32), the text; numbers are big endian. Files of rules come in the order in which they are loaded.
 """
 
 import os
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file that a Defender needs with its name in the pack: the settings, the rules, their words, their licence."""
+    """Every file that a Defender needs, with its name in the pack: settings, rules, their words, their licence."""
     yield "crs-setup.conf", folder / "setup.conf"
     for suffix in (".conf", ".data"):
         for path in sorted((folder / "rules").glob(f"*{suffix}")):

@@ -14,7 +14,7 @@ from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_lines, read_text, write_text
 from bartizan.cli.images import Images as ImageLookUp
-from bartizan.cli.options import Images
+from bartizan.cli.options import Images, WaasPorts
 from bartizan.cli.showing import show_diff
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
     allow_32bit: Annotated[  # noqa: FBT002
         bool, typer.Option("--allow-32bit", help="Let 32-bit programs run, under the same rules (x86-64 only).")
     ] = False,
+    waas_port: WaasPorts = None,
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
@@ -112,6 +113,7 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
             image_defender=image_defender or None,
             compat=tuple(compat or ()),
             allow_32bit=allow_32bit,
+            waas_ports=tuple(waas_port or ()),
             fail_mode=fail_mode,
             policy_timeout=policy_timeout,
             filesystem_monitoring=filesystem_monitoring,
