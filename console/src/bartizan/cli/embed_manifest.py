@@ -14,7 +14,7 @@ from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_lines, read_text, write_text
 from bartizan.cli.images import Images as ImageLookUp
-from bartizan.cli.options import Images, WaasPorts
+from bartizan.cli.options import Images
 from bartizan.cli.showing import show_diff
 
 if TYPE_CHECKING:
@@ -80,7 +80,13 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
     allow_32bit: Annotated[  # noqa: FBT002
         bool, typer.Option("--allow-32bit", help="Let 32-bit programs run, under the same rules (x86-64 only).")
     ] = False,
-    waas_port: WaasPorts = None,
+    waas_port: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Let the firewall take the port EXPOSED, $PORT of old, and pass on to the web process's new one, APP.",
+            metavar="[APP=]EXPOSED:APP",
+        ),
+    ] = None,
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
@@ -113,7 +119,7 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
             image_defender=image_defender or None,
             compat=tuple(compat or ()),
             allow_32bit=allow_32bit,
-            waas_ports=tuple(waas_port or ()),
+            waas_ports=_named(waas_port or [], folders.names),
             fail_mode=fail_mode,
             policy_timeout=policy_timeout,
             filesystem_monitoring=filesystem_monitoring,
@@ -179,7 +185,7 @@ def read_variables(given: list[str], files: list[Path]) -> "dict[str, Value]":
 
 
 def _named(given: list[str], names: tuple[str, ...]) -> dict[str, str]:
-    """Read `[APP=]ID` options: without an app the only one is meant."""
+    """Read options such as `[APP=]ID`: without an app the only one is meant."""
     found = {}
     for option in given:
         name, equals, value = option.partition("=")
@@ -188,7 +194,7 @@ def _named(given: list[str], names: tuple[str, ...]) -> dict[str, str]:
         elif len(names) == 1:
             found[""] = option
         else:
-            raise Failure(f"`{option}` is not APP=ID: the manifest has more than one app")
+            raise Failure(f"`{option}` does not name its app (`APP=…`): the manifest has more than one app")
     return found
 
 

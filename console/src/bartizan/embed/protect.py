@@ -108,12 +108,14 @@ def explain_protection(text: str) -> tuple[Edit, ...]:
     if not found:
         raise EmbedError(f"this definition carries no protection: no container has the label `{wrap.UNDO_LABEL}`")
     now = {definition.path: definition.value for definition in given.definitions}
-    return tuple(
-        made
+    made = [
+        each
         for definition in original.definitions
         if definition.path in found
-        for made in writing.explained(definition, now[definition.path])
-    )
+        for each in writing.explained(definition, now[definition.path])
+    ]
+    made += services.explained(original.document, [one for each in found.values() for one in each.record.following])
+    return tuple(sorted(made, key=lambda each: (each.start, each.end)))
 
 
 def needed_images(

@@ -1,8 +1,8 @@
 """What else in a template names a port that moves to the sidecar: services, their target groups, and the way back.
 
 Source: CloudFormation user guide, `AWS::ECS::Service` (`LoadBalancers`, `ServiceRegistries`), `AWS::ECS::TaskSet`,
-`AWS::ElasticLoadBalancingV2::TargetGroup` (`HealthCheckPort`). Service Connect and VPC Lattice know a port by the name of
-its mapping, which moves with it. A value is replaced where it stands; the rest of its resource keeps its bytes.
+`AWS::ElasticLoadBalancingV2::TargetGroup` (`HealthCheckPort`). Service Connect and VPC Lattice know a port by the name
+of its mapping, which moves with it. A value is replaced where it stands; the rest of its resource keeps its bytes.
 """
 
 import json
@@ -24,8 +24,11 @@ _GROUPS = frozenset({"AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress"
 _LISTS = ("LoadBalancers", "ServiceRegistries")
 _NAMES = frozenset({"ContainerName", "ContainerPort", "HealthCheckPort"})
 _TEXT_LIMIT = 4096
+_WHY = "the port is the sidecar's now, where the firewall listens"
 
 Path = tuple[str, ...]
+Record = tuple[list[str], str, Value]
+"""What the way back keeps of a value: its path, how it was written, what it says now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,13 @@ class Following:
 
     def edit(self) -> Edit:
         """Return it as an edit of the template."""
-        why = "the port is the sidecar's now, where the firewall listens"
-        return Edit(self.start, self.end, self.text, pointer(self.path), why)
+        return Edit(self.start, self.end, self.text, pointer(self.path), _WHY)
 
 
 def following(definition: TaskDefinition, found: Sequence[Moved], sidecar: str) -> tuple[Following, ...]:
     """Return what follows the mappings that moved, in the order of the text.
 
-    Raises `EmbedError` for a value that stands elsewhere (an alias), and so cannot be replaced alone.
+    Raises `EmbedError` for a value that is merged from elsewhere (`<<`), and so cannot be replaced alone.
     """
     if not found:
         return ()
@@ -71,7 +73,17 @@ def warnings(definition: TaskDefinition, found: Sequence[Moved]) -> Iterator[str
                     yield f"security group `{name}` {way}"
 
 
-def back(document: Document, records: Sequence[tuple[Sequence[str], str, Value]]) -> list[Edit]:
+def explained(document: Document, records: Sequence[Record]) -> list[Edit]:
+    """Return the edits that recorded values were made by, of the template as it was before."""
+    places = [(_member(document.root, path), path, now) for path, _, now in records]
+    return [
+        Edit(member.node.start, member.node.end, json.dumps(now), pointer(tuple(path)), _WHY)
+        for member, path, now in places
+        if member is not None
+    ]
+
+
+def back(document: Document, records: Sequence[Record]) -> list[Edit]:
     """Return the edits that give recorded values back, as far as they are still ours; anything else is left alone."""
     edits: list[Edit] = []
     for path, old, now in records:
@@ -162,15 +174,13 @@ def _target_group(definition: TaskDefinition, named: Value, one: Moved) -> Itera
 
 def _follow(definition: TaskDefinition, node: Object, path: Path, now: Value) -> Following:
     document = definition.document
-    member = node.members[path[-1]]
-    old = member.node.value
-    if isinstance(old, str) and isinstance(now, int):
-        now = str(now)
-    elsewhere = not (member.key_end <= member.node.start and member.node.end <= node.end)
-    written = document.text[member.node.start : member.node.end]
-    if elsewhere or len(written) > _TEXT_LIMIT:
+    member = node.members.get(path[-1])
+    if member is None or member.node.end - member.node.start > _TEXT_LIMIT:
         message = f"`{path[-1]}` of `{path[1]}` has to follow the port, and is written elsewhere: write it out"
-        raise EmbedError(message, document.where(member.key_start))
+        raise EmbedError(message, document.where(node.start))
+    written = document.text[member.node.start : member.node.end]
+    if isinstance(member.node.value, str) and isinstance(now, int):
+        now = str(now)
     plain = document.syntax == "yaml" and now == SIDECAR and written[:1] not in {'"', "'"}
     text = SIDECAR if plain else json.dumps(now)
     return Following(path, member.node.start, member.node.end, written, now, text)

@@ -95,7 +95,7 @@ def warnings(file: Dockerfile, line: Lineage, user: str | None, ports: Sequence[
             if not word.ports:
                 yield f"{where}: `{word.item.arguments[word.start : word.end]}` is not known: see that it is not {apps}"
             elif stage is not line.stage and any(port.app in word.ports for port in ports):
-                yield f"{where} exposes port {word.ports[0]}, and every image that is built from it does: do not publish it"
+                yield f"{where} exposes port {word.ports[0]}, which stays in the image: do not publish it"
 
 
 def _exposed(file: Dockerfile, item: Instruction, swaps: Sequence[tuple[_Word, WaasPort]]) -> Exposed:
