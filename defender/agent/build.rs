@@ -13,10 +13,14 @@ fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed={}", pack.display());
     let content = match fs::read(&pack) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
-            println!("cargo:warning=this Defender is built without firewall rules: run `sh scripts/rules.sh`, then build again");
+            println!(
+                "cargo:warning=this Defender is built without firewall rules: run `sh scripts/rules.sh`, then build again"
+            );
             Vec::new()
         }
-        Err(error) => return Err(io::Error::other(format!("{VARIABLE}: `{}` cannot be read: {error}", pack.display()))),
+        Err(error) => {
+            return Err(io::Error::other(format!("{VARIABLE}: `{}` cannot be read: {error}", pack.display())));
+        }
         Ok(content) => content,
     };
     let target = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("rules.pack");

@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 use crate::rules;
 
 /// How the mode is called.
-pub const USAGE: &str = "usage: defender waf test --policy FILE [--rules DIRECTORY] [--port PORT] [--from ADDRESS] < REQUEST";
+pub const USAGE: &str =
+    "usage: defender waf test --policy FILE [--rules DIRECTORY] [--port PORT] [--from ADDRESS] < REQUEST";
 /// No request that is tried by hand is larger.
 const MOST_BYTES: u64 = 64 << 20;
 /// The number that a block page shows; no event is kept.
@@ -178,4 +179,73 @@ fn rule_files(folder: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
 
 fn unreadable(path: &Path, error: &io::Error) -> String {
     format!("`{}` cannot be read: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const POLICY: &[u8] =
+        br#"{"rule":"shop","applications":[{"appID":"a","endpoints":[{"exposedPort":80,"internalPort":8080}]}]}"#;
+    const RULE: &[u8] = b"SecRule ARGS|REQUEST_BODY \"@contains attack\" \"id:1,phase:2,deny,status:403\"\n\
+        SecRule REQUEST_URI \"@contains early\" \"id:2,phase:1,deny,status:418\"";
+    const CLIENT: Client = Client { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 80, secure: false };
+
+    fn firewall() -> Firewall {
+        let ruleset = rules::load(&[("rules.conf".to_owned(), RULE.to_vec())]).unwrap();
+        Firewall::new(Policy::parse(POLICY).unwrap(), Arc::new(ruleset)).unwrap()
+    }
+
+    fn judged(raw: &str) -> Value {
+        judge(&firewall(), CLIENT, raw.as_bytes())
+    }
+
+    #[test]
+    /// What is broken is told apart from what is let through.
+    fn a_broken_request_is_malformed() {
+        for (raw, problem) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n", "the head is not whole"),
+            ("GET / HTTP/1.1\nHost: a\n\n", "bare LF"),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nshort", "5 bytes, fewer"),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nsho", "fewer"),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "chunk"),
+        ] {
+            let answer = judged(raw);
+            assert_eq!(answer["outcome"], "malformed", "{raw:?}");
+            assert!(answer["problem"].as_str().unwrap().contains(problem), "{answer}");
+        }
+        assert_eq!(judged("GET /?a=b HTTP/1.1\r\nHost: a\r\n\r\n")["outcome"], "pass");
+    }
+
+    proptest! {
+        /// Whatever stands on standard input is judged or called malformed.
+        #[test]
+        fn any_bytes_are_judged(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let head = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+            for raw in [bytes.clone(), [head.as_slice(), &bytes].concat()] {
+                let answer = judge(&firewall(), CLIENT, &raw);
+                prop_assert!(["pass", "refused", "malformed"].contains(&answer["outcome"].as_str().unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    /// A command line is read whole, or refused by the word that means nothing.
+    fn the_command_line_is_read() {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let asked = Asked::parse(&words("--policy p --rules r --port 81 --from ::1")).unwrap();
+        let whole = ("p".into(), Some("r".into()), Some(81), "::1".parse().unwrap());
+        assert_eq!((asked.policy, asked.rules, asked.port, asked.from), whole);
+        for (line, problem) in [
+            ("", "`--policy FILE` is missing"),
+            ("--policy", "`--policy` needs a value"),
+            ("--policy p --port x", "`--port x` is no port"),
+            ("--policy p --from x", "`--from x` is no address"),
+            ("--other p", "`--other` is no option"),
+        ] {
+            assert!(Asked::parse(&words(line)).unwrap_err().contains(problem), "{line}");
+        }
+    }
 }

@@ -127,7 +127,9 @@ fn licences() -> ExitCode {
 /// Writes to standard output; a reader that has seen enough is no failure.
 fn print(text: &str) -> ExitCode {
     match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(1, format_args!("nothing can be written: {error}")),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(1, format_args!("nothing can be written: {error}"))
+        }
         _ => ExitCode::SUCCESS,
     }
 }
