@@ -1,4 +1,4 @@
-//! Takes the packed Core Rule Set in: the file `BARTIZAN_RULES`, or the one that scripts/rules.sh makes. Without it the Defender
+//! Takes the packed Core Rule Set in: the file `BARTIZAN_RULES`, or the one that `scripts/rules.sh` makes. Without it the Defender
 //! is built with no rules, so that its tests run on a fresh checkout; `make` always makes the pack first.
 
 use std::{env, fs, io, path::PathBuf};

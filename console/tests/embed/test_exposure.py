@@ -1,15 +1,17 @@
 """Ports that move behind the firewall: mappings, what follows them in a template, refusals, warnings."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.embed.samples import layouts, settings, task, web
+from tests.embed.samples import NGINX, corpus, layouts, settings, task, templates, web
 
-from bartizan.embed import EmbedError, Protection, explain_protection, protect, unprotect, verify
+from bartizan.embed import EmbedError, Protection, explain_protection, needed_images, protect, unprotect, verify
 from bartizan.embed.waas_ports import WaasPort, read_waas_ports, written
 
 HTTP = {"containerPort": 8080, "hostPort": 8080, "protocol": "tcp", "name": "http", "appProtocol": "http"}
@@ -305,6 +307,25 @@ def test_the_explanation_and_the_check_know_of_it() -> None:
     assert [found.code for found in verify(made, version="0.1.0", settings=settings())] == ["stale"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("- ContainerPort: 9090", "- ContainerPort: 8080", "`web` maps port 8080, around the firewall"),
+        ("- ContainerPort: 80\n              Name", "- ContainerPort: 81\n              Name", "has lost port 80"),
+        ('Value: "80:8080"', 'Value: "80"', "cannot listen: `80` is no pair of ports"),
+    ],
+)
+def test_the_gate_finds_a_way_around_the_firewall(old: str, new: str, words: str) -> None:
+    """A mapping put back, taken away or bent after the protection is found without knowing the settings."""
+    made = exposed(TEMPLATE, "80:8080").text
+    assert old in made
+
+    (found,) = verify(made.replace(old, new), version="0.1.0")
+
+    assert found.code == "tampered"
+    assert words in found.message
+
+
 _ports = st.integers(1, 65_535)
 
 
@@ -354,3 +375,25 @@ def test_any_mappings_come_back(one: list[Any], other: list[Any], ports: list[st
     assert not any(int(mapping["containerPort"]) in apps for mapping in left)
     moved = found["BartizanDefender"]["portMappings"]
     assert [int(mapping["containerPort"]) for mapping in moved] == [port.exposed for port in read_waas_ports(ports)]
+
+
+def _mapped(text: str) -> list[int]:
+    """Return the ports that the containers of a text map, as far as it says."""
+    found = re.findall(r"""["']?[cC]ontainerPort["']?\s*:\s*["']?(\d+)""", text)
+    return sorted({int(port) for port in found if 0 < int(port) < 65_536})
+
+
+@pytest.mark.parametrize("path", [*corpus(), *templates()], ids=lambda path: "/".join(path.parts[-2:]))
+def test_real_definitions_come_back(path: Path) -> None:
+    """With the firewall on any of its ports a definition is refused with a reason, or all promises hold."""
+    text = path.read_bytes().decode()
+    for port in _mapped(text)[:3]:
+        asked = settings(waas_ports=(f"{20_000 + port % 10_000}:{port}",))
+        try:
+            known = {image.expression: NGINX for image in needed_images(text, settings=asked)}
+            made = protect(text, images=known, settings=asked)
+        except EmbedError:
+            continue
+        assert unprotect(made.text) == text
+        assert protect(made.text, images=known, settings=asked).edits == ()
+        assert any(report.moved_ports for report in made.reports)

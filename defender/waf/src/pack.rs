@@ -1,5 +1,5 @@
-//! Reads a pack of rules, as scripts/pack_rules.py writes it: the line `bartizan-rules 1`, then one zlib stream (RFC 1950) of
-//! entries: the name's length (u16), the name, the text's length (u32), the text; numbers are big endian.
+//! Reads a pack of rules, as `scripts/pack_rules.py` writes it: the line `bartizan-rules 1`, then one zlib stream (RFC 1950)
+//! of entries: the name's length (u16), the name, the text's length (u32), the text; numbers are big endian.
 
 use std::io::Read;
 
