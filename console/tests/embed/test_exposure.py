@@ -9,7 +9,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.embed.samples import NGINX, corpus, layouts, settings, task, templates, web
+from tests.embed.cfn_lint import cfn_lint_findings
+from tests.embed.samples import NGINX, REPOSITORY, corpus, layouts, settings, task, templates, web
 
 from bartizan.embed import EmbedError, Protection, explain_protection, needed_images, protect, unprotect, verify
 from bartizan.embed.waas_ports import WaasPort, read_waas_ports, written
@@ -135,6 +136,13 @@ def test_an_alias_in_a_service_is_replaced_alone() -> None:
     assert made.text.startswith("X: &name web\n")
     assert "ContainerName: BartizanDefender  #" in made.text
     assert unprotect(made.text) == text
+
+
+def test_aws_rules_for_templates_find_nothing_new() -> None:
+    """What cfn-lint says of a template with a load balancer it says of the protected one, and no more."""
+    text = (REPOSITORY / "examples/cloudformation/load-balanced.yaml").read_text()
+
+    assert cfn_lint_findings(exposed(text, "80:8080").text) <= cfn_lint_findings(text) == frozenset()
 
 
 def test_a_template_has_its_way_back() -> None:
