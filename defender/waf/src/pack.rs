@@ -138,7 +138,7 @@ mod tests {
         #[test]
         fn a_part_is_not_a_pack(files in some_files(), cut in any::<prop::sample::Index>()) {
             let whole = packed(&files);
-            let part = &whole[..cut.index(whole.len() - 1) + 1];
+            let part = &whole[..=cut.index(whole.len() - 1)];
             prop_assert!(part.len() == whole.len() || read(part).is_err());
             prop_assert_eq!(read(&[whole, vec![0]].concat()), Err(PackError::Damaged));
         }
