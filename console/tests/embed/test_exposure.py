@@ -211,6 +211,13 @@ def test_a_false_label_reaches_services_only() -> None:
             "already that of container `b`",
         ),
         (
+            TEMPLATE.replace("ContainerPort: 9090", "ContainerPort: !Ref Low").replace(
+                "Parameters:\n", "Parameters:\n  Low: {Type: Number, Default: 80}\n"
+            ),
+            ["80:8080"],
+            "already that of",
+        ),
+        (
             awsvpc(web(portMappings=[HTTP, {"containerPortRange": "70-90"}])),
             ["80:8080"],
             "already that of container `web`",
@@ -285,6 +292,24 @@ def test_a_security_group_that_opens_the_applications_port_is_named() -> None:
 
     assert [warning for warning in warnings if "`Inside` opens port 8080" in warning]
     assert not any("`Outside`" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("named", "told"), [("!Ref Parameter", True), ("!Ref Worker", False), ("!Sub '${Task}'", False)]
+)
+def test_a_service_whose_task_is_not_known_is_named(named: str, told: bool) -> None:  # noqa: FBT001
+    """A service that names the port, and may or may not run this task, is told and left alone."""
+    worker = """\
+  Worker:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      Family: worker
+      ContainerDefinitions: [{Name: worker, Image: w, EntryPoint: [/w]}]
+"""
+    made = exposed(TEMPLATE.replace("!Ref Elsewhere", named) + worker, "80:8080")
+
+    assert any("service `Other` does not say" in warning for warning in made.reports[0].warnings) is told
+    assert ("{ContainerName: web, ContainerPort: 8080}" in made.text) is ("Task" not in named)
 
 
 def test_a_task_without_the_port_is_left_without_a_firewall() -> None:

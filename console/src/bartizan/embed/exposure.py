@@ -55,7 +55,7 @@ def moved(definition: TaskDefinition, containers: Sequence[Container], settings:
     if found:
         _refuse_network(definition)
         for one in found:
-            _refuse_taken(containers, found, one)
+            _refuse_taken(definition, containers, found, one)
     return tuple(found)
 
 
@@ -180,21 +180,18 @@ def _is_fargate(definition: TaskDefinition) -> bool:
     return isinstance(launched, list) and "FARGATE" in launched
 
 
-def _refuse_taken(containers: Sequence[Container], found: Sequence[Moved], one: Moved) -> None:
-    definition_ports = [
-        (container, mapping) for container in containers for mapping in container.objects("portMappings")
-    ]
-    for container, mapping in definition_ports:
-        if any(mapping is other.mapping for other in found):
-            continue
-        taken = {
-            int(text)
-            for key in ("containerPort", "hostPort")
-            if (text := intrinsics.spelled(mapping.get(key))).isdecimal()
-        }
-        if one.port.exposed in taken or one.port.exposed in port_range(mapping):
-            message = f"port {one.port.exposed} of `{one.port}` is already that of container `{container.name}`"
-            raise EmbedError(f"{message}: choose another for the firewall", container.where_of("portMappings"))
+def _refuse_taken(
+    definition: TaskDefinition, containers: Sequence[Container], found: Sequence[Moved], one: Moved
+) -> None:
+    """Refuse a port that another mapping has."""
+    for container in containers:
+        for mapping in container.objects("portMappings"):
+            if any(mapping is other.mapping for other in found):
+                continue
+            taken = {number(definition, mapping.get(key)) for key in ("containerPort", "hostPort")}
+            if one.port.exposed in taken or one.port.exposed in port_range(mapping):
+                message = f"port {one.port.exposed} of `{one.port}` is already that of container `{container.name}`"
+                raise EmbedError(f"{message}: choose another for the firewall", container.where_of("portMappings"))
 
 
 def warnings(definition: TaskDefinition, found: Sequence[Moved], settings: ProtectSettings) -> Iterator[str]:

@@ -19,6 +19,7 @@ from bartizan.embed.options import SIDECAR
 from bartizan.embed.rewrite import same
 
 _SERVICES = frozenset({"AWS::ECS::Service", "AWS::ECS::TaskSet"})
+_TASK = "AWS::ECS::TaskDefinition"
 _TARGET_GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup"
 _GROUPS = frozenset({"AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress"})
 _LISTS = ("LoadBalancers", "ServiceRegistries")
@@ -61,8 +62,14 @@ def following(definition: TaskDefinition, found: Sequence[Moved], sidecar: str) 
 
 
 def warnings(definition: TaskDefinition, found: Sequence[Moved]) -> Iterator[str]:
-    """Yield what in the template leaves a way around the firewall: security groups that open the application's port."""
+    """Yield what in the template leaves a way around the firewall, or may: security groups, services of other tasks."""
     for name, resource in _resources(definition.document):
+        if found and resource.value.get("Type") in _SERVICES and _is_of_unknown_task(definition, resource):
+            ports = [
+                one.port for one in found if any(_is_at(definition, item, one) for item in _listed(resource).values())
+            ]
+            for port in ports:
+                yield f"service `{name}` does not say that it runs this task: if so, let it name port {port.exposed}"
         if resource.value.get("Type") not in _GROUPS:
             continue
         for rule in _rules(resource.value.get("Properties")):
@@ -105,13 +112,27 @@ def are_in_place(document: Document, changes: Sequence[Following]) -> bool:
 
 
 def _of(definition: TaskDefinition) -> Iterator[tuple[str, Object]]:
-    """Yield the services that run a definition; of a template with one definition, those that do not say which."""
+    """Yield the services that run a definition."""
     for name, resource in _resources(definition.document):
-        if resource.value.get("Type") in _SERVICES:
-            properties = resource.value.get("Properties")
-            named = properties.get("TaskDefinition") if isinstance(properties, dict) else None
-            if any(_names(definition, each) for each in intrinsics.branches(named)):
-                yield name, resource
+        named = intrinsics.branches(_task(resource))
+        if resource.value.get("Type") in _SERVICES and any(_names(definition, each) for each in named):
+            yield name, resource
+
+
+def _task(service: Object) -> Value:
+    """Return what a service says that it runs."""
+    properties = _object(service, "Properties")
+    return properties.value.get("TaskDefinition") if properties is not None else None
+
+
+def _is_of_unknown_task(definition: TaskDefinition, service: Object) -> bool:
+    """Return whether a service runs neither this definition nor another one of the template."""
+    named = _task(service)
+    if any(_names(definition, each) for each in intrinsics.branches(named)):
+        return False
+    words = _words(named)
+    others = (name for name, resource in _resources(definition.document) if resource.value.get("Type") == _TASK)
+    return not words.intersection(others)
 
 
 def _names(definition: TaskDefinition, named: Value) -> bool:
@@ -139,18 +160,25 @@ def _words(value: Value) -> set[str]:
 def _service(
     definition: TaskDefinition, name: str, service: Object, found: Sequence[Moved], sidecar: str
 ) -> Iterator[Following]:
+    for (key, index), item in _listed(service).items():
+        path = ("Resources", name, "Properties", key, str(index))
+        for one in found:
+            if _is_at(definition, item, one):
+                yield _follow(definition, item, (*path, "ContainerName"), sidecar)
+                yield _follow(definition, item, (*path, "ContainerPort"), one.port.exposed)
+                yield from _target_group(definition, item.value.get("TargetGroupArn"), one)
+
+
+def _listed(service: Object) -> dict[tuple[str, int], Object]:
+    """Return what a service says of its load balancers and registries, by list and index."""
     properties = _object(service, "Properties")
+    found: dict[tuple[str, int], Object] = {}
     for key in _LISTS:
         listed = properties.members.get(key) if properties is not None else None
         for index, item in enumerate(listed.node.items if listed and isinstance(listed.node, Array) else []):
-            if not isinstance(item, Object):
-                continue
-            path = ("Resources", name, "Properties", key, str(index))
-            for one in found:
-                if _is_at(definition, item, one):
-                    yield _follow(definition, item, (*path, "ContainerName"), sidecar)
-                    yield _follow(definition, item, (*path, "ContainerPort"), one.port.exposed)
-                    yield from _target_group(definition, item.value.get("TargetGroupArn"), one)
+            if isinstance(item, Object):
+                found[key, index] = item
+    return found
 
 
 def _is_at(definition: TaskDefinition, item: Object, one: Moved) -> bool:
