@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.embed.cfn_lint import cfn_lint_findings
 from tests.embed.samples import NGINX, REPOSITORY, corpus, layouts, settings, task, templates, web
 
-from bartizan.embed import EmbedError, Protection, explain_protection, needed_images, protect, unprotect, verify
+from bartizan.embed import EmbedError, Protection, explain_protection, needed_images, protect, undo, unprotect, verify
 from bartizan.embed.waas_ports import WaasPort, read_waas_ports, written
 
 HTTP = {"containerPort": 8080, "hostPort": 8080, "protocol": "tcp", "name": "http", "appProtocol": "http"}
@@ -186,6 +187,35 @@ def test_a_false_label_reaches_services_only() -> None:
     made = exposed(TEMPLATE, "80:8080").text
     back = unprotect(made.replace("Type: AWS::ECS::Service\n", "Type: Custom::Service\n", 1))
     assert "ContainerName: BartizanDefender  # the shop" in back
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "refused"),
+    [
+        (
+            ["Resources", "Service", "Properties", "LoadBalancers", "0", "ContainerPort"],
+            "8080\n          Evil: 1",
+            True,
+        ),
+        (["Resources", "Service", "Properties", "LoadBalancers", "0", "ContainerPort"], "{", True),
+        (["Resources", "Task", "Properties", "Family"], "evil", False),
+        (["Resources", "Service", "Properties", "TaskDefinition"], "evil", False),
+        (["Resources", "Service", "Properties", "LoadBalancers", "99999999999", "ContainerPort"], "evil", False),
+    ],
+)
+def test_a_forged_label_writes_nothing_into_the_template(path: list[str], old: str, refused: bool) -> None:  # noqa: FBT001
+    """A label that says more than one value, or names another place, is refused or changes nothing there."""
+    made = exposed(TEMPLATE, "80:8080").text
+    label = re.findall(r'com.bartizan.undo: "([^"]*)"', made)[0]
+    record = undo.decode(label)
+    now = "shop" if path[-1] == "Family" else 80
+    forged = made.replace(label, undo.encode(msgspec.structs.replace(record, following=[(path, old, now)])))
+
+    if refused:
+        with pytest.raises(EmbedError, match="it would change more of the template than ports"):
+            unprotect(forged)
+    else:
+        assert "evil" not in unprotect(forged)
 
 
 @pytest.mark.parametrize(

@@ -157,9 +157,7 @@ def _without_protection(given: Source, parameters: Mapping[str, str] | None) -> 
     )
     text = given.document.text
     first = next(iter(found.values()))
-    following = {tuple(one[0]): one for each in found.values() for one in each.record.following}
-    back = (*back, *(made for made in services.back(given.document, list(following.values()))))
-    back = tuple(sorted(back, key=lambda made: (made.start, made.end)))
+    back = tuple(sorted((*back, *_following_back(given, found)), key=lambda made: (made.start, made.end)))
     try:
         stripped = edit.apply(text, back)
         original = read(stripped, lambda offset: place(text, edit.offset_before(back, offset)), parameters)
@@ -172,6 +170,27 @@ def _without_protection(given: Source, parameters: Mapping[str, str] | None) -> 
             message = f"the label `{wrap.UNDO_LABEL}` does not take out `{sidecar.name}`: was the sidecar renamed?"
             raise EmbedError(message, sidecar.where)
     return original, back, found
+
+
+def _following_back(given: Source, found: _Found) -> list[Edit]:
+    """Return the edits that give back what follows a port; raise `EmbedError` when they would do anything else."""
+    document = given.document
+    made = services.back(document, [one for each in found.values() for one in each.record.following])
+    if not made:
+        return []
+    edits = sorted(made.values(), key=lambda each: (each.start, each.end))
+    before = document.root.value
+    try:
+        after = read(edit.apply(document.text, edits)).document.root.value
+    except EmbedError:
+        after = None
+    for path in made if after is not None else ():
+        before, after = _without(before, path), _without(after, path)
+    if not same(before, after):
+        label = next(each.label for each in found.values() if each.record.following)
+        message = f"the label `{wrap.UNDO_LABEL}` is damaged: it would change more of the template than ports"
+        raise EmbedError(message, document.where(label.start))
+    return edits
 
 
 def _back(given: TaskDefinition, earlier: Embedding) -> tuple[Edit, ...]:

@@ -90,15 +90,19 @@ def explained(document: Document, records: Sequence[Record]) -> list[Edit]:
     ]
 
 
-def back(document: Document, records: Sequence[Record]) -> list[Edit]:
-    """Return the edits that give recorded values back, as far as they are still ours; anything else is left alone."""
-    edits: list[Edit] = []
-    for path, old, now in records:
-        if not 0 < len(old) <= _TEXT_LIMIT or path[:1] != ["Resources"] or path[-1] not in _NAMES:
+def back(document: Document, records: Sequence[Record]) -> dict[Path, Edit]:
+    """Return the edits, by path, that give recorded values back, as far as they are still ours.
+
+    Whether a value as it was written says one value and nothing besides has to be seen from the result.
+    """
+    edits: dict[Path, Edit] = {}
+    for steps, old, now in records:
+        path = tuple(steps)
+        if not 0 < len(old) <= _TEXT_LIMIT or path[:1] != ("Resources",) or path[-1] not in _NAMES:
             continue
         member = _member(document.root, path)
         if member is not None and same(member.node.value, now) and _type(document, path) in {*_SERVICES, _TARGET_GROUP}:
-            edits.append(Edit(member.node.start, member.node.end, old, pointer(tuple(path)), "as it was before"))
+            edits[path] = Edit(member.node.start, member.node.end, old, pointer(path), "as it was before")
     return edits
 
 
