@@ -9,7 +9,9 @@ ARM64_TARGET := aarch64-unknown-linux-gnu
 DEFENDER := defender/target/$(or $(HOST_TARGET),x86_64-unknown-linux-gnu)/release/defender
 TEST_PROGRAMS := defender/target/$(or $(HOST_TARGET),x86_64-unknown-linux-gnu)/debug/examples
 DEFENDER_ARM64 := defender/target/$(ARM64_TARGET)/release/defender
-RUST_SOURCES := $(shell find defender -path defender/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' -o -name config.toml \) -print)
+RUST_SOURCES := $(shell find defender -path defender/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' -o -name config.toml -o -name NOTICE \) -print)
+# The Core Rule Set, which defender/agent/build.rs takes in.
+RULES := .cache/rules/crs4.pack
 # `ring` has assembly and C for arm64; Debian's cross compiler builds them.
 ARM64_ENV := CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar
 export BARTIZAN_DEFENDER ?= $(CURDIR)/$(DEFENDER)
@@ -47,6 +49,7 @@ format: build ## Rewrite the sources in the house's format
 
 test-rust: build test-programs ## Tests of the Defender on this machine
 	cd defender && cargo test --quiet --locked
+	cd defender && cargo test --quiet --locked -p defender-waf --test prefilter_crs
 
 test-arm64: build ## The Defender's unit tests on arm64, emulated
 	cd defender && $(ARM64_ENV) cargo test --quiet --locked --target $(ARM64_TARGET) --lib
@@ -119,12 +122,17 @@ setup: .cache/setup.done ## System packages, Rust toolchain, seccomp profile
 	@.venv/bin/pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e console
 	@touch $@
 
-$(DEFENDER): $(RUST_SOURCES) .cache/setup.done
+$(RULES): scripts/rules.sh scripts/pack_rules.py defender/waf/rules/go.mod defender/waf/rules/go.sum | .cache/setup.done
+	@echo "build: firewall rules"
+	@sh scripts/rules.sh
+	@touch $@
+
+$(DEFENDER): $(RUST_SOURCES) $(RULES) .cache/setup.done
 	@echo "build: Defender for this machine"
 	cd defender && cargo build --quiet --release --locked
 	@touch $@
 
-$(DEFENDER_ARM64): $(RUST_SOURCES) .cache/setup.done
+$(DEFENDER_ARM64): $(RUST_SOURCES) $(RULES) .cache/setup.done
 	@echo "build: Defender for arm64"
 	cd defender && $(ARM64_ENV) cargo build --quiet --release --locked --target $(ARM64_TARGET)
 	@touch $@

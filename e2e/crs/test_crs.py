@@ -13,7 +13,7 @@ import pytest
 from run import BODIES, Ask, engine, outcomes
 
 ROOT = Path(__file__).resolve().parents[2]
-RULES = Path(os.environ.get("BARTIZAN_CACHE", ROOT / ".cache")) / "crs"
+RULES = Path(os.environ.get("BARTIZAN_CACHE", ROOT / ".cache")) / "rules/crs4"
 STAGES = 4680
 
 HEADERS = (

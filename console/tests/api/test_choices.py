@@ -23,8 +23,10 @@ TASK = {
     "family": "shop",
     "executionRoleArn": "arn:aws:iam::1:role/shop",
     "containerDefinitions": [
-        {"name": name, "image": f"{name}:1", "entryPoint": [f"/{name}"]} for name in ("web", "worker")
+        {"name": name, "image": f"{name}:1", "entryPoint": [f"/{name}"], "portMappings": [{"containerPort": port}]}
+        for name, port in (("web", 8080), ("worker", 81))
     ],
+    "networkMode": "awsvpc",
 }
 SECRET = "arn:aws:secretsmanager:eu-central-1:1:secret:bundle"
 DOCKERFILE = 'FROM debian:12\nENTRYPOINT ["/usr/bin/app", "serve"]\n'
@@ -66,6 +68,8 @@ def protect(console: ConsoleUnderTest, path: str, body: dict[str, Any], **query:
         ({"compat": "web"}, ["--compat", "web"], '"compat"'),
         ({"compat": ["web", "worker"]}, ["--compat", "web", "--compat", "worker"], '"compat"'),
         ({"allow32bit": "true"}, ["--allow-32bit"], "DEFENDER_ALLOW_32BIT"),
+        ({"waasPorts": "80:8080"}, ["--waas-port", "80:8080"], "DEFENDER_WAAS_PORTS"),
+        ({"waasPorts": ["80:8080", "82:81"]}, ["--waas-port", "80:8080,82:81"], '"80:8080,82:81"'),
         ({"installBundleSecret": SECRET}, ["--install-bundle-secret", SECRET], SECRET),
         (
             {"compat": "web", "allow32bit": "true", "installBundleSecret": SECRET, "filesystemMonitoring": "true"},
@@ -108,6 +112,8 @@ def test_a_bundle_by_reference_is_in_neither_definition_nor_warning(console: Con
         ({"installBundleSecret": "bundle"}, "`bundle` is not the ARN of a secret"),
         ({"allow32bit": "perhaps"}, "allow32bit"),
         ({"findPrivileged": "perhaps"}, "findPrivileged"),
+        ({"waasPorts": "80"}, "`80` is no pair of ports"),
+        ({"waasPorts": "80:99"}, "no container maps port 99 of `80:99`"),
     ],
 )
 def test_choices_that_cannot_be_met_are_refused(console: ConsoleUnderTest, query: dict[str, str], named: str) -> None:
@@ -123,6 +129,7 @@ def test_choices_that_cannot_be_met_are_refused(console: ConsoleUnderTest, query
     [
         ({"compat": True}, ["--compat"], "DEFENDER_TIER=compat"),
         ({"allow32bit": True}, ["--allow-32bit"], "DEFENDER_ALLOW_32BIT=true"),
+        ({"waasPorts": ["80:8080"]}, ["--waas-port", "80:8080"], "DEFENDER_WAAS_PORTS=80:8080"),
         (
             {"compat": True, "allow32bit": True, "failMode": "closed"},
             ["--compat", "--allow-32bit", "--fail-mode", "closed"],

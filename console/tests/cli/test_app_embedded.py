@@ -122,6 +122,24 @@ def test_programs_that_gain_rights_are_named_and_can_be_let(folder: Path) -> Non
     assert generate(folder, *known, "--compat", "nobody", "task.json").returncode == 1
 
 
+def test_a_port_moves_behind_the_firewall(folder: Path) -> None:
+    """`--waas-port` moves the mapping and says so; a port that nobody maps is refused, and nothing is written."""
+    task = json.loads((folder / "task.json").read_text())
+    for container in task["containerDefinitions"]:
+        container |= {"entryPoint": ["/entry"], "portMappings": [{"containerPort": 8080}]}
+    (folder / "task.json").write_text(json.dumps({**task, "networkMode": "awsvpc"}))
+
+    done = generate(folder, "--waas-port", "80:8080", "task.json")
+    refused = generate(folder, "--waas-port", "80:8081", "--output-file", "out.json", "task.json")
+
+    web, sidecar = json.loads(done.stdout)["containerDefinitions"]
+    assert "portMappings" not in web
+    assert sidecar["portMappings"] == [{"containerPort": 80}]
+    assert "port 8080 of `web` stands behind the firewall" in done.stderr
+    assert "no container maps port 8081 of `80:8081`" in refused.stderr
+    assert not (folder / "out.json").exists()
+
+
 def test_diff_prints_what_would_change_and_writes_nothing(folder: Path) -> None:
     """`--diff` is a dry run."""
     done = generate(folder, "--diff", "--output-file", "out.json", "task.json")

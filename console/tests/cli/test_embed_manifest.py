@@ -78,6 +78,21 @@ def test_in_place_and_back(folder: Path) -> None:
     assert {name: (folder / name).read_bytes() for name in listing(folder)} == before
 
 
+def test_a_firewall_stands_before_the_web_process(folder: Path) -> None:
+    """`--waas-port` names the app where there are several, and is told; unprotect takes it out, too."""
+    both = MANIFEST + "- name: admin\n  path: app\n  command: ./admin\n"
+    (folder / "manifest.yml").write_text(both)
+    refused = embed(folder, "--waas-port", "8080:8081", "manifest.yml")
+    done = embed(folder, "--waas-port", "shop=8080:8081", "--output-file", "out.yml", "manifest.yml")
+
+    assert "`8080:8081` does not name its app" in refused.stderr
+    assert "the Defender of `shop` takes port 8080, its web process finds 8081 in $PORT" in done.stderr
+    shop, admin = yaml.safe_load((folder / "out.yml").read_text())["applications"]
+    assert "PORT=8081" in shop["command"]
+    assert "PORT=8081" not in admin["command"]
+    assert bartizan(folder, "unprotect", "out.yml").stdout == both
+
+
 def test_another_file_of_that_name_is_left_alone(folder: Path) -> None:
     """A file called `defender` that is not ours is refused, and stays at unprotect; --force overwrites it."""
     mine = folder / "app" / "defender"

@@ -1,11 +1,18 @@
-//! The Defender: `defender app-embedded | fargate sidecar | fargate entrypoint | fargate healthcheck`.
+//! The Defender: `defender app-embedded | fargate sidecar | fargate entrypoint | fargate healthcheck | waf test | licences`.
 #![forbid(unsafe_code)]
 
-use std::{env, ffi::OsString, fmt::Display, path::Path, process::ExitCode};
+use std::{
+    env,
+    ffi::OsString,
+    fmt::Display,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 use defender_agent::{
     config::{Environment, SidecarConfig},
-    health, say, sidecar,
+    health, judge, rules, say, sidecar,
     workload::{self, WorkloadError},
 };
 use defender_sys::{
@@ -20,7 +27,10 @@ const BAD_USAGE: u8 = 64;
 const USAGE: &str = "usage: defender app-embedded PROGRAM [ARGUMENT…]
        defender fargate entrypoint PROGRAM [ARGUMENT…]
        defender fargate sidecar
-       defender fargate healthcheck";
+       defender fargate healthcheck
+       defender waf test --policy FILE [--rules DIRECTORY] [--port PORT] [--from ADDRESS] < REQUEST
+       defender licences";
+const NOTICE: &str = include_str!("../NOTICE");
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().skip(1).collect();
@@ -39,6 +49,8 @@ fn main() -> ExitCode {
         (["app-embedded", ..], 2..) => with_signals(|signals| {
             protected(signals, |environment, first| workload::embedded(environment, signals, first, command(words, 1)))
         }),
+        (["waf", "test"], 2..) => waf_test(words),
+        (["licences"], 1) => licences(),
         (["--version"], 1) => {
             println!("defender {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -91,6 +103,35 @@ fn protected(
         },
     };
     protect(mode(&environment, first))
+}
+
+/// Prints what the firewall would do with the request on standard input.
+fn waf_test(words: Vec<OsString>) -> ExitCode {
+    let words: Vec<String> = words.into_iter().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
+    let asked = match judge::Asked::parse(&words) {
+        Ok(asked) => asked,
+        Err(problem) => return fail(BAD_USAGE, format_args!("{problem}\n{}", judge::USAGE)),
+    };
+    match judge::run(&asked, io::stdin().lock()) {
+        Ok(answer) => print(&format!("{answer:#}\n")),
+        Err(problem) => fail(BAD_USAGE, problem),
+    }
+}
+
+/// Prints what this program is made of, and the licence of the rules in it.
+fn licences() -> ExitCode {
+    let version = rules::version().unwrap_or_else(|| "none in this build".to_owned());
+    print(&format!("{NOTICE}Version: {version}\n\n{}", rules::licence().unwrap_or_default()))
+}
+
+/// Writes to standard output; a reader that has seen enough is no failure.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(1, format_args!("nothing can be written: {error}"))
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 fn protect(result: Result<u8, WorkloadError>) -> ExitCode {

@@ -118,3 +118,37 @@ fn a_health_check_without_a_sidecar_fails() {
 
     assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
 }
+
+/// A raw request on standard input is judged by the rules that are named, settings first, and the answer is JSON.
+#[test]
+fn one_request_is_judged_without_a_console() {
+    let folder = std::env::temp_dir().join(format!("bartizan-judge-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("made");
+    let policy = folder.join("policy.json");
+    std::fs::write(&policy, r#"{"rule":"shop","applications":[{"appID":"a"}]}"#).expect("written");
+    let rule = "SecRule REQUEST_URI \"@pmFromFile words.data\" \"id:7,phase:1,deny,status:418\"";
+    std::fs::write(folder.join("a.conf"), rule).expect("written");
+    std::fs::write(folder.join("words.data"), "teapot").expect("written");
+    let words = ["waf", "test", "--policy", policy.to_str().expect("text"), "--rules", folder.to_str().expect("text")];
+    let mut child = defender(&words, &[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");
+    let request = b"GET /teapot HTTP/1.1\r\nHost: a\r\n\r\n";
+    std::io::Write::write_all(&mut child.stdin.take().expect("piped"), request).expect("written");
+    let output = child.wait_with_output().expect("ended");
+    std::fs::remove_dir_all(&folder).expect("removed");
+
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (output.status.code(), &answer["outcome"], &answer["status"]),
+        (Some(0), &"refused".into(), &418.into())
+    );
+    assert_eq!((&answer["stage"], &answer["rulesLoaded"]), (&"head".into(), &1.into()));
+}
+
+/// The Defender says whose rules are in it, and under which licence.
+#[test]
+fn it_prints_the_licences_of_what_it_contains() {
+    let (code, printed, _) = run(&["licences"], &[]);
+
+    assert_eq!(code, Some(0));
+    assert!(printed.contains("OWASP CRS") && printed.contains("Apache License"), "{printed}");
+}

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod firewall;
 pub mod http;
 pub mod operator;
+pub mod pack;
 pub mod prefilter;
 pub mod rule;
 pub mod ruleset;

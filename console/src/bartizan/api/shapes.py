@@ -130,6 +130,7 @@ class AppEmbeddedEmbedRequest(msgspec.Struct, rename="camel", forbid_unknown_fie
     migrate: bool = False
     compat: bool = False
     allow_32bit: bool = msgspec.field(default=False, name="allow32bit")
+    waas_ports: Strings = []
     base_image: BaseImage | None = None
     extract_entrypoint: bool = True
     registry_type: str = ""

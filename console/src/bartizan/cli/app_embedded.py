@@ -13,7 +13,7 @@ from bartizan.cli.embed_manifest import AppDirs, bundle_text, missing_defenders,
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_text, write_text
 from bartizan.cli.images import Images as ImageLookUp
-from bartizan.cli.options import FindPrivileged, Images, Parameters, ParametersFiles
+from bartizan.cli.options import FindPrivileged, Images, Parameters, ParametersFiles, WaasPorts
 from bartizan.cli.parameters import read_parameters
 from bartizan.cli.showing import show_diff, show_reports
 
@@ -62,6 +62,7 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
     allow_32bit: Annotated[  # noqa: FBT002
         bool, typer.Option("--allow-32bit", help="Let 32-bit programs run, under the same rules (x86-64 only).")
     ] = False,
+    waas_port: WaasPorts = None,
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
@@ -89,6 +90,7 @@ def generate_fargate_task(  # noqa: PLR0913, PLR0917 - the options of the comman
             exclude=tuple(exclude or ()),
             compat=tuple(compat or ()),
             allow_32bit=allow_32bit,
+            waas_ports=tuple(waas_port or ()),
             fail_mode=fail_mode,
             policy_timeout=policy_timeout,
             essential=not non_essential,

@@ -13,7 +13,7 @@ from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
 from bartizan.cli.files import read_lines, write_bytes
 from bartizan.cli.images import Images
-from bartizan.cli.options import KnownImages
+from bartizan.cli.options import KnownImages, WaasPorts
 from bartizan.cli.showing import show_diff
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
     allow_32bit: Annotated[  # noqa: FBT002
         bool, typer.Option("--allow-32bit", help="Let 32-bit programs run, under the same rules (x86-64 only).")
     ] = False,
+    waas_port: WaasPorts = None,
     migrate: Annotated[bool, typer.Option("--migrate", help="Replace the vendor's Defender.")] = False,  # noqa: FBT002
     filesystem_monitoring: Annotated[bool, typer.Option(help="Turn the file system sensor on.")] = False,  # noqa: FBT002
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, write nothing.")] = False,  # noqa: FBT002
@@ -79,6 +80,7 @@ def embed(  # noqa: PLR0913, PLR0917 - the options of the command
             build_args=_build_args(build_arg or []),
             compat=compat,
             allow_32bit=allow_32bit,
+            waas_ports=tuple(waas_port or ()),
             migrate=migrate,
             architecture=_architecture(platform),
         )

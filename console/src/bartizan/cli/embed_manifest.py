@@ -80,6 +80,13 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
     allow_32bit: Annotated[  # noqa: FBT002
         bool, typer.Option("--allow-32bit", help="Let 32-bit programs run, under the same rules (x86-64 only).")
     ] = False,
+    waas_port: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Let the firewall take the port EXPOSED, $PORT of old, and pass on to the web process's new one, APP.",
+            metavar="[APP=]EXPOSED:APP",
+        ),
+    ] = None,
     fail_mode: Annotated[
         Literal["open", "closed"], typer.Option(help="What to do when no policy can be had at start.")
     ] = "open",
@@ -112,6 +119,7 @@ def embed_manifest(  # noqa: PLR0913, PLR0917 - the options of the command
             image_defender=image_defender or None,
             compat=tuple(compat or ()),
             allow_32bit=allow_32bit,
+            waas_ports=_named(waas_port or [], folders.names),
             fail_mode=fail_mode,
             policy_timeout=policy_timeout,
             filesystem_monitoring=filesystem_monitoring,
@@ -177,7 +185,7 @@ def read_variables(given: list[str], files: list[Path]) -> "dict[str, Value]":
 
 
 def _named(given: list[str], names: tuple[str, ...]) -> dict[str, str]:
-    """Read `[APP=]ID` options: without an app the only one is meant."""
+    """Read options such as `[APP=]ID`: without an app the only one is meant."""
     found = {}
     for option in given:
         name, equals, value = option.partition("=")
@@ -186,7 +194,7 @@ def _named(given: list[str], names: tuple[str, ...]) -> dict[str, str]:
         elif len(names) == 1:
             found[""] = option
         else:
-            raise Failure(f"`{option}` is not APP=ID: the manifest has more than one app")
+            raise Failure(f"`{option}` does not name its app (`APP=…`): the manifest has more than one app")
     return found
 
 

@@ -29,6 +29,14 @@ FindPrivileged = Annotated[
         help="Look through the layers of images for programs that gain rights (setuid, file capabilities).",
     ),
 ]
+WaasPorts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--waas-port",
+        help="Let the firewall take the port EXPOSED and pass on to the application's, APP; may be repeated.",
+        metavar="EXPOSED:APP",
+    ),
+]
 Images = Annotated[
     list[str] | None,
     typer.Option(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from bartizan.embed import intrinsics, sizes, twistlock
+from bartizan.embed import exposure, intrinsics, services, sizes, twistlock
 from bartizan.embed.definition import Container
 from bartizan.embed.json_text import Value
 from bartizan.embed.launch import Launch
@@ -35,6 +35,7 @@ def report(plan: Plan, settings: ProtectSettings, after: int) -> Report:
         bytes_after=after,
         iam_statement=_iam_statement(settings),
         migrated_from=twistlock.SIDECAR if plan.migrated else None,
+        moved_ports=exposure.told(plan.moved, settings.sidecar_name),
     )
 
 
@@ -60,6 +61,8 @@ def _warnings(plan: Plan, settings: ProtectSettings, containers: Sequence[Contai
         yield "the sidecar is not essential: when it stops, the task runs on without policies and audits"
     if _captures_channel(value.get("proxyConfiguration"), settings.ws_address):
         yield "the App Mesh proxy also takes the sidecar's connections: put the Console's port in `EgressIgnoredPorts`"
+    yield from exposure.warnings(plan.definition, plan.moved, settings)
+    yield from services.warnings(plan.definition, plan.moved)
     yield from sizes.advice(plan.definition, containers)
     for container in plan.unpinned:
         yield f"container `{container.name}` is not pinned: no digest of `{container.image}` is known"

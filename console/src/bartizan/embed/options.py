@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import msgspec
 
 from bartizan.embed.errors import EmbedError
+from bartizan.embed.waas_ports import read_waas_ports
 
 FailMode = Literal["open", "closed"]
 
@@ -65,6 +66,8 @@ class TaskChoices:
     runs them in its compat tier, where connections are judged after they were made"""
     allow_32bit: bool = False
     """whether 32-bit programs may run, under the same rules"""
+    waas_ports: tuple[str, ...] = ()
+    """`EXPOSED:APP` pairs: the sidecar's firewall takes the port EXPOSED and passes on to the application's, APP"""
     pin_digest: bool = False
     """write the digest of the image that was looked at into the definition"""
 
@@ -101,6 +104,7 @@ class ProtectSettings(TaskChoices):
             raise EmbedError(f"the fail mode `{self.fail_mode}` is neither `open` nor `closed`")
         if self.policy_timeout is not None and self.policy_timeout < 1:
             raise EmbedError(f"`{self.policy_timeout}` seconds is no time to wait for a policy")
+        read_waas_ports(self.waas_ports)
         if not _NAME(self.sidecar_name):
             raise EmbedError(f"`{self.sidecar_name}` is no container name: use letters, digits, `-` and `_`")
         for name in ("defender_image", "version", "bundle_id", "bundle_secret", "ws_address"):

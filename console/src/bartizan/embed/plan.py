@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count, repeat
 
-from bartizan.embed import intrinsics, launch, selection, twistlock, wrap
+from bartizan.embed import exposure, intrinsics, launch, selection, services, twistlock, wrap
 from bartizan.embed.definition import Container, TaskDefinition, registrable
 from bartizan.embed.errors import EmbedError
+from bartizan.embed.exposure import Moved
 from bartizan.embed.json_text import Value
 from bartizan.embed.launch import ImageConfig, Launch
 from bartizan.embed.options import ProtectSettings
+from bartizan.embed.services import Following
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class Plan:
     """whose image should have been pinned to its digest but is not known well enough"""
     pinned: Mapping[int, Mapping[str, ImageConfig]] = field(default_factory=dict)
     """the images whose digest is written, by reference, of each container by its index"""
+    moved: tuple[Moved, ...] = ()
+    """the port mappings that go to the sidecar"""
+    following: tuple[Following, ...] = ()
+    """what else in the template names those ports"""
 
 
 class NothingToProtectError(EmbedError):
@@ -44,7 +50,12 @@ def make(definition: TaskDefinition, images: Mapping[str, ImageConfig], settings
     for container, start in zip(selected, launches, strict=True):
         changed[container.index] = wrap.wrapped(container, start, settings, definition)
     unpinned, pinned = _pin(selected, images, changed) if settings.pin_digest else ((), {})
-    sidecar = wrap.sidecar(definition, selected, settings)
+    moved = exposure.moved(definition, containers, settings)
+    for container in containers:
+        value_now = changed[container.index]
+        if isinstance(value_now, dict):
+            changed[container.index] = exposure.without_mappings(value_now, container, moved)
+    sidecar = exposure.with_exposure(wrap.sidecar(definition, selected, settings), moved)
     return Plan(
         definition=definition,
         desired={**value, "containerDefinitions": _listed(value["containerDefinitions"], changed, sidecar)},
@@ -54,6 +65,8 @@ def make(definition: TaskDefinition, images: Mapping[str, ImageConfig], settings
         migrated=migrated,
         unpinned=unpinned,
         pinned=pinned,
+        moved=moved,
+        following=services.following(definition, moved, settings.sidecar_name),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bartizan.embed import edit, plan, selection, undo, wrap, writing, yaml_text
+from bartizan.embed import edit, exposure, plan, selection, services, undo, wrap, writing, yaml_text
 from bartizan.embed.definition import TaskDefinition
 from bartizan.embed.edit import Edit
 from bartizan.embed.errors import EmbedError
@@ -16,6 +16,7 @@ from bartizan.embed.report import Report, size
 from bartizan.embed.restore import restore
 from bartizan.embed.rewrite import same
 from bartizan.embed.undo import Embedding
+from bartizan.embed.waas_ports import read_waas_ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,21 @@ def protect(
     reports = _compared([report for _, report in written], plans, given, found, settings)
     if all(report.unchanged for report in reports):
         return Protection((), text, (*reports, *skipped))
-    edits = tuple(made for some, _ in written for made in some)
+    edits = _with_following(plans, tuple(made for some, _ in written for made in some))
     result = edit.apply(original.document.text, edits)
     _check(result, original, plans, [some for some, _ in written], settings.sidecar_name)
     return Protection(edit.compose(text, back, edits) if back else edits, result, (*reports, *skipped))
+
+
+def _with_following(plans: Sequence[Plan], edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    """Return `edits` with those of what follows a port; raise `EmbedError` where two tasks want one value."""
+    following = {one.path: one for planned in plans for one in planned.following}
+    for planned in plans:
+        for one in planned.following:
+            if following[one.path] != one:
+                message = f"two task definitions want different values at `{'/'.join(one.path)}`"
+                raise EmbedError(f"{message}: give each its own service and target group")
+    return tuple(sorted((*edits, *(one.edit() for one in following.values())), key=lambda made: (made.start, made.end)))
 
 
 def unprotect(text: str) -> str:
@@ -96,12 +108,14 @@ def explain_protection(text: str) -> tuple[Edit, ...]:
     if not found:
         raise EmbedError(f"this definition carries no protection: no container has the label `{wrap.UNDO_LABEL}`")
     now = {definition.path: definition.value for definition in given.definitions}
-    return tuple(
-        made
+    made = [
+        each
         for definition in original.definitions
         if definition.path in found
-        for made in writing.explained(definition, now[definition.path])
-    )
+        for each in writing.explained(definition, now[definition.path])
+    ]
+    made += services.explained(original.document, [one for each in found.values() for one in each.record.following])
+    return tuple(sorted(made, key=lambda each: (each.start, each.end)))
 
 
 def needed_images(
@@ -143,6 +157,7 @@ def _without_protection(given: Source, parameters: Mapping[str, str] | None) -> 
     )
     text = given.document.text
     first = next(iter(found.values()))
+    back = tuple(sorted((*back, *_following_back(given, found)), key=lambda made: (made.start, made.end)))
     try:
         stripped = edit.apply(text, back)
         original = read(stripped, lambda offset: place(text, edit.offset_before(back, offset)), parameters)
@@ -155,6 +170,27 @@ def _without_protection(given: Source, parameters: Mapping[str, str] | None) -> 
             message = f"the label `{wrap.UNDO_LABEL}` does not take out `{sidecar.name}`: was the sidecar renamed?"
             raise EmbedError(message, sidecar.where)
     return original, back, found
+
+
+def _following_back(given: Source, found: _Found) -> list[Edit]:
+    """Return the edits that give back what follows a port; raise `EmbedError` when they would do anything else."""
+    document = given.document
+    made = services.back(document, [one for each in found.values() for one in each.record.following])
+    if not made:
+        return []
+    edits = sorted(made.values(), key=lambda each: (each.start, each.end))
+    before = document.root.value
+    try:
+        after = read(edit.apply(document.text, edits)).document.root.value
+    except EmbedError:
+        after = None
+    for path in made if after is not None else ():
+        before, after = _without(before, path), _without(after, path)
+    if not same(before, after):
+        label = next(each.label for each in found.values() if each.record.following)
+        message = f"the label `{wrap.UNDO_LABEL}` is damaged: it would change more of the template than ports"
+        raise EmbedError(message, document.where(label.start))
+    return edits
 
 
 def _back(given: TaskDefinition, earlier: Embedding) -> tuple[Edit, ...]:
@@ -184,6 +220,10 @@ def _plans(
             if len(original.definitions) == 1:
                 raise
             skipped.append(writing.skipped_report(definition, settings, reason.message))
+    ports = read_waas_ports(settings.waas_ports)
+    for port in exposure.missing(ports, [one for planned in plans for one in planned.moved]):
+        message = f"no container maps port {port.app} of `{port}`"
+        raise EmbedError(f"{message}: give the port on which the application listens, with a mapping in the definition")
     if not plans:
         raise EmbedError(f"no task definition is left to protect: {skipped[0].skipped}")
     return plans, skipped
@@ -202,7 +242,8 @@ def _compared(
             compared.append(report)
             continue
         bytes_now = size(now.value)
-        if now.wrapper is None and undo.same_but_label(planned.desired, now.value, settings.sidecar_name):
+        in_place = services.are_in_place(given.document, planned.following)
+        if in_place and now.wrapper is None and undo.same_but_label(planned.desired, now.value, settings.sidecar_name):
             same_size = replace(report, bytes_before=bytes_now, bytes_after=bytes_now)
             compared.append(replace(same_size, unchanged=True, removed_fields=()))
         else:
@@ -223,7 +264,7 @@ def _check(
     shift = 0
     for planned, edits in zip(plans, written, strict=True):
         start, end = undo.scope(planned.definition)
-        if not all(start <= made.start and made.end <= end for made in edits):
+        if planned.following or not all(start <= made.start and made.end <= end for made in edits):
             return _check_all(result, original, plans, sidecar)
         grown = sum(len(made.replacement) - (made.end - made.start) for made in edits)
         column = start - original.document.text.rfind("\n", 0, start) - 1
@@ -248,8 +289,10 @@ def _check_all(result: str, original: Source, plans: Sequence[Plan], sidecar: st
         planned = desired.get(definition.path)
         if planned is not None and not undo.same_but_label(definition.value, planned.desired, sidecar):
             raise _cannot_keep(planned.definition)
+    if not all(services.are_in_place(again.document, planned.following) for planned in plans):
+        raise _cannot_keep(plans[0].definition)
     before, after = original.document.root.value, again.document.root.value
-    for path in desired:
+    for path in (*desired, *(one.path for planned in plans for one in planned.following)):
         before, after = _without(before, path), _without(after, path)
     if not same(before, after):
         raise EmbedError("the rest of the text would change its meaning: write its aliases (`*name`) out and try again")

@@ -45,6 +45,8 @@ class Report:
     """what the task's execution role must be allowed, when the bundle travels by reference"""
     migrated_from: str | None = None
     """the vendor's sidecar that was taken out"""
+    moved_ports: tuple[str, ...] = ()
+    """which ports went to the sidecar, where the firewall listens, in words"""
     upgraded_from: str | None = None
     """the version of the protection that was there before"""
     unchanged: bool = False
@@ -79,6 +81,7 @@ def render_report(report: Report) -> str:
     notes = [("app id", report.app_id)]
     if report.migrated_from is not None:
         notes.append(("migrated", f"took out `{report.migrated_from}` and its wraps"))
+    notes += [("firewall", told) for told in report.moved_ports]
     if report.removed_fields:
         notes.append(("removed", f"{', '.join(report.removed_fields)}: AWS fills these in and takes them from nobody"))
     notes += [("warning", warning) for warning in report.warnings]

@@ -54,6 +54,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     wrapper: dict[str, Any] | None = None
     sources: dict[str, Source] = {}
     skipped: list[str] = []
+    following: list[tuple[list[str], str, Any]] = []
+    """what follows a port elsewhere in the template: its path, how it was written, what it says now"""
     v: int = 1
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bartizan.embed import intrinsics, plan, selection, undo, wrap
+from bartizan.embed import exposure, intrinsics, plan, selection, undo, wrap
 from bartizan.embed.definition import Container, TaskDefinition
 from bartizan.embed.errors import EmbedError, Where
 from bartizan.embed.json_text import Value
@@ -12,6 +12,7 @@ from bartizan.embed.options import ProtectSettings
 from bartizan.embed.protect import protect
 from bartizan.embed.reading import read
 from bartizan.embed.undo import Embedding
+from bartizan.embed.waas_ports import VARIABLE, read_waas_ports
 
 Code = Literal["missingSidecar", "unprotected", "tampered", "stale"]
 
@@ -44,6 +45,7 @@ def verify(text: str, *, version: str, settings: ProtectSettings | None = None) 
         else:
             protected.append(found)
             findings += [*_sidecar(found, version), *_containers(definition, found, settings)]
+            findings += _ports(definition, found.sidecar)
     if not findings and settings is not None and protected:
         findings += _against(text, protected[0], settings)
     return findings
@@ -67,6 +69,27 @@ def _sidecar(found: Embedding, version: str) -> Iterator[Finding]:
     check = sidecar.object("healthCheck").get("command")
     if check != ["CMD", wrap.SIDECAR_PROGRAM, "fargate", "healthcheck"]:
         yield _tampered(sidecar, "healthCheck", "has lost its health check")
+
+
+def _ports(definition: TaskDefinition, sidecar: Container) -> Iterator[Finding]:
+    """Find what leads around the firewall, or keeps clients from it."""
+    said = [item.get("value") for item in sidecar.objects("environment") if item.get("name") == VARIABLE]
+    try:
+        ports = read_waas_ports(value for value in said if isinstance(value, str))
+    except EmbedError as error:
+        yield _tampered(sidecar, "environment", f"has a firewall that cannot listen: {error.message}")
+        return
+    mapped = {
+        (container.name, exposure.number(definition, mapping.get("containerPort")))
+        for container in definition.containers
+        for mapping in container.objects("portMappings")
+    }
+    for port in ports:
+        if (sidecar.name, port.exposed) not in mapped:
+            yield _tampered(sidecar, "portMappings", f"has lost port {port.exposed}, where the firewall listens")
+        for container in definition.containers:
+            if (container.name, port.app) in mapped:
+                yield _tampered(container, "portMappings", f"maps port {port.app}, around the firewall")
 
 
 def _containers(definition: TaskDefinition, found: Embedding, settings: ProtectSettings | None) -> Iterator[Finding]:

@@ -74,6 +74,7 @@ _REASONS = (
     ("/environment", "tells the Defender which container it is in"),
     ("/dependsOn", "waits for the sidecar to be healthy"),
     ("/volumesFrom", "brings the Defender, read-only"),
+    ("/portMappings", "the port is the sidecar's now, where the firewall listens"),
     ("/linuxParameters", "lets the Defender look into the processes it watches"),
     ("/tags", "tags stood beside the definition"),
 )
@@ -120,6 +121,7 @@ def _record(planned: Plan, edits: Sequence[Edit]) -> undo.Record:
         wrapper={key: item for key, item in wrapper.value.items() if key != "taskDefinition"} if wrapper else None,
         sources=_sources(planned),
         skipped=[container.name for container, _ in planned.skipped],
+        following=[(list(one.path), one.old, one.now) for one in planned.following],
     )
 
 

@@ -21,7 +21,7 @@ pub struct Asked {
 
 /// The folder of the Core Rule Set: rules are `*.conf` and `*.data` files anywhere in it.
 pub fn rules_folder() -> PathBuf {
-    std::env::var_os("BARTIZAN_CRS").map_or_else(|| "../../.cache/crs".into(), PathBuf::from)
+    std::env::var_os("BARTIZAN_CRS").map_or_else(|| "../../.cache/rules/crs4".into(), PathBuf::from)
 }
 
 /// All files under a folder whose name ends so, sorted.

@@ -37,7 +37,7 @@ _KINDS = ("fargate", "appEmbedded")
 _FARGATE = frozenset(
     ("consoleaddr", "defenderType", "interpreter", "cloudFormation", "filesystemMonitoring", "filestemMonitoring",
      "extractEntrypoint", "registryType", "registryCredentialID", "defenderImage", "defenderImagePullSecret",
-     "compat", "allow32bit", "findPrivileged", "installBundleSecret", "project")
+     "compat", "allow32bit", "findPrivileged", "installBundleSecret", "waasPorts", "project")
 )  # fmt: skip
 _SYNTAXES = {"application/json": {"schema": {"type": "object"}}, "text/yaml": {"schema": {"type": "string"}}}
 _TASK = {"requestBody": {"required": True, "content": _SYNTAXES}}
@@ -108,6 +108,7 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
     allow32bit: bool = False,  # noqa: FBT001, FBT002
     findPrivileged: bool = False,  # noqa: FBT001, FBT002, N803
     installBundleSecret: str = "",  # noqa: N803
+    waasPorts: Annotated[list[str] | None, Query()] = None,  # noqa: N803
 ) -> Response:
     """
     Protect an ECS task definition, JSON or YAML; the answer has the syntax of what was sent, whichever the path.
@@ -116,10 +117,11 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
     opens the registries that the credential is for. `cloudFormation` and `interpreter` are accepted and without effect:
     a template is recognised by itself, and our Defender needs no shell in the image.
 
-    The last four are ours. `compat` (repeated for several) selects containers whose programs may gain rights,
+    The last five are ours. `compat` (repeated for several) selects containers whose programs may gain rights,
     `findPrivileged` looks for images that have such programs. `installBundleSecret` is the ARN of a secret that holds
-    the install bundle, which is then left out. What people should know is in the header `Bartizan-Warnings`, a list in
-    JSON.
+    the install bundle, which is then left out. `waasPorts` (`EXPOSED:APP`, repeated for several) lets the firewall take
+    the port EXPOSED and pass on to the application's. What people should know is in the header `Bartizan-Warnings`, a
+    list in JSON.
     """
     only_known_parameters(request, _FARGATE)
     _check_type(defenderType)
@@ -136,6 +138,7 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
             filesystem_monitoring=filesystemMonitoring or filestemMonitoring,
             compat=tuple(compat or ()),
             allow_32bit=allow32bit,
+            waas_ports=tuple(waasPorts or ()),
         ),
         look_up=look_up if extractEntrypoint else None,
         find_privileged=look_up if findPrivileged else None,

@@ -42,6 +42,7 @@ async def embed_in_dockerfile(request: Request, _user: _keeper) -> Response:
                 architecture=body.architecture,
                 compat=body.compat,
                 allow_32bit=body.allow_32bit,
+                waas_ports=tuple(body.waas_ports),
                 migrate=body.migrate,
             ),
             image=_told(body.base_image),

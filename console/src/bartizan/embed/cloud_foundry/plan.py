@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bartizan.embed.cloud_foundry import start_command
-from bartizan.embed.cloud_foundry.manifest import App, Manifest, Start, command_at, with_value
+from bartizan.embed.cloud_foundry.manifest import App, Kind, Manifest, Start, command_at, with_value
 from bartizan.embed.cloud_foundry.procfile import read_procfile
 from bartizan.embed.cloud_foundry.settings import OWN_ENVIRONMENT, ManifestSettings
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.json_text import Value
 from bartizan.embed.launch import ImageConfig
 from bartizan.embed.selection import listed
+from bartizan.embed.waas_ports import WaasPort
 
 FROM_MANIFEST, FROM_PROCFILE, FROM_OPTION, FROM_BEFORE = "manifest", "Procfile", "--command", "earlier protection"
 
@@ -53,11 +54,15 @@ class PlannedApp:
     starts: tuple[PlannedStart, ...]
     program: str = start_command.DEFENDER
     shell: start_command.Shell = "bash"
+    port: WaasPort | None = None
+    """where the firewall before its web process listens, and where that does itself"""
 
-    def wrap(self, line: str) -> str:
-        """Return the command that runs `line` under the app's Defender."""
+    def wrap(self, line: str, kind: Kind) -> str:
+        """Return the command that runs `line`, of a start of that kind, under the app's Defender."""
         by_hand = start_command.unwrap_by_hand(line)
-        return start_command.wrap(by_hand.line if by_hand else line, program=self.program, shell=self.shell)
+        port = self.port if kind == "web" else None
+        own = by_hand.line if by_hand else line
+        return start_command.wrap(own, program=self.program, shell=self.shell, port=port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ def _check_names(manifest: Manifest, settings: ManifestSettings) -> None:
             if name not in keys:
                 raise EmbedError(f"nothing is called `{name}` ({option}): the manifest has {listed(sorted(keys))}")
     apps = [app.name for app in manifest.apps]
-    for name in (*settings.app_ids, *settings.compat):
+    for name in (*settings.app_ids, *settings.compat, *settings.waas_ports):
         if name not in apps and not (name == "" and len(apps) == 1):
             raise EmbedError(f"no app is called `{name}`: the manifest has {listed(apps)}")
 
@@ -110,6 +115,9 @@ def _check_names(manifest: Manifest, settings: ManifestSettings) -> None:
 def _app(app: App, known: Known, settings: ManifestSettings, missing: list[Start]) -> PlannedApp:
     reasons = {start.key: _skip_reason(app, start, settings) for start in app.starts}
     if None not in reasons.values():
+        if app.name in settings.waas_ports:
+            message = f"`{app.name}` is to have the firewall of port {settings.waas_ports[app.name]}, and is left alone"
+            raise EmbedError(f"{message}: include it, or leave the port out", app.where)
         return PlannedApp(app, "", tuple(PlannedStart(start, skipped=reasons[start.key]) for start in app.starts))
     if app.image is not None and settings.image_defender is None:
         message = f"`{app.name}` runs an image, beside which no file can be put: build the Defender into the image "
@@ -128,10 +136,13 @@ def _app(app: App, known: Known, settings: ManifestSettings, missing: list[Start
             starts.append(PlannedStart(start, skipped=reasons[start.key]))
         else:
             missing.append(start)
-    app_id = _app_id(app, known.earlier, settings)
+    app_id, port = _app_id(app, known.earlier, settings), settings.port(app.name)
+    if port is not None and not any(start.kind == "web" and reasons[start.key] is None for start in app.starts):
+        message = f"no web process of `{app.name}` is protected, before which the firewall of port {port} could stand"
+        raise EmbedError(message, app.where)
     if app.image is not None and settings.image_defender is not None:
-        return PlannedApp(app, app_id, tuple(starts), settings.image_defender, "/bin/sh")
-    return PlannedApp(app, app_id, tuple(starts))
+        return PlannedApp(app, app_id, tuple(starts), settings.image_defender, "/bin/sh", port)
+    return PlannedApp(app, app_id, tuple(starts), port=port)
 
 
 def _skip_reason(app: App, start: Start, settings: ManifestSettings) -> str | None:
@@ -193,7 +204,7 @@ def _with_commands(desired: Value, planned: PlannedApp) -> Value:
         # A command that a process of the same type overrules is wrapped too: cf may be told to leave the process out.
         for path in holding or own[-1:]:
             line = command_at(desired, path) if path in holding[:-1] else each.line
-            desired = with_value(desired, path, "command", planned.wrap(line or each.line))
+            desired = with_value(desired, path, "command", planned.wrap(line or each.line, each.start.kind))
     return desired
 
 

@@ -1,5 +1,6 @@
 """What was done to a manifest, for people."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +50,8 @@ class ManifestReport:
     warnings: tuple[str, ...] = ()
     migrated: tuple[str, ...] = ()
     """keys of what ran under a Defender that was put there by hand"""
+    moved_ports: tuple[str, ...] = ()
+    """which ports the firewall takes, in words"""
     upgraded_from: str | None = None
     """the version of the protection that was there before"""
     unchanged: bool = False
@@ -60,6 +63,11 @@ def of(plan: Plan, settings: ManifestSettings, procfiles: dict[str, str]) -> Man
         version=settings.version,
         apps=tuple(_app(app) for app in plan.apps),
         warnings=tuple(_warnings(plan, settings, procfiles)),
+        moved_ports=tuple(
+            f"the Defender of `{app.name}` takes port {port.exposed}, its web process finds {port.app} in $PORT"
+            for app, port in ((planned.app, planned.port) for planned in plan.apps)
+            if port is not None
+        ),
         migrated=tuple(each.start.key for app in plan.apps for each in app.starts if each.migrated),
     )
 
@@ -73,7 +81,7 @@ def _app(planned: PlannedApp) -> AppReport:
             kind=each.start.kind,
             line=each.line,
             origin=each.origin,
-            shell=start_command.runs_shell(planned.wrap(each.line)),
+            shell=start_command.runs_shell(planned.wrap(each.line, each.start.kind)),
         )
         for each in planned.starts
     )
@@ -99,14 +107,37 @@ def _warnings(plan: Plan, settings: ManifestSettings, procfiles: dict[str, str])
     return found
 
 
+_PLATFORM_PORT = 8080
+"""what Cloud Foundry has in $PORT, unless a route names another (CF developer guide, "Configuring routes")"""
+
+
+def _of_port(planned: PlannedApp) -> list[str]:
+    """Return what may keep clients from the firewall, or lead around it."""
+    port = planned.port
+    if port is None:
+        return []
+    name = planned.app.name
+    way = f"no network policy may open port {port.app} of `{name}` to other apps: that leads around the firewall"
+    found = [way]
+    if port.exposed != _PLATFORM_PORT:
+        found.append(
+            f"routes of `{name}` go to port {_PLATFORM_PORT} unless they say other: see that they go to {port.exposed}"
+        )
+    lines = [each.line for each in planned.starts if each.start.kind == "web"]
+    if any(re.search(rf"(?<!\d){port.exposed}(?!\d)", line) for line in lines):
+        found.append(f"the command of `{name}` names port {port.exposed} itself: let it listen on $PORT")
+    return found
+
+
 def _of_app(planned: PlannedApp, procfile: dict[str, str]) -> list[str]:
     app = planned.app
     found = []
     shells = [
         each.start.key
         for each in planned.starts
-        if each.skipped is None and start_command.runs_shell(planned.wrap(each.line))
+        if each.skipped is None and start_command.runs_shell(planned.wrap(each.line, each.start.kind))
     ]
+    found += _of_port(planned)
     if shells:
         has = "is no simple command" if len(shells) == 1 else "are no simple commands"
         found.append(f"{listed(shells)} {has}: `{planned.shell}` runs what it says, so no rule may deny that")
@@ -160,6 +191,7 @@ def render_report(report: ManifestReport) -> str:
                 origin = "" if start.origin == FROM_MANIFEST else f"  from {start.origin}"
                 lines.append(f"  ✓ {start.key:<{widths}}  {_short(start.line)}{origin}")
     notes = [("migrated", f"{listed(report.migrated)} ran under another Defender")] if report.migrated else []
+    notes += [("firewall", told) for told in report.moved_ports]
     notes += [("warning", warning) for warning in report.warnings]
     if notes:
         lines += ["", *(f"  {label:<8}  {text}" for label, text in notes)]

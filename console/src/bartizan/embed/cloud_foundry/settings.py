@@ -8,6 +8,7 @@ from typing import get_args
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.json_text import Value
 from bartizan.embed.options import FailMode, read_bundle
+from bartizan.embed.waas_ports import VARIABLE, WaasPort, read_waas_ports
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*").fullmatch
 _BLANKS = re.compile(r"\s").search
@@ -40,6 +41,9 @@ class ManifestSettings:
     """apps whose programs must be able to gain rights; their connections are then judged once they stand"""
     allow_32bit: bool = False
     """whether 32-bit programs may run, under the same rules"""
+    waas_ports: Mapping[str, str] = field(default_factory=dict)
+    """`EXPOSED:APP` by app: the firewall takes the port EXPOSED, which Cloud Foundry calls $PORT (8080), and passes on
+    to APP, which the web process then finds in $PORT; the app of the empty name is the only one"""
     include: tuple[str, ...] = ()
     """`APP`, `APP/TYPE` or `APP/sidecar/NAME`: the only ones to protect"""
     exclude: tuple[str, ...] = ()
@@ -68,6 +72,8 @@ class ManifestSettings:
             not self.image_defender.startswith("/") or _BLANKS(self.image_defender)
         ):
             raise EmbedError(f"`{self.image_defender}` is no absolute path without blanks")
+        for pair in self.waas_ports.values():
+            _one_port(pair)
         for name in ("version", "bundle_id", "ws_address"):
             if not getattr(self, name):
                 raise EmbedError(f"the setting `{name}` is empty")
@@ -75,6 +81,11 @@ class ManifestSettings:
     def _default(self, name: str, value: str) -> None:
         if not getattr(self, name):
             object.__setattr__(self, name, value)
+
+    def port(self, app: str) -> WaasPort | None:
+        """Return the firewall's port of an app, None for an app without."""
+        pair = self.waas_ports.get(app) or self.waas_ports.get("")
+        return _one_port(pair) if pair else None
 
     def environment(self, app_id: str, app: str) -> dict[str, Value]:
         """Return the variables that an app's Defender needs, as the vendor's page lists them, and those of our own."""
@@ -96,6 +107,13 @@ class ManifestSettings:
         return found
 
 
+def _one_port(pair: str) -> WaasPort:
+    port, *others = read_waas_ports((pair,))
+    if others:
+        raise EmbedError(f"`{pair}` is more than one port: Cloud Foundry gives a process one, in $PORT")
+    return port
+
+
 OWN_ENVIRONMENT = (
     "DEFENDER_TYPE",
     "DEFENDER_ID",
@@ -108,5 +126,6 @@ OWN_ENVIRONMENT = (
     "DEFENDER_POLICY_TIMEOUT",
     "DEFENDER_TIER",
     "DEFENDER_ALLOW_32BIT",
+    VARIABLE,
 )
 """Variables of the Defender, which it keeps from the app."""

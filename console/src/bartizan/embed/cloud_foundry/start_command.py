@@ -14,6 +14,9 @@ character for character, in one of three forms, the plainest that keeps its mean
   here-document with a quoted delimiter, which keeps every character too (bash manual, "Here Documents"), read into a
   variable.
 
+Where a firewall stands before a web process, `export` in front tells the Defender its port and the app another: the
+words of the line, and the scripts it starts, then see that one in `$PORT`, which a manifest may not set.
+
 `exec` leaves the Defender in the place of the launcher's shell, so signals of the platform reach it, and it hands them
 on. Lines that ask the shell about itself (`$$`, `$PPID`) are no simple commands: the shell they mean must be there.
 """
@@ -23,6 +26,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bartizan.embed.cloud_foundry.variables import references
+from bartizan.embed.errors import EmbedError
+from bartizan.embed.waas_ports import VARIABLE, WaasPort, read_waas_ports
 
 Shell = Literal["bash", "/bin/sh"]
 DEFENDER = "./defender"
@@ -54,10 +59,15 @@ class Wrapped:
     program: str
     shell: Shell | None
     """what stands between the two, None for nothing"""
+    port: WaasPort | None = None
+    """where the firewall before it listens, and where it does itself"""
 
 
-def wrap(line: str, *, program: str = DEFENDER, shell: Shell = "bash") -> str:
-    """Return the command that runs the shell line `line` under the Defender."""
+def wrap(line: str, *, program: str = DEFENDER, shell: Shell = "bash", port: WaasPort | None = None) -> str:
+    """Return the command that runs the shell line `line` under the Defender, `port` with a firewall before it."""
+    if port is not None:
+        exported = f"export {VARIABLE}={port} PORT={port.app} VCAP_APP_PORT={port.app}; "
+        return exported + wrap(line, program=program, shell=shell)
     prefix = f"exec {program} {_MODE} "
     if references(line) or ("'" in line and not is_simple(line)):
         return _stored(line, prefix, shell)
@@ -91,6 +101,7 @@ def is_simple(line: str) -> bool:
     return match is not None and match["program"] not in _SHELL_WORDS and not _SCRIPT.match(line)
 
 
+_EXPORTED = re.compile(rf"export {VARIABLE}=(?P<port>\d+:\d+) PORT=\d+ VCAP_APP_PORT=\d+; ").match
 _SCRIPT = re.compile(r"[ \t]*(?:bash|/bin/sh)[ \t]+-c\b")
 _DIRECT = re.compile(rf"exec (?P<program>\S+) {_MODE} (?P<line>.*)(?P<shell>)", re.DOTALL)
 _QUOTED = re.compile(rf"exec (?P<program>\S+) {_MODE} (?P<shell>bash|/bin/sh) -c '(?P<line>[^']*)'", re.DOTALL)
@@ -105,13 +116,20 @@ _BY_HAND = re.compile(r"(?:exec[ \t]+)?(?P<program>(?:\S*/)?defender)[ \t]+app-e
 
 def unwrap(command: str) -> Wrapped | None:
     """Return what `wrap` was given, None for a command that it did not make."""
+    exported = _EXPORTED(command)
+    port = None
+    if exported is not None:
+        try:
+            (port,) = read_waas_ports((exported["port"],))
+        except EmbedError:
+            return None
     for form in (_STORED, _QUOTED, _DIRECT):
-        match = form.fullmatch(command)
+        match = form.fullmatch(command, exported.end() if exported is not None else 0)
         if match is None:
             continue
         shell: Shell = "/bin/sh" if match["shell"] == "/bin/sh" else "bash"
-        if wrap(match["line"], program=match["program"], shell=shell) == command:
-            return Wrapped(match["line"], match["program"], shell if match["shell"] else None)
+        if wrap(match["line"], program=match["program"], shell=shell, port=port) == command:
+            return Wrapped(match["line"], match["program"], shell if match["shell"] else None, port)
     return None
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from bartizan.embed.dockerfile.options import ARCHITECTURES, DockerfileSettings
+from bartizan.embed.waas_ports import VARIABLE, written
 
 BEGIN = "# bartizan:begin"
 END = "# bartizan:end"
@@ -36,6 +37,8 @@ TIER = "DEFENDER_TIER"
 """the variable that only images in the compat tier have"""
 ALLOW_32BIT = "DEFENDER_ALLOW_32BIT"
 """the variable that only images with 32-bit programs have"""
+WAAS_PORTS = VARIABLE
+"""the variable that only images with a firewall have"""
 
 
 def archive_name(architecture: str) -> str:
@@ -55,6 +58,8 @@ def environment(settings: DockerfileSettings) -> dict[str, str]:
         settings.fail_mode,
     )
     chosen = ({TIER: "compat"} if settings.compat else {}) | ({ALLOW_32BIT: "true"} if settings.allow_32bit else {})
+    if settings.waas_ports:
+        chosen[WAAS_PORTS] = written(settings.ports)
     return dict(zip(VARIABLES, values, strict=True)) | chosen
 
 

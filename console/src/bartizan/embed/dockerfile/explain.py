@@ -12,6 +12,7 @@ _WHY = {
     "ARG": "the architecture the image is built for, set by the builder",
     "ADD": "the Defender, with its modes and its data folder",
     "ENTRYPOINT": "starts the program under the Defender",
+    "EXPOSE": "the firewall's port, in the place of the program's",
     "CMD": "kept: a new ENTRYPOINT would take the image's away",
 }
 _VARIABLES = {
@@ -23,6 +24,7 @@ _VARIABLES = {
     "FILESYSTEM_MONITORING": "whether file writes are watched",
     "DEFENDER_FAIL_MODE": "whether the program starts when the Defender cannot",
     "DEFENDER_TIER": "lets programs of the image gain rights, which the other tiers forbid",
+    "DEFENDER_WAAS_PORTS": "where the firewall listens, and where the program does",
     "DEFENDER_ALLOW_32BIT": "lets 32-bit programs run, under the same rules",
 }
 
@@ -42,10 +44,10 @@ def explain_protection(text: str) -> tuple[Edit, ...]:
 def _explained(source: Source, item: Instruction, found: undo.Embedding) -> Iterator[Edit]:
     ours = found.start < item.start < found.end
     if ours and item.keyword == "ENV":
-        for name in (*block.VARIABLES, block.TIER, block.ALLOW_32BIT):
+        for name in (*block.VARIABLES, block.TIER, block.ALLOW_32BIT, block.WAAS_PORTS):
             at = source.text.find(f"{name}=", item.start, item.end)
             if at >= 0:
                 yield Edit(at, at, "", f"line {source.where(at).line}, {name}", _VARIABLES[name])
-    elif ours or undo.wraps(item, found.record):
+    elif ours or undo.wraps(item, found.record) or undo.exposes(item, found.record):
         why = _WHY.get(item.keyword, "not of the protection: it was written into its block")
         yield Edit(item.start, item.end, "", f"line {source.where(item.start).line}, {item.keyword}", why)

@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from bartizan.embed.dockerfile import block, shell_words
+from bartizan.embed.dockerfile import block, exposure, shell_words
 from bartizan.embed.dockerfile.lexer import Instruction
 from bartizan.embed.dockerfile.model import command_line, json_strings, pairs
 from bartizan.embed.dockerfile.scope import BY_BUILDER, SCRATCH
@@ -25,6 +25,7 @@ def warnings(plan: Plan, image: ImageConfig | None) -> Iterator[str]:
     """Yield what to mind about the protected stage, each a sentence without a full stop."""
     yield "the install bundle can be read by all who may read this file or the image: keep both private"
     yield from _start(plan, image)
+    yield from exposure.warnings(plan.file, plan.line, plan.start.user, plan.settings.ports)
     yield from _rights(plan)
     yield from _folder(plan)
     yield from _shell_forms(plan)

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from bartizan.embed.errors import EmbedError
 from bartizan.embed.options import FailMode, read_bundle
+from bartizan.embed.waas_ports import WaasPort, read_waas_ports
 
 Architecture = Literal["amd64", "arm64"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
@@ -39,6 +40,8 @@ class DockerfileChoices:
     """whether the programs of the image must be able to gain rights; connections are then judged once they stand"""
     allow_32bit: bool = False
     """whether 32-bit programs may run, under the same rules"""
+    waas_ports: tuple[str, ...] = ()
+    """`EXPOSED:APP` pairs: the firewall takes the port EXPOSED and passes on to the program's, APP"""
     migrate: bool = False
     """take out the vendor's Defender instead of refusing the file"""
 
@@ -65,10 +68,16 @@ class DockerfileSettings(DockerfileChoices):
         if len(self.app_id) > LONGEST_APP_ID:
             raise EmbedError(f"the App ID has {len(self.app_id)} characters: a Defender takes {LONGEST_APP_ID}")
         object.__setattr__(self, "data_folder", _folder(self.data_folder))
+        read_waas_ports(self.waas_ports)
         if self.fail_mode not in get_args(FailMode):
             raise EmbedError(f"the fail mode `{self.fail_mode}` is neither `open` nor `closed`")
         if self.architecture not in (None, *ARCHITECTURES):
             raise EmbedError(f"there is no Defender for `{self.architecture}`: choose `amd64` or `arm64`")
+
+    @property
+    def ports(self) -> tuple[WaasPort, ...]:
+        """The firewall's ports."""
+        return read_waas_ports(self.waas_ports)
 
     @property
     def program(self) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from bartizan.embed import edit
-from bartizan.embed.dockerfile import lint, platforms, start, transform, undo, vendor
+from bartizan.embed.dockerfile import exposure, lint, platforms, start, transform, undo, vendor
 from bartizan.embed.dockerfile.model import Dockerfile, read
 from bartizan.embed.dockerfile.options import DockerfileSettings
 from bartizan.embed.dockerfile.report import DockerfileReport
@@ -151,6 +151,7 @@ def _edits(given: _Given, plan: Plan, image: ImageConfig | None) -> tuple[Record
         digest=undo.digest(edit.apply(given.before, bare)),
         edits=[(one.start, one.end, one.replacement) for one in edit.reverse(given.before, bare)],
         entrypoint=(wrapped.now, wrapped.then) if wrapped else None,
+        exposed=[(one.now, one.then) for one in exposure.changed(plan.file, plan.line, plan.settings.ports)],
         image=_image_record(plan.line.base, image) if image is not None else None,
         target=plan.settings.target,
         build_args={name: value for name, value in plan.settings.build_args.items() if name in plan.line.depends_on},
@@ -195,6 +196,7 @@ def _report(given: _Given, plan: Plan, image: ImageConfig | None) -> DockerfileR
         origin=image.origin if image is not None else FROM_FILE,
         digest=image.digest if image is not None else None,
         user=plan.start.user,
+        moved_ports=exposure.told(plan.settings.ports),
         warnings=tuple(lint.warnings(plan, image)),
         migrated_from=given.migrated_from,
         upgraded_from=given.earlier.version if given.earlier is not None else None,

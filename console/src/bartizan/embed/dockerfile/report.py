@@ -26,6 +26,8 @@ class DockerfileReport:
     """of the image that was looked up"""
     user: str | None = None
     """as which user, None when only the base image could say"""
+    moved_ports: tuple[str, ...] = ()
+    """which ports the firewall takes, in words"""
     warnings: tuple[str, ...] = ()
     migrated_from: str | None = None
     upgraded_from: str | None = None
@@ -45,6 +47,7 @@ def render_report(report: DockerfileReport) -> str:
     ]
     if report.migrated_from is not None:
         notes.append(("migrated", f"took out {report.migrated_from}"))
+    notes += [("firewall", told) for told in report.moved_ports]
     notes += [("warning", warning) for warning in report.warnings]
     return "\n".join([_headline(report), "", *(f"  {label:<8}  {text}" for label, text in notes), ""])
 

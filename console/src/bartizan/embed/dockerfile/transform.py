@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bartizan.embed.dockerfile import block
+from bartizan.embed.dockerfile import block, exposure
 from bartizan.embed.dockerfile.lexer import LINE_LIMIT, Instruction
 from bartizan.embed.dockerfile.model import Dockerfile, command_line
 from bartizan.embed.dockerfile.options import DockerfileSettings
@@ -14,7 +14,7 @@ from bartizan.embed.dockerfile.start import Start
 from bartizan.embed.edit import Edit
 from bartizan.embed.errors import EmbedError
 
-_KEYWORD = re.compile("^(ADD|ARG|CMD|ENTRYPOINT|ENV) ").sub
+_KEYWORD = re.compile("^(ADD|ARG|CMD|ENTRYPOINT|ENV|EXPOSE) ").sub
 RESETS = ((), ("",))
 """what Docker takes for no entrypoint"""
 
@@ -55,7 +55,8 @@ def is_wrapped(argv: Sequence[str]) -> bool:
 def edits(plan: Plan, undo: str) -> tuple[Edit, ...]:
     """Return the edits that protect the stage, in order; `undo` is what the block carries, nothing when empty."""
     wrapped = wrap(plan)
-    made = [_block(plan, undo), *([wrapped.edit] if wrapped else [])]
+    exposed = exposure.changed(plan.file, plan.line, plan.settings.ports)
+    made = [_block(plan, undo), *([wrapped.edit] if wrapped else []), *(each for one in exposed for each in one.edits)]
     for one in made:
         for line in one.replacement.split("\n"):
             if len(line.encode("utf-8", "surrogatepass")) >= LINE_LIMIT:
@@ -71,7 +72,7 @@ def _block(plan: Plan, undo: str) -> Edit:
         plan.settings,
         add=block.add_lines(plan.platform.architectures, plan.platform.variable),
         escape=source.escape,
-        commands=_commands(plan),
+        commands=[*exposure.added(plan.file, plan.line, plan.settings.ports), *_commands(plan)],
         undo=undo,
     )
     if source.text[plan.line.stage.start.start] == "f":  # the file's own style: keywords in small letters

@@ -65,6 +65,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     edits: list[tuple[int, int, str]]
     entrypoint: tuple[str, str] | None = None
     """the arguments of ENTRYPOINT as they are now, and as they were"""
+    exposed: list[tuple[str, str]] = []
+    """the arguments of each changed EXPOSE as they are now, and as they were"""
     image: ImageRecord | None = None
     target: str | None = None
     build_args: dict[str, str] = {}
@@ -152,7 +154,9 @@ def _by_what_is_found(source: Source, embedding: Embedding) -> tuple[Edit, ...]:
             break
         start = before - 1 if text[before - 1 : before] == "\r" else before
     edits = [Edit(start, embedding.end, "", "", "the block is taken out")]
-    for item in reversed(_stage(source, embedding)):
+    stage = _stage(source, embedding)
+    edits += [made for item in stage for made in _exposed(item, embedding.record)]
+    for item in reversed(stage):
         if item.keyword == "ENTRYPOINT":
             edits += _entrypoint(item, embedding.record)
             break
@@ -182,6 +186,18 @@ def _entrypoint(item: Instruction, record: Record) -> Iterator[Edit]:
     elif found := _WRAPPER(item.arguments):
         start, end = (item.arguments_at + at for at in found.span(1))
         yield Edit(item.place(start), item.place_end(end), "", "", "the Defender is taken out")
+
+
+def _exposed(item: Instruction, record: Record) -> Iterator[Edit]:
+    """Yield the edit that gives an EXPOSE its ports back, unless they were changed since."""
+    then = dict(record.exposed).get(item.arguments) if item.keyword == "EXPOSE" else None
+    if then is not None:
+        yield Edit(item.arguments_start, item.arguments_end, then, "", "as it was before")
+
+
+def exposes(item: Instruction, record: Record) -> bool:
+    """Return whether an instruction is an EXPOSE of the file given, with the firewall's port."""
+    return any(True for _ in _exposed(item, record))
 
 
 def wraps(item: Instruction, record: Record) -> bool:

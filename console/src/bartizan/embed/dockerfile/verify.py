@@ -68,6 +68,7 @@ def _settings(file: Dockerfile, found: Embedding) -> DockerfileSettings | EmbedE
             architecture=architecture,
             compat=values.get("DEFENDER_TIER") == "compat",
             allow_32bit=values.get("DEFENDER_ALLOW_32BIT") == "true",
+            waas_ports=tuple(filter(None, values.get("DEFENDER_WAAS_PORTS", "").split(","))),
             migrate=True,
         )
     except shell_words.SubstitutionError as error:

@@ -1,0 +1,251 @@
+//! `defender waf test`: what the firewall would do with one request, and why. Nothing is sent anywhere.
+
+use std::{
+    fs,
+    io::{self, Read},
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use defender_waf::{
+    Ruleset,
+    firewall::{Answer, Client, Endpoint, Exchange, Firewall, Policy, Ruling, Standing},
+    http::{Chunked, Framing, Head, read_head},
+};
+use serde_json::{Value, json};
+
+use crate::rules;
+
+/// How the mode is called.
+pub const USAGE: &str =
+    "usage: defender waf test --policy FILE [--rules DIRECTORY] [--port PORT] [--from ADDRESS] < REQUEST";
+/// No request that is tried by hand is larger.
+const MOST_BYTES: u64 = 64 << 20;
+/// The number that a block page shows; no event is kept.
+const EVENT: &str = "test";
+
+/// What is asked on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// A policy as the Console hands it to Defenders (`contract/waas-policy.schema.json`).
+    pub policy: PathBuf,
+    /// A folder with `*.conf` and `*.data`, in place of the rules that are built in.
+    pub rules: Option<PathBuf>,
+    /// The port on which the request is taken to come in; without it the policy's first.
+    pub port: Option<u16>,
+    /// The address from which it is taken to come.
+    pub from: IpAddr,
+}
+
+impl Asked {
+    /// Reads the words after `waf test`.
+    ///
+    /// # Errors
+    /// The word that means nothing, or what is missing, in one sentence.
+    pub fn parse(words: &[String]) -> Result<Self, String> {
+        let (mut policy, mut rules, mut port) = (None, None, None);
+        let mut from = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let mut words = words.iter();
+        while let Some(option) = words.next() {
+            let value = words.next().ok_or_else(|| format!("`{option}` needs a value"))?;
+            let wrong = |what| format!("`{option} {value}` is no {what}");
+            match option.as_str() {
+                "--policy" => policy = Some(PathBuf::from(value)),
+                "--rules" => rules = Some(PathBuf::from(value)),
+                "--port" => port = Some(value.parse().map_err(|_| wrong("port"))?),
+                "--from" => from = value.parse().map_err(|_| wrong("address"))?,
+                _ => return Err(format!("`{option}` is no option of `defender waf test`")),
+            }
+        }
+        let policy = policy.ok_or("`--policy FILE` is missing")?;
+        Ok(Self { policy, rules, port, from })
+    }
+}
+
+/// Judges the request on `input` (one raw HTTP/1.1 request) as `asked`.
+///
+/// # Errors
+/// A file that cannot be read or understood, in one sentence.
+pub fn run(asked: &Asked, input: impl Read) -> Result<Value, String> {
+    let text = fs::read(&asked.policy).map_err(|error| unreadable(&asked.policy, &error))?;
+    let policy = Policy::parse(&text).map_err(|error| format!("`{}`: {error}", asked.policy.display()))?;
+    let ruleset = ruleset(asked.rules.as_deref())?;
+    let endpoint = policy.applications.iter().flat_map(|application| &application.endpoints).next().cloned();
+    let Endpoint { exposed_port, tls, .. } = endpoint.unwrap_or_default();
+    let client = Client { peer: asked.from, port: asked.port.unwrap_or(exposed_port), secure: tls };
+    let count = ruleset.len();
+    let firewall = Firewall::new(policy, Arc::new(ruleset)).map_err(|error| error.to_string())?;
+    let mut answer = judge(&firewall, client, &request(input)?);
+    answer["rulesLoaded"] = json!(count);
+    Ok(answer)
+}
+
+/// What the firewall makes of a raw request: `{"outcome":"pass"|"refused"|"malformed", "stage", "status", …, "reports"}`.
+#[must_use]
+pub fn judge(firewall: &Firewall, client: Client, raw: &[u8]) -> Value {
+    let (head, body) = match parts(raw) {
+        Ok(parts) => parts,
+        Err(problem) => return json!({"outcome": "malformed", "status": 400, "problem": problem, "reports": []}),
+    };
+    let standing = Standing::default();
+    let mut exchange = firewall.open(&head, client, &standing, 0, EVENT);
+    let refused = refusal(&mut exchange, &body);
+    let reports = json!(exchange.finish());
+    match refused {
+        None => json!({"outcome": "pass", "status": null, "reports": reports}),
+        Some((stage, Answer { status, headers, body })) => json!({
+            "outcome": "refused",
+            "stage": stage,
+            "status": status,
+            "headers": headers,
+            "body": String::from_utf8_lossy(&body),
+            "reports": reports,
+        }),
+    }
+}
+
+fn refusal(exchange: &mut Exchange<'_>, body: &[u8]) -> Option<(&'static str, Answer)> {
+    let answer = |stage, ruling| match ruling {
+        Ruling::Pass => None,
+        Ruling::Answer(answer) => Some((stage, answer)),
+    };
+    answer("head", exchange.request_head())
+        .or_else(|| answer("body", exchange.request_body(body)))
+        .or_else(|| answer("body", exchange.request_end()))
+}
+
+/// The head and the body without its framing, or what is wrong with them.
+fn parts(raw: &[u8]) -> Result<(Head, Vec<u8>), String> {
+    let (head, taken) = read_head(raw)
+        .map_err(|refusal| refusal.to_string())?
+        .ok_or("the head is not whole: its lines end with CR LF, and an empty line ends it")?;
+    let rest = &raw[taken..];
+    let short = || format!("the body has {} bytes, fewer than its head says", rest.len());
+    let body = match head.framing() {
+        Framing::None => Vec::new(),
+        Framing::Length(length) => {
+            usize::try_from(length).ok().and_then(|length| rest.get(..length)).ok_or_else(short)?.to_vec()
+        }
+        Framing::Chunked => {
+            let mut body = Vec::new();
+            let progress = Chunked::default().read(rest, &mut body).map_err(|error| error.to_string())?;
+            if !progress.done {
+                return Err(short());
+            }
+            body
+        }
+    };
+    Ok((head, body))
+}
+
+fn request(input: impl Read) -> Result<Vec<u8>, String> {
+    let mut raw = Vec::new();
+    input.take(MOST_BYTES + 1).read_to_end(&mut raw).map_err(|error| format!("no request can be read: {error}"))?;
+    if raw.len() as u64 > MOST_BYTES {
+        return Err(format!("the request is larger than {MOST_BYTES} bytes"));
+    }
+    Ok(raw)
+}
+
+fn ruleset(folder: Option<&Path>) -> Result<Ruleset, String> {
+    let files = match folder {
+        None => rules::built_in(),
+        Some(folder) => rule_files(folder).map_err(|error| unreadable(folder, &error))?,
+    };
+    if files.is_empty() {
+        return Err(match folder {
+            None => "this Defender is built without rules: name a folder with `--rules`".to_owned(),
+            Some(folder) => format!("`{}` has no files of rules (`*.conf`)", folder.display()),
+        });
+    }
+    rules::load(&files).map_err(|error| error.to_string())
+}
+
+/// A folder's files of rules and words. Settings come first, however a rule set calls them (`crs-setup.conf`, `setup.conf`), as
+/// its rules need them.
+fn rule_files(folder: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if rules::is_rules(&name) || rules::is_data(&name) {
+            files.push((name, fs::read(entry.path())?));
+        }
+    }
+    files.sort_by_key(|(name, _)| (!name.contains("setup"), name.clone()));
+    Ok(files)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    format!("`{}` cannot be read: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const POLICY: &[u8] =
+        br#"{"rule":"shop","applications":[{"appID":"a","endpoints":[{"exposedPort":80,"internalPort":8080}]}]}"#;
+    const RULE: &[u8] = b"SecRule ARGS|REQUEST_BODY \"@contains attack\" \"id:1,phase:2,deny,status:403\"\n\
+        SecRule REQUEST_URI \"@contains early\" \"id:2,phase:1,deny,status:418\"";
+    const CLIENT: Client = Client { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 80, secure: false };
+
+    fn firewall() -> Firewall {
+        let ruleset = rules::load(&[("rules.conf".to_owned(), RULE.to_vec())]).unwrap();
+        Firewall::new(Policy::parse(POLICY).unwrap(), Arc::new(ruleset)).unwrap()
+    }
+
+    fn judged(raw: &str) -> Value {
+        judge(&firewall(), CLIENT, raw.as_bytes())
+    }
+
+    #[test]
+    /// What is broken is told apart from what is let through.
+    fn a_broken_request_is_malformed() {
+        for (raw, problem) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n", "the head is not whole"),
+            ("GET / HTTP/1.1\nHost: a\n\n", "bare LF"),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nshort", "5 bytes, fewer"),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nsho", "fewer"),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "chunk"),
+        ] {
+            let answer = judged(raw);
+            assert_eq!(answer["outcome"], "malformed", "{raw:?}");
+            assert!(answer["problem"].as_str().unwrap().contains(problem), "{answer}");
+        }
+        assert_eq!(judged("GET /?a=b HTTP/1.1\r\nHost: a\r\n\r\n")["outcome"], "pass");
+    }
+
+    proptest! {
+        /// Whatever stands on standard input is judged or called malformed.
+        #[test]
+        fn any_bytes_are_judged(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let head = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+            for raw in [bytes.clone(), [head.as_slice(), &bytes].concat()] {
+                let answer = judge(&firewall(), CLIENT, &raw);
+                prop_assert!(["pass", "refused", "malformed"].contains(&answer["outcome"].as_str().unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    /// A command line is read whole, or refused by the word that means nothing.
+    fn the_command_line_is_read() {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let asked = Asked::parse(&words("--policy p --rules r --port 81 --from ::1")).unwrap();
+        let whole = ("p".into(), Some("r".into()), Some(81), "::1".parse().unwrap());
+        assert_eq!((asked.policy, asked.rules, asked.port, asked.from), whole);
+        for (line, problem) in [
+            ("", "`--policy FILE` is missing"),
+            ("--policy", "`--policy` needs a value"),
+            ("--policy p --port x", "`--port x` is no port"),
+            ("--policy p --from x", "`--from x` is no address"),
+            ("--other p", "`--other` is no option"),
+        ] {
+            assert!(Asked::parse(&words(line)).unwrap_err().contains(problem), "{line}");
+        }
+    }
+}
