@@ -167,7 +167,7 @@ pub fn read_head(received: &[u8]) -> Result<Option<(Head, usize)>, Refusal> {
 }
 
 /// Every LF has its CR, every CR its LF, and nothing is NUL; the last byte may be a CR whose LF is not there yet.
-fn check_line_ends(bytes: &[u8]) -> Result<(), Refusal> {
+pub(super) fn check_line_ends(bytes: &[u8]) -> Result<(), Refusal> {
     for index in memchr::memchr3_iter(b'\r', b'\n', 0, bytes) {
         let paired = match bytes[index] {
             b'\r' => bytes.get(index + 1).is_none_or(|next| *next == b'\n'),
@@ -232,9 +232,9 @@ fn version(protocol: &[u8]) -> Result<Version, Refusal> {
     }
 }
 
-type Field = (Range<usize>, Range<usize>);
+pub(super) type Field = (Range<usize>, Range<usize>);
 
-fn fields(bytes: &[u8], mut start: usize) -> Result<Vec<Field>, Refusal> {
+pub(super) fn fields(bytes: &[u8], mut start: usize) -> Result<Vec<Field>, Refusal> {
     let mut fields = Vec::new();
     while start < bytes.len() {
         let end = start + memchr::memchr(b'\r', &bytes[start..]).ok_or(Refusal::BareLineEnd)?;
