@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     Collection, Finding, Request, Response, Ruleset, Transaction,
-    body::{Processor, fill_body},
+    body::Processor,
     http::{Head, fill_head},
+    inspection::{Body, Due, Limits, fill_hidden},
     rule::Phase,
 };
 
@@ -28,7 +29,7 @@ pub struct Exchange<'f> {
     transaction: Transaction<'f>,
     request: Request,
     response: Response,
-    body: Vec<u8>,
+    body: Body,
     reports: Vec<Report>,
     /// The strongest effect that the engine's findings had so far.
     found: Effect,
@@ -55,7 +56,9 @@ impl<'f> Exchange<'f> {
             request.set(Collection::RemoteAddr, origin.address.to_string().as_bytes());
         }
         let transaction = Transaction::observing(ruleset);
-        let (response, body, reports, found, status, response_header_names) = Default::default();
+        let limits = Limits { held: ruleset.settings.body_limit, depth: ruleset.settings.depth_limit };
+        let body = Body::new(firewall.policy().profile, head, limits);
+        let (response, reports, found, status, response_header_names) = Default::default();
         Self {
             firewall,
             ruleset,
@@ -83,26 +86,59 @@ impl<'f> Exchange<'f> {
     #[must_use]
     pub fn body_need(&self) -> BodyNeed {
         match self.application {
-            Some(application) if !application.body.skip => BodyNeed::Held(self.ruleset.settings.body_limit),
+            Some(application) if !application.body.skip => BodyNeed::Held(self.body.need()),
             _ => BodyNeed::Nothing,
         }
     }
 
     /// Judges a further piece of the body, as it came off the wire without its framing.
     pub fn request_body(&mut self, piece: &[u8]) -> Ruling {
-        let room = self.ruleset.settings.body_limit.saturating_sub(self.body.len());
-        self.body.extend_from_slice(&piece[..piece.len().min(room)]);
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (taken, due) = self.body.feed(rest);
+            rest = &rest[taken..];
+            if let answer @ Ruling::Answer(_) = self.judge_due(due) {
+                return answer;
+            }
+        }
         Ruling::Pass
     }
 
-    /// Judges the body once its end, or the limit of what is held, is reached.
+    /// Judges what is left of the body once its end, or the limit of what is held, is reached; in the latter case once more at the
+    /// end, before what ends the body is sent. Without a body it is called as well: most rules on arguments wait for it.
     pub fn request_end(&mut self) -> Ruling {
+        loop {
+            let due = self.body.end();
+            if let (Due::Nothing, ruling) | (_, ruling @ Ruling::Answer(_)) = (due, self.judge_due(due)) {
+                return ruling;
+            }
+        }
+    }
+
+    /// Judges what is due of the body. A window is judged beside the head alone: what was found in what came before has had
+    /// its say, and the points of a long body's pieces do not add up.
+    fn judge_due(&mut self, due: Due) -> Ruling {
+        if due == Due::Nothing || self.application.is_none() {
+            return Ruling::Pass;
+        }
         let chosen = self.transaction.body_processor().and_then(Processor::named);
-        let by_type = Processor::of_content_type(self.head.header("content-type").unwrap_or_default());
         let forced = self.transaction.body_forced();
-        let depth = self.ruleset.settings.depth_limit;
-        fill_body(&mut self.request, &self.body, chosen.or(by_type), depth, forced);
-        self.judge(Phase::RequestBody)
+        if due == Due::Body {
+            fill_hidden(&mut self.request, self.head, self.firewall.policy().profile);
+            self.body.fill(&mut self.request, chosen, forced);
+            return self.judge(Phase::RequestBody);
+        }
+        let mut request = Request::new();
+        fill_head(&mut request, self.head);
+        request.set(Collection::RemoteAddr, self.origin.address.to_string().as_bytes());
+        let mut transaction = Transaction::observing(self.ruleset);
+        transaction.judge(Phase::RequestHead, &request, &self.response);
+        self.body.fill(&mut request, chosen, forced);
+        std::mem::swap(&mut self.request, &mut request);
+        std::mem::swap(&mut self.transaction, &mut transaction);
+        let ruling = self.judge(Phase::RequestBody);
+        (self.request, self.transaction) = (request, transaction);
+        ruling
     }
 
     /// Judges the response's head, which may be changed.

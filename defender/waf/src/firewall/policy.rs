@@ -3,6 +3,8 @@
 use serde_json::Value;
 use thiserror::Error;
 
+pub use crate::inspection::Profile;
+
 use super::{endpoint::Endpoint, groups::Groups, page::BlockPage, reading::At, scrub::Scrubber};
 
 /// What follows from a match.
@@ -20,16 +22,6 @@ pub enum Effect {
     Prevent,
     /// It is refused, and so is whatever comes from the same client for a while.
     Ban,
-}
-
-/// Which rules judge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Profile {
-    /// The Core Rule Set with fewer false alarms.
-    #[default]
-    Balanced,
-    /// The Core Rule Set to the bit.
-    CrsStrict,
 }
 
 /// The policy of one workload.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     body::{BodyError, Processor, fill_body, set_outcome},
-    http::Head,
+    http::{Framing, Head},
     value::{Collection, Request},
 };
 
@@ -44,6 +44,10 @@ pub struct Body {
     fault: Option<CodingError>,
     /// What is not judged yet, decoded.
     held: Vec<u8>,
+    /// Bytes that came, coded as they were.
+    came: u64,
+    /// How many will come, when the head says so.
+    total: Option<u64>,
     window: Option<Window>,
     ended: bool,
     judged: bool,
@@ -71,6 +75,8 @@ impl Body {
             decoding,
             fault,
             held: Vec::new(),
+            came: 0,
+            total: if let Framing::Length(length) = head.framing() { Some(length) } else { None },
             window: None,
             ended: false,
             judged: false,
@@ -94,16 +100,22 @@ impl Body {
             let room = if self.decoding.is_plain() { self.room() } else { self.room().min(4096) };
             let slice = &piece[taken..piece.len().min(taken + room.max(1))];
             taken += slice.len();
+            self.came += slice.len() as u64;
             if let Err(fault) = self.decoding.feed(slice, &mut self.held) {
                 self.give_up(fault);
+            }
+            if self.total.is_some_and(|total| self.came >= total) {
+                self.end();
             }
         }
         (taken, self.due())
     }
 
-    /// Says that the body is whole; gives what is still due.
+    /// Says that the body is whole, or that as much of it as has to be held is there; gives what is still due. A body of known
+    /// length ends by itself, one of unknown length with the call that follows a byte beyond what is held.
     pub fn end(&mut self) -> Due {
-        if !self.ended {
+        let whole = self.total.map_or(self.came != self.limits.held as u64, |total| self.came >= total);
+        if whole && !self.ended {
             self.ended = true;
             if let Err(fault) = self.decoding.end(&mut self.held) {
                 self.give_up(fault);
@@ -127,7 +139,8 @@ impl Body {
     #[must_use]
     pub fn due(&self) -> Due {
         if !self.judged {
-            return if self.ended || self.held.len() >= self.limits.held { Due::Body } else { Due::Nothing };
+            let full = self.held.len().max(self.came()) >= self.limits.held;
+            return if self.ended || full { Due::Body } else { Due::Nothing };
         }
         match &self.window {
             Some(window) if window.is_due(&self.held, self.ended) => Due::Window,
@@ -138,8 +151,12 @@ impl Body {
     fn room(&self) -> usize {
         match &self.window {
             Some(_) => Window::room(&self.held),
-            None => self.limits.held.saturating_sub(self.held.len()),
+            None => self.limits.held.saturating_sub(self.held.len().max(self.came())),
         }
+    }
+
+    fn came(&self) -> usize {
+        usize::try_from(self.came).unwrap_or(usize::MAX)
     }
 
     /// What cannot be decoded is taken as it comes from now on.
@@ -195,6 +212,6 @@ impl Body {
 
     fn fill_window(&mut self, request: &mut Request) {
         let Some(window) = &mut self.window else { return };
-        window.fill(request, &mut self.held, self.ended, self.profile);
+        window.fill(request, &mut self.held, self.profile);
     }
 }

@@ -100,7 +100,7 @@ impl Window {
     }
 
     /// Adds a window's values to a request.
-    pub(super) fn fill(&mut self, request: &mut Request, held: &mut Vec<u8>, ended: bool, profile: Profile) {
+    pub(super) fn fill(&mut self, request: &mut Request, held: &mut Vec<u8>, profile: Profile) {
         let processor = match &self.kind {
             Kind::Form => "URLENCODED",
             Kind::Json { .. } => "JSON",
@@ -119,12 +119,7 @@ impl Window {
         if profile == Profile::Balanced {
             nested::fill(request, &[Collection::ArgsPost]);
         }
-        if ended {
-            held.clear();
-            self.seen = 0;
-        } else {
-            self.skip(held);
-        }
+        self.skip(held);
     }
 }
 
@@ -254,9 +249,9 @@ mod tests {
         let mut buffer = body[..held].to_vec();
         window.skip(&mut buffer);
         let mut values = Vec::new();
-        let mut judge = |window: &mut Window, buffer: &mut Vec<u8>, ended| {
+        let mut judge = |window: &mut Window, buffer: &mut Vec<u8>| {
             let mut request = Request::new();
-            window.fill(&mut request, buffer, ended, Profile::CrsStrict);
+            window.fill(&mut request, buffer, Profile::CrsStrict);
             assert!(buffer.len() <= OVERLAP + MAX_PART_HEAD + 80, "{}", buffer.len());
             for collection in [Collection::Args, Collection::ArgsNames, Collection::XmlText] {
                 values.extend(request.of(collection).map(|value| value.value.to_vec()));
@@ -265,11 +260,11 @@ mod tests {
         for piece in body[held..].chunks(cut) {
             buffer.extend_from_slice(piece);
             if window.is_due(&buffer, false) {
-                judge(&mut window, &mut buffer, false);
+                judge(&mut window, &mut buffer);
             }
         }
         if window.is_due(&buffer, true) {
-            judge(&mut window, &mut buffer, true);
+            judge(&mut window, &mut buffer);
         }
         values
     }
