@@ -4,6 +4,7 @@ use super::{base64, charset, sniff};
 use crate::{
     body::{Processor, json, xml},
     http::{Head, percent_decoded},
+    transformation::Transformation,
     value::{Collection, Request},
 };
 
@@ -14,11 +15,16 @@ const GROWTH: usize = 4;
 const FREE: usize = 64 << 10;
 /// How deep documents within values may be nested.
 const DOCUMENT_DEPTH: usize = 64;
-/// Fields that have base64 of their own, or what nobody reads as text.
-const OPAQUE_FIELDS: [&str; 12] = [
-    "authorization", "proxy-authorization", "cookie", "host", "content-type", "content-length", "content-encoding",
-    "if-none-match", "if-match", "sec-websocket-key", "traceparent", "signature",
+/// Fields whose values have signs, or base64, of their own: rules judge those as what they are.
+const OPAQUE_FIELDS: [&str; 24] = [
+    "accept", "accept-encoding", "accept-language", "authorization", "baggage", "cache-control", "connection", "content-disposition",
+    "content-encoding", "content-length", "content-type", "cookie", "digest", "forwarded", "host", "if-match", "if-none-match",
+    "link", "proxy-authorization", "sec-websocket-key", "signature", "signature-input", "traceparent", "via",
 ];
+/// Signs without which no attack on a field or a path works that is not seen anyway.
+const SIGNS: &[u8] = b"<>'\"`$|\\";
+/// The longest field that is looked at.
+const LONGEST_FIELD: usize = 4 << 10;
 /// Segments of a path that are looked at.
 const SEGMENTS: usize = 16;
 
@@ -37,39 +43,57 @@ pub(super) fn fill(request: &mut Request, collections: &[Collection]) {
     let mut room = FREE;
     for collection in collections {
         for value in request.of(*collection) {
-            room += GROWTH * value.value.len();
-            look(&value.value, &mut |inner, value_within| {
-                open.push(Found {
-                    collection: inner.unwrap_or(*collection),
-                    name: value.name.to_vec(),
-                    value: value_within,
-                    depth: 1,
-                });
+            room += GROWTH * (value.name.len() + value.value.len());
+            // Without a value, the name is all that was sent.
+            let looked = if value.value.is_empty() { value.name } else { value.value };
+            look(looked, &mut |inner, found| {
+                let (collection, name) = (inner.unwrap_or(*collection), value.name.to_vec());
+                open.push(Found { collection, name, value: found, depth: 1 });
             });
         }
     }
     add(request, open, room);
 }
 
-/// Adds what lies within a head's values.
+/// Adds what lies within a head's values. What is found outside of the query is seen as an argument: few rules look at paths and
+/// fields, and an application may take its input from there.
 pub(super) fn fill_head(request: &mut Request, head: &Head) {
     fill(request, &[Collection::ArgsGet, Collection::RequestCookies]);
     let mut open = Vec::new();
     let mut found = |name: &[u8], value: &[u8]| {
-        if let Some(value) = base64::text(value) {
-            open.push(Found { collection: Collection::ArgsGet, name: name.to_vec(), value, depth: 1 });
+        let mut add = |value| open.push(Found { collection: Collection::ArgsGet, name: name.to_vec(), value, depth: 1 });
+        let before = sniff::document(value).is_none() && value.iter().any(|byte| SIGNS.contains(byte));
+        if before {
+            add(value.to_vec());
         }
+        look(value, &mut |_, value| add(value));
     };
-    for header in head.headers() {
-        if !OPAQUE_FIELDS.iter().any(|name| header.name.eq_ignore_ascii_case(name.as_bytes())) {
+    for header in head.headers().filter(|header| header.value.len() <= LONGEST_FIELD) {
+        let is_opaque = OPAQUE_FIELDS.iter().any(|name| header.name.eq_ignore_ascii_case(name.as_bytes()));
+        // Client hints have quotes by their grammar.
+        if !is_opaque && !header.name.to_ascii_lowercase().starts_with(b"sec-") {
             found(header.name, header.value);
+        }
+        // A `;` of an entity ends a cookie for those who read cookies.
+        if header.name.eq_ignore_ascii_case(b"cookie") && memchr::memmem::find(header.value, b"&#").is_some() {
+            found(header.name, &Transformation::HtmlEntityDecode.apply(header.value));
         }
     }
     let path = request.first(Collection::RequestFilename, b"").unwrap_or_default().to_vec();
+    if path.iter().any(|byte| SIGNS.contains(byte) || matches!(byte, b';' | b' ' | b'(' | b'{')) {
+        found(b"path", path.strip_prefix(b"/").unwrap_or(&path));
+    }
     path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty()).take(SEGMENTS).for_each(|segment| {
-        found(b"path", segment);
+        look(segment, &mut |_, value| found_in_path(&mut open, value));
     });
+    if let Some(value) = base64::text(path.strip_prefix(b"/").unwrap_or(&path)) {
+        found_in_path(&mut open, value);
+    }
     add(request, open, FREE);
+}
+
+fn found_in_path(open: &mut Vec<Found>, value: Vec<u8>) {
+    open.push(Found { collection: Collection::ArgsGet, name: b"path".to_vec(), value, depth: 1 });
 }
 
 /// Adds values, and what lies within them while that is not too deep.
@@ -125,13 +149,27 @@ fn look(value: &[u8], tell: &mut dyn FnMut(Option<Collection>, Vec<u8>)) {
     if let Some(text) = encoded_again(value) {
         tell(None, text);
     }
+    if is_escaped(value) {
+        tell(None, Transformation::JsDecode.apply(value).into_owned());
+    }
 }
 
-/// The value decoded twice, when it was encoded so: rules decode once more than applications do.
+/// The value with what is still percent-encoded decoded, twice if need be.
 fn encoded_again(value: &[u8]) -> Option<Vec<u8>> {
-    memchr::memmem::find(value, b"%25")?;
-    let once = percent_decoded(value);
-    Some(percent_decoded(&once)).filter(|twice| *twice != once)
+    let is_encoded = |text: &[u8]| {
+        memchr::memchr_iter(b'%', text)
+            .any(|at| text.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
+    };
+    is_encoded(value).then(|| {
+        let once = percent_decoded(value);
+        if is_encoded(&once) { percent_decoded(&once) } else { once }
+    })
+}
+
+/// Whether a value has `\uXXXX`.
+fn is_escaped(value: &[u8]) -> bool {
+    memchr::memmem::find_iter(value, b"\\u")
+        .any(|at| value.get(at + 2..at + 6).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }
 
 #[cfg(test)]
