@@ -132,11 +132,11 @@ fn utf7(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// A text in which UTF-8 was written longer than needed, or as full-width letters, with plain ASCII instead; nothing when there is
-/// none of these. Some readers take `%c0%bc` for `<`, databases take `＇` for a quote. Source: RFC 3629, section 3.
+/// A text in which UTF-8 was written longer than needed, or as full-width letters, with plain ASCII instead, and without characters
+/// that have no width; nothing when there is none of these. Some readers take `%c0%bc` for `<`, databases take `＇` for a quote. Source: RFC 3629, section 3.
 #[must_use]
 pub(super) fn shortest(text: &[u8]) -> Option<Vec<u8>> {
-    memchr::memchr3(0xc0, 0xc1, 0xe0, text).or_else(|| memchr::memchr2(0xef, 0xf0, text))?;
+    memchr::memchr3(0xc0, 0xc1, 0xe0, text).or_else(|| memchr::memchr3(0xe2, 0xef, 0xf0, text))?;
     let mut found = Vec::with_capacity(text.len());
     let mut rest = text;
     let mut changed = false;
@@ -145,6 +145,11 @@ pub(super) fn shortest(text: &[u8]) -> Option<Vec<u8>> {
             [0xc0 | 0xc1, second @ 0x80..=0xbf, ..] => ((first & 1) << 6 | second & 0x3f, 2),
             [0xe0, second @ 0x80 | second @ 0x81, third @ 0x80..=0xbf, ..] => ((second & 1) << 6 | third & 0x3f, 3),
             [0xf0, 0x80, third @ 0x80 | third @ 0x81, fourth @ 0x80..=0xbf, ..] => ((third & 1) << 6 | fourth & 0x3f, 4),
+            [0xe2, 0x80, 0x8b..=0x8f, ..] | [0xe2, 0x81, 0xa0, ..] | [0xef, 0xbb, 0xbf, ..] => {
+                changed = true;
+                rest = &rest[3..];
+                continue;
+            }
             [0xef, 0xbc, third @ 0x81..=0xbf, ..] => (third - 0x60, 3),
             [0xef, 0xbd, third @ 0x80..=0x9e, ..] => (third - 0x20, 3),
             _ => {
@@ -210,7 +215,7 @@ mod tests {
     /// ASCII that was written in a longer way is found, whatever the way.
     #[test]
     fn long_forms_become_short() {
-        for text in [&b"\xc0\xbca"[..], b"\xe0\x80\xbca", b"\xf0\x80\x80\xbca", "＜a".as_bytes(), "＜ａ".as_bytes()] {
+        for text in [&b"\xc0\xbca"[..], b"\xe0\x80\xbca", b"\xf0\x80\x80\xbca", "＜a".as_bytes(), "＜ａ".as_bytes(), "<\u{200b}a".as_bytes()] {
             assert_eq!(shortest(text).as_deref(), Some(&b"<a"[..]), "{text:?}");
         }
         assert_eq!(shortest("à < é 한".as_bytes()), None);

@@ -44,6 +44,12 @@ pub(super) fn fill(request: &mut Request, collections: &[Collection]) {
     for collection in collections {
         for value in request.of(*collection) {
             room += GROWTH * (value.name.len() + value.value.len());
+            // A `=` within an injection looks like one between a name and a value.
+            let in_name = value.name.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'`' | b'(' | b'<' | b' '));
+            if in_name && !value.value.is_empty() && *collection != Collection::XmlText {
+                let (name, joined) = (value.name.to_vec(), [value.name, value.value].join(&b'='));
+                open.push(Found { collection: *collection, name, value: joined, depth: 1 });
+            }
             // Without a value, the name is all that was sent.
             let looked = if value.value.is_empty() { value.name } else { value.value };
             look(looked, &mut |inner, found| {
@@ -80,13 +86,17 @@ pub(super) fn fill_head(request: &mut Request, head: &Head) {
         }
     }
     let path = request.first(Collection::RequestFilename, b"").unwrap_or_default().to_vec();
-    if path.iter().any(|byte| SIGNS.contains(byte) || matches!(byte, b';' | b' ' | b'(' | b'{')) {
-        found(b"path", path.strip_prefix(b"/").unwrap_or(&path));
+    let whole = path.strip_prefix(b"/").unwrap_or(&path);
+    let has_signs = whole.iter().any(|byte| SIGNS.contains(byte) || matches!(byte, b';' | b'(' | b'{' | b'\n'));
+    // A statement needs no signs, but words.
+    if has_signs || whole.iter().filter(|byte| **byte == b' ').count() > 1 {
+        found_in_path(&mut open, whole.to_vec());
+        look(whole, &mut |_, value| found_in_path(&mut open, value));
     }
     path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty()).take(SEGMENTS).for_each(|segment| {
         look(segment, &mut |_, value| found_in_path(&mut open, value));
     });
-    if let Some(value) = base64::text(path.strip_prefix(b"/").unwrap_or(&path)) {
+    if let Some(value) = base64::text(whole) {
         found_in_path(&mut open, value);
     }
     add(request, open, FREE);
