@@ -11,6 +11,9 @@ const MAX_PARTS: usize = 10_000;
 /// Header lines that a part may have.
 const MAX_LINES: usize = 32;
 
+/// What is wrong with a body that was cut.
+pub(crate) const NO_END: &str = "a part has no end";
+
 /// A part of a body.
 pub(crate) struct Part<'b> {
     /// The field's name.
@@ -79,7 +82,7 @@ fn parts(body: &[u8], content_type: &[u8], each: &mut dyn FnMut(&Part<'_>)) -> R
             return if matches!(end, b"" | b"\r\n") { Ok(()) } else { Err(error("something follows its end")) };
         }
         rest = rest.strip_prefix(b"\r\n").ok_or_else(|| error("a boundary's line does not end with CR and LF"))?;
-        let end = closing.find(rest).ok_or_else(|| error("a part has no end"))?;
+        let end = closing.find(rest).ok_or_else(|| error(NO_END))?;
         each(&part(&rest[..end])?);
         rest = &rest[end + closing.needle().len()..];
     }

@@ -193,7 +193,7 @@ impl Body {
         if let Some(fault) = &self.fault {
             let message = fault.to_string();
             request.add(Collection::ReqbodyNotes, b"coding", message.as_bytes());
-            if !self.held.is_empty() {
+            if self.came > 0 {
                 set_outcome(request, Err(BodyError(message)));
             }
         }

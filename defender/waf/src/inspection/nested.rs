@@ -46,7 +46,8 @@ pub(super) fn fill(request: &mut Request, collections: &[Collection]) {
             room += GROWTH * (value.name.len() + value.value.len());
             // A `=` within an injection looks like one between a name and a value.
             let in_name = value.name.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'`' | b'(' | b'<' | b' '));
-            if in_name && !value.value.is_empty() && *collection != Collection::XmlText {
+            let of_form = !value.name.starts_with(b"json.") && matches!(collection, Collection::ArgsGet | Collection::ArgsPost);
+            if in_name && of_form && !value.value.is_empty() {
                 let (name, joined) = (value.name.to_vec(), [value.name, value.value].join(&b'='));
                 open.push(Found { collection: *collection, name, value: joined, depth: 1 });
             }
@@ -68,8 +69,9 @@ pub(super) fn fill_head(request: &mut Request, head: &Head) {
     let mut open = Vec::new();
     let mut found = |name: &[u8], value: &[u8]| {
         let mut add = |value| open.push(Found { collection: Collection::ArgsGet, name: name.to_vec(), value, depth: 1 });
-        let before = sniff::document(value).is_none() && value.iter().any(|byte| SIGNS.contains(byte));
-        if before {
+        // Addresses have some of the signs by their nature.
+        let signs = if name.eq_ignore_ascii_case(b"referer") { b"<'\"`" } else { SIGNS };
+        if sniff::document(value).is_none() && value.iter().any(|byte| signs.contains(byte)) {
             add(value.to_vec());
         }
         look(value, &mut |_, value| add(value));

@@ -50,6 +50,10 @@ pub(super) fn fill(request: &mut Request, body: &[u8], about: About<'_>) -> Opti
         request.set(Collection::RequestBody, text);
     }
     let outcome = read_both_ways(request, text, declared, found, about);
+    let outcome = outcome.or_else(|fault| if about.whole || !is_cut(&fault, kind) { Err(fault) } else { Ok(()) });
+    if kind == Some(Processor::Multipart) && outcome.is_ok() {
+        request.set(Collection::MultipartStrictError, b"0");
+    }
     if let Some(charset) = charset.filter(|one| matches!(one, Charset::Utf7 | Charset::Ebcdic)) {
         decode_values(request, body, charset, about.depth);
     }
@@ -81,17 +85,23 @@ fn read_both_ways(
         if outcome.is_err() || (matches!(declared, Declared::Text) && !text.is_empty()) {
             request.add(Collection::ArgsPost, WHOLE, text);
         }
-        return if about.whole { outcome } else { Ok(()) };
+        return outcome;
     };
     if let Declared::Kind(kind) = declared {
         let note = format!("said to be {} and looks like {}", kind.name(), other.name());
         request.add(Collection::ReqbodyNotes, b"mismatch", note.as_bytes());
     }
     let second = read(request, text, other, about);
-    if second.is_err() {
+    // Markup in a text is HTML more often than XML, and then its elements matter.
+    if second.is_err() || (other == Processor::Xml && matches!(declared, Declared::Text)) {
         request.add(Collection::ArgsPost, WHOLE, text);
     }
-    if about.whole { outcome.or_else(|fault| second.map_err(|_| fault)) } else { Ok(()) }
+    outcome.or_else(|fault| second.map_err(|_| fault))
+}
+
+/// Whether a fault may be nothing but the missing rest of a body that is longer than what is held.
+fn is_cut(fault: &BodyError, kind: Option<Processor>) -> bool {
+    kind != Some(Processor::Multipart) || fault.0.ends_with(multipart::NO_END)
 }
 
 /// Whether a form of this text is one pair without a value.
