@@ -42,6 +42,8 @@ pub struct Body {
     types: Vec<Vec<u8>>,
     decoding: Decoding,
     fault: Option<CodingError>,
+    /// Whether rules were told of the fault.
+    told: bool,
     /// What is not judged yet, decoded.
     held: Vec<u8>,
     /// Bytes that came, coded as they were.
@@ -74,6 +76,7 @@ impl Body {
             types,
             decoding,
             fault,
+            told: false,
             held: Vec::new(),
             came: 0,
             total: if let Framing::Length(length) = head.framing() { Some(length) } else { None },
@@ -144,6 +147,7 @@ impl Body {
         }
         match &self.window {
             Some(window) if window.is_due(&self.held, self.ended) => Due::Window,
+            Some(_) if self.fault.is_some() && !self.told => Due::Window,
             _ => Due::Nothing,
         }
     }
@@ -190,14 +194,19 @@ impl Body {
         if self.types.iter().any(|other| !other.eq_ignore_ascii_case(&self.content_type)) {
             request.add(Collection::ReqbodyNotes, b"types", b"there is more than one content type");
         }
-        if let Some(fault) = &self.fault {
-            let message = fault.to_string();
-            request.add(Collection::ReqbodyNotes, b"coding", message.as_bytes());
-            if self.came > 0 {
-                set_outcome(request, Err(BodyError(message)));
-            }
-        }
+        self.tell_fault(request);
         kind
+    }
+
+    /// Tells rules of a coding that cannot be undone, once.
+    fn tell_fault(&mut self, request: &mut Request) {
+        let Some(fault) = self.fault.as_ref().filter(|_| !self.told) else { return };
+        self.told = true;
+        let message = fault.to_string();
+        request.add(Collection::ReqbodyNotes, b"coding", message.as_bytes());
+        if self.came > 0 {
+            set_outcome(request, Err(BodyError(message)));
+        }
     }
 
     /// How the rest is read; nothing when it is nothing for rules: a file's bytes.
@@ -213,5 +222,6 @@ impl Body {
     fn fill_window(&mut self, request: &mut Request) {
         let Some(window) = &mut self.window else { return };
         window.fill(request, &mut self.held, self.profile);
+        self.tell_fault(request);
     }
 }
