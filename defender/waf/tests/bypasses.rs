@@ -87,7 +87,9 @@ fn padding_hides_nothing() {
     for size in [8 << 10, 128 << 10, 2 << 20] {
         let pad = "x".repeat(size);
         refuses(FORM, |attack| format!("a={pad}&b={attack}").into_bytes());
-        refuses("Content-Type: application/json", |attack| format!("{{\"a\":\"{pad}\",\"b\":\"{attack}\"}}").into_bytes());
+        refuses("Content-Type: application/json", |attack| {
+            format!("{{\"a\":\"{pad}\",\"b\":\"{attack}\"}}").into_bytes()
+        });
         refuses("Content-Type: application/xml", |attack| {
             let shown = attack.replace('<', "&lt;").replace('>', "&gt;");
             format!("<a><b>{pad}</b><c><![CDATA[{attack}]]></c><d>{shown}</d></a>").into_bytes()
@@ -124,7 +126,9 @@ fn utf_16_is_read() {
     refuses(MULTIPART, |attack| {
         [part("name=a\r\nContent-Type: text/plain; charset=utf-16le", &wide(attack)), b"--b--\r\n".to_vec()].concat()
     });
-    refuses("Content-Type: application/json; charset=utf-16", |attack| wide(&format!("\u{feff}{{\"a\":\"{attack}\"}}")));
+    refuses("Content-Type: application/json; charset=utf-16", |attack| {
+        wide(&format!("\u{feff}{{\"a\":\"{attack}\"}}"))
+    });
     refuses("Content-Type: application/json", |attack| wide(&format!("{{\"a\":\"{attack}\"}}")));
     refuses("Content-Type: text/plain", |attack| wide(&format!("\u{feff}{attack}")));
 }
@@ -137,7 +141,13 @@ fn odd_charsets_of_a_form_are_read() {
     });
     let ebcdic = |text: &str| -> String {
         let byte = |one: char| match one {
-            '<' => 0x4c, '>' => 0x6e, '(' => 0x4d, ')' => 0x5d, '/' => 0x61, ' ' => 0x40, '1' => 0xf1,
+            '<' => 0x4c,
+            '>' => 0x6e,
+            '(' => 0x4d,
+            ')' => 0x5d,
+            '/' => 0x61,
+            ' ' => 0x40,
+            '1' => 0xf1,
             'a'..='i' => one as u8 - b'a' + 0x81,
             'j'..='r' => one as u8 - b'j' + 0x91,
             _ => one as u8 - b's' + 0xa2,
@@ -165,7 +175,8 @@ fn a_parts_transfer_coding_is_undone() {
     });
     refuses(MULTIPART, |attack| {
         let quoted = attack.replace('<', "=3C=\r\n");
-        [part("name=a\r\nContent-Transfer-Encoding: quoted-printable", quoted.as_bytes()), b"--b--\r\n".to_vec()].concat()
+        [part("name=a\r\nContent-Transfer-Encoding: quoted-printable", quoted.as_bytes()), b"--b--\r\n".to_vec()]
+            .concat()
     });
 }
 
@@ -173,7 +184,13 @@ fn a_parts_transfer_coding_is_undone() {
 #[test]
 fn json_is_read_under_any_type() {
     let escaped = |attack: &str| format!("{{\"a\":[{{\"b\":\"{}\"}}]}}", attack.replace('<', "\\u003c")).into_bytes();
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream", "image/png", "application/csp-report"] {
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/octet-stream",
+        "image/png",
+        "application/csp-report",
+    ] {
         refuses(&format!("Content-Type: {kind}"), escaped);
     }
     refuses("X: no type", escaped);
@@ -182,7 +199,8 @@ fn json_is_read_under_any_type() {
 /// XML without a type, and as a form.
 #[test]
 fn xml_is_read_under_any_type() {
-    let document = |attack: &str| format!("<?xml version='1.0'?><a b=\"{}\"/>", attack.replace('<', "&lt;")).into_bytes();
+    let document =
+        |attack: &str| format!("<?xml version='1.0'?><a b=\"{}\"/>", attack.replace('<', "&lt;")).into_bytes();
     refuses("X: no type", document);
     refuses("Content-Type: text/plain", document);
 }
@@ -200,7 +218,8 @@ fn a_form_is_read_under_any_type() {
 fn documents_within_parts_are_read() {
     refuses(MULTIPART, |attack| {
         let json = format!("{{\"a\":\"{}\"}}", attack.replace('<', "\\u003c"));
-        [part("name=a; filename=blob\r\nContent-Type: application/json", json.as_bytes()), b"--b--\r\n".to_vec()].concat()
+        [part("name=a; filename=blob\r\nContent-Type: application/json", json.as_bytes()), b"--b--\r\n".to_vec()]
+            .concat()
     });
     refuses(MULTIPART, |attack| {
         let xml = format!("<a><![CDATA[{attack}]]></a>");
@@ -258,7 +277,8 @@ fn coded_bodies_are_inflated() {
 /// How two readers could end a request at two places: all of them refused (CL.TE, TE.CL, TE.TE, and lengths that differ).
 #[test]
 fn requests_with_two_ends_are_refused() {
-    let refusal = |fields: &str| read_head(format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n").as_bytes()).unwrap_err();
+    let refusal =
+        |fields: &str| read_head(format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n").as_bytes()).unwrap_err();
 
     assert_eq!(refusal("Content-Length: 4\r\nTransfer-Encoding: chunked"), Refusal::TwoLengths);
     assert_eq!(refusal("Transfer-Encoding: chunked\r\nContent-Length: 4"), Refusal::TwoLengths);
@@ -275,7 +295,8 @@ fn requests_with_two_ends_are_refused() {
 /// An absolute target and a field that name different hosts are two requests in one (RFC 9112, section 3.2.2).
 #[test]
 fn a_host_that_contradicts_the_target_is_refused() {
-    let read = |target: &str, host: &str| read_head(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+    let read =
+        |target: &str, host: &str| read_head(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
 
     assert_eq!(read("http://shop.test/", "admin.test"), Err(Refusal::TwoHosts));
     assert_eq!(read("http://shop.test@admin.test/", "shop.test"), Err(Refusal::Target));
@@ -286,8 +307,16 @@ fn a_host_that_contradicts_the_target_is_refused() {
 /// Chunk extensions, sizes in odd writing and trailers are where readers of chunks disagree.
 #[test]
 fn odd_chunks_are_refused() {
-    for text in ["3;x=\"\n\"\r\nabc\r\n0\r\n\r\n", "3;a\r\nabc\r\n0\r\n\r\n", "+3\r\nabc\r\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n",
-        "3\nabc\n0\n\n", "3\r\nabcX\r\n0\r\n\r\n", "0\r\nX: y\r\n\r\n", "10000000000000003\r\nabc\r\n0\r\n\r\n"] {
+    for text in [
+        "3;x=\"\n\"\r\nabc\r\n0\r\n\r\n",
+        "3;a\r\nabc\r\n0\r\n\r\n",
+        "+3\r\nabc\r\n0\r\n\r\n",
+        "3 \r\nabc\r\n0\r\n\r\n",
+        "3\nabc\n0\n\n",
+        "3\r\nabcX\r\n0\r\n\r\n",
+        "0\r\nX: y\r\n\r\n",
+        "10000000000000003\r\nabc\r\n0\r\n\r\n",
+    ] {
         assert!(Chunked::default().read(text.as_bytes(), &mut Vec::new()).is_err(), "{text:?}");
     }
 }

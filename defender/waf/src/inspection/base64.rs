@@ -82,7 +82,14 @@ mod tests {
         assert_eq!(text(b"PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==").unwrap(), b"<script>alert(1)</script>");
         assert_eq!(text(b"PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg").unwrap(), b"<script>alert(1)</script>");
         assert_eq!(text(b"data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTw=").unwrap(), b"<script>alert(1)<");
-        for value in ["internationalization", "1234567890123456", "d41d8cd98f00b204e9800998ecf8427e", "PHNj", "password", "a=b=c=d=e=f=g"] {
+        for value in [
+            "internationalization",
+            "1234567890123456",
+            "d41d8cd98f00b204e9800998ecf8427e",
+            "PHNj",
+            "password",
+            "a=b=c=d=e=f=g",
+        ] {
             assert_eq!(text(value.as_bytes()), None, "{value}");
         }
     }

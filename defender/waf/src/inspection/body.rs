@@ -188,8 +188,7 @@ impl Body {
     }
 
     fn fill_balanced(&mut self, request: &mut Request, forced: bool) -> Option<Processor> {
-        let about =
-            About { content_type: &self.content_type, depth: self.limits.depth, whole: self.ended, forced };
+        let about = About { content_type: &self.content_type, depth: self.limits.depth, whole: self.ended, forced };
         let kind = reading::fill(request, &self.held, about);
         if self.types.iter().any(|other| !other.eq_ignore_ascii_case(&self.content_type)) {
             request.add(Collection::ReqbodyNotes, b"types", b"there is more than one content type");
@@ -214,7 +213,7 @@ impl Body {
         let binary = sniff::declared(&self.content_type) == Declared::Binary && !sniff::is_text(&self.held);
         match kind {
             None if binary => None,
-            Some(Processor::Multipart) => Window::multipart(&self.content_type, &self.held),
+            Some(Processor::Multipart) => Some(Window::multipart(&self.content_type, &self.held)),
             kind => Some(Window::new(Kind::of(kind))),
         }
     }
@@ -223,5 +222,123 @@ impl Body {
         let Some(window) = &mut self.window else { return };
         window.fill(request, &mut self.held, self.profile);
         self.tell_fault(request);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::http::{fill_head, read_head};
+
+    const LIMITS: Limits = Limits { held: 4096, depth: 16 };
+
+    fn head(fields: &str) -> Head {
+        read_head(format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n").as_bytes()).unwrap().unwrap().0
+    }
+
+    /// Feeds a body in pieces; gives what was filled in, each time with the head before it.
+    fn filled(profile: Profile, head: &Head, text: &[u8], pieces: usize) -> Vec<Request> {
+        let mut body = Body::new(profile, head, LIMITS);
+        let mut requests = Vec::new();
+        let mut fill = |body: &mut Body| {
+            let mut request = Request::new();
+            fill_head(&mut request, head);
+            body.fill(&mut request, None, false);
+            requests.push(request);
+        };
+        for piece in text.chunks(pieces) {
+            let mut rest = piece;
+            while !rest.is_empty() {
+                let (taken, due) = body.feed(rest);
+                rest = &rest[taken..];
+                if due != Due::Nothing {
+                    fill(&mut body);
+                }
+            }
+        }
+        while body.end() != Due::Nothing {
+            fill(&mut body);
+        }
+        requests
+    }
+
+    /// Without a body something is due all the same, once: rules on arguments wait for it.
+    #[test]
+    fn nothing_is_due_once() {
+        let head = head("Content-Type: application/json\r\nContent-Encoding: gzip");
+        let requests = filled(Profile::Balanced, &head, b"", 1);
+
+        assert_eq!(requests.len(), 1);
+        assert_eq!(requests[0].first(Collection::ReqbodyError, b""), Some(&b"0"[..]));
+    }
+
+    /// A body of known length is due with its last byte, before anybody says that it is whole; one in chunks is not.
+    #[test]
+    fn a_known_length_ends_by_itself() {
+        let mut known = Body::new(Profile::Balanced, &head("Content-Length: 3"), LIMITS);
+        let mut chunked = Body::new(Profile::Balanced, &head("Transfer-Encoding: chunked"), LIMITS);
+
+        assert_eq!((known.feed(b"a="), known.feed(b"1")), ((2, Due::Nothing), (1, Due::Body)));
+        assert_eq!(chunked.feed(b"a=1"), (3, Due::Nothing));
+        assert_eq!(chunked.end(), Due::Body);
+    }
+
+    /// Whoever tells of the limit that is reached, and of the end later, has the rest judged with the second call.
+    #[test]
+    fn the_end_is_told_twice_behind_the_limit() {
+        let mut body = Body::new(Profile::Balanced, &head("Transfer-Encoding: chunked"), LIMITS);
+        assert_eq!(body.feed(&[b'a'; 4096]), (4096, Due::Body));
+        body.fill(&mut Request::new(), None, false);
+        assert_eq!(body.end(), Due::Nothing);
+        assert_eq!(body.feed(b"&b=<script>"), (11, Due::Nothing));
+        assert_eq!(body.end(), Due::Window);
+        let mut request = Request::new();
+        body.fill(&mut request, None, false);
+        assert!(request.of(Collection::Args).any(|value| value.value.ends_with(b"<script>")));
+        assert_eq!(body.end(), Due::Nothing);
+    }
+
+    /// What is odd without being wrong is noted for rules.
+    #[test]
+    fn oddities_are_noted() {
+        let noted = |fields: &str, text: &[u8]| {
+            let requests = filled(Profile::Balanced, &head(fields), text, 64);
+            requests[0]
+                .of(Collection::ReqbodyNotes)
+                .map(|note| String::from_utf8_lossy(note.name).into_owned())
+                .collect::<Vec<_>>()
+        };
+
+        assert_eq!(noted("Content-Type: application/x-www-form-urlencoded", b"{\"a\":1}"), ["mismatch"]);
+        assert_eq!(noted("Content-Type: text/plain; charset=x-unheard-of", b"a"), ["charset"]);
+        assert_eq!(noted("Content-Type: text/plain\r\nContent-Type: text/html", b"a"), ["types"]);
+        assert_eq!(noted("Content-Type: text/plain\r\nContent-Encoding: br", b"a"), ["coding"]);
+        assert!(noted("Content-Type: application/json", b"{\"a\":1}").is_empty());
+    }
+
+    proptest! {
+        /// The strict profile reads what is held as it is read without any of this.
+        #[test]
+        fn strict_is_what_it_was(text in "[a-c=&%0-9{}\":,<>/]{0,80}", kind in proptest::sample::select(vec!["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=a"])) {
+            let head = head(&format!("Content-Type: {kind}"));
+            let requests = filled(Profile::CrsStrict, &head, text.as_bytes(), 7);
+            let mut wanted = Request::new();
+            fill_head(&mut wanted, &head);
+            fill_body(&mut wanted, text.as_bytes(), Processor::of_content_type(kind.as_bytes()), LIMITS.depth, false);
+            wanted.set(Collection::InboundDataError, b"0");
+            prop_assert_eq!(requests, vec![wanted]);
+        }
+
+        /// No body, of whatever kind and however cut, makes the reader panic or leaves something unjudged that it holds.
+        #[test]
+        fn any_body_is_read(text in proptest::collection::vec(any::<u8>(), 0..9000), pieces in 1_usize..5000, kind in proptest::sample::select(vec![
+            "application/x-www-form-urlencoded", "application/json", "text/xml", "multipart/form-data; boundary=a", "image/png", "",
+            "text/plain; charset=utf-16", "text/plain; charset=utf-7",
+        ])) {
+            let requests = filled(Profile::Balanced, &head(&format!("Content-Type: {kind}")), &text, pieces);
+            prop_assert!(!requests.is_empty());
+        }
     }
 }

@@ -38,7 +38,9 @@ impl Charset {
             "ibm037" | "ibm-037" | "cp037" | "ibm37" | "ebcdic-cp-us" | "ebcdic-cp-ca" | "ebcdic-cp-wt"
             | "ebcdic-cp-nl" | "csibm037" | "ibm500" | "cp500" | "ebcdic-cp-be" | "ebcdic-cp-ch" | "ibm1047"
             | "ibm01140" | "cp1140" => Self::Ebcdic,
-            name if PLAIN.contains(&name) || PLAIN_FAMILIES.iter().any(|family| name.starts_with(family)) => Self::Plain,
+            name if PLAIN.contains(&name) || PLAIN_FAMILIES.iter().any(|family| name.starts_with(family)) => {
+                Self::Plain
+            }
             _ => return None,
         };
         Some(known)
@@ -48,9 +50,8 @@ impl Charset {
     #[must_use]
     pub fn of_beginning(text: &[u8]) -> Option<Self> {
         Some(match text {
-            [0xff, 0xfe, 0, 0, ..] => Self::Utf32Little,
             [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, 1..=0x7f, ..] => Self::Utf32,
-            [1..=0x7f, 0, 0, 0, ..] => Self::Utf32Little,
+            [0xff, 0xfe, 0, 0, ..] | [1..=0x7f, 0, 0, 0, ..] => Self::Utf32Little,
             [0xff, 0xfe, ..] | [1..=0x7f, 0, 1..=0x7f, 0, ..] => Self::Utf16Little,
             [0xfe, 0xff, ..] | [0, 1..=0x7f, 0, 1..=0x7f, ..] => Self::Utf16,
             _ => return None,
@@ -143,8 +144,8 @@ pub(super) fn shortest(text: &[u8]) -> Option<Vec<u8>> {
     while let Some((first, after)) = rest.split_first() {
         let (byte, length) = match rest {
             [0xc0 | 0xc1, second @ 0x80..=0xbf, ..] => ((first & 1) << 6 | second & 0x3f, 2),
-            [0xe0, second @ 0x80 | second @ 0x81, third @ 0x80..=0xbf, ..] => ((second & 1) << 6 | third & 0x3f, 3),
-            [0xf0, 0x80, third @ 0x80 | third @ 0x81, fourth @ 0x80..=0xbf, ..] => ((third & 1) << 6 | fourth & 0x3f, 4),
+            [0xe0, second @ (0x80 | 0x81), third @ 0x80..=0xbf, ..] => ((second & 1) << 6 | third & 0x3f, 3),
+            [0xf0, 0x80, third @ (0x80 | 0x81), fourth @ 0x80..=0xbf, ..] => ((third & 1) << 6 | fourth & 0x3f, 4),
             [0xe2, 0x80, 0x8b..=0x8f, ..] | [0xe2, 0x81, 0xa0, ..] | [0xef, 0xbb, 0xbf, ..] => {
                 changed = true;
                 rest = &rest[3..];
@@ -215,7 +216,14 @@ mod tests {
     /// ASCII that was written in a longer way is found, whatever the way.
     #[test]
     fn long_forms_become_short() {
-        for text in [&b"\xc0\xbca"[..], b"\xe0\x80\xbca", b"\xf0\x80\x80\xbca", "＜a".as_bytes(), "＜ａ".as_bytes(), "<\u{200b}a".as_bytes()] {
+        for text in [
+            &b"\xc0\xbca"[..],
+            b"\xe0\x80\xbca",
+            b"\xf0\x80\x80\xbca",
+            "＜a".as_bytes(),
+            "＜ａ".as_bytes(),
+            "<\u{200b}a".as_bytes(),
+        ] {
             assert_eq!(shortest(text).as_deref(), Some(&b"<a"[..]), "{text:?}");
         }
         assert_eq!(shortest("à < é 한".as_bytes()), None);

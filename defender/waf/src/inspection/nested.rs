@@ -17,9 +17,30 @@ const FREE: usize = 64 << 10;
 const DOCUMENT_DEPTH: usize = 64;
 /// Fields whose values have signs, or base64, of their own: rules judge those as what they are.
 const OPAQUE_FIELDS: [&str; 24] = [
-    "accept", "accept-encoding", "accept-language", "authorization", "baggage", "cache-control", "connection", "content-disposition",
-    "content-encoding", "content-length", "content-type", "cookie", "digest", "forwarded", "host", "if-match", "if-none-match",
-    "link", "proxy-authorization", "sec-websocket-key", "signature", "signature-input", "traceparent", "via",
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "baggage",
+    "cache-control",
+    "connection",
+    "content-disposition",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "digest",
+    "forwarded",
+    "host",
+    "if-match",
+    "if-none-match",
+    "link",
+    "proxy-authorization",
+    "sec-websocket-key",
+    "signature",
+    "signature-input",
+    "traceparent",
+    "via",
 ];
 /// Signs without which no attack on a field or a path works that is not seen anyway.
 const SIGNS: &[u8] = b"<>'\"`$|\\";
@@ -46,7 +67,8 @@ pub(super) fn fill(request: &mut Request, collections: &[Collection]) {
             room += GROWTH * (value.name.len() + value.value.len());
             // A `=` within an injection looks like one between a name and a value.
             let in_name = value.name.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'`' | b'(' | b'<' | b' '));
-            let of_form = !value.name.starts_with(b"json.") && matches!(collection, Collection::ArgsGet | Collection::ArgsPost);
+            let of_form =
+                !value.name.starts_with(b"json.") && matches!(collection, Collection::ArgsGet | Collection::ArgsPost);
             if in_name && of_form && !value.value.is_empty() {
                 let (name, joined) = (value.name.to_vec(), [value.name, value.value].join(&b'='));
                 open.push(Found { collection: *collection, name, value: joined, depth: 1 });
@@ -68,7 +90,8 @@ pub(super) fn fill_head(request: &mut Request, head: &Head) {
     fill(request, &[Collection::ArgsGet, Collection::RequestCookies]);
     let mut open = Vec::new();
     let mut found = |name: &[u8], value: &[u8]| {
-        let mut add = |value| open.push(Found { collection: Collection::ArgsGet, name: name.to_vec(), value, depth: 1 });
+        let mut add =
+            |value| open.push(Found { collection: Collection::ArgsGet, name: name.to_vec(), value, depth: 1 });
         // Addresses have some of the signs by their nature.
         let signs = if name.eq_ignore_ascii_case(b"referer") { b"<'\"`" } else { SIGNS };
         if sniff::document(value).is_none() && value.iter().any(|byte| signs.contains(byte)) {
@@ -91,7 +114,7 @@ pub(super) fn fill_head(request: &mut Request, head: &Head) {
     let whole = path.strip_prefix(b"/").unwrap_or(&path);
     let has_signs = whole.iter().any(|byte| SIGNS.contains(byte) || matches!(byte, b';' | b'(' | b'{' | b'\n'));
     // A statement needs no signs, but words.
-    if has_signs || whole.iter().filter(|byte| **byte == b' ').count() > 1 {
+    if has_signs || memchr::memchr_iter(b' ', whole).count() > 1 {
         found_in_path(&mut open, whole.to_vec());
         look(whole, &mut |_, value| found_in_path(&mut open, value));
     }
@@ -196,9 +219,11 @@ mod tests {
         fill(&mut request, &[Collection::ArgsPost]);
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         let all = [Collection::ArgsPost, Collection::XmlText, Collection::XmlAttributes].into_iter();
-        all.flat_map(|collection| request.of(collection).map(|found| (collection, text(found.value))).collect::<Vec<_>>())
-            .skip(1)
-            .collect()
+        all.flat_map(|collection| {
+            request.of(collection).map(|found| (collection, text(found.value))).collect::<Vec<_>>()
+        })
+        .skip(1)
+        .collect()
     }
 
     /// Two layers are taken off, a third one is not.

@@ -75,7 +75,8 @@ fn read_both_ways(
     if let Declared::Kind(kind) = declared {
         // A document sent as a form by tools that know no better has one name, the document; its leaves say the same.
         let one_name = kind == Processor::UrlEncoded && found == Some(Processor::Json) && is_one_name(text);
-        if !text.is_empty() && !(one_name && json::read(text, about.depth, &mut |_, _| {}).is_ok()) {
+        let is_document = one_name && json::read(text, about.depth, &mut |_, _| {}).is_ok();
+        if !text.is_empty() && !is_document {
             outcome = read(request, text, kind, about);
         }
     }

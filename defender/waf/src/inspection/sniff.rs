@@ -47,8 +47,9 @@ pub(super) fn document(text: &[u8]) -> Option<Processor> {
     let (first, rest) = text.split_first()?;
     let next = rest.trim_ascii_start().first().copied();
     match (first, next?) {
-        (b'{', b'"' | b'}') => Some(Processor::Json),
-        (b'[', b'{' | b'[' | b']' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => Some(Processor::Json),
+        (b'{', b'"' | b'}') | (b'[', b'{' | b'[' | b']' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+            Some(Processor::Json)
+        }
         (b'<', b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'!' | b'?') => Some(Processor::Xml),
         _ => None,
     }

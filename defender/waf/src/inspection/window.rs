@@ -64,14 +64,13 @@ impl Window {
     }
 
     /// Windows of a multipart body; of text when it has no boundary.
-    pub(super) fn multipart(content_type: &[u8], body: &[u8]) -> Option<Self> {
-        let boundary = multipart::boundary(content_type)
-            .or_else(|_| multipart::boundary(&super::sniff::multipart_type(body)));
-        let kind = match boundary {
+    pub(super) fn multipart(content_type: &[u8], body: &[u8]) -> Self {
+        let boundary =
+            multipart::boundary(content_type).or_else(|_| multipart::boundary(&super::sniff::multipart_type(body)));
+        Self::new(match boundary {
             Ok(boundary) => Kind::Multipart { delimiter: [b"\r\n--", &boundary[..]].concat(), field: None },
             Err(_) => Kind::Text { xml: false },
-        };
-        Some(Self::new(kind))
+        })
     }
 
     /// How many bytes go into a window.
@@ -288,7 +287,7 @@ mod tests {
             let wanted = b"<script>alert(1)";
             prop_assert!(within(&shown(Window::new(Kind::Form), form.as_bytes(), held, cut), wanted));
             prop_assert!(within(&shown(Window::new(Kind::of(Some(Processor::Json))), json.as_bytes(), held, cut), wanted));
-            let windows = Window::multipart(b"multipart/form-data; boundary=b", multipart.as_bytes()).unwrap();
+            let windows = Window::multipart(b"multipart/form-data; boundary=b", multipart.as_bytes());
             prop_assert!(within(&shown(windows, multipart.as_bytes(), held, cut), wanted));
             prop_assert!(within(&shown(Window::new(Kind::of(Some(Processor::Xml))), text.as_bytes(), held, cut), wanted));
         }
@@ -301,7 +300,7 @@ mod tests {
             "--b\r\nContent-Disposition: form-data; name=f; filename=x\r\n\r\n{}\r\n--b\r\nContent-Disposition: form-data; name=a\r\n\r\nfield\r\n--b--",
             "<script>".repeat(20_000)
         );
-        let windows = Window::multipart(b"multipart/form-data; boundary=b", body.as_bytes()).unwrap();
+        let windows = Window::multipart(b"multipart/form-data; boundary=b", body.as_bytes());
 
         let values = shown(windows, body.as_bytes(), 20_000, 8192);
         assert!(within(&values, b"field") && !within(&values, b"<script>"));
