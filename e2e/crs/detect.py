@@ -1,9 +1,9 @@
 """What each profile stops and what it stops wrongly, over lists of attacks and of ordinary requests.
 
-``detect.py DETECT CRS CORPUS [MISSED]``: ``DETECT`` is the built example `detect`, ``CRS`` the folder that scripts/rules.sh
-fills, ``CORPUS`` a folder with `nemesida`, `fastly` and `libinjection` as its INDEX.tsv says (default: BARTIZAN_CORPUS). It
-prints a table, a line for each list: of attacks the share that is refused, of ordinary requests the number. With ``MISSED``, a
-list's name, it prints what `balanced` judges wrongly there.
+``detect.py DETECT CRS CORPUS [MISSED]``: ``DETECT`` is the built example `detect`, ``CRS`` the folder that
+scripts/rules.sh fills, ``CORPUS`` a folder with `nemesida`, `fastly` and `libinjection` as its INDEX.tsv says (default:
+BARTIZAN_CORPUS). It prints a table, a line for each list: of attacks the share that is refused, of ordinary requests
+the number. With ``MISSED``, a list's name or `all`, it prints what `balanced` judges wrongly there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 //! Character sets as UTF-8. An application that knows a charset which the rules do not read sees another text than they.
 //! Sources: RFC 2152 (UTF-7), Unicode 15 chapter 3 (UTF-16, UTF-32), IBM CDRA code page 37.
 
+use std::sync::LazyLock;
+
 /// What is known of a charset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charset {
@@ -174,8 +176,9 @@ const CODE_PAGE_37: &str = concat!(
     "}JKLMNOPQR¹ûüùúÿ\\÷STUVWXYZ²ÔÖÒÓÕ0123456789³ÛÜÙÚ\u{9f}",
 );
 
+static TABLE: LazyLock<Vec<char>> = LazyLock::new(|| CODE_PAGE_37.chars().collect());
+
 fn ebcdic(text: &[u8]) -> Vec<u8> {
-    let table: Vec<char> = CODE_PAGE_37.chars().collect();
     let mut decoded = Vec::with_capacity(text.len());
     for byte in text {
         let character = match byte {
@@ -183,7 +186,7 @@ fn ebcdic(text: &[u8]) -> Vec<u8> {
             0x0d => '\r',
             0x15 | 0x25 => '\n',
             0..=0x3f => ' ',
-            _ => table.get(usize::from(*byte) - 0x40).copied().unwrap_or(' '),
+            _ => TABLE.get(usize::from(*byte) - 0x40).copied().unwrap_or(' '),
         };
         push(&mut decoded, character);
     }

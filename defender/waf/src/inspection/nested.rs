@@ -46,6 +46,8 @@ const OPAQUE_FIELDS: [&str; 24] = [
 const SIGNS: &[u8] = b"<>'\"`$|\\";
 /// The longest field that is looked at.
 const LONGEST_FIELD: usize = 4 << 10;
+/// Bytes of a name that are told with what lies within its value.
+const LONGEST_NAME: usize = 128;
 /// Segments of a path that are looked at.
 const SEGMENTS: usize = 16;
 
@@ -70,13 +72,13 @@ pub(super) fn fill(request: &mut Request, collections: &[Collection]) {
             let of_form =
                 !value.name.starts_with(b"json.") && matches!(collection, Collection::ArgsGet | Collection::ArgsPost);
             if in_name && of_form && !value.value.is_empty() {
-                let (name, joined) = (value.name.to_vec(), [value.name, value.value].join(&b'='));
+                let (name, joined) = (short(value.name), [value.name, value.value].join(&b'='));
                 open.push(Found { collection: *collection, name, value: joined, depth: 1 });
             }
             // Without a value, the name is all that was sent.
             let looked = if value.value.is_empty() { value.name } else { value.value };
             look(looked, &mut |inner, found| {
-                let (collection, name) = (inner.unwrap_or(*collection), value.name.to_vec());
+                let (collection, name) = (inner.unwrap_or(*collection), short(value.name));
                 open.push(Found { collection, name, value: found, depth: 1 });
             });
         }
@@ -189,6 +191,11 @@ fn look(value: &[u8], tell: &mut dyn FnMut(Option<Collection>, Vec<u8>)) {
     }
 }
 
+/// A name as it is told with each of the many values that may lie within one.
+pub(super) fn short(name: &[u8]) -> Vec<u8> {
+    name[..name.len().min(LONGEST_NAME)].to_vec()
+}
+
 /// The value with what is still percent-encoded decoded, twice if need be.
 fn encoded_again(value: &[u8]) -> Option<Vec<u8>> {
     let is_encoded = |text: &[u8]| {
@@ -238,6 +245,17 @@ mod tests {
         assert!(within(&twice).contains(&(Collection::ArgsPost, "<script>".into())));
         assert!(within(&thrice).contains(&(Collection::ArgsPost, String::from_utf8(once.to_vec()).unwrap())));
         assert!(!within(&thrice).contains(&(Collection::ArgsPost, "<script>".into())));
+    }
+
+    /// A long name of a value in which much lies is not told with each of it: that would be thousands of times the body.
+    #[test]
+    fn names_stay_in_proportion() {
+        let mut request = Request::new();
+        let document = format!("[{}1]", "1,".repeat(50_000));
+        request.add(Collection::ArgsPost, &vec![b'n'; 500_000], document.as_bytes());
+        fill(&mut request, &[Collection::ArgsPost]);
+
+        assert!(request.of(Collection::ArgsPost).skip(1).all(|value| value.name.len() <= LONGEST_NAME));
     }
 
     /// Markup within a value is seen as what a document's text is seen as.

@@ -150,7 +150,7 @@ pub(super) fn read_part(request: &mut Request, part: &Part<'_>, depth: usize) {
         _ if part.file.is_none() => {}
         Some(Processor::Json) => {
             let _ = json::read(text, depth, &mut |name, value| {
-                request.add(Collection::ArgsPost, &[&part.name, &b"."[..], name].concat(), value);
+                request.add(Collection::ArgsPost, &[&nested::short(&part.name), &b"."[..], name].concat(), value);
             });
         }
         Some(Processor::Xml) => {
