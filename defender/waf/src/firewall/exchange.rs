@@ -202,9 +202,15 @@ impl<'f> Exchange<'f> {
         let mut rules = Vec::new();
         for group in Group::all() {
             let protection = application.groups.of(group);
-            let of_group = |finding: &&Finding| is_of(finding.phase, phase) && Group::of(finding) == group;
+            if protection.exceptions.is_empty() {
+                continue;
+            }
+            let of_group = |finding: &&Finding| {
+                let counts = finding.points > 0 || finding.denies;
+                counts && is_of(finding.phase, phase) && Group::of(finding) == group
+            };
             let mut found = self.transaction.findings().iter().filter(of_group).peekable();
-            if protection.exceptions.is_empty() || found.peek().is_none() {
+            if found.peek().is_none() {
                 continue;
             }
             let Some(left) = exception::without(&self.request, &protection.exceptions) else { continue };

@@ -42,9 +42,8 @@ fn named_place(matched: &Matched, request: &Request) -> (Place, &'static str) {
         () => (Place::Body, "body"),
     };
     match matched.collection {
-        C::Args | C::ArgsNames => argument(),
+        C::Args | C::ArgsNames | C::ArgsPost | C::ArgsPostNames => argument(),
         C::ArgsGet | C::ArgsGetNames => (Place::Query, "query"),
-        C::ArgsPost | C::ArgsPostNames => argument(),
         C::RequestCookies | C::RequestCookiesNames => (Place::Cookie, "cookie"),
         C::RequestHeaders if matched.name.eq_ignore_ascii_case(b"user-agent") => (Place::Header, "UserAgentHeader"),
         C::RequestHeaders | C::RequestHeadersNames => (Place::Header, "header"),

@@ -139,14 +139,12 @@ impl Uploads {
     /// Whether a file may be sent: its type is allowed, or its beginning tells of no type and its name's ending is allowed.
     #[must_use]
     pub fn allow(&self, file: &File<'_>) -> bool {
-        match type_of(file.beginning) {
-            Some(known) => self.types.contains(&known),
-            None => {
-                let name = String::from_utf8_lossy(file.name).to_ascii_lowercase();
-                let ending = name.rsplit_once('.').map(|(_, ending)| ending.trim_end());
-                ending.is_some_and(|ending| self.endings.iter().any(|allowed| allowed == ending))
-            }
+        if let Some(known) = type_of(file.beginning) {
+            return self.types.contains(&known);
         }
+        let name = String::from_utf8_lossy(file.name).to_ascii_lowercase();
+        let ending = name.rsplit_once('.').map(|(_, ending)| ending.trim_end());
+        ending.is_some_and(|ending| self.endings.iter().any(|allowed| allowed == ending))
     }
 }
 
@@ -206,13 +204,9 @@ fn boundary(content_type: &[u8]) -> Option<Vec<u8>> {
 
 /// A part, if it is a file: one with a file name, or one that says what it is and is no text.
 fn file(part: &[u8]) -> Option<File<'_>> {
-    let (head, content) = match memchr::memmem::find(part, b"\r\n\r\n") {
-        Some(end) => (&part[..end], &part[end + 4..]),
-        None => {
-            let end = memchr::memmem::find(part, b"\n\n")?;
-            (&part[..end], &part[end + 2..])
-        }
-    };
+    let blank = [&b"\r\n\r\n"[..], b"\n\n"];
+    let (end, line) = blank.iter().find_map(|line| memchr::memmem::find(part, line).map(|end| (end, line.len())))?;
+    let (head, content) = (&part[..end], &part[end + line..]);
     let lower = head.to_ascii_lowercase();
     let mark = memchr::memmem::find(&lower, b"filename")?;
     let value = &head[mark + b"filename".len()..];
