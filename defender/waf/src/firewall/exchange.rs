@@ -2,9 +2,12 @@
 
 mod answered;
 mod guard;
+mod ruled;
 
+use self::ruled::Known;
 use super::{
     Answer, Application, BodyNeed, Client, Effect, Field, Firewall, Report, ResponseHead, Ruling, Summary,
+    api::Operation,
     decision::{self, Counting, Decision},
     exception,
     groups::Group,
@@ -39,6 +42,14 @@ pub struct Exchange<'f> {
     response_header_names: Vec<String>,
     response_coding: Vec<u8>,
     response_need: usize,
+    /// Which rules of one's own are decided.
+    decided: Vec<bool>,
+    /// What the application's interface calls the request.
+    operation: Option<&'f Operation>,
+    /// The cookie of a session that begins with the response.
+    set_cookie: Option<String>,
+    /// The response's head, while its body is to be judged by it.
+    answered: Option<ResponseHead>,
     /// Without any spelling that leads around a rule about paths.
     path: Vec<u8>,
     standing: &'f Standing,
@@ -83,6 +94,10 @@ impl<'f> Exchange<'f> {
             response_header_names: Vec::new(),
             response_coding: Vec::new(),
             response_need: 0,
+            decided: Vec::new(),
+            operation: None,
+            set_cookie: None,
+            answered: None,
             path,
             standing,
             now,
@@ -92,8 +107,8 @@ impl<'f> Exchange<'f> {
 
     /// Judges the head.
     pub fn request_head(&mut self) -> Ruling {
-        let Some(application) = self.application else { return Ruling::Pass };
-        match self.guard_head(application) {
+        let guards = [Self::guard_rules, Self::guard_head, Self::guard_bots, Self::guard_api];
+        match self.guard(&guards) {
             Ruling::Pass => self.judge(Phase::RequestHead),
             refusal @ Ruling::Answer(_) => refusal,
         }
@@ -166,11 +181,30 @@ impl<'f> Exchange<'f> {
 
     /// Judges the body as far as it is known: its files, then its values.
     fn judge_body(&mut self) -> Ruling {
-        let Some(application) = self.application else { return Ruling::Pass };
-        match self.guard_files(application) {
+        match self.guard(&[Self::guard_rules_on_body, Self::guard_files, Self::guard_api_body]) {
             Ruling::Pass => self.judge(Phase::RequestBody),
             refusal @ Ruling::Answer(_) => refusal,
         }
+    }
+
+    /// Asks one after the other while nothing is refused and nothing ends the judging.
+    fn guard(&mut self, guards: &[Guard<'f>]) -> Ruling {
+        for guard in guards {
+            let Some(application) = self.application else { return Ruling::Pass };
+            let ruling = guard(self, application);
+            if ruling != Ruling::Pass {
+                return ruling;
+            }
+        }
+        Ruling::Pass
+    }
+
+    fn guard_rules(&mut self, application: &'f Application) -> Ruling {
+        self.guard_custom(application, Known::default())
+    }
+
+    fn guard_rules_on_body(&mut self, application: &'f Application) -> Ruling {
+        self.guard_custom(application, Known { body: true, ..Known::default() })
     }
 
     /// Has the engine judge a phase, and does what the groups of its findings say.
@@ -302,6 +336,9 @@ impl<'f> Exchange<'f> {
         answer
     }
 }
+
+/// Something that is asked of an exchange.
+type Guard<'f> = fn(&mut Exchange<'f>, &'f Application) -> Ruling;
 
 /// Points at which a request is refused. Source: Core Rule Set, rule 901100.
 const INBOUND_THRESHOLD: i64 = 5;

@@ -7,12 +7,16 @@
 //! containers of a task. The time comes in with each call that needs it.
 
 mod access;
+pub mod api;
+pub mod bot;
 mod client;
 mod decision;
+pub mod discovery;
 mod dos;
 mod endpoint;
 mod exception;
 mod exchange;
+pub mod expression;
 mod groups;
 mod header;
 mod leakage;
@@ -24,6 +28,7 @@ mod policy;
 mod reading;
 mod report;
 mod response;
+mod rules;
 mod scrub;
 mod session;
 mod standing;
@@ -128,7 +133,8 @@ impl Firewall {
         })
     }
 
-    /// Begins with a request whose head is read. `now` is in milliseconds of a clock that never goes back; `id` is the event
+    /// Begins with a request whose head is read. `now` is in milliseconds since 1970, of a clock that
+    /// never goes back; `id` is the event
     /// number that a block page shows, unique for each request.
     #[must_use]
     pub fn open<'f>(

@@ -14,7 +14,14 @@ pub struct Networks(Vec<(u128, u128)>);
 
 /// Sets of addresses by name (`networkLists`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NetworkLists(BTreeMap<String, Networks>);
+pub struct NetworkLists(BTreeMap<String, NetworkList>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct NetworkList {
+    networks: Networks,
+    /// Each as its address and the length of its prefix.
+    prefixes: Vec<(IpAddr, u8)>,
+}
 
 /// The country of each address: a user's table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -53,7 +60,7 @@ impl Networks {
             let text = item.text()?;
             match (range(text), lists.0.get(text)) {
                 (Some(range), _) => Ok(vec![range]),
-                (None, Some(list)) => Ok(list.0.clone()),
+                (None, Some(list)) => Ok(list.networks.0.clone()),
                 (None, None) => Err(item.wrong(&format!(
                     "is `{text}`, which is neither a network such as `10.0.0.0/8` nor a network list"
                 ))),
@@ -82,13 +89,20 @@ impl NetworkLists {
         let mut lists = BTreeMap::new();
         for name in at.object()?.into_iter().flat_map(serde_json::Map::keys) {
             let list = at.field(name)?;
-            let ranges = list.list(|item| {
+            let parts = list.list(|item| {
                 let text = item.text()?;
-                range(text).ok_or_else(|| item.wrong(&format!("is `{text}`, which is no network such as `10.0.0.0/8`")))
+                let parts = range(text).zip(prefix(text));
+                parts.ok_or_else(|| item.wrong(&format!("is `{text}`, which is no network such as `10.0.0.0/8`")))
             })?;
-            lists.insert(name.clone(), Networks::new(ranges));
+            let (ranges, prefixes) = parts.into_iter().unzip();
+            lists.insert(name.clone(), NetworkList { networks: Networks::new(ranges), prefixes });
         }
         Ok(Self(lists))
+    }
+
+    /// The networks of a list, each as its address and the length of its prefix.
+    pub(super) fn prefixes(&self, name: &str) -> Option<Vec<(IpAddr, u8)>> {
+        self.0.get(name).map(|list| list.prefixes.clone())
     }
 }
 
@@ -198,6 +212,14 @@ fn number(address: IpAddr) -> u128 {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
         IpAddr::V6(address) => address.to_bits(),
     }
+}
+
+/// A network as its address and the length of its prefix.
+fn prefix(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, length) = text.split_once('/').unwrap_or((text, ""));
+    let address: IpAddr = address.parse().ok()?;
+    let whole = if address.is_ipv4() { 32 } else { 128 };
+    Some((address, if length.is_empty() { whole } else { length.parse().ok()? }))
 }
 
 /// The first and the last address of a network; bits beyond its prefix do not matter.

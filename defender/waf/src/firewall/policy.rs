@@ -16,6 +16,7 @@ use super::{
     page::BlockPage,
     reading::At,
     response::ResponseChanges,
+    rules::OwnRules,
     scrub::Scrubber,
     session::Sessions,
     upload::Uploads,
@@ -27,6 +28,7 @@ use super::{
 pub enum Effect {
     /// Nothing is looked at.
     #[default]
+    #[serde(alias = "")]
     Disable,
     /// It goes on, and nothing else is looked at.
     Allow,
@@ -100,9 +102,8 @@ pub struct Application {
     pub sessions: Sessions,
     /// What is changed in responses.
     pub response: ResponseChanges,
-    /// The application as it came, for those parts that have readers of their own (`apiSpec`, `botProtectionSpec`,
-    /// `customRules`).
-    pub source: Value,
+    /// Rules of one's own, API and bots.
+    pub rules: OwnRules,
     /// Stands for the application among clients' standings: the same over changes of the policy.
     pub key: u64,
 }
@@ -251,7 +252,7 @@ impl Application {
             dos: Dos::read(&at.field("dosConfig")?, lists)?,
             sessions: Sessions::read(at)?,
             response: ResponseChanges::read(at)?,
-            source: at.value().cloned().unwrap_or_default(),
+            rules: OwnRules::read(at, lists)?,
             key: hasher.finish(),
         })
     }

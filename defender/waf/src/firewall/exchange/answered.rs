@@ -1,6 +1,6 @@
 //! The response: what is changed in its head, and what it should not tell.
 
-use super::Exchange;
+use super::{Exchange, ruled::Known};
 use crate::{
     firewall::{Application, Effect, Field, Report, ResponseHead, Ruling, groups::Group, leakage, report::names},
     rule::Phase,
@@ -16,7 +16,17 @@ impl<'f> Exchange<'f> {
         if ruling != Ruling::Pass {
             return ruling;
         }
-        if leaks_matter(application) {
+        let ruling = self.guard_custom(application, Known { body: true, response: Some(head), response_body: None });
+        if ruling != Ruling::Pass || self.application.is_none() {
+            return ruling;
+        }
+        let leaks_matter = leaks_matter(application);
+        if leaks_matter || application.rules.need_response_body() {
+            self.response_coding = leakage::field(head, "content-encoding").unwrap_or_default().to_vec();
+            self.response_need = if leakage::is_text(head) { leakage::LOOKED_AT } else { 0 };
+            self.answered = application.rules.need_response_body().then(|| head.clone());
+        }
+        if leaks_matter {
             self.fill_response(head);
             let ruling = self.judge(Phase::ResponseHead);
             if ruling != Ruling::Pass {
@@ -27,6 +37,9 @@ impl<'f> Exchange<'f> {
         let sessions = &application.sessions;
         if sessions.enabled && self.standing.seal().session(self.head).is_none() {
             let cookie = sessions.cookie(self.standing.seal(), self.id);
+            head.headers.push((b"Set-Cookie".to_vec(), cookie.into_bytes()));
+        }
+        if let Some(cookie) = self.set_cookie.take() {
             head.headers.push((b"Set-Cookie".to_vec(), cookie.into_bytes()));
         }
         if !self.reports.is_empty() {
@@ -48,17 +61,22 @@ impl<'f> Exchange<'f> {
         if let Some(length) = leakage::field(head, "content-length") {
             self.response.set(Collection::ResponseContentLength, length);
         }
-        self.response_coding = leakage::field(head, "content-encoding").unwrap_or_default().to_vec();
-        self.response_need = if leakage::is_text(head) { leakage::LOOKED_AT } else { 0 };
     }
 
     /// Judges as much of the response's body as is looked at.
     pub(super) fn answer_body(&mut self, application: &'f Application, held: &[u8]) -> Ruling {
-        if !leaks_matter(application) {
-            return Ruling::Pass;
-        }
         let held = &held[..held.len().min(leakage::LOOKED_AT)];
         let Some(plain) = leakage::decoded(&self.response_coding, held) else { return Ruling::Pass };
+        if let Some(head) = self.answered.take() {
+            let known = Known { body: true, response: Some(&head), response_body: Some(&plain) };
+            let ruling = self.guard_custom(application, known);
+            if ruling != Ruling::Pass {
+                return ruling;
+            }
+        }
+        if !leaks_matter(application) || self.application.is_none() {
+            return Ruling::Pass;
+        }
         if let Some(what) = leakage::telltale(&plain) {
             let effect = application.groups.of(Group::InfoLeakage).effect;
             let attack = Group::InfoLeakage.event_type();
