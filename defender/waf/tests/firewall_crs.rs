@@ -95,7 +95,7 @@ fn attacks_are_of_their_kinds() {
         ("malformedRequest", request("/", "Content-Length: 3\r\n", "")),
         ("ssrf", request("/?u=http://169.254.169.254/latest/meta-data/", "", "")),
         ("nosql", request("/", FORM, "user%5B%24ne%5D=1")),
-        ("deserialisation", request("/", FORM, "o=invokertransformer+java.x")),
+        ("deserialisation", request("/", FORM, "o=ProcessBuilder.evil.clonetransformer")),
     ];
     let (prevent, alert) = (firewall(&all_at("prevent")), firewall(&all_at("alert")));
     for (kind, attack) in attacks {

@@ -26,7 +26,7 @@ pub(super) fn field(matched: &Matched, finding: Option<&Finding>, request: &Requ
         // The whole target or body may hold secrets of all kinds: only what the rule found is told.
         "rawBody" | "request" | "response" => {
             let part = finding.and_then(|finding| matched_data(&finding.data)).unwrap_or_default();
-            scrubber.value(Place::Other, b"", part.as_bytes())
+            scrubber.raw(part.as_bytes())
         }
         _ => scrubber.value(place, &matched.name, &matched.value),
     };
