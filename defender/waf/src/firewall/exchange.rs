@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{
     Collection, Finding, Request, Response, Ruleset, Transaction,
-    body::{Processor, fill_body},
+    body::Processor,
     http::{Head, fill_head},
+    inspection::{Body, Due, Limits, fill_hidden},
     rule::Phase,
 };
 
@@ -34,7 +35,17 @@ pub struct Exchange<'f> {
     transaction: Transaction<'f>,
     request: Request,
     response: Response,
-    body: Vec<u8>,
+    body: Body,
+    /// What was held of the body, decoded, when something else than the engine looks at it.
+    held: Vec<u8>,
+    /// Whether that is all of it.
+    whole: bool,
+    /// Bytes of the body so far, as they came over the wire.
+    came: u64,
+    /// Whether it was told that the body is too long.
+    length_told: bool,
+    /// Whether the request was judged without its body, which nobody reads.
+    unread: bool,
     reports: Vec<Report>,
     /// The strongest effect that the engine's findings had so far.
     found: Effect,
@@ -78,6 +89,9 @@ impl<'f> Exchange<'f> {
             fill_head(&mut request, head);
             request.set(Collection::RemoteAddr, origin.address.to_string().as_bytes());
         }
+        let size = application.and_then(|application| application.body.inspection_size);
+        let held = size.unwrap_or(ruleset.settings.body_limit);
+        let body = Body::new(policy.profile, head, Limits { held, depth: ruleset.settings.depth_limit });
         Self {
             firewall,
             ruleset,
@@ -87,7 +101,12 @@ impl<'f> Exchange<'f> {
             transaction: Transaction::observing(ruleset),
             request,
             response: Response::new(),
-            body: Vec::new(),
+            body,
+            held: Vec::new(),
+            whole: false,
+            came: 0,
+            length_told: false,
+            unread: false,
             reports: Vec::new(),
             found: Effect::Disable,
             status: None,
@@ -118,7 +137,7 @@ impl<'f> Exchange<'f> {
     #[must_use]
     pub fn body_need(&self) -> BodyNeed {
         match self.application {
-            Some(application) if !application.body.skip => BodyNeed::Held(application.body.inspection_size),
+            Some(application) if !application.body.skip => BodyNeed::Held(self.body.need()),
             _ => BodyNeed::Nothing,
         }
     }
@@ -126,20 +145,84 @@ impl<'f> Exchange<'f> {
     /// Judges a further piece of the body, as it came off the wire without its framing.
     pub fn request_body(&mut self, piece: &[u8]) -> Ruling {
         let Some(application) = self.application else { return Ruling::Pass };
-        let room = application.body.inspection_size.saturating_sub(self.body.len());
-        let was_full = self.body.len() == application.body.inspection_size;
-        self.body.extend_from_slice(&piece[..piece.len().min(room)]);
-        if piece.len() > room && !was_full { self.limit_exceeded(application) } else { Ruling::Pass }
+        self.came += piece.len() as u64;
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (taken, due) = self.body.feed(rest);
+            rest = &rest[taken..];
+            if let answer @ Ruling::Answer(_) = self.judge_due(due) {
+                return answer;
+            }
+            // What allows everything ends the reading too.
+            if self.application.is_none() {
+                return Ruling::Pass;
+            }
+        }
+        self.guard_length(application)
     }
 
-    /// Judges the body once its end, or the limit of what is held, is reached.
+    /// Judges what is left of the body once its end, or the limit of what is held, is reached; in the latter case once more at the
+    /// end, before what ends the body is sent. Without a body it is called as well: most rules on arguments wait for it.
     pub fn request_end(&mut self) -> Ruling {
+        if self.application.is_some_and(|application| application.body.skip) {
+            return self.judge_unread();
+        }
+        loop {
+            // Nobody takes what is due once nothing is looked at any more.
+            if self.application.is_none() {
+                return Ruling::Pass;
+            }
+            let due = self.body.end();
+            if let (Due::Nothing, ruling) | (_, ruling @ Ruling::Answer(_)) = (due, self.judge_due(due)) {
+                return ruling;
+            }
+        }
+    }
+
+    /// Judges what is due of the body. A window is judged beside the head alone: what was found in what came before has had
+    /// its say, and the points of a long body's pieces do not add up.
+    fn judge_due(&mut self, due: Due) -> Ruling {
+        if due == Due::Nothing || self.application.is_none() {
+            return Ruling::Pass;
+        }
         let chosen = self.transaction.body_processor().and_then(Processor::named);
-        let by_type = Processor::of_content_type(self.head.header("content-type").unwrap_or_default());
         let forced = self.transaction.body_forced();
-        let depth = self.ruleset.settings.depth_limit;
-        fill_body(&mut self.request, &self.body, chosen.or(by_type), depth, forced);
+        if due == Due::Body {
+            self.keep_body();
+            fill_hidden(&mut self.request, self.head, self.firewall.policy().profile);
+            self.body.fill(&mut self.request, chosen, forced);
+            return self.judge_body();
+        }
+        let mut request = Request::new();
+        fill_head(&mut request, self.head);
+        request.set(Collection::RemoteAddr, self.origin.address.to_string().as_bytes());
+        let mut transaction = Transaction::observing(self.ruleset);
+        transaction.judge(Phase::RequestHead, &request, &self.response);
+        self.body.fill(&mut request, chosen, forced);
+        std::mem::swap(&mut self.request, &mut request);
+        std::mem::swap(&mut self.transaction, &mut transaction);
+        let ruling = self.judge(Phase::RequestBody);
+        (self.request, self.transaction) = (request, transaction);
+        ruling
+    }
+
+    /// Judges all but the body, once.
+    fn judge_unread(&mut self) -> Ruling {
+        if std::mem::replace(&mut self.unread, true) {
+            return Ruling::Pass;
+        }
+        fill_hidden(&mut self.request, self.head, self.firewall.policy().profile);
         self.judge_body()
+    }
+
+    /// Keeps what is held of the body for whoever else looks at it.
+    fn keep_body(&mut self) {
+        let Some(application) = self.application else { return };
+        let rules = &application.rules;
+        if !rules.custom.is_empty() || rules.api.is_some() || application.uploads.effect > Effect::Allow {
+            self.held = self.body.held().to_vec();
+            self.whole = self.body.is_whole();
+        }
     }
 
     /// Judges the response's head, which may be changed.

@@ -21,6 +21,7 @@ use super::{
     session::Sessions,
     upload::Uploads,
 };
+pub use crate::inspection::Profile;
 
 /// What follows from a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Deserialize, serde::Serialize)]
@@ -38,16 +39,6 @@ pub enum Effect {
     Prevent,
     /// It is refused, and so is whatever comes from the same client for a while.
     Ban,
-}
-
-/// Which rules judge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Profile {
-    /// The Core Rule Set with fewer false alarms.
-    #[default]
-    Balanced,
-    /// The Core Rule Set to the bit.
-    CrsStrict,
 }
 
 /// The policy of one workload.
@@ -127,12 +118,12 @@ const TLS_VERSIONS: [(&str, TlsVersion); 4] =
     [("1.0", TlsVersion::Tls10), ("1.1", TlsVersion::Tls11), ("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
 
 /// How bodies are looked at (`body`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BodyInspection {
     /// Not at all.
     pub skip: bool,
-    /// So many bytes.
-    pub inspection_size: usize,
+    /// So many bytes at once; none for as many as the rules say.
+    pub inspection_size: Option<usize>,
     /// What follows from a body that is longer.
     pub limit_effect: Effect,
 }
@@ -146,8 +137,6 @@ pub struct PolicyError(pub String);
 const READ_TIMEOUT_SECONDS: u64 = 5;
 /// `banDurationMinutes` of the vendor.
 const BAN_MINUTES: u64 = 5;
-/// `inspectionSizeBytes` of the vendor.
-const INSPECTION_SIZE: u64 = 131_072;
 
 impl Effect {
     /// As policies and audits spell it.
@@ -160,12 +149,6 @@ impl Effect {
             Self::Prevent => "prevent",
             Self::Ban => "ban",
         }
-    }
-}
-
-impl Default for BodyInspection {
-    fn default() -> Self {
-        Self { skip: false, inspection_size: INSPECTION_SIZE as usize, limit_effect: Effect::Disable }
     }
 }
 
@@ -263,7 +246,7 @@ impl BodyInspection {
         let size = at.field("inspectionSizeBytes")?.number(1 << 30)?.filter(|size| *size > 0);
         Ok(Self {
             skip: at.field("skip")?.flag()?,
-            inspection_size: size.unwrap_or(INSPECTION_SIZE) as usize,
+            inspection_size: size.map(|size| size as usize),
             limit_effect: at.field("inspectionLimitExceededEffect")?.effect()?,
         })
     }
@@ -292,9 +275,12 @@ mod tests {
         let web = &policy.applications[0];
         assert_eq!((policy.revision, policy.rule.as_deref(), policy.profile), (7, Some("shop"), Profile::CrsStrict));
         assert_eq!((web.endpoints[0].exposed_port, web.endpoints[0].internal_port), (443, 8443));
-        assert_eq!((web.ban_milliseconds, web.min_tls, web.body.inspection_size), (120_000, TlsVersion::Tls13, 1000));
+        assert_eq!(
+            (web.ban_milliseconds, web.min_tls, web.body.inspection_size),
+            (120_000, TlsVersion::Tls13, Some(1000))
+        );
         assert_eq!((policy.read_timeout_seconds, policy.applications[1].ban_milliseconds), (5, 300_000));
-        assert_eq!(policy.applications[1].body.inspection_size, 131_072);
+        assert_eq!(policy.applications[1].body.inspection_size, None);
     }
 
     /// Every error names its place in the policy.

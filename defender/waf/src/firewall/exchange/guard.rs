@@ -117,7 +117,7 @@ impl<'f> Exchange<'f> {
             return Ruling::Pass;
         }
         let content_type = self.head.header("content-type").unwrap_or_default();
-        let files = upload::files(content_type, &self.body);
+        let files = upload::files(content_type, &self.held);
         let Some(file) = files.iter().find(|file| !application.uploads.allow(file)) else { return Ruling::Pass };
         let name = self.firewall.policy().scrubber.value(Place::Body, b"filename", file.name);
         let name = shortened(&name, VALUE_LIMIT);
@@ -131,22 +131,15 @@ impl<'f> Exchange<'f> {
         self.act(application, report)
     }
 
-    /// Does what follows from a body that is longer than what is looked at.
-    pub(super) fn limit_exceeded(&mut self, application: &'f Application) -> Ruling {
-        let BodyLimit { effect, size } = BodyLimit::of(application);
-        let message = format!("the body is longer than the {size} bytes that are looked at");
+    /// Does what follows from a body that is longer than what is looked at, once.
+    pub(super) fn guard_length(&mut self, application: &'f Application) -> Ruling {
+        let size = application.body.inspection_size.unwrap_or(self.ruleset.settings.body_limit);
+        if self.came <= size as u64 || std::mem::replace(&mut self.length_told, true) {
+            return Ruling::Pass;
+        }
+        let message = format!("the body is longer than the {size} bytes that are looked at as a whole");
+        let effect = application.body.limit_effect;
         let report = self.report(application, effect, "inspectionLimitExceeded", "firewall", &message);
         self.act(application, report)
-    }
-}
-
-struct BodyLimit {
-    effect: Effect,
-    size: usize,
-}
-
-impl BodyLimit {
-    fn of(application: &Application) -> Self {
-        Self { effect: application.body.limit_effect, size: application.body.inspection_size }
     }
 }

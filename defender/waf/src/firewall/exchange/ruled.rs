@@ -39,7 +39,7 @@ impl<'f> Exchange<'f> {
             let country = self.origin.country.map(|country| country.to_string());
             let subject = Subject {
                 request: &self.request,
-                body: known.body.then_some(&self.body[..]),
+                body: known.body.then_some(&self.held[..]),
                 response: known.response,
                 response_body: known.response_body,
                 client: self.origin.address,
@@ -145,10 +145,10 @@ impl<'f> Exchange<'f> {
     /// Holds a body that is held as a whole against the application's interface.
     pub(super) fn guard_api_body(&mut self, application: &'f Application) -> Ruling {
         let (Some(api), Some(operation)) = (&application.rules.api, self.operation) else { return Ruling::Pass };
-        if self.body.len() >= application.body.inspection_size {
+        if !self.whole {
             return Ruling::Pass;
         }
-        match api.judge_body(operation, &self.request, &self.body) {
+        match api.judge_body(operation, &self.request, &self.held) {
             Some(violation) => self.violated(application, violation),
             None => Ruling::Pass,
         }
