@@ -1,13 +1,19 @@
 //! One request with its response.
 
+mod answered;
+mod guard;
+mod ruled;
+
+use self::ruled::Known;
 use super::{
     Answer, Application, BodyNeed, Client, Effect, Field, Firewall, Report, ResponseHead, Ruling, Summary,
+    api::Operation,
     decision::{self, Counting, Decision},
-    endpoint, exception,
+    exception,
     groups::Group,
-    place,
+    normal_path, place,
     report::{self, Origin},
-    standing::Standing,
+    standing::{Key, Standing},
 };
 use crate::{
     Collection, Finding, Request, Response, Ruleset, Transaction,
@@ -30,11 +36,35 @@ pub struct Exchange<'f> {
     request: Request,
     response: Response,
     body: Body,
+    /// What was held of the body, decoded, when something else than the engine looks at it.
+    held: Vec<u8>,
+    /// Whether that is all of it.
+    whole: bool,
+    /// Bytes of the body so far, as they came over the wire.
+    came: u64,
+    /// Whether it was told that the body is too long.
+    length_told: bool,
+    /// Whether the request was judged without its body, which nobody reads.
+    unread: bool,
     reports: Vec<Report>,
     /// The strongest effect that the engine's findings had so far.
     found: Effect,
     status: Option<u16>,
     response_header_names: Vec<String>,
+    response_coding: Vec<u8>,
+    response_need: usize,
+    /// Which rules of one's own are decided.
+    decided: Vec<bool>,
+    /// What the application's interface calls the request.
+    operation: Option<&'f Operation>,
+    /// The cookie of a session that begins with the response.
+    set_cookie: Option<String>,
+    /// The response's head, while its body is to be judged by it.
+    answered: Option<ResponseHead>,
+    /// Without any spelling that leads around a rule about paths.
+    path: Vec<u8>,
+    standing: &'f Standing,
+    now: u64,
     id: &'f str,
 }
 
@@ -44,42 +74,63 @@ impl<'f> Exchange<'f> {
         ruleset: &'f Ruleset,
         head: &'f Head,
         client: Client,
-        _standing: &'f Standing,
-        _now: u64,
+        standing: &'f Standing,
+        now: u64,
         id: &'f str,
     ) -> Self {
-        let origin = Origin { address: client.peer, peers: vec![client.peer], country: None, secure: client.secure };
-        let application = firewall.application(head, &client);
+        let policy = firewall.policy();
+        let (address, peers) = policy.trust.client(head, client.peer);
+        let origin = Origin { address, peers, country: policy.countries.of(address), secure: client.secure };
+        let path = normal_path(head.target());
+        let application = firewall.application(head, &client, &path);
+        let application = application.filter(|application| !application.access.excepts(address));
         let mut request = Request::new();
         if application.is_some() {
             fill_head(&mut request, head);
             request.set(Collection::RemoteAddr, origin.address.to_string().as_bytes());
         }
-        let transaction = Transaction::observing(ruleset);
-        let limits = Limits { held: ruleset.settings.body_limit, depth: ruleset.settings.depth_limit };
-        let body = Body::new(firewall.policy().profile, head, limits);
-        let (response, reports, found, status, response_header_names) = Default::default();
+        let size = application.and_then(|application| application.body.inspection_size);
+        let held = size.unwrap_or(ruleset.settings.body_limit);
+        let body = Body::new(policy.profile, head, Limits { held, depth: ruleset.settings.depth_limit });
         Self {
             firewall,
             ruleset,
             head,
             application,
             origin,
-            transaction,
+            transaction: Transaction::observing(ruleset),
             request,
-            response,
+            response: Response::new(),
             body,
-            reports,
-            found,
-            status,
-            response_header_names,
+            held: Vec::new(),
+            whole: false,
+            came: 0,
+            length_told: false,
+            unread: false,
+            reports: Vec::new(),
+            found: Effect::Disable,
+            status: None,
+            response_header_names: Vec::new(),
+            response_coding: Vec::new(),
+            response_need: 0,
+            decided: Vec::new(),
+            operation: None,
+            set_cookie: None,
+            answered: None,
+            path,
+            standing,
+            now,
             id,
         }
     }
 
     /// Judges the head.
     pub fn request_head(&mut self) -> Ruling {
-        self.judge(Phase::RequestHead)
+        let guards = [Self::guard_rules, Self::guard_head, Self::guard_bots, Self::guard_api];
+        match self.guard(&guards) {
+            Ruling::Pass => self.judge(Phase::RequestHead),
+            refusal @ Ruling::Answer(_) => refusal,
+        }
     }
 
     /// How the body has to come.
@@ -93,6 +144,8 @@ impl<'f> Exchange<'f> {
 
     /// Judges a further piece of the body, as it came off the wire without its framing.
     pub fn request_body(&mut self, piece: &[u8]) -> Ruling {
+        let Some(application) = self.application else { return Ruling::Pass };
+        self.came += piece.len() as u64;
         let mut rest = piece;
         while !rest.is_empty() {
             let (taken, due) = self.body.feed(rest);
@@ -100,14 +153,25 @@ impl<'f> Exchange<'f> {
             if let answer @ Ruling::Answer(_) = self.judge_due(due) {
                 return answer;
             }
+            // What allows everything ends the reading too.
+            if self.application.is_none() {
+                return Ruling::Pass;
+            }
         }
-        Ruling::Pass
+        self.guard_length(application)
     }
 
     /// Judges what is left of the body once its end, or the limit of what is held, is reached; in the latter case once more at the
     /// end, before what ends the body is sent. Without a body it is called as well: most rules on arguments wait for it.
     pub fn request_end(&mut self) -> Ruling {
+        if self.application.is_some_and(|application| application.body.skip) {
+            return self.judge_unread();
+        }
         loop {
+            // Nobody takes what is due once nothing is looked at any more.
+            if self.application.is_none() {
+                return Ruling::Pass;
+            }
             let due = self.body.end();
             if let (Due::Nothing, ruling) | (_, ruling @ Ruling::Answer(_)) = (due, self.judge_due(due)) {
                 return ruling;
@@ -124,9 +188,10 @@ impl<'f> Exchange<'f> {
         let chosen = self.transaction.body_processor().and_then(Processor::named);
         let forced = self.transaction.body_forced();
         if due == Due::Body {
+            self.keep_body();
             fill_hidden(&mut self.request, self.head, self.firewall.policy().profile);
             self.body.fill(&mut self.request, chosen, forced);
-            return self.judge(Phase::RequestBody);
+            return self.judge_body();
         }
         let mut request = Request::new();
         fill_head(&mut request, self.head);
@@ -141,32 +206,45 @@ impl<'f> Exchange<'f> {
         ruling
     }
 
-    /// Judges the response's head, which may be changed.
-    pub fn response_head(&mut self, head: &mut ResponseHead) -> Ruling {
-        self.status = Some(head.status);
-        if self.application.is_none() {
+    /// Judges all but the body, once.
+    fn judge_unread(&mut self) -> Ruling {
+        if std::mem::replace(&mut self.unread, true) {
             return Ruling::Pass;
         }
-        self.response.set(Collection::ResponseStatus, head.status.to_string().as_bytes());
-        for (name, value) in &head.headers {
-            self.response.add(Collection::ResponseHeaders, name, value);
-            if name.eq_ignore_ascii_case(b"content-type") {
-                self.response.set(Collection::ResponseContentType, value);
-            }
+        fill_hidden(&mut self.request, self.head, self.firewall.policy().profile);
+        self.judge_body()
+    }
+
+    /// Keeps what is held of the body for whoever else looks at it.
+    fn keep_body(&mut self) {
+        let Some(application) = self.application else { return };
+        let rules = &application.rules;
+        if !rules.custom.is_empty() || rules.api.is_some() || application.uploads.effect > Effect::Allow {
+            self.held = self.body.held().to_vec();
+            self.whole = self.body.is_whole();
         }
-        self.judge(Phase::ResponseHead)
+    }
+
+    /// Judges the response's head, which may be changed.
+    pub fn response_head(&mut self, head: &mut ResponseHead) -> Ruling {
+        match self.application {
+            Some(application) => self.answer_head(application, head),
+            None => Ruling::Pass,
+        }
     }
 
     /// How many bytes of the response's body have to be shown before they are sent; 0 for none.
     #[must_use]
     pub fn response_body_need(&self) -> usize {
-        0
+        self.response_need
     }
 
     /// Judges what is shown of the response's body.
     pub fn response_body(&mut self, held: &[u8]) -> Ruling {
-        self.response.set(Collection::ResponseBody, held);
-        self.judge(Phase::ResponseBody)
+        match self.application {
+            Some(application) => self.answer_body(application, held),
+            None => Ruling::Pass,
+        }
     }
 
     /// Ends: what is to be told of.
@@ -182,6 +260,34 @@ impl<'f> Exchange<'f> {
             report.request.clone_from(&summary);
         }
         self.reports
+    }
+
+    /// Judges the body as far as it is known: its files, then its values.
+    fn judge_body(&mut self) -> Ruling {
+        match self.guard(&[Self::guard_rules_on_body, Self::guard_files, Self::guard_api_body]) {
+            Ruling::Pass => self.judge(Phase::RequestBody),
+            refusal @ Ruling::Answer(_) => refusal,
+        }
+    }
+
+    /// Asks one after the other while nothing is refused and nothing ends the judging.
+    fn guard(&mut self, guards: &[Guard<'f>]) -> Ruling {
+        for guard in guards {
+            let Some(application) = self.application else { return Ruling::Pass };
+            let ruling = guard(self, application);
+            if ruling != Ruling::Pass {
+                return ruling;
+            }
+        }
+        Ruling::Pass
+    }
+
+    fn guard_rules(&mut self, application: &'f Application) -> Ruling {
+        self.guard_custom(application, Known::default())
+    }
+
+    fn guard_rules_on_body(&mut self, application: &'f Application) -> Ruling {
+        self.guard_custom(application, Known { body: true, ..Known::default() })
     }
 
     /// Has the engine judge a phase, and does what the groups of its findings say.
@@ -213,9 +319,15 @@ impl<'f> Exchange<'f> {
         let mut rules = Vec::new();
         for group in Group::all() {
             let protection = application.groups.of(group);
-            let of_group = |finding: &&Finding| is_of(finding.phase, phase) && Group::of(finding) == group;
+            if protection.exceptions.is_empty() {
+                continue;
+            }
+            let of_group = |finding: &&Finding| {
+                let counts = finding.points > 0 || finding.denies;
+                counts && is_of(finding.phase, phase) && Group::of(finding) == group
+            };
             let mut found = self.transaction.findings().iter().filter(of_group).peekable();
-            if protection.exceptions.is_empty() || found.peek().is_none() {
+            if found.peek().is_none() {
                 continue;
             }
             let Some(left) = exception::without(&self.request, &protection.exceptions) else { continue };
@@ -291,6 +403,10 @@ impl<'f> Exchange<'f> {
     /// Does what a report's effect says, and keeps the report.
     fn act(&mut self, application: &Application, report: Report) -> Ruling {
         let effect = report.effect;
+        if effect == Effect::Ban {
+            let key = Key { application: application.key, who: self.who(application.sessions.ban) };
+            self.standing.ban(key, self.now.saturating_add(application.ban_milliseconds));
+        }
         if effect >= Effect::Alert {
             self.reports.push(report);
         }
@@ -303,6 +419,9 @@ impl<'f> Exchange<'f> {
         answer
     }
 }
+
+/// Something that is asked of an exchange.
+type Guard<'f> = fn(&mut Exchange<'f>, &'f Application) -> Ruling;
 
 /// Points at which a request is refused. Source: Core Rule Set, rule 901100.
 const INBOUND_THRESHOLD: i64 = 5;

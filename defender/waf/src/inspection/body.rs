@@ -92,6 +92,18 @@ impl Body {
         self.limits.held
     }
 
+    /// What is due, decoded; of a body that is due, all that is held of it.
+    #[must_use]
+    pub fn held(&self) -> &[u8] {
+        &self.held
+    }
+
+    /// Whether the body has ended.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.ended
+    }
+
     /// Takes from a piece as it came over the wire, without its transfer coding. Gives how many bytes were taken, which is less
     /// than all only when something is due, and what that is; go on with the rest after it was judged.
     pub fn feed(&mut self, piece: &[u8]) -> (usize, Due) {
