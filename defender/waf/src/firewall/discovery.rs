@@ -24,6 +24,8 @@ pub const MOST_ENDPOINTS: usize = 1_000;
 pub const MOST_PARAMETERS: usize = 20_000;
 /// How many different segments may follow a path before they are held for values.
 const MOST_SIBLINGS: usize = 50;
+/// Segments that a path may have to be kept.
+const MOST_SEGMENTS: usize = 16;
 /// Bytes that a path or a name may have to be kept.
 const MOST_NAME: usize = 512;
 
@@ -57,6 +59,7 @@ pub struct Observation<'a> {
 }
 
 /// An endpoint.
+#[allow(clippy::struct_excessive_bools)] // flags that a report has
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
@@ -113,7 +116,7 @@ impl Discovery {
     pub fn observe(&mut self, seen: &Observation<'_>) {
         let Some((method, path)) = asked(seen) else { return };
         let path = path::general(&path, &self.wide);
-        if path.len() > MOST_NAME {
+        if path.len() > MOST_NAME || path.matches('/').count() > MOST_SEGMENTS {
             self.dropped += 1;
             return;
         }

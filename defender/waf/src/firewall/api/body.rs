@@ -1,5 +1,7 @@
 //! Bodies held against what an operation says of them.
 
+use std::collections::{HashMap, HashSet};
+
 use quick_xml::{Reader, events::Event};
 
 use super::{
@@ -76,14 +78,24 @@ pub(super) fn judge(operation: &Operation, request: &Request, body: &[u8]) -> Op
     match written {
         Written::Json => judge_json(&taken, body),
         Written::Xml => judge_xml(&taken, body),
-        Written::Form | Written::Multipart | Written::Other => taken.into_iter().find_map(|parameter| {
-            let name = parameter.spec.name.as_bytes();
-            let named = request.of(Collection::ArgsPost).filter(|value| value.name == name);
-            let values: Vec<&[u8]> = named.map(|value| value.value).collect();
-            let file = request.of(Collection::FilesNames).any(|value| value.value == name);
-            if values.is_empty() && file { None } else { checked(parameter, &values) }
-        }),
+        Written::Form | Written::Multipart | Written::Other => judge_form(&taken, request),
     }
+}
+
+fn judge_form(parameters: &[&Parameter], request: &Request) -> Option<Violation> {
+    let mut named: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
+    for value in request.of(Collection::ArgsPost) {
+        named.entry(value.name).or_default().push(value.value);
+    }
+    let files: HashSet<&[u8]> = request.of(Collection::FilesNames).map(|value| value.value).collect();
+    parameters.iter().find_map(|parameter| {
+        let name = parameter.spec.name.as_bytes();
+        match named.get(name) {
+            // Of a file it is only asked that it is there.
+            None if files.contains(name) => None,
+            values => checked(parameter, values.map(Vec::as_slice).unwrap_or_default()),
+        }
+    })
 }
 
 fn judge_json(parameters: &[&Parameter], body: &[u8]) -> Option<Violation> {
@@ -149,7 +161,9 @@ fn xml(text: &str, names: &[&str]) -> Result<Vec<Vec<String>>, String> {
                 open.push(start.local_name().as_ref().to_owned());
                 let wanted = (0..names.len()).filter(|at| is_meant(names[*at], &open));
                 let wanted: Vec<_> = wanted.map(|at| (at, found[at].len())).collect();
-                wanted.iter().for_each(|(at, _)| found[*at].push(String::new()));
+                for (at, _) in &wanted {
+                    found[*at].push(String::new());
+                }
                 filled.push(wanted);
                 continue;
             }

@@ -1,11 +1,14 @@
 //! JSON as a tree that forgets nothing: members keep their order, and one that comes twice is told.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
+
+/// How many members an object may have to be searched one by one.
+pub(super) const FEW: usize = 16;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,9 +134,14 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
         let mut members: Vec<(String, Json)> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        // A few names are compared sooner than hashed.
+        let mut seen = HashSet::new();
         while let Some((name, value)) = access.next_entry::<String, Json>()? {
-            if !seen.insert(name.clone()) {
+            if members.len() == FEW {
+                seen.extend(members.iter().map(|(name, _)| name.clone()));
+            }
+            let few = members.len() < FEW;
+            if if few { members.iter().any(|(known, _)| *known == name) } else { !seen.insert(name.clone()) } {
                 return Err(A::Error::custom(format!("the name `{name}` comes twice")));
             }
             members.push((name, value));

@@ -14,6 +14,7 @@ pub(crate) mod validate;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::firewall) use self::spec::or_default;
 pub use self::spec::{ApiSpec, BasePath, Location, MethodSpec, ParameterSpec, PathSpec, Style, ValueType};
 use self::{
     parameter::Parameter,
@@ -72,6 +73,8 @@ pub struct Violation {
 #[error("the API specification cannot be used: {0}")]
 pub struct ApiError(String);
 
+/// The `type` of an event that tells of a violation.
+pub const ATTACK: &str = "unexpectedAPI";
 /// How many violations of one request are told.
 const MOST_TOLD: usize = 16;
 

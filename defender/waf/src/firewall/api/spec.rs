@@ -1,6 +1,6 @@
 //! The vendor's `apiSpec`, as policies carry it. Source: the vendor's `waas.APISpec`, `waas.Path`, `waas.Method`, `waas.Param`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::firewall::Effect;
@@ -10,8 +10,10 @@ use crate::firewall::Effect;
 #[serde(rename_all = "camelCase", default)]
 pub struct ApiSpec {
     /// Where the application is reached; of each the base path, before the paths below.
+    #[serde(deserialize_with = "or_default")]
     pub endpoints: Vec<BasePath>,
     /// What there is.
+    #[serde(deserialize_with = "or_default")]
     pub paths: Vec<PathSpec>,
     /// When a parameter or a body is not as it is said here.
     pub effect: Effect,
@@ -42,6 +44,7 @@ pub struct PathSpec {
     /// `/users/{id}`.
     pub path: String,
     /// What can be done there.
+    #[serde(deserialize_with = "or_default")]
     pub methods: Vec<MethodSpec>,
 }
 
@@ -52,10 +55,12 @@ pub struct MethodSpec {
     /// `GET`.
     pub method: String,
     /// What it takes.
+    #[serde(deserialize_with = "or_default")]
     pub parameters: Vec<ParameterSpec>,
 }
 
 /// A parameter.
+#[allow(clippy::struct_excessive_bools)] // the vendor's fields
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ParameterSpec {
@@ -117,7 +122,7 @@ pub enum ValueType {
     String,
 }
 
-/// How an array is written. Source: OpenAPI 3.0.3, "Style Values".
+/// How an array is written. Source: `OpenAPI` 3.0.3, "Style Values".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)] // as OpenAPI names them
@@ -167,4 +172,11 @@ impl Style {
             Self::Form | Self::Simple | Self::Matrix | Self::Label | Self::DeepObject => b',',
         }
     }
+}
+
+/// A value, or its default for `null`: how the vendor writes empty lists.
+pub(in crate::firewall) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }

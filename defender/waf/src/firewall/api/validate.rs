@@ -1,9 +1,9 @@
 //! A value held against a schema.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt::Arguments};
 
 use super::{
-    json::Json,
+    json::{FEW, Json},
     schema::{Part, Schema, Span},
 };
 
@@ -18,7 +18,7 @@ pub(crate) struct Mismatch {
 
 /// How many parts of a schema are held against parts of a value before it is given up: schemas can ask for the same in so
 /// many ways that nobody could afford to look.
-const STEPS: u32 = 1_000_000;
+const STEPS: u32 = 500_000;
 /// How deep one may lead to the next; deeper than JSON is read, so only references that lead back to themselves get there.
 const DEEPEST: usize = 512;
 
@@ -28,25 +28,34 @@ impl Schema {
     /// # Errors
     /// The first [`Mismatch`], or that it would cost too much to know.
     pub(crate) fn check(&self, value: &Json) -> Result<(), Mismatch> {
-        Checker { schema: self, steps: STEPS, place: Vec::new() }.check(0, value, 0)
+        Checker { schema: self, steps: STEPS, place: Vec::new(), trials: 0 }.check(0, value, 0)
     }
 }
 
-struct Checker<'s> {
+struct Checker<'s, 'v> {
     schema: &'s Schema,
     steps: u32,
-    place: Vec<String>,
+    place: Vec<Step<'v>>,
+    /// How many schemas around are only tried, so that nobody reads what is wrong.
+    trials: u32,
 }
 
-impl Checker<'_> {
-    fn check(&mut self, at: usize, value: &Json, depth: usize) -> Result<(), Mismatch> {
+/// A step from a value to one within.
+#[derive(Debug, Clone, Copy)]
+enum Step<'v> {
+    Name(&'v str),
+    Index(usize),
+}
+
+impl<'v> Checker<'_, 'v> {
+    fn check(&mut self, at: usize, value: &'v Json, depth: usize) -> Result<(), Mismatch> {
         let schema = self.schema;
         let Some(part) = schema.parts.get(at).filter(|part| !part.never) else {
-            return Err(self.wrong("nothing is allowed here"));
+            return Err(self.wrong(format_args!("nothing is allowed here")));
         };
-        self.steps = self.steps.saturating_sub(1);
+        self.steps = self.steps.saturating_sub(price(value));
         if self.steps == 0 || depth > DEEPEST {
-            return Err(self.wrong("it cannot be held against the schema within reasonable time"));
+            return Err(self.wrong(format_args!("it cannot be held against the schema within reasonable time")));
         }
         self.kind(part, value)?;
         match value {
@@ -63,11 +72,11 @@ impl Checker<'_> {
         let kind = value.kind();
         let fits = |wanted: &String| wanted == kind || (wanted == "number" && kind == "integer");
         if !part.kinds.is_empty() && !part.kinds.iter().any(fits) {
-            return Err(self.wrong(&format!("it is of type {kind}, not {}", part.kinds.join(" or "))));
+            return Err(self.wrong(format_args!("it is of type {kind}, not {}", part.kinds.join(" or "))));
         }
         match &part.one_of_values {
             Some(values) if !values.iter().any(|wanted| wanted.is(value)) => {
-                Err(self.wrong("it is none of the values that are allowed"))
+                Err(self.wrong(format_args!("it is none of the values that are allowed")))
             }
             _ => Ok(()),
         }
@@ -80,10 +89,10 @@ impl Checker<'_> {
         if let Some((source, regex)) = &part.pattern
             && !regex.is_match(text.as_bytes())
         {
-            return Err(self.wrong(&format!("it does not match `{source}`")));
+            return Err(self.wrong(format_args!("it does not match `{source}`")));
         }
         match part.format {
-            Some(format) if !format.holds(text) => Err(self.wrong(&format!("it is no {}", format.name()))),
+            Some(format) if !format.holds(text) => Err(self.wrong(format_args!("it is no {}", format.name()))),
             _ => Ok(()),
         }
     }
@@ -91,55 +100,68 @@ impl Checker<'_> {
     fn number(&self, part: &Part, number: f64) -> Result<(), Mismatch> {
         let beyond = |limit: Option<f64>, is: fn(f64, f64) -> bool| limit.filter(|limit| is(number, *limit));
         if let Some(limit) = beyond(part.least, |number, limit| number < limit) {
-            return Err(self.wrong(&format!("it is less than {limit}")));
+            return Err(self.wrong(format_args!("it is less than {limit}")));
         }
         if let Some(limit) = beyond(part.most, |number, limit| number > limit) {
-            return Err(self.wrong(&format!("it is more than {limit}")));
+            return Err(self.wrong(format_args!("it is more than {limit}")));
         }
         if let Some(limit) = beyond(part.above, |number, limit| number <= limit) {
-            return Err(self.wrong(&format!("it is not more than {limit}")));
+            return Err(self.wrong(format_args!("it is not more than {limit}")));
         }
         if let Some(limit) = beyond(part.below, |number, limit| number >= limit) {
-            return Err(self.wrong(&format!("it is not less than {limit}")));
+            return Err(self.wrong(format_args!("it is not less than {limit}")));
         }
         // Doubles that write decimals are seldom exact multiples of one another.
         let off = |step: f64| ((number / step) - (number / step).round()).abs() > 1e-9;
         match part.step.filter(|step| off(*step)) {
-            Some(step) => Err(self.wrong(&format!("it is no multiple of {step}"))),
+            Some(step) => Err(self.wrong(format_args!("it is no multiple of {step}"))),
             None => Ok(()),
         }
     }
 
-    fn array(&mut self, part: &Part, items: &[Json], depth: usize) -> Result<(), Mismatch> {
+    fn array(&mut self, part: &Part, items: &'v [Json], depth: usize) -> Result<(), Mismatch> {
         self.span(part.items_span, items.len(), "items")?;
         if part.unique {
             let mut seen = HashSet::new();
-            if !items.iter().all(|item| seen.insert(canonical(item))) {
-                return Err(self.wrong("two of its items are equal"));
+            let mut length = 0;
+            let mut is_new = |item: &Json| {
+                let text = canonical(item);
+                length += text.len();
+                seen.insert(text)
+            };
+            let unique = items.iter().all(&mut is_new);
+            self.steps = self.steps.saturating_sub((length / 16) as u32);
+            if !unique {
+                return Err(self.wrong(format_args!("two of its items are equal")));
             }
         }
         let Some(schema) = part.items else { return Ok(()) };
         for (index, item) in items.iter().enumerate() {
-            self.place.push(index.to_string());
+            self.place.push(Step::Index(index));
             self.check(schema, item, depth + 1)?;
             self.place.pop();
         }
         Ok(())
     }
 
-    fn object(&mut self, part: &Part, members: &[(String, Json)], depth: usize) -> Result<(), Mismatch> {
+    fn object(&mut self, part: &Part, members: &'v [(String, Json)], depth: usize) -> Result<(), Mismatch> {
         self.span(part.members_span, members.len(), "members")?;
         if !part.required.is_empty() {
-            let names: HashSet<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
-            if let Some(name) = part.required.iter().find(|name| !names.contains(name.as_str())) {
-                return Err(self.wrong(&format!("`{name}` is missing")));
+            let missing = if members.len() <= FEW {
+                part.required.iter().find(|name| !members.iter().any(|(known, _)| known == *name))
+            } else {
+                let names: HashSet<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+                part.required.iter().find(|name| !names.contains(name.as_str()))
+            };
+            if let Some(name) = missing {
+                return Err(self.wrong(format_args!("`{name}` is missing")));
             }
         }
         for (name, value) in members {
             let Some(schema) = part.members.get(name).copied().or(part.other_members) else { continue };
-            self.place.push(name.clone());
+            self.place.push(Step::Name(name));
             if self.schema.parts[schema].never {
-                return Err(self.wrong("there must be no such member"));
+                return Err(self.wrong(format_args!("there must be no such member")));
             }
             self.check(schema, value, depth + 1)?;
             self.place.pop();
@@ -148,34 +170,37 @@ impl Checker<'_> {
     }
 
     /// What is asked by further schemas of the same value.
-    fn combined(&mut self, part: &Part, value: &Json, depth: usize) -> Result<(), Mismatch> {
+    fn combined(&mut self, part: &Part, value: &'v Json, depth: usize) -> Result<(), Mismatch> {
         for schema in &part.all {
             self.check(*schema, value, depth + 1)?;
         }
         if !part.any.is_empty() && self.fitting(&part.any, value, depth, 1) == 0 {
-            return Err(self.wrong("it is as none of the schemas of `anyOf` has it"));
+            return Err(self.wrong(format_args!("it is as none of the schemas of `anyOf` has it")));
         }
         if !part.one.is_empty() {
             match self.fitting(&part.one, value, depth, 2) {
                 1 => {}
-                0 => return Err(self.wrong("it is as none of the schemas of `oneOf` has it")),
-                _ => return Err(self.wrong("it is as more than one of the schemas of `oneOf` has it")),
+                0 => return Err(self.wrong(format_args!("it is as none of the schemas of `oneOf` has it"))),
+                _ => return Err(self.wrong(format_args!("it is as more than one of the schemas of `oneOf` has it"))),
             }
         }
         match part.not {
             Some(schema) if self.fitting(&[schema], value, depth, 1) == 1 => {
-                Err(self.wrong("it is as the schema of `not` has it"))
+                Err(self.wrong(format_args!("it is as the schema of `not` has it")))
             }
             // What was given up on fits nothing, and must not pass for that.
-            _ if self.steps == 0 => Err(self.wrong("it cannot be held against the schema within reasonable time")),
+            _ if self.steps == 0 => {
+                Err(self.wrong(format_args!("it cannot be held against the schema within reasonable time")))
+            }
             _ => Ok(()),
         }
     }
 
     /// How many of the schemas a value is as, counted up to `enough`.
-    fn fitting(&mut self, schemas: &[usize], value: &Json, depth: usize, enough: usize) -> usize {
+    fn fitting(&mut self, schemas: &[usize], value: &'v Json, depth: usize, enough: usize) -> usize {
         let place = self.place.len();
         let mut found = 0;
+        self.trials += 1;
         for schema in schemas {
             found += usize::from(self.check(*schema, value, depth + 1).is_ok());
             self.place.truncate(place);
@@ -183,24 +208,43 @@ impl Checker<'_> {
                 break;
             }
         }
+        self.trials -= 1;
         found
     }
 
     fn span(&self, span: Span, count: usize, what: &str) -> Result<(), Mismatch> {
         let count = count as u64;
         if let Some(least) = span.least.filter(|least| count < *least) {
-            return Err(self.wrong(&format!("it has {count} {what}, fewer than {least}")));
+            return Err(self.wrong(format_args!("it has {count} {what}, fewer than {least}")));
         }
         match span.most.filter(|most| count > *most) {
-            Some(most) => Err(self.wrong(&format!("it has {count} {what}, more than {most}"))),
+            Some(most) => Err(self.wrong(format_args!("it has {count} {what}, more than {most}"))),
             None => Ok(()),
         }
     }
 
-    fn wrong(&self, problem: &str) -> Mismatch {
-        let escaped = |name: &String| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-        Mismatch { place: self.place.iter().map(escaped).collect(), problem: problem.to_owned() }
+    fn wrong(&self, problem: Arguments<'_>) -> Mismatch {
+        if self.trials > 0 {
+            return Mismatch { place: String::new(), problem: String::new() };
+        }
+        // Source: RFC 6901, section 3.
+        let escaped = |step: &Step<'_>| match step {
+            Step::Name(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+            Step::Index(index) => format!("/{index}"),
+        };
+        Mismatch { place: self.place.iter().map(escaped).collect(), problem: problem.to_string() }
     }
+}
+
+/// How many steps it is to look at a value once, without what is within.
+fn price(value: &Json) -> u32 {
+    let more = match value {
+        Json::Text(text) => text.len() / 64,
+        Json::Array(items) => items.len() / 8,
+        Json::Object(members) => members.len() / 4,
+        _ => 0,
+    };
+    1 + more as u32
 }
 
 /// A text that equal values have in common.

@@ -1,6 +1,13 @@
 //! Who user agents say they are.
 
-use super::class::BotClass::{self, *};
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
+use super::class::BotClass::{
+    self, ApiLibraries, Archiving, BusinessAnalytics, CareerSearch, ContentFeedClients, Educational, Financial,
+    Generic, HttpLibraries, MediaSearch, News, SearchEngineCrawlers, WebAutomationTools, WebScrapers,
+};
 
 /// What a user agent's word tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,6 +211,8 @@ pub(super) const TOOLS: &[Agent] = &[
     agent("got (", HttpLibraries),
     agent("node.js", HttpLibraries),
     agent("superagent", HttpLibraries),
+    agent("deno/", HttpLibraries),
+    agent("bun/", HttpLibraries),
     agent("libwww-perl", HttpLibraries),
     agent("lwp::", HttpLibraries),
     agent("http-tiny", HttpLibraries),
@@ -230,10 +239,23 @@ pub(super) const TOOLS: &[Agent] = &[
     agent("monitor", Generic),
 ];
 
-/// What a user agent (in lower case) says of itself: known bots, else tools.
+/// All words at once, known bots first; none only if the words were too many for an automaton, which the tests exclude.
+static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let words = KNOWN.iter().chain(TOOLS).map(|agent| agent.word);
+    AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
+});
+
+/// What Node's `fetch` says, and nothing else.
+static NODE: Agent = agent("node", HttpLibraries);
+
+/// What a user agent says of itself: known bots, else tools.
 pub(super) fn find(user_agent: &[u8]) -> Option<&'static Agent> {
-    let says = |agent: &&Agent| memchr::memmem::find(user_agent, agent.word.as_bytes()).is_some();
-    KNOWN.iter().find(says).or_else(|| TOOLS.iter().find(says))
+    if user_agent.eq_ignore_ascii_case(NODE.word.as_bytes()) {
+        return Some(&NODE);
+    }
+    let words = WORDS.as_ref()?;
+    let first = words.find_overlapping_iter(user_agent).map(|found| found.pattern().as_usize()).min()?;
+    KNOWN.iter().chain(TOOLS).nth(first)
 }
 
 /// Whether a name is a domain or within it.

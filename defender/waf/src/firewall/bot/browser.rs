@@ -61,7 +61,9 @@ pub(super) fn signs(head: &Head, claim: Option<Claim>, secure: bool) -> Vec<Sign
     let count = |name: &str| head.headers().filter(|header| header.name.eq_ignore_ascii_case(name.as_bytes())).count();
     sign(!has("user-agent"), 4, "there is no user agent");
     sign(count("user-agent") > 1, 3, "there is more than one user agent");
-    sign(!has("accept"), 3, "there is no `Accept`");
+    // Chromium opens web sockets with less.
+    let upgrades = has("upgrade");
+    sign(!has("accept") && !upgrades, 3, "there is no `Accept`");
     sign(!has("accept-language"), 3, "there is no `Accept-Language`");
     sign(!has("accept-encoding"), 2, "there is no `Accept-Encoding`");
     sign(head.version() == Version::Http10, 3, "it is HTTP/1.0");
@@ -78,8 +80,11 @@ pub(super) fn signs(head: &Head, claim: Option<Claim>, secure: bool) -> Vec<Sign
         Engine::Firefox => claim.version >= 90,
         Engine::Safari => claim.version >= 17,
     };
-    sign(secure && knows_fetch && !fetches, 3, "there is no `Sec-Fetch-Mode`, which this browser sends");
-    hints(head, claim, secure, &mut sign);
+    sign(secure && knows_fetch && !fetches && !upgrades, 3, "there is no `Sec-Fetch-Mode`, which this browser sends");
+    let half = has("sec-fetch-mode") != has("sec-fetch-site");
+    sign(half, 3, "there is one of `Sec-Fetch-Mode` and `Sec-Fetch-Site` without the other");
+    sign(head.header("accept-language") == Some(b"*"), 3, "any language will do");
+    hints(head, claim, secure && !upgrades, &mut sign);
     signs
 }
 

@@ -57,6 +57,17 @@ impl BotClass {
         Self::CareerSearch,
         Self::MediaSearch,
     ];
+    /// All others that requests are told apart by.
+    pub const UNKNOWN: [Self; 8] = [
+        Self::BotImpersonation,
+        Self::WebAutomationTools,
+        Self::WebScrapers,
+        Self::ApiLibraries,
+        Self::HttpLibraries,
+        Self::Generic,
+        Self::BrowserImpersonation,
+        Self::RequestAnomalies,
+    ];
 
     /// As the vendor names it: in policies, and as the `type` of an event.
     #[must_use]

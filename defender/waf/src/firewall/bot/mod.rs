@@ -21,7 +21,7 @@ pub use self::{
     class::BotClass,
     session::{Sessions, Signer, Visit},
 };
-use super::{Effect, Field};
+use super::{Effect, Field, api::or_default};
 use crate::http::Head;
 
 /// The vendor's `botProtectionSpec`.
@@ -29,6 +29,7 @@ use crate::http::Head;
 #[serde(rename_all = "camelCase", default)]
 pub struct BotSpec {
     /// Bots of the user's own.
+    #[serde(deserialize_with = "or_default")]
     pub user_defined_bots: Vec<UserDefinedBot>,
     /// Known good bots.
     pub known_bot_protections_spec: KnownBots,
@@ -51,8 +52,10 @@ pub struct UserDefinedBot {
     /// A header field; empty for any.
     pub header_name: String,
     /// What the field may be, `*` for any part.
+    #[serde(deserialize_with = "or_default")]
     pub header_values: Vec<String>,
     /// Names of network lists, one of which the client is in.
+    #[serde(deserialize_with = "or_default")]
     pub subnets: Vec<String>,
     /// What then.
     pub effect: Effect,
@@ -115,6 +118,9 @@ pub struct JsInjection {
     pub timeout_effect: Effect,
 }
 
+/// Networks: address and length of the prefix.
+pub type Networks = Vec<(IpAddr, u8)>;
+
 /// What is known from outside about a client's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin<'a> {
@@ -144,7 +150,7 @@ pub struct Sighting {
 pub struct Bots {
     spec: BotSpec,
     /// The networks of each of the user's bots; none where any address will do.
-    networks: Vec<Option<Vec<(IpAddr, u8)>>>,
+    networks: Vec<Option<Networks>>,
 }
 
 /// Weights of signs together that make what says to be a browser none.
@@ -155,7 +161,7 @@ impl Bots {
     ///
     /// # Errors
     /// In words, for a bot that names no header and no network, and for a list that nobody knows.
-    pub fn compile(spec: &BotSpec, networks: &dyn Fn(&str) -> Option<Vec<(IpAddr, u8)>>) -> Result<Self, String> {
+    pub fn compile(spec: &BotSpec, networks: &dyn Fn(&str) -> Option<Networks>) -> Result<Self, String> {
         let of = |bot: &UserDefinedBot| {
             if bot.header_name.is_empty() && bot.subnets.is_empty() {
                 return Err(format!("the user-defined bot `{}` has neither `headerName` nor `subnets`", bot.name));
@@ -177,6 +183,13 @@ impl Bots {
         &self.spec
     }
 
+    /// True when the policy does something about any class; otherwise there is nothing to look for.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        let mut classes = BotClass::KNOWN.into_iter().chain(BotClass::UNKNOWN);
+        !self.spec.user_defined_bots.is_empty() || classes.any(|class| self.effect(class) != Effect::Disable)
+    }
+
     /// True when what this says to be can be confirmed by the client's reverse name, and the policy cares.
     #[must_use]
     pub fn wants_names(&self, head: &Head) -> bool {
@@ -189,6 +202,9 @@ impl Bots {
     /// the client spoke TLS, be it to whoever stands before us.
     #[must_use]
     pub fn judge(&self, head: &Head, client: IpAddr, origin: Origin<'_>, secure: bool) -> Option<Sighting> {
+        if !self.is_active() {
+            return None;
+        }
         if let Some(sighting) = self.user_defined(head, client) {
             return Some(sighting);
         }

@@ -23,6 +23,9 @@ const SAFARI: &str = "Host: shop.test\r\nAccept: text/html,application/xhtml+xml
 const IPHONE: &str = "Host: shop.test\r\nAccept: text/html,*/*;q=0.8\r\nUser-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 15_8 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.6 Mobile/15E148 Safari/604.1\r\n\
     Accept-Language: fr\r\nAccept-Encoding: gzip, deflate, br\r\nConnection: keep-alive\r\n";
 
+const CHROME_SOCKET: &str = "Host: shop.test\r\nConnection: Upgrade\r\nPragma: no-cache\r\nCache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36\r\n\
+    Upgrade: websocket\r\nOrigin: https://shop.test\r\nSec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
 /// User agents that tell what they are, with the class. The rest of the request is as the tool itself sends it.
 const TOOLS: &[(&str, BotClass)] = &[
     ("Host: a\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n", BotClass::HttpLibraries),
@@ -36,6 +39,15 @@ const TOOLS: &[(&str, BotClass)] = &[
         BotClass::HttpLibraries,
     ),
     ("Host: a\r\nUser-Agent: okhttp/4.12.0\r\n", BotClass::HttpLibraries),
+    (
+        "host: a\r\nconnection: keep-alive\r\naccept: */*\r\naccept-language: *\r\nsec-fetch-mode: cors\r\nuser-agent: node\r\naccept-encoding: gzip, deflate\r\n",
+        BotClass::HttpLibraries,
+    ),
+    (
+        "Host: a\r\nAccept: */*\r\nAccept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nUser-Agent: python-httpx/0.28.1\r\n",
+        BotClass::HttpLibraries,
+    ),
+    ("Host: a\r\nUser-Agent: HTTP-Tiny/0.080\r\n", BotClass::HttpLibraries),
     ("User-Agent: Wget/1.21.3\r\nHost: a\r\n", BotClass::HttpLibraries),
     ("Host: a\r\nUser-Agent: axios/1.6.8\r\n", BotClass::HttpLibraries),
     ("Host: a\r\nUser-Agent: PostmanRuntime/7.37.3\r\n", BotClass::ApiLibraries),
@@ -77,7 +89,7 @@ fn classes(fields: &str, origin: Origin<'_>) -> Vec<BotClass> {
 
 #[test]
 fn browsers_are_nothing_else_even_when_it_is_strict() {
-    for fields in [CHROME, CHROME_FETCH, FIREFOX, SAFARI, IPHONE] {
+    for fields in [CHROME, CHROME_FETCH, CHROME_SOCKET, FIREFOX, SAFARI, IPHONE] {
         let found = classify(&head(fields), Origin::Unknown, true, 3);
         assert!(found.is_empty(), "{fields}: {found:?}");
         let plain = classify(&head(fields), Origin::Unknown, false, 3);
@@ -101,6 +113,10 @@ fn whoever_only_says_to_be_a_browser_is_found_out() {
         format!("Host: a\r\n{agent}Accept: */*\r\n"),
         format!("Host: a\r\n{agent}Accept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\n"),
         format!("Host: a\r\n{agent}Accept-Encoding: gzip\r\n"),
+        format!(
+            "host: a\r\nconnection: keep-alive\r\naccept: */*\r\naccept-language: *\r\nsec-fetch-mode: cors\r\n{agent}accept-encoding: gzip, deflate\r\n"
+        ),
+        format!("Host: a\r\nAccept: */*\r\nAccept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n{agent}"),
         CHROME.replace("Chrome/124", "Chrome/119"),
         CHROME.replace("Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7"),
         firefox,
@@ -157,6 +173,7 @@ fn the_policy_says_what_is_done() {
         judged("Host: a\r\nUser-Agent: PostmanRuntime/7\r\n", outside),
         Some((BotClass::RequestAnomalies, Effect::Alert))
     );
+    assert!(bots.is_active() && !Bots::default().is_active());
     assert!(bots.wants_names(&head(GOOGLEBOT)) && !bots.wants_names(&head(CHROME)));
     assert_eq!(BotClass::SearchEngineCrawlers.name(), "searchEngineCrawlers");
 }
@@ -256,7 +273,7 @@ fn solved(body: &str, signs: u32) -> String {
     let between = |start: &str, end: &str| body.split(start).nth(1).unwrap().split(end).next().unwrap().to_owned();
     let seed: u32 = between("var h=", "^").parse().unwrap();
     let token = between("bartizan_proof=", ".\"+n");
-    let number = (0..).find(|number| pages::solves(seed, *number)).unwrap();
+    let number = (0..u32::MAX).find(|number| pages::solves(seed, *number)).unwrap();
     format!("bartizan_proof={token}.{number}.{signs}")
 }
 
@@ -278,6 +295,23 @@ fn a_session_begins_when_the_task_is_solved() {
     // A task's token is no session.
     assert_eq!(visit(&proof.replace("bartizan_proof", "bartizan_session"), NOW), Visit::Tampered);
     assert!(visit(&solved(&body, 1), NOW).is_driven() && !visit(&proof, NOW).is_driven());
+}
+
+/// First solutions that node found with the page's script.
+#[test]
+fn script_and_check_calculate_alike() {
+    for (seed, number) in [(0, 0), (1, 79_644), (0x8000_0000, 9_080), (0xdead_beef, 12_747), (u32::MAX, 26_307)] {
+        assert_eq!((0..u32::MAX).find(|number| pages::solves(seed, *number)), Some(number), "{seed}");
+    }
+}
+
+/// No word hides a later one that is the same, and each is in lower case, as it is looked for.
+#[test]
+fn every_known_agent_is_found() {
+    for agent in agents::KNOWN.iter().chain(agents::TOOLS) {
+        let found = agents::find(agent.word.to_ascii_uppercase().as_bytes()).unwrap();
+        assert_eq!((agent.word, found.class), (agent.word.to_ascii_lowercase().as_str(), agent.class));
+    }
 }
 
 #[test]

@@ -177,5 +177,5 @@ fn is_card_number(value: &[u8]) -> bool {
         (_, double) => double,
     };
     let sum: u32 = digits.iter().rev().enumerate().map(doubled).sum();
-    (13..=19).contains(&digits.len()) && (3..=6).contains(&digits[0]) && sum % 10 == 0
+    (13..=19).contains(&digits.len()) && (3..=6).contains(&digits[0]) && sum.is_multiple_of(10)
 }

@@ -65,13 +65,13 @@ impl Subject<'_> {
         known.then_some(!deciding)
     }
 
-    fn passes(&self, operand: &Operand, test: &Test, told: &mut Vec<String>) -> Option<bool> {
+    fn passes(&self, operand: &Operand, asked: &Test, told: &mut Vec<String>) -> Option<bool> {
         let lenient = operand.ignores_case();
         let equal = |value: &[u8], wanted: &str| {
             if lenient { value.eq_ignore_ascii_case(wanted.as_bytes()) } else { value == wanted.as_bytes() }
         };
         let list = operand.kind() == super::tree::Kind::List;
-        match test {
+        match asked {
             Test::Fits(pattern) => self.any(operand, &mut |value| fits(pattern, value, told)),
             Test::Contains(text) if list => self.any(operand, &mut |value| equal(value, text)),
             Test::Contains(text) => {
@@ -98,7 +98,7 @@ impl Subject<'_> {
             })),
             Operand::Field(Field::Status) => {
                 let status = self.status()?;
-                Some(wanted.iter().any(|value| *value == Value::Number(status)))
+                Some(wanted.contains(&Value::Number(status)))
             }
             _ => self.any(operand, &mut |value| {
                 wanted.iter().any(|wanted| matches!(wanted, Value::Text(text) if equal(value, text)))
@@ -123,58 +123,57 @@ impl Subject<'_> {
     }
 
     fn field(&self, field: Field, key: Option<&str>, holds: &mut dyn FnMut(&[u8]) -> bool) -> Option<bool> {
-        use Collection as C;
-        let known = match field.moment() {
-            Moment::RequestHead => true,
-            Moment::RequestBody => self.body.is_some(),
-            Moment::ResponseHead => self.response.is_some(),
-            Moment::ResponseBody => self.response_body.is_some(),
-        };
-        if !known {
-            return None;
+        match field.moment() {
+            Moment::RequestHead if field == Field::Country => self.country.map(|country| holds(country.as_bytes())),
+            Moment::RequestHead => Some(self.head_field(field, key, holds)),
+            Moment::RequestBody => self.body.map(|body| self.body_field(field, key, body, holds)),
+            Moment::ResponseHead => self.response.map(|head| response_field(head, field, key, holds)),
+            Moment::ResponseBody => self.response_body.map(holds),
         }
+    }
+
+    fn head_field(&self, field: Field, key: Option<&str>, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        use Collection as C;
         let mut of = |collection| self.request.of(collection).any(|value| holds(value.value));
-        Some(match field {
+        match field {
             Field::HeaderNames => of(C::RequestHeadersNames),
             Field::HeaderValues => of(C::RequestHeaders),
             Field::CookieNames => of(C::RequestCookiesNames),
             Field::CookieValues => of(C::RequestCookies),
             Field::QueryParamNames => of(C::ArgsGetNames),
             Field::QueryParamValues => of(C::ArgsGet),
-            Field::BodyParamValues => of(C::ArgsPost) || of(C::XmlText) || of(C::XmlAttributes),
             Field::Method => of(C::RequestMethod),
             Field::Path => of(C::RequestFilename),
             Field::Headers => self.selected(C::RequestHeaders, key, holds),
             Field::Cookies => self.selected(C::RequestCookies, key, holds),
             Field::QueryParams => self.selected(C::ArgsGet, key, holds),
+            Field::Version => {
+                let mut protocols = self.request.of(C::RequestProtocol);
+                protocols.any(|protocol| holds(protocol.value.strip_prefix(b"HTTP/").unwrap_or(protocol.value)))
+            }
+            Field::Scheme => holds(if self.secure { b"HTTPS" } else { b"HTTP" }),
+            Field::Extension => {
+                let mut bases = self.request.of(C::RequestBasename);
+                bases.any(|base| memchr::memrchr(b'.', base.value).is_some_and(|dot| holds(&base.value[dot + 1..])))
+            }
+            Field::Host => self.hosts().any(holds),
+            Field::Ip => holds(self.client.to_canonical().to_string().as_bytes()),
+            _ => false,
+        }
+    }
+
+    fn body_field(&self, field: Field, key: Option<&str>, body: &[u8], holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        let mut of = |collection| self.request.of(collection).any(|value| holds(value.value));
+        match field {
+            Field::BodyParamValues => {
+                of(Collection::ArgsPost) || of(Collection::XmlText) || of(Collection::XmlAttributes)
+            }
+            Field::BodyParamNames => self.body_names().any(|(name, _)| holds(name)),
             Field::BodyParams => {
                 self.body_names().any(|(name, value)| Some(name) == key.map(str::as_bytes) && holds(value))
             }
-            Field::BodyParamNames => self.body_names().any(|(name, _)| holds(name)),
-            Field::Body => holds(self.body.unwrap_or_default()),
-            Field::Version => self
-                .request
-                .of(C::RequestProtocol)
-                .any(|protocol| holds(protocol.value.strip_prefix(b"HTTP/").unwrap_or(protocol.value))),
-            Field::Scheme => holds(if self.secure { b"HTTPS" } else { b"HTTP" }),
-            Field::Extension => self
-                .request
-                .of(C::RequestBasename)
-                .any(|base| memchr::memrchr(b'.', base.value).is_some_and(|dot| holds(&base.value[dot + 1..]))),
-            Field::Host => self.hosts().any(holds),
-            Field::Ip => holds(self.client.to_canonical().to_string().as_bytes()),
-            Field::Country => return self.country.map(|country| holds(country.as_bytes())),
-            Field::ContentType => self
-                .response_headers()
-                .any(|(name, value)| name.eq_ignore_ascii_case(b"content-type") && holds(essence(value))),
-            Field::Status => self.status().is_some_and(|status| holds(status.to_string().as_bytes())),
-            Field::ResponseBody => holds(self.response_body.unwrap_or_default()),
-            Field::ResponseHeaders => self
-                .response_headers()
-                .any(|(name, value)| key.is_some_and(|key| name.eq_ignore_ascii_case(key.as_bytes())) && holds(value)),
-            Field::ResponseHeaderNames => self.response_headers().any(|(name, _)| holds(name)),
-            Field::ResponseHeaderValues => self.response_headers().any(|(_, value)| holds(value)),
-        })
+            _ => holds(body),
+        }
     }
 
     /// Headers' names are the same in any case, those of cookies and parameters are not.
@@ -207,10 +206,18 @@ impl Subject<'_> {
         let named = fields.filter(|field| field.name.eq_ignore_ascii_case(b"host")).map(|field| field.value);
         absolute.into_iter().chain(named).map(without_port)
     }
+}
 
-    fn response_headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let headers = self.response.map(|head| &head.headers[..]).unwrap_or_default();
-        headers.iter().map(|(name, value)| (&name[..], &value[..]))
+fn response_field(head: &ResponseHead, field: Field, key: Option<&str>, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    let is = |name: &[u8], wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+    let mut headers = head.headers.iter();
+    match field {
+        Field::Status => holds(head.status.to_string().as_bytes()),
+        Field::ContentType => headers.any(|(name, value)| is(name, "content-type") && holds(essence(value))),
+        Field::ResponseHeaders => headers.any(|(name, value)| key.is_some_and(|key| is(name, key)) && holds(value)),
+        Field::ResponseHeaderNames => headers.any(|(name, _)| holds(name)),
+        Field::ResponseHeaderValues => headers.any(|(_, value)| holds(value)),
+        _ => false,
     }
 }
 
@@ -226,9 +233,13 @@ fn without_port(host: &[u8]) -> &[u8] {
 
 /// Whether a pattern matches; what its groups matched is told, or all of it where there are no groups.
 fn fits(pattern: &Pattern, value: &[u8], told: &mut Vec<String>) -> bool {
+    // Most values do not match, and groups cost more to find.
+    if !pattern.regex.is_match(value) {
+        return false;
+    }
     let mut captures = pattern.regex.create_captures();
     pattern.regex.search_captures(&regex_automata::Input::new(value), &mut captures);
-    let Some(whole) = captures.get_match() else { return false };
+    let Some(whole) = captures.get_match() else { return true };
     let mut tell = |start: usize, end: usize| {
         if told.len() < MOST_TOLD {
             let end = end.min(start + TOLD_BYTES);

@@ -65,7 +65,7 @@ fn the_vendors_examples_of_requests_hold() {
         r#"req.cookie_values contains "1""#,
         r#"req.query_params["id"] contains "admin""#,
         r#"req.query_param_names contains "q""#,
-        r#"req.query_param_values contains /<\w>/"#,
+        r"req.query_param_values contains /<\w>/",
         r#"req.http_method = "GET" and req.http_method in ("POST", "GET")"#,
         r"req.file_extension contains /pdf$/",
         r#"req.path startswith "/api/" and req.path endswith ".pdf""#,
@@ -160,7 +160,7 @@ fn groups_of_patterns_are_told() {
     };
 
     assert_eq!(told(r"req.path contains /(\w+)\.(pdf)/"), ["report", "pdf"]);
-    assert_eq!(told(r#"req.path contains /report/ and not req.path contains /exe/"#), ["report"]);
+    assert_eq!(told(r"req.path contains /report/ and not req.path contains /exe/"), ["report"]);
     assert_eq!(told(r#"(req.path contains /api/ and req.path = "x") or req.path contains /pdf/"#), ["pdf"]);
     assert_eq!(message("seen: %regexMatches", &told(r"req.path contains /pdf/")), "seen: pdf");
 }
