@@ -14,6 +14,7 @@ pub mod body;
 pub mod engine;
 pub mod firewall;
 pub mod http;
+pub mod inspection;
 pub mod operator;
 pub mod pack;
 pub mod prefilter;

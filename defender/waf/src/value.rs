@@ -57,6 +57,9 @@ pub enum Collection {
     ReqbodyProcessorError,
     /// `INBOUND_DATA_ERROR`: 1 when the body was longer than what is inspected.
     InboundDataError,
+    /// `REQBODY_NOTES`: what is odd about the body without being wrong, named by kind: `charset`, `coding`, `mismatch`, …
+    /// Ours, not `ModSecurity`'s; see [`crate::inspection`].
+    ReqbodyNotes,
     /// `MULTIPART_STRICT_ERROR`: 1 when a multipart body has any oddity.
     MultipartStrictError,
     /// `MULTIPART_UNMATCHED_BOUNDARY`.
@@ -111,7 +114,7 @@ pub enum Collection {
 }
 
 /// Every collection with its name in `SecLang`. `XML` alone is the text.
-const NAMES: [(&str, Collection); 51] = [
+const NAMES: [(&str, Collection); 52] = [
     ("ARGS", Collection::Args),
     ("ARGS_GET", Collection::ArgsGet),
     ("ARGS_POST", Collection::ArgsPost),
@@ -137,6 +140,7 @@ const NAMES: [(&str, Collection); 51] = [
     ("REQBODY_ERROR", Collection::ReqbodyError),
     ("REQBODY_ERROR_MSG", Collection::ReqbodyErrorMsg),
     ("REQBODY_PROCESSOR_ERROR", Collection::ReqbodyProcessorError),
+    ("REQBODY_NOTES", Collection::ReqbodyNotes),
     ("INBOUND_DATA_ERROR", Collection::InboundDataError),
     ("MULTIPART_STRICT_ERROR", Collection::MultipartStrictError),
     ("MULTIPART_UNMATCHED_BOUNDARY", Collection::MultipartUnmatchedBoundary),
@@ -301,6 +305,15 @@ impl Request {
                 Value { collection, name, value }
             },
         )
+    }
+
+    /// All that was added, in its order, each under the collection that owns it.
+    pub fn owned(&self) -> impl Iterator<Item = Value<'_>> {
+        self.entries.iter().map(|entry| Value {
+            collection: entry.collection,
+            name: &self.bytes[entry.name.clone()],
+            value: &self.bytes[entry.value.clone()],
+        })
     }
 
     /// The first value of a collection with this name, names compared without regard to case (RFC 9110, section 5.1).

@@ -4,20 +4,30 @@ use super::BodyError;
 
 /// Calls `leaf` with the path (`json.items.0.name`) and the value of every string, number, literal and empty container.
 ///
-/// Names that occur twice are told twice: applications disagree about which one counts.
+/// Names that occur twice are told twice: applications disagree about which one counts. Paths that would come to many times
+/// the text, as long names of large containers do, are told without their beginnings from then on.
 ///
 /// # Errors
 /// [`BodyError`] at the first byte that is no JSON, or deeper than `depth`; what stood before was told.
-pub(super) fn read(text: &[u8], depth: usize, leaf: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), BodyError> {
+pub(crate) fn read(text: &[u8], depth: usize, leaf: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), BodyError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut reader = Reader { text, at: 0, path: b"json".to_vec(), open: Vec::new(), depth, scratch: Vec::new() };
+    let path = b"json".to_vec();
+    let mut reader = Reader { text, at: 0, path, told: 0, open: Vec::new(), depth, scratch: Vec::new() };
     reader.document(leaf)
 }
+
+/// Bytes of paths that may be told for one of the text, and those that may be told in any case.
+const PATHS: usize = 8;
+const FREE_PATHS: usize = 64 << 10;
+/// What remains of a container's path once there were more.
+const SHORT_PATH: usize = 32;
 
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,
     path: Vec<u8>,
+    /// Bytes of paths that were told.
+    told: usize,
     open: Vec<Container>,
     depth: usize,
     scratch: Vec<u8>,
@@ -52,14 +62,26 @@ impl<'t> Reader<'t> {
             Some(b'"') => {
                 self.string()?;
                 leaf(&self.path, &self.scratch);
+                self.count_path();
             }
             Some(_) => {
                 let value = self.word()?;
                 leaf(&self.path, value);
+                self.count_path();
             }
             None => return Err(self.error("a value is missing")),
         }
         Ok(false)
+    }
+
+    /// Keeps what is told linear in the text.
+    fn count_path(&mut self) {
+        self.told += self.path.len();
+        if self.told > FREE_PATHS + PATHS * self.text.len() {
+            for container in &mut self.open {
+                container.path = container.path.min(SHORT_PATH);
+            }
+        }
     }
 
     fn open(&mut self, close: u8, leaf: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool, BodyError> {
@@ -68,6 +90,7 @@ impl<'t> Reader<'t> {
         if self.peek() == Some(close) {
             self.at += 1;
             leaf(&self.path, b"");
+            self.count_path();
             return Ok(false);
         }
         if self.open.len() == self.depth {
@@ -276,6 +299,21 @@ mod tests {
 
         let pairs: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(pairs, [("json.a.0", "1"), ("json.a.1.b", "xé😀/"), ("json.a", ""), ("json.c", "")]);
+    }
+
+    /// A long name of a large array is told with its first items, not with each: that would be a hundred times the text.
+    #[test]
+    fn paths_stay_in_proportion_to_the_text() {
+        let text = format!("{{\"{}\":[{}1]}}", "n".repeat(100_000), "1,".repeat(50_000));
+        let (mut told, mut leaves) = (0, 0);
+        read(text.as_bytes(), 64, &mut |name, _| {
+            told += name.len();
+            leaves += 1;
+        })
+        .unwrap();
+
+        assert_eq!(leaves, 50_001);
+        assert!(told < 20 * text.len(), "{told}");
     }
 
     #[test]

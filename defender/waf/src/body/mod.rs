@@ -1,8 +1,8 @@
 //! Reads bodies (forms, multipart, JSON, XML) into a request's values.
 
-mod json;
-mod multipart;
-mod xml;
+pub(crate) mod json;
+pub(crate) mod multipart;
+pub(crate) mod xml;
 
 use crate::{
     http::{add_arguments, set_combined_size},
@@ -72,6 +72,8 @@ pub fn fill_body(request: &mut Request, body: &[u8], processor: Option<Processor
     }
     let outcome = match processor {
         None => Ok(()),
+        // A request may name a type and have no body.
+        Some(Processor::Json | Processor::Xml | Processor::Multipart) if body.is_empty() => Ok(()),
         Some(Processor::UrlEncoded) => {
             add_arguments(request, Collection::ArgsPost, body);
             Ok(())
@@ -79,10 +81,18 @@ pub fn fill_body(request: &mut Request, body: &[u8], processor: Option<Processor
         Some(Processor::Json) => json::read(body, depth, &mut |name, value| {
             request.add(Collection::ArgsPost, name, value);
         }),
-        Some(Processor::Xml) => xml::read(request, body, depth),
-        Some(Processor::Multipart) => multipart::read(request, body),
+        Some(Processor::Xml) => xml::read(request, body, depth, false),
+        Some(Processor::Multipart) => {
+            let content_type = request.first(Collection::RequestHeaders, b"content-type").unwrap_or_default().to_vec();
+            multipart::read(request, body, &content_type, &mut |_, _| {})
+        }
     };
     set_combined_size(request);
+    set_outcome(request, outcome);
+}
+
+/// Says whether the body could be read.
+pub(crate) fn set_outcome(request: &mut Request, outcome: Result<(), BodyError>) {
     let failed = if outcome.is_err() { b"1" } else { b"0" };
     request.set(Collection::ReqbodyError, failed);
     request.set(Collection::ReqbodyProcessorError, failed);

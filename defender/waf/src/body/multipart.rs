@@ -8,14 +8,48 @@ use crate::value::{Collection, Request};
 /// Parts that a body may have.
 const MAX_PARTS: usize = 10_000;
 
-/// Adds fields as arguments, files with their names and sizes, and every part's header lines, each named by its part.
+/// Header lines that a part may have.
+const MAX_LINES: usize = 32;
+
+/// What is wrong with a body that was cut.
+pub(crate) const NO_END: &str = "a part has no end";
+
+/// A part of a body.
+pub(crate) struct Part<'b> {
+    /// The field's name.
+    pub(crate) name: Vec<u8>,
+    /// The file's name, of a file.
+    pub(crate) file: Option<Vec<u8>>,
+    /// Its header lines.
+    pub(crate) lines: Vec<HeaderLine<'b>>,
+    /// What is in it.
+    pub(crate) content: &'b [u8],
+}
+
+impl Part<'_> {
+    /// The value of its first header field of this name.
+    pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
+        self.lines.iter().find(|line| line.0.eq_ignore_ascii_case(name.as_bytes())).map(|line| line.1)
+    }
+}
+
+/// Adds fields as arguments, files with their names and sizes, and every part's header lines, each named by its part; `also`
+/// is shown each part beside. The boundary is that of `content_type`.
 ///
 /// # Errors
 /// [`BodyError`] for what is no multipart body or an ambiguous one; `MULTIPART_STRICT_ERROR` is 1 then. What stood before the
 /// fault was added.
-pub(super) fn read(request: &mut Request, body: &[u8]) -> Result<(), BodyError> {
+pub(crate) fn read(
+    request: &mut Request,
+    body: &[u8],
+    content_type: &[u8],
+    also: &mut dyn FnMut(&mut Request, &Part<'_>),
+) -> Result<(), BodyError> {
     let mut sizes = 0;
-    let outcome = read_parts(request, body, &mut sizes);
+    let outcome = parts(body, content_type, &mut |part| {
+        sizes += add(request, part);
+        also(request, part);
+    });
     request.set(Collection::FilesCombinedSize, sizes.to_string().as_bytes());
     let failed = if outcome.is_err() { b"1" } else { b"0" };
     request.set(Collection::MultipartStrictError, failed);
@@ -23,9 +57,24 @@ pub(super) fn read(request: &mut Request, body: &[u8]) -> Result<(), BodyError> 
     outcome
 }
 
-fn read_parts(request: &mut Request, body: &[u8], sizes: &mut usize) -> Result<(), BodyError> {
-    let content_type = request.first(Collection::RequestHeaders, b"content-type").unwrap_or_default();
+/// Adds what a part tells; gives the size of a file.
+fn add(request: &mut Request, part: &Part<'_>) -> usize {
+    for (_, _, line) in &part.lines {
+        request.add(Collection::MultipartPartHeaders, &part.name, line);
+    }
+    let Some(file) = &part.file else {
+        request.add(Collection::ArgsPost, &part.name, part.content);
+        return 0;
+    };
+    request.add(Collection::Files, &part.name, file);
+    request.add(Collection::FilesSizes, &part.name, part.content.len().to_string().as_bytes());
+    part.content.len()
+}
+
+fn parts(body: &[u8], content_type: &[u8], each: &mut dyn FnMut(&Part<'_>)) -> Result<(), BodyError> {
     let delimiter = [b"--", &boundary(content_type)?[..]].concat();
+    let closing = [b"\r\n", &delimiter[..]].concat();
+    let closing = memchr::memmem::Finder::new(&closing);
     let mut rest = body.strip_prefix(&delimiter[..]).ok_or_else(|| error("it does not begin with its boundary"))?;
     for _ in 0..MAX_PARTS {
         if let Some(end) = rest.strip_prefix(b"--") {
@@ -33,16 +82,15 @@ fn read_parts(request: &mut Request, body: &[u8], sizes: &mut usize) -> Result<(
             return if matches!(end, b"" | b"\r\n") { Ok(()) } else { Err(error("something follows its end")) };
         }
         rest = rest.strip_prefix(b"\r\n").ok_or_else(|| error("a boundary's line does not end with CR and LF"))?;
-        let closing = [b"\r\n", &delimiter[..]].concat();
-        let end = memchr::memmem::find(rest, &closing).ok_or_else(|| error("a part has no end"))?;
-        part(request, &rest[..end], sizes)?;
-        rest = &rest[end + closing.len()..];
+        let end = closing.find(rest).ok_or_else(|| error(NO_END))?;
+        each(&part(&rest[..end])?);
+        rest = &rest[end + closing.needle().len()..];
     }
     Err(error("it has too many parts"))
 }
 
 /// The boundary that the content type names. Source: RFC 2046, section 5.1.1.
-fn boundary(content_type: &[u8]) -> Result<Vec<u8>, BodyError> {
+pub(crate) fn boundary(content_type: &[u8]) -> Result<Vec<u8>, BodyError> {
     let parameters = parameters(content_type)?;
     let mut named = parameters.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"boundary"));
     let boundary = match (named.next(), named.next()) {
@@ -56,7 +104,7 @@ fn boundary(content_type: &[u8]) -> Result<Vec<u8>, BodyError> {
 }
 
 /// One part: its header lines, an empty line, its content.
-fn part(request: &mut Request, part: &[u8], sizes: &mut usize) -> Result<(), BodyError> {
+pub(crate) fn part(part: &[u8]) -> Result<Part<'_>, BodyError> {
     let (head, content) = if let Some(content) = part.strip_prefix(b"\r\n") {
         (&b""[..], content)
     } else {
@@ -78,22 +126,13 @@ fn part(request: &mut Request, part: &[u8], sizes: &mut usize) -> Result<(), Bod
             (first, None) => Ok(first),
         }
     };
-    let name = single(b"name")?.ok_or_else(|| error("a part has no name"))?;
-    for (_, _, line) in &lines {
-        request.add(Collection::MultipartPartHeaders, name, line);
-    }
-    if let Some(file) = single(b"filename")?.or(single(b"filename*")?) {
-        request.add(Collection::Files, name, file);
-        request.add(Collection::FilesSizes, name, content.len().to_string().as_bytes());
-        *sizes += content.len();
-    } else {
-        request.add(Collection::ArgsPost, name, content);
-    }
-    Ok(())
+    let name = single(b"name")?.ok_or_else(|| error("a part has no name"))?.to_vec();
+    let file = single(b"filename")?.or(single(b"filename*")?).map(<[u8]>::to_vec);
+    Ok(Part { name, file, lines, content })
 }
 
 /// Name, value and whole line of each header line.
-type HeaderLine<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+pub(crate) type HeaderLine<'a> = (&'a [u8], &'a [u8], &'a [u8]);
 
 fn header_lines(head: &[u8]) -> Result<Vec<HeaderLine<'_>>, BodyError> {
     let mut lines = Vec::new();
@@ -106,15 +145,18 @@ fn header_lines(head: &[u8]) -> Result<Vec<HeaderLine<'_>>, BodyError> {
             return Err(error("a part's header line is folded or has a bare line end"));
         }
         let colon = memchr::memchr(b':', line).ok_or_else(|| error("a part's header line has no colon"))?;
+        if lines.len() == MAX_LINES {
+            return Err(error("a part has too many header lines"));
+        }
         lines.push((line[..colon].trim_ascii(), line[colon + 1..].trim_ascii(), line));
     }
     Ok(lines)
 }
 
-type Parameter = (Vec<u8>, Vec<u8>);
+pub(crate) type Parameter = (Vec<u8>, Vec<u8>);
 
 /// The parameters of a header field's value: `form-data; name="a"; filename=b`. Source: RFC 9110, section 5.6.6.
-fn parameters(value: &[u8]) -> Result<Vec<Parameter>, BodyError> {
+pub(crate) fn parameters(value: &[u8]) -> Result<Vec<Parameter>, BodyError> {
     let mut found = Vec::new();
     let mut rest = value.iter().position(|byte| *byte == b';').map_or(&b""[..], |start| &value[start + 1..]);
     loop {
@@ -174,8 +216,7 @@ mod tests {
 
     fn read_as(content_type: &str, body: &str) -> (Request, Result<(), BodyError>) {
         let mut request = Request::new();
-        request.add(Collection::RequestHeaders, b"Content-Type", content_type.as_bytes());
-        let outcome = read(&mut request, body.as_bytes());
+        let outcome = read(&mut request, body.as_bytes(), content_type.as_bytes(), &mut |_, _| {});
         (request, outcome)
     }
 

@@ -1,16 +1,22 @@
 //! XML as its texts and its attributes' values. Nothing that a document defines is ever expanded or fetched: an entity
 //! stays as it is written.
 
+use std::collections::HashSet;
+
 use quick_xml::{Reader, events::Event};
 
 use super::BodyError;
 use crate::value::{Collection, Request};
 
-/// Adds every text as `XML:/*` and every attribute's value as `XML://@*`, named by element or attribute.
+/// How much of an element's name is told with each of its texts: a long name would be told as often as there are texts.
+const SHOWN_NAME: usize = 64;
+
+/// Adds every text as `XML:/*` and every attribute's value as `XML://@*`, named by element or attribute. With `hidden`, what
+/// documents do not show is added as texts too: declarations of the document's type, comments, instructions.
 ///
 /// # Errors
 /// [`BodyError`] at what is not well-formed, or deeper than `depth`; what stood before was added.
-pub(super) fn read(request: &mut Request, text: &[u8], depth: usize) -> Result<(), BodyError> {
+pub(crate) fn read(request: &mut Request, text: &[u8], depth: usize, hidden: bool) -> Result<(), BodyError> {
     // What is no UTF-8 shows as U+FFFD; every ASCII byte of an attack stays what it is.
     let text = String::from_utf8_lossy(text);
     let mut reader = Reader::from_str(&text);
@@ -40,6 +46,11 @@ pub(super) fn read(request: &mut Request, text: &[u8], depth: usize) -> Result<(
             Event::Text(part) => add(request, &open, part.as_bytes()),
             Event::CData(part) => add(request, &open, part.as_bytes()),
             Event::GeneralRef(name) => add(request, &open, &reference(name.as_bytes())),
+            Event::DocType(text) if hidden => {
+                request.add(Collection::XmlText, b"!DOCTYPE", &[b"<!DOCTYPE ", text.as_bytes(), b">"].concat());
+            }
+            Event::Comment(text) if hidden => request.add(Collection::XmlText, b"!--", text.as_bytes()),
+            Event::PI(text) if hidden => request.add(Collection::XmlText, b"?", text.as_bytes()),
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
             Event::Eof if open.is_empty() && elements > 0 => return Ok(()),
             Event::Eof => return Err(BodyError(format!("the XML ends too early, at byte {at}"))),
@@ -49,13 +60,18 @@ pub(super) fn read(request: &mut Request, text: &[u8], depth: usize) -> Result<(
 
 fn add(request: &mut Request, open: &[Vec<u8>], text: &[u8]) {
     let name = open.last().map(Vec::as_slice).unwrap_or_default();
-    request.add(Collection::XmlText, name, text);
+    request.add(Collection::XmlText, &name[..name.len().min(SHOWN_NAME)], text);
 }
 
 fn attributes(request: &mut Request, element: &quick_xml::events::BytesStart<'_>, at: u64) -> Result<(), BodyError> {
-    for attribute in element.attributes() {
+    let mut seen = HashSet::new();
+    // The reader's own look for names that occur twice compares each with all others.
+    for attribute in element.attributes().with_checks(false) {
         let attribute =
             attribute.map_err(|error| BodyError(format!("an attribute is malformed after byte {at}: {error}")))?;
+        if !seen.insert(attribute.key.as_ref().to_owned()) {
+            return Err(BodyError(format!("an attribute occurs twice after byte {at}")));
+        }
         request.add(
             Collection::XmlAttributes,
             attribute.key.as_ref().as_bytes(),
@@ -112,7 +128,7 @@ mod tests {
 
     fn seen(text: &str) -> (Result<(), BodyError>, Vec<String>, Vec<String>) {
         let mut request = Request::new();
-        let outcome = read(&mut request, text.as_bytes(), 16);
+        let outcome = read(&mut request, text.as_bytes(), 16, false);
         let texts = |collection| {
             request.of(collection).map(|value| String::from_utf8_lossy(value.value).into_owned()).collect()
         };
@@ -136,9 +152,34 @@ mod tests {
         assert_eq!(texts, ["&e;"]);
     }
 
+    /// A document's type, its comments and instructions are seen by those who ask for them.
+    #[test]
+    fn hidden_texts_are_seen_on_request() {
+        let mut request = Request::new();
+        let text = "<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><!--c--><?p i?><a/>";
+        read(&mut request, text.as_bytes(), 16, true).unwrap();
+
+        let seen: Vec<_> = request.of(Collection::XmlText).map(|value| value.value.to_vec()).collect();
+        assert!(seen[0].starts_with(b"<!DOCTYPE a [<!ENTITY e SYSTEM"));
+        assert_eq!(seen[1..], [b"c".to_vec(), b"p i".to_vec()]);
+    }
+
+    /// A hundred thousand attributes, or texts of an element with a long name, take no longer than their number says.
+    #[test]
+    fn large_documents_take_linear_time() {
+        let attributes = (0..100_000).map(|number| format!(" a{number}='1'")).collect::<Vec<_>>().concat();
+        let (outcome, _, seen) = self::seen(&format!("<a{attributes}/>"));
+        assert_eq!((outcome, seen.len()), (Ok(()), 100_000));
+
+        let name = "n".repeat(50_000);
+        let mut request = Request::new();
+        read(&mut request, format!("<{name}>{}</{name}>", "t<b/>".repeat(50_000)).as_bytes(), 16, false).unwrap();
+        assert_eq!(request.of(Collection::XmlText).map(|value| value.name.len()).max(), Some(SHOWN_NAME));
+    }
+
     #[test]
     fn what_is_not_well_formed_is_refused() {
-        for text in ["", "<a>", "<a></b>", "<a b></a>", "text", &"<a>".repeat(17)] {
+        for text in ["", "<a>", "<a></b>", "<a b></a>", "<a b='1' b='2'/>", "text", &"<a>".repeat(17)] {
             assert!(seen(text).0.is_err(), "{text:?}");
         }
     }

@@ -1,10 +1,25 @@
 //! One request with its response.
 
-use super::{Answer, BodyNeed, Client, Firewall, Report, ResponseHead, Ruling, standing::Standing};
+mod answered;
+mod guard;
+mod ruled;
+
+use self::ruled::Known;
+use super::{
+    Answer, Application, BodyNeed, Client, Effect, Field, Firewall, Report, ResponseHead, Ruling, Summary,
+    api::Operation,
+    decision::{self, Counting, Decision},
+    exception,
+    groups::Group,
+    normal_path, place,
+    report::{self, Origin},
+    standing::{Key, Standing},
+};
 use crate::{
-    Collection, Request, Response, Ruleset, Transaction, Verdict,
-    body::{Processor, fill_body},
+    Collection, Finding, Request, Response, Ruleset, Transaction,
+    body::Processor,
     http::{Head, fill_head},
+    inspection::{Body, Due, Limits, fill_hidden},
     rule::Phase,
 };
 
@@ -14,11 +29,42 @@ pub struct Exchange<'f> {
     firewall: &'f Firewall,
     ruleset: &'f Ruleset,
     head: &'f Head,
+    /// None when no application of the policy takes the request, or when nothing of it is to be looked at.
+    application: Option<&'f Application>,
+    origin: Origin,
     transaction: Transaction<'f>,
     request: Request,
     response: Response,
-    body: Vec<u8>,
+    body: Body,
+    /// What was held of the body, decoded, when something else than the engine looks at it.
+    held: Vec<u8>,
+    /// Whether that is all of it.
+    whole: bool,
+    /// Bytes of the body so far, as they came over the wire.
+    came: u64,
+    /// Whether it was told that the body is too long.
+    length_told: bool,
+    /// Whether the request was judged without its body, which nobody reads.
+    unread: bool,
     reports: Vec<Report>,
+    /// The strongest effect that the engine's findings had so far.
+    found: Effect,
+    status: Option<u16>,
+    response_header_names: Vec<String>,
+    response_coding: Vec<u8>,
+    response_need: usize,
+    /// Which rules of one's own are decided.
+    decided: Vec<bool>,
+    /// What the application's interface calls the request.
+    operation: Option<&'f Operation>,
+    /// The cookie of a session that begins with the response.
+    set_cookie: Option<String>,
+    /// The response's head, while its body is to be judged by it.
+    answered: Option<ResponseHead>,
+    /// Without any spelling that leads around a rule about paths.
+    path: Vec<u8>,
+    standing: &'f Standing,
+    now: u64,
     id: &'f str,
 }
 
@@ -28,86 +74,363 @@ impl<'f> Exchange<'f> {
         ruleset: &'f Ruleset,
         head: &'f Head,
         client: Client,
-        _standing: &'f Standing,
-        _now: u64,
+        standing: &'f Standing,
+        now: u64,
         id: &'f str,
     ) -> Self {
+        let policy = firewall.policy();
+        let (address, peers) = policy.trust.client(head, client.peer);
+        let origin = Origin { address, peers, country: policy.countries.of(address), secure: client.secure };
+        let path = normal_path(head.target());
+        let application = firewall.application(head, &client, &path);
+        let application = application.filter(|application| !application.access.excepts(address));
         let mut request = Request::new();
-        fill_head(&mut request, head);
-        request.set(Collection::RemoteAddr, client.peer.to_string().as_bytes());
-        let transaction = Transaction::new(ruleset);
-        let (response, body, reports) = Default::default();
-        Self { firewall, ruleset, head, transaction, request, response, body, reports, id }
+        if application.is_some() {
+            fill_head(&mut request, head);
+            request.set(Collection::RemoteAddr, origin.address.to_string().as_bytes());
+        }
+        let size = application.and_then(|application| application.body.inspection_size);
+        let held = size.unwrap_or(ruleset.settings.body_limit);
+        let body = Body::new(policy.profile, head, Limits { held, depth: ruleset.settings.depth_limit });
+        Self {
+            firewall,
+            ruleset,
+            head,
+            application,
+            origin,
+            transaction: Transaction::observing(ruleset),
+            request,
+            response: Response::new(),
+            body,
+            held: Vec::new(),
+            whole: false,
+            came: 0,
+            length_told: false,
+            unread: false,
+            reports: Vec::new(),
+            found: Effect::Disable,
+            status: None,
+            response_header_names: Vec::new(),
+            response_coding: Vec::new(),
+            response_need: 0,
+            decided: Vec::new(),
+            operation: None,
+            set_cookie: None,
+            answered: None,
+            path,
+            standing,
+            now,
+            id,
+        }
     }
 
     /// Judges the head.
     pub fn request_head(&mut self) -> Ruling {
-        self.judge(Phase::RequestHead)
+        let guards = [Self::guard_rules, Self::guard_head, Self::guard_bots, Self::guard_api];
+        match self.guard(&guards) {
+            Ruling::Pass => self.judge(Phase::RequestHead),
+            refusal @ Ruling::Answer(_) => refusal,
+        }
     }
 
     /// How the body has to come.
     #[must_use]
     pub fn body_need(&self) -> BodyNeed {
-        if self.firewall.policy().applications.is_empty() {
-            BodyNeed::Nothing
-        } else {
-            BodyNeed::Held(self.ruleset.settings.body_limit)
+        match self.application {
+            Some(application) if !application.body.skip => BodyNeed::Held(self.body.need()),
+            _ => BodyNeed::Nothing,
         }
     }
 
     /// Judges a further piece of the body, as it came off the wire without its framing.
     pub fn request_body(&mut self, piece: &[u8]) -> Ruling {
-        let room = self.ruleset.settings.body_limit.saturating_sub(self.body.len());
-        self.body.extend_from_slice(&piece[..piece.len().min(room)]);
-        Ruling::Pass
+        let Some(application) = self.application else { return Ruling::Pass };
+        self.came += piece.len() as u64;
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (taken, due) = self.body.feed(rest);
+            rest = &rest[taken..];
+            if let answer @ Ruling::Answer(_) = self.judge_due(due) {
+                return answer;
+            }
+            // What allows everything ends the reading too.
+            if self.application.is_none() {
+                return Ruling::Pass;
+            }
+        }
+        self.guard_length(application)
     }
 
-    /// Judges the body once its end, or the limit of what is held, is reached.
+    /// Judges what is left of the body once its end, or the limit of what is held, is reached; in the latter case once more at the
+    /// end, before what ends the body is sent. Without a body it is called as well: most rules on arguments wait for it.
     pub fn request_end(&mut self) -> Ruling {
+        if self.application.is_some_and(|application| application.body.skip) {
+            return self.judge_unread();
+        }
+        loop {
+            // Nobody takes what is due once nothing is looked at any more.
+            if self.application.is_none() {
+                return Ruling::Pass;
+            }
+            let due = self.body.end();
+            if let (Due::Nothing, ruling) | (_, ruling @ Ruling::Answer(_)) = (due, self.judge_due(due)) {
+                return ruling;
+            }
+        }
+    }
+
+    /// Judges what is due of the body. A window is judged beside the head alone: what was found in what came before has had
+    /// its say, and the points of a long body's pieces do not add up.
+    fn judge_due(&mut self, due: Due) -> Ruling {
+        if due == Due::Nothing || self.application.is_none() {
+            return Ruling::Pass;
+        }
         let chosen = self.transaction.body_processor().and_then(Processor::named);
-        let by_type = Processor::of_content_type(self.head.header("content-type").unwrap_or_default());
         let forced = self.transaction.body_forced();
-        let depth = self.ruleset.settings.depth_limit;
-        fill_body(&mut self.request, &self.body, chosen.or(by_type), depth, forced);
-        self.judge(Phase::RequestBody)
+        if due == Due::Body {
+            self.keep_body();
+            fill_hidden(&mut self.request, self.head, self.firewall.policy().profile);
+            self.body.fill(&mut self.request, chosen, forced);
+            return self.judge_body();
+        }
+        let mut request = Request::new();
+        fill_head(&mut request, self.head);
+        request.set(Collection::RemoteAddr, self.origin.address.to_string().as_bytes());
+        let mut transaction = Transaction::observing(self.ruleset);
+        transaction.judge(Phase::RequestHead, &request, &self.response);
+        self.body.fill(&mut request, chosen, forced);
+        std::mem::swap(&mut self.request, &mut request);
+        std::mem::swap(&mut self.transaction, &mut transaction);
+        let ruling = self.judge(Phase::RequestBody);
+        (self.request, self.transaction) = (request, transaction);
+        ruling
+    }
+
+    /// Judges all but the body, once.
+    fn judge_unread(&mut self) -> Ruling {
+        if std::mem::replace(&mut self.unread, true) {
+            return Ruling::Pass;
+        }
+        fill_hidden(&mut self.request, self.head, self.firewall.policy().profile);
+        self.judge_body()
+    }
+
+    /// Keeps what is held of the body for whoever else looks at it.
+    fn keep_body(&mut self) {
+        let Some(application) = self.application else { return };
+        let rules = &application.rules;
+        if !rules.custom.is_empty() || rules.api.is_some() || application.uploads.effect > Effect::Allow {
+            self.held = self.body.held().to_vec();
+            self.whole = self.body.is_whole();
+        }
     }
 
     /// Judges the response's head, which may be changed.
     pub fn response_head(&mut self, head: &mut ResponseHead) -> Ruling {
-        self.response.set(Collection::ResponseStatus, head.status.to_string().as_bytes());
-        for (name, value) in &head.headers {
-            self.response.add(Collection::ResponseHeaders, name, value);
+        match self.application {
+            Some(application) => self.answer_head(application, head),
+            None => Ruling::Pass,
         }
-        self.judge(Phase::ResponseHead)
     }
 
     /// How many bytes of the response's body have to be shown before they are sent; 0 for none.
     #[must_use]
     pub fn response_body_need(&self) -> usize {
-        0
+        self.response_need
     }
 
     /// Judges what is shown of the response's body.
     pub fn response_body(&mut self, held: &[u8]) -> Ruling {
-        self.response.set(Collection::ResponseBody, held);
-        self.judge(Phase::ResponseBody)
+        match self.application {
+            Some(application) => self.answer_body(application, held),
+            None => Ruling::Pass,
+        }
     }
 
     /// Ends: what is to be told of.
     #[must_use]
     pub fn finish(mut self) -> Vec<Report> {
-        self.transaction.judge(Phase::Logging, &self.request, &self.response);
+        if self.reports.is_empty() {
+            return self.reports;
+        }
+        let mut summary = Summary::new(self.head, &self.origin, &self.firewall.policy().scrubber, self.id);
+        summary.status = self.status;
+        summary.response_header_names = std::mem::take(&mut self.response_header_names);
+        for report in &mut self.reports {
+            report.request.clone_from(&summary);
+        }
         self.reports
     }
 
-    fn judge(&mut self, phase: Phase) -> Ruling {
-        match self.transaction.judge(phase, &self.request, &self.response) {
-            Verdict::Pass => Ruling::Pass,
-            Verdict::Refuse { status, .. } => Ruling::Answer(Answer {
-                status,
-                headers: vec![("content-type".into(), "text/html; charset=utf-8".into())],
-                body: format!("<h1>Request blocked</h1><p>Event {}</p>", self.id).into_bytes(),
-            }),
+    /// Judges the body as far as it is known: its files, then its values.
+    fn judge_body(&mut self) -> Ruling {
+        match self.guard(&[Self::guard_rules_on_body, Self::guard_files, Self::guard_api_body]) {
+            Ruling::Pass => self.judge(Phase::RequestBody),
+            refusal @ Ruling::Answer(_) => refusal,
         }
     }
+
+    /// Asks one after the other while nothing is refused and nothing ends the judging.
+    fn guard(&mut self, guards: &[Guard<'f>]) -> Ruling {
+        for guard in guards {
+            let Some(application) = self.application else { return Ruling::Pass };
+            let ruling = guard(self, application);
+            if ruling != Ruling::Pass {
+                return ruling;
+            }
+        }
+        Ruling::Pass
+    }
+
+    fn guard_rules(&mut self, application: &'f Application) -> Ruling {
+        self.guard_custom(application, Known::default())
+    }
+
+    fn guard_rules_on_body(&mut self, application: &'f Application) -> Ruling {
+        self.guard_custom(application, Known { body: true, ..Known::default() })
+    }
+
+    /// Has the engine judge a phase, and does what the groups of its findings say.
+    fn judge(&mut self, phase: Phase) -> Ruling {
+        let Some(application) = self.application else { return Ruling::Pass };
+        if application.groups.are_disabled() {
+            return Ruling::Pass;
+        }
+        self.transaction.judge(phase, &self.request, &self.response);
+        let excepted = self.excepted(application, phase);
+        let found = |finding: &&Finding| is_of(finding.phase, phase) && !excepted.contains(&finding.rule);
+        let findings = self.transaction.findings().iter().filter(found);
+        match decision::decide(findings, &application.groups, self.counting(phase)) {
+            // Of the head alone only a refusal is told: the body may add to the rest.
+            Some(decision) if phase != Phase::RequestHead || decision.effect > Effect::Alert => {
+                if decision.effect <= self.found {
+                    return Ruling::Pass;
+                }
+                let report = self.explained(application, &decision);
+                self.found = decision.effect;
+                self.act(application, report)
+            }
+            _ => Ruling::Pass,
+        }
+    }
+
+    /// The rules that find nothing in this request without the values that their groups except.
+    fn excepted(&self, application: &Application, phase: Phase) -> Vec<u32> {
+        let mut rules = Vec::new();
+        for group in Group::all() {
+            let protection = application.groups.of(group);
+            if protection.exceptions.is_empty() {
+                continue;
+            }
+            let of_group = |finding: &&Finding| {
+                let counts = finding.points > 0 || finding.denies;
+                counts && is_of(finding.phase, phase) && Group::of(finding) == group
+            };
+            let mut found = self.transaction.findings().iter().filter(of_group).peekable();
+            if found.peek().is_none() {
+                continue;
+            }
+            let Some(left) = exception::without(&self.request, &protection.exceptions) else { continue };
+            let mut again = Transaction::observing(self.ruleset);
+            again.judge(Phase::RequestHead, &left, &self.response);
+            if phase >= Phase::RequestBody {
+                again.judge(Phase::RequestBody, &left, &self.response);
+            }
+            let still = |rule| again.findings().iter().any(|finding| finding.rule == rule);
+            rules.extend(found.map(|finding| finding.rule).filter(|rule| !still(*rule)));
+        }
+        rules
+    }
+
+    fn counting(&self, phase: Phase) -> Counting {
+        let kept = |name, otherwise: i64| {
+            let text = self.transaction.kept(name).and_then(|value| std::str::from_utf8(value).ok());
+            text.and_then(|text| text.trim().parse().ok()).unwrap_or(otherwise)
+        };
+        let threshold = if phase <= Phase::RequestBody {
+            kept("inbound_anomaly_score_threshold", INBOUND_THRESHOLD)
+        } else {
+            kept("outbound_anomaly_score_threshold", OUTBOUND_THRESHOLD)
+        };
+        let paranoia = kept("blocking_paranoia_level", 1);
+        Counting { threshold, paranoia: u8::try_from(paranoia).unwrap_or(1) }
+    }
+
+    fn explained(&self, application: &Application, decision: &Decision<'_>) -> Report {
+        let scrubber = &self.firewall.policy().scrubber;
+        let witness = decision.witness();
+        let field = decision.matched().map(|matched| place::field(matched, witness, &self.request, scrubber));
+        let field = field.unwrap_or_default();
+        let message = witness.map_or("", |finding| finding.message.as_str());
+        let place = if field.place.is_empty() { String::new() } else { format!(" in {} `{}`", field.place, field.key) };
+        Report {
+            field,
+            rules: decision.rules(),
+            score: decision.score,
+            ..self.report(
+                application,
+                decision.effect,
+                decision.group.event_type(),
+                "firewall",
+                &format!("{message}{place}, {} points", decision.score),
+            )
+        }
+    }
+
+    /// A report of this exchange.
+    fn report(
+        &self,
+        application: &Application,
+        effect: Effect,
+        attack: &str,
+        protection: &'static str,
+        message: &str,
+    ) -> Report {
+        Report {
+            rule: self.firewall.policy().rule.clone().unwrap_or_default(),
+            application: application.app_id.clone(),
+            effect,
+            attack: attack.to_owned(),
+            protection,
+            message: report::shortened(message, MESSAGE_LIMIT),
+            field: Field::default(),
+            rules: Vec::new(),
+            score: 0,
+            request: Summary::default(),
+        }
+    }
+
+    /// Does what a report's effect says, and keeps the report.
+    fn act(&mut self, application: &Application, report: Report) -> Ruling {
+        let effect = report.effect;
+        if effect == Effect::Ban {
+            let key = Key { application: application.key, who: self.who(application.sessions.ban) };
+            self.standing.ban(key, self.now.saturating_add(application.ban_milliseconds));
+        }
+        if effect >= Effect::Alert {
+            self.reports.push(report);
+        }
+        if effect >= Effect::Prevent { Ruling::Answer(self.refusal(application)) } else { Ruling::Pass }
+    }
+
+    fn refusal(&mut self, application: &Application) -> Answer {
+        let answer = application.page.answer(self.id);
+        self.status = Some(answer.status);
+        answer
+    }
+}
+
+/// Something that is asked of an exchange.
+type Guard<'f> = fn(&mut Exchange<'f>, &'f Application) -> Ruling;
+
+/// Points at which a request is refused. Source: Core Rule Set, rule 901100.
+const INBOUND_THRESHOLD: i64 = 5;
+/// Points at which a response is refused. Source: Core Rule Set, rule 901110.
+const OUTBOUND_THRESHOLD: i64 = 4;
+/// Bytes of a message.
+const MESSAGE_LIMIT: usize = 512;
+
+/// Whether a finding's phase counts when another has been judged: requests and responses are counted apart.
+fn is_of(found: Phase, judged: Phase) -> bool {
+    found <= judged && (found <= Phase::RequestBody) == (judged <= Phase::RequestBody)
 }

@@ -6,20 +6,48 @@
 //! [`Exchange::finish`], which gives what is to be told. What clients did before (bans, rates) lies in [`Standing`], one for all
 //! containers of a task. The time comes in with each call that needs it.
 
+mod access;
 pub mod api;
 pub mod bot;
+mod client;
+mod decision;
 pub mod discovery;
+mod dos;
+mod endpoint;
+mod exception;
 mod exchange;
 pub mod expression;
+mod groups;
+mod header;
+mod leakage;
+mod network;
+mod page;
+mod pattern;
+mod place;
 mod policy;
+mod reading;
+mod report;
+mod response;
+mod rules;
+mod scrub;
+mod session;
 mod standing;
+mod upload;
 
 use std::{net::IpAddr, sync::Arc};
 
 pub use self::{
+    endpoint::{Endpoint, normal_path},
+    exception::Exception,
     exchange::Exchange,
-    policy::{Application, Effect, Endpoint, Policy, PolicyError},
-    standing::Standing,
+    groups::{Group, Groups, Protection},
+    network::{Countries, Country, Networks},
+    page::{BlockPage, EVENT_HEADER},
+    policy::{Application, BodyInspection, Effect, Policy, PolicyError, Profile, TlsVersion},
+    report::{Field, Report, Summary},
+    scrub::Scrubber,
+    session::Seal,
+    standing::{Key, Standing, Who},
 };
 use crate::{http::Head, ruleset::Ruleset};
 
@@ -80,41 +108,6 @@ pub struct ResponseHead {
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Something to tell of, `kind` `request` of `contract/audit.schema.json`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report {
-    /// The policy's rule.
-    pub rule: String,
-    /// The application within it (`appID`).
-    pub application: String,
-    /// What was done.
-    pub effect: Effect,
-    /// The kind of attack, in the vendor's words: `sqli`, `xss`, `malformedRequest`, …
-    #[serde(rename = "type")]
-    pub attack: String,
-    /// Which part of the policy: `firewall`, `accessControl`, `bot`, `dos`, `custom`, `api`.
-    pub protection: &'static str,
-    /// What was seen, for a human.
-    pub message: String,
-    /// Where.
-    pub field: Field,
-    /// The rules that matched.
-    pub rules: Vec<u32>,
-}
-
-/// The place of an attack in a request.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Field {
-    /// `queryValues`, `cookie`, `header`, `body`, `path`, `JSONPath`, …
-    #[serde(rename = "type")]
-    pub place: String,
-    /// Its name there.
-    pub key: String,
-    /// Its value, scrubbed and shortened.
-    pub value: String,
-}
-
 impl Firewall {
     /// Compiles a policy.
     ///
@@ -131,7 +124,17 @@ impl Firewall {
         &self.policy
     }
 
-    /// Begins with a request whose head is read. `now` is in milliseconds of a clock that never goes back; `id` is the event
+    /// The application that a request comes to: the first one of which an endpoint takes it. One without endpoints takes all.
+    fn application(&self, head: &Head, client: &Client, path: &[u8]) -> Option<&Application> {
+        let host = endpoint::host(head);
+        self.policy.applications.iter().find(|application| {
+            let endpoints = &application.endpoints;
+            endpoints.is_empty() || endpoints.iter().any(|endpoint| endpoint.takes(client, host, path))
+        })
+    }
+
+    /// Begins with a request whose head is read. `now` is in milliseconds since 1970, of a clock that
+    /// never goes back; `id` is the event
     /// number that a block page shows, unique for each request.
     #[must_use]
     pub fn open<'f>(

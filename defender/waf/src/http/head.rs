@@ -89,7 +89,8 @@ pub enum Refusal {
     /// Both of them: the way of request smuggling (RFC 9112, section 6.1).
     #[error("both content length and transfer coding say where the body ends")]
     TwoLengths,
-    /// `Host` more than once (RFC 9112, section 3.2).
+    /// `Host` more than once (RFC 9112, section 3.2), or another than an absolute target's: who looks at the one sees another
+    /// request than who looks at the other (section 3.2.2).
     #[error("there is more than one host")]
     TwoHosts,
     /// `Host` that is neither a name nor an address; empty in HTTP/1.1 (RFC 9112, section 3.2).
@@ -167,7 +168,7 @@ pub fn read_head(received: &[u8]) -> Result<Option<(Head, usize)>, Refusal> {
 }
 
 /// Every LF has its CR, every CR its LF, and nothing is NUL; the last byte may be a CR whose LF is not there yet.
-fn check_line_ends(bytes: &[u8]) -> Result<(), Refusal> {
+pub(super) fn check_line_ends(bytes: &[u8]) -> Result<(), Refusal> {
     for index in memchr::memchr3_iter(b'\r', b'\n', 0, bytes) {
         let paired = match bytes[index] {
             b'\r' => bytes.get(index + 1).is_none_or(|next| *next == b'\n'),
@@ -198,8 +199,25 @@ fn whole(bytes: Vec<u8>) -> Result<Head, Refusal> {
         [host] if !target::is_host(host) => return Err(Refusal::Host),
         _ => {}
     }
+    check_target_host(&bytes[target.clone()], named("host").first().copied())?;
     let framing = framing(&named("content-length"), &named("transfer-encoding"), version)?;
     Ok(Head { bytes, line, method, target, protocol, fields, version, framing })
+}
+
+/// The host of an absolute target is one, and the one that `Host` names, if it does.
+fn check_target_host(target: &[u8], host: Option<&[u8]>) -> Result<(), Refusal> {
+    let Some(named) = target::host(target) else { return Ok(()) };
+    if !target::is_host(named) {
+        return Err(Refusal::Target);
+    }
+    let without_port = |host: &[u8]| {
+        let host = host.to_ascii_lowercase();
+        host.strip_suffix(b":80").or(host.strip_suffix(b":443")).map_or(host.clone(), <[u8]>::to_vec)
+    };
+    match host {
+        Some(host) if without_port(host) != without_port(named) => Err(Refusal::TwoHosts),
+        _ => Ok(()),
+    }
 }
 
 /// Method, target and protocol; the last may be missing or empty, as in HTTP/0.9.
@@ -232,9 +250,9 @@ fn version(protocol: &[u8]) -> Result<Version, Refusal> {
     }
 }
 
-type Field = (Range<usize>, Range<usize>);
+pub(super) type Field = (Range<usize>, Range<usize>);
 
-fn fields(bytes: &[u8], mut start: usize) -> Result<Vec<Field>, Refusal> {
+pub(super) fn fields(bytes: &[u8], mut start: usize) -> Result<Vec<Field>, Refusal> {
     let mut fields = Vec::new();
     while start < bytes.len() {
         let end = start + memchr::memchr(b'\r', &bytes[start..]).ok_or(Refusal::BareLineEnd)?;

@@ -21,6 +21,13 @@ pub(super) fn authority(target: &[u8]) -> Option<&[u8]> {
     target[..scheme].iter().all(u8::is_ascii_alphabetic).then(|| &target[scheme + 3..])
 }
 
+/// The host of an absolute target, with its port.
+pub(super) fn host(target: &[u8]) -> Option<&[u8]> {
+    let after = (!target.starts_with(b"/")).then(|| authority(target)).flatten()?;
+    let end = after.iter().position(|byte| matches!(byte, b'/' | b'?' | b'\\')).unwrap_or(after.len());
+    Some(&after[..end])
+}
+
 /// Whether `Host` may have this value. The grammar allows `%` in a name, but no name of the Internet has one, and who decodes
 /// it sees another host than who does not.
 pub(super) fn is_host(host: &[u8]) -> bool {
