@@ -11,4 +11,5 @@ pub mod recorder;
 pub mod saying;
 pub mod sidecar;
 pub mod supervisor;
+pub mod waas;
 pub mod workload;
