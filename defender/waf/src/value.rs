@@ -303,6 +303,15 @@ impl Request {
         )
     }
 
+    /// All that was added, in its order, each under the collection that owns it.
+    pub fn owned(&self) -> impl Iterator<Item = Value<'_>> {
+        self.entries.iter().map(|entry| Value {
+            collection: entry.collection,
+            name: &self.bytes[entry.name.clone()],
+            value: &self.bytes[entry.value.clone()],
+        })
+    }
+
     /// The first value of a collection with this name, names compared without regard to case (RFC 9110, section 5.1).
     #[must_use]
     pub fn first(&self, collection: Collection, name: &[u8]) -> Option<&[u8]> {

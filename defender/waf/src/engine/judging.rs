@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     operator::{Captures, Operator},
-    rule::{Control, Link, Rule, Selector, Target},
+    rule::{Control, Disruption, Link, Rule, Selector, Target},
     value::{Collection, Request, Response, Value},
 };
 
@@ -74,6 +74,9 @@ impl Transaction<'_> {
             logged: rule.logged,
             collection: last.map_or(Collection::Absent, |matched| matched.collection),
             name: last.map(|matched| matched.name.clone()).unwrap_or_default(),
+            matches: self.memory.matched.clone(),
+            points: self.memory.points,
+            denies: rule.disruption == Disruption::Deny,
         });
         true
     }

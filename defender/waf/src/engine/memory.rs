@@ -9,7 +9,8 @@ use crate::{
 
 /// A value that matched, as `MATCHED_VARS` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Matched {
+pub struct Matched {
+    /// Where it comes from.
     pub collection: Collection,
     /// The value's name within its collection.
     pub name: Vec<u8>,
@@ -25,6 +26,8 @@ pub(super) struct Memory {
     kept: BTreeMap<Vec<u8>, Vec<u8>>,
     /// All that the rule in hand matched so far, over its chain.
     pub matched: Vec<Matched>,
+    /// What the rule in hand added to the anomaly scores.
+    pub points: i64,
 }
 
 impl Memory {
@@ -36,6 +39,7 @@ impl Memory {
     /// Forgets what belongs to one rule only: captures and matched values.
     pub(super) fn begin_rule(&mut self) {
         self.matched.clear();
+        self.points = 0;
         for group in b'0'..=b'9' {
             self.kept.remove(&[group][..]);
         }
@@ -54,7 +58,13 @@ impl Memory {
         name.make_ascii_lowercase();
         let value = match &set.change {
             Change::Set(value) => self.fill(value, request, response),
-            Change::Add(value) => self.sum(&name, number(&self.fill(value, request, response))),
+            Change::Add(value) => {
+                let added = number(&self.fill(value, request, response));
+                if is_score(&name) {
+                    self.points = self.points.saturating_add(added);
+                }
+                self.sum(&name, added)
+            }
             Change::Subtract(value) => self.sum(&name, -number(&self.fill(value, request, response))),
             Change::Remove => {
                 self.kept.remove(&name);
@@ -121,6 +131,14 @@ impl Memory {
         let before = self.kept.get(name).map_or(0, |value| number(value));
         before.saturating_add(change).to_string().into_bytes()
     }
+}
+
+/// Whether a variable is an anomaly score as rules count it, and not a sum of them. Source: Core Rule Set, every rule's
+/// `setvar:'tx.inbound_anomaly_score_pl1=+…'` or `outbound`; `anomaly_score_pl1` in version 3.
+fn is_score(name: &[u8]) -> bool {
+    [&b"inbound_anomaly_score_pl"[..], b"outbound_anomaly_score_pl", b"anomaly_score_pl"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 /// Whether the memory holds a collection, not the request.

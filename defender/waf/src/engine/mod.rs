@@ -5,6 +5,7 @@ mod memory;
 
 use std::sync::Arc;
 
+pub use self::memory::Matched;
 use self::memory::Memory;
 use crate::{
     rule::{Disruption, EngineMode, Phase, Rule, Step, Target},
@@ -33,6 +34,12 @@ pub struct Finding {
     pub collection: Collection,
     /// And its name.
     pub name: Vec<u8>,
+    /// All values that matched, over the rule's chain.
+    pub matches: Vec<Matched>,
+    /// What the rule added to the anomaly scores of the Core Rule Set (`tx.inbound_anomaly_score_pl1` and its kin).
+    pub points: i64,
+    /// Whether the rule itself asks for a refusal (`deny`, `drop`), be the engine allowed to or not.
+    pub denies: bool,
 }
 
 /// What becomes of the request.
@@ -81,6 +88,16 @@ impl<'r> Transaction<'r> {
             removed: judging::Removed::default(),
             allowed_until: None,
         }
+    }
+
+    /// A transaction in which no rule refuses anything: the findings tell which would have.
+    #[must_use]
+    pub fn observing(ruleset: &'r Ruleset) -> Self {
+        let mut transaction = Self::new(ruleset);
+        if transaction.mode == EngineMode::On {
+            transaction.mode = EngineMode::DetectionOnly;
+        }
+        transaction
     }
 
     /// Judges a phase. Call it once for each, in order; the response is looked at from phase 3 on.

@@ -1,8 +1,16 @@
 //! One request with its response.
 
-use super::{Answer, BodyNeed, Client, Firewall, Report, ResponseHead, Ruling, standing::Standing};
+use super::{
+    Answer, Application, BodyNeed, Client, Effect, Field, Firewall, Report, ResponseHead, Ruling, Summary,
+    decision::{self, Counting, Decision},
+    endpoint, exception,
+    groups::Group,
+    place,
+    report::{self, Origin},
+    standing::Standing,
+};
 use crate::{
-    Collection, Request, Response, Ruleset, Transaction, Verdict,
+    Collection, Finding, Request, Response, Ruleset, Transaction,
     body::{Processor, fill_body},
     http::{Head, fill_head},
     rule::Phase,
@@ -14,11 +22,18 @@ pub struct Exchange<'f> {
     firewall: &'f Firewall,
     ruleset: &'f Ruleset,
     head: &'f Head,
+    /// None when no application of the policy takes the request, or when nothing of it is to be looked at.
+    application: Option<&'f Application>,
+    origin: Origin,
     transaction: Transaction<'f>,
     request: Request,
     response: Response,
     body: Vec<u8>,
     reports: Vec<Report>,
+    /// The strongest effect that the engine's findings had so far.
+    found: Effect,
+    status: Option<u16>,
+    response_header_names: Vec<String>,
     id: &'f str,
 }
 
@@ -32,12 +47,31 @@ impl<'f> Exchange<'f> {
         _now: u64,
         id: &'f str,
     ) -> Self {
+        let origin = Origin { address: client.peer, peers: vec![client.peer], country: None, secure: client.secure };
+        let application = firewall.application(head, &client);
         let mut request = Request::new();
-        fill_head(&mut request, head);
-        request.set(Collection::RemoteAddr, client.peer.to_string().as_bytes());
-        let transaction = Transaction::new(ruleset);
-        let (response, body, reports) = Default::default();
-        Self { firewall, ruleset, head, transaction, request, response, body, reports, id }
+        if application.is_some() {
+            fill_head(&mut request, head);
+            request.set(Collection::RemoteAddr, origin.address.to_string().as_bytes());
+        }
+        let transaction = Transaction::observing(ruleset);
+        let (response, body, reports, found, status, response_header_names) = Default::default();
+        Self {
+            firewall,
+            ruleset,
+            head,
+            application,
+            origin,
+            transaction,
+            request,
+            response,
+            body,
+            reports,
+            found,
+            status,
+            response_header_names,
+            id,
+        }
     }
 
     /// Judges the head.
@@ -48,10 +82,9 @@ impl<'f> Exchange<'f> {
     /// How the body has to come.
     #[must_use]
     pub fn body_need(&self) -> BodyNeed {
-        if self.firewall.policy().applications.is_empty() {
-            BodyNeed::Nothing
-        } else {
-            BodyNeed::Held(self.ruleset.settings.body_limit)
+        match self.application {
+            Some(application) if !application.body.skip => BodyNeed::Held(self.ruleset.settings.body_limit),
+            _ => BodyNeed::Nothing,
         }
     }
 
@@ -74,9 +107,16 @@ impl<'f> Exchange<'f> {
 
     /// Judges the response's head, which may be changed.
     pub fn response_head(&mut self, head: &mut ResponseHead) -> Ruling {
+        self.status = Some(head.status);
+        if self.application.is_none() {
+            return Ruling::Pass;
+        }
         self.response.set(Collection::ResponseStatus, head.status.to_string().as_bytes());
         for (name, value) in &head.headers {
             self.response.add(Collection::ResponseHeaders, name, value);
+            if name.eq_ignore_ascii_case(b"content-type") {
+                self.response.set(Collection::ResponseContentType, value);
+            }
         }
         self.judge(Phase::ResponseHead)
     }
@@ -96,18 +136,146 @@ impl<'f> Exchange<'f> {
     /// Ends: what is to be told of.
     #[must_use]
     pub fn finish(mut self) -> Vec<Report> {
-        self.transaction.judge(Phase::Logging, &self.request, &self.response);
+        if self.reports.is_empty() {
+            return self.reports;
+        }
+        let mut summary = Summary::new(self.head, &self.origin, &self.firewall.policy().scrubber, self.id);
+        summary.status = self.status;
+        summary.response_header_names = std::mem::take(&mut self.response_header_names);
+        for report in &mut self.reports {
+            report.request.clone_from(&summary);
+        }
         self.reports
     }
 
+    /// Has the engine judge a phase, and does what the groups of its findings say.
     fn judge(&mut self, phase: Phase) -> Ruling {
-        match self.transaction.judge(phase, &self.request, &self.response) {
-            Verdict::Pass => Ruling::Pass,
-            Verdict::Refuse { status, .. } => Ruling::Answer(Answer {
-                status,
-                headers: vec![("content-type".into(), "text/html; charset=utf-8".into())],
-                body: format!("<h1>Request blocked</h1><p>Event {}</p>", self.id).into_bytes(),
-            }),
+        let Some(application) = self.application else { return Ruling::Pass };
+        if application.groups.are_disabled() {
+            return Ruling::Pass;
+        }
+        self.transaction.judge(phase, &self.request, &self.response);
+        let excepted = self.excepted(application, phase);
+        let found = |finding: &&Finding| is_of(finding.phase, phase) && !excepted.contains(&finding.rule);
+        let findings = self.transaction.findings().iter().filter(found);
+        match decision::decide(findings, &application.groups, self.counting(phase)) {
+            // Of the head alone only a refusal is told: the body may add to the rest.
+            Some(decision) if phase != Phase::RequestHead || decision.effect > Effect::Alert => {
+                if decision.effect <= self.found {
+                    return Ruling::Pass;
+                }
+                let report = self.explained(application, &decision);
+                self.found = decision.effect;
+                self.act(application, report)
+            }
+            _ => Ruling::Pass,
         }
     }
+
+    /// The rules that find nothing in this request without the values that their groups except.
+    fn excepted(&self, application: &Application, phase: Phase) -> Vec<u32> {
+        let mut rules = Vec::new();
+        for group in Group::all() {
+            let protection = application.groups.of(group);
+            let of_group = |finding: &&Finding| is_of(finding.phase, phase) && Group::of(finding) == group;
+            let mut found = self.transaction.findings().iter().filter(of_group).peekable();
+            if protection.exceptions.is_empty() || found.peek().is_none() {
+                continue;
+            }
+            let Some(left) = exception::without(&self.request, &protection.exceptions) else { continue };
+            let mut again = Transaction::observing(self.ruleset);
+            again.judge(Phase::RequestHead, &left, &self.response);
+            if phase >= Phase::RequestBody {
+                again.judge(Phase::RequestBody, &left, &self.response);
+            }
+            let still = |rule| again.findings().iter().any(|finding| finding.rule == rule);
+            rules.extend(found.map(|finding| finding.rule).filter(|rule| !still(*rule)));
+        }
+        rules
+    }
+
+    fn counting(&self, phase: Phase) -> Counting {
+        let kept = |name, otherwise: i64| {
+            let text = self.transaction.kept(name).and_then(|value| std::str::from_utf8(value).ok());
+            text.and_then(|text| text.trim().parse().ok()).unwrap_or(otherwise)
+        };
+        let threshold = if phase <= Phase::RequestBody {
+            kept("inbound_anomaly_score_threshold", INBOUND_THRESHOLD)
+        } else {
+            kept("outbound_anomaly_score_threshold", OUTBOUND_THRESHOLD)
+        };
+        let paranoia = kept("blocking_paranoia_level", 1);
+        Counting { threshold, paranoia: u8::try_from(paranoia).unwrap_or(1) }
+    }
+
+    fn explained(&self, application: &Application, decision: &Decision<'_>) -> Report {
+        let scrubber = &self.firewall.policy().scrubber;
+        let witness = decision.witness();
+        let field = decision.matched().map(|matched| place::field(matched, witness, &self.request, scrubber));
+        let field = field.unwrap_or_default();
+        let message = witness.map_or("", |finding| finding.message.as_str());
+        let place = if field.place.is_empty() { String::new() } else { format!(" in {} `{}`", field.place, field.key) };
+        Report {
+            field,
+            rules: decision.rules(),
+            score: decision.score,
+            ..self.report(
+                application,
+                decision.effect,
+                decision.group.event_type(),
+                "firewall",
+                &format!("{message}{place}, {} points", decision.score),
+            )
+        }
+    }
+
+    /// A report of this exchange.
+    fn report(
+        &self,
+        application: &Application,
+        effect: Effect,
+        attack: &str,
+        protection: &'static str,
+        message: &str,
+    ) -> Report {
+        Report {
+            rule: self.firewall.policy().rule.clone().unwrap_or_default(),
+            application: application.app_id.clone(),
+            effect,
+            attack: attack.to_owned(),
+            protection,
+            message: report::shortened(message, MESSAGE_LIMIT),
+            field: Field::default(),
+            rules: Vec::new(),
+            score: 0,
+            request: Summary::default(),
+        }
+    }
+
+    /// Does what a report's effect says, and keeps the report.
+    fn act(&mut self, application: &Application, report: Report) -> Ruling {
+        let effect = report.effect;
+        if effect >= Effect::Alert {
+            self.reports.push(report);
+        }
+        if effect >= Effect::Prevent { Ruling::Answer(self.refusal(application)) } else { Ruling::Pass }
+    }
+
+    fn refusal(&mut self, application: &Application) -> Answer {
+        let answer = application.page.answer(self.id);
+        self.status = Some(answer.status);
+        answer
+    }
+}
+
+/// Points at which a request is refused. Source: Core Rule Set, rule 901100.
+const INBOUND_THRESHOLD: i64 = 5;
+/// Points at which a response is refused. Source: Core Rule Set, rule 901110.
+const OUTBOUND_THRESHOLD: i64 = 4;
+/// Bytes of a message.
+const MESSAGE_LIMIT: usize = 512;
+
+/// Whether a finding's phase counts when another has been judged: requests and responses are counted apart.
+fn is_of(found: Phase, judged: Phase) -> bool {
+    found <= judged && (found <= Phase::RequestBody) == (judged <= Phase::RequestBody)
 }

@@ -6,15 +6,31 @@
 //! [`Exchange::finish`], which gives what is to be told. What clients did before (bans, rates) lies in [`Standing`], one for all
 //! containers of a task. The time comes in with each call that needs it.
 
+mod decision;
+mod endpoint;
+mod exception;
 mod exchange;
+mod groups;
+mod page;
+mod pattern;
+mod place;
 mod policy;
+mod reading;
+mod report;
+mod scrub;
 mod standing;
 
 use std::{net::IpAddr, sync::Arc};
 
 pub use self::{
+    endpoint::{Endpoint, normal_path},
+    exception::Exception,
     exchange::Exchange,
-    policy::{Application, Effect, Endpoint, Policy, PolicyError},
+    groups::{Group, Groups, Protection},
+    page::{BlockPage, EVENT_HEADER},
+    policy::{Application, BodyInspection, Effect, Policy, PolicyError, Profile},
+    report::{Field, Report, Summary},
+    scrub::Scrubber,
     standing::Standing,
 };
 use crate::{http::Head, ruleset::Ruleset};
@@ -76,41 +92,6 @@ pub struct ResponseHead {
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Something to tell of, `kind` `request` of `contract/audit.schema.json`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report {
-    /// The policy's rule.
-    pub rule: String,
-    /// The application within it (`appID`).
-    pub application: String,
-    /// What was done.
-    pub effect: Effect,
-    /// The kind of attack, in the vendor's words: `sqli`, `xss`, `malformedRequest`, …
-    #[serde(rename = "type")]
-    pub attack: String,
-    /// Which part of the policy: `firewall`, `accessControl`, `bot`, `dos`, `custom`, `api`.
-    pub protection: &'static str,
-    /// What was seen, for a human.
-    pub message: String,
-    /// Where.
-    pub field: Field,
-    /// The rules that matched.
-    pub rules: Vec<u32>,
-}
-
-/// The place of an attack in a request.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Field {
-    /// `queryValues`, `cookie`, `header`, `body`, `path`, `JSONPath`, …
-    #[serde(rename = "type")]
-    pub place: String,
-    /// Its name there.
-    pub key: String,
-    /// Its value, scrubbed and shortened.
-    pub value: String,
-}
-
 impl Firewall {
     /// Compiles a policy.
     ///
@@ -125,6 +106,16 @@ impl Firewall {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The application that a request comes to: the first one of which an endpoint takes it. One without endpoints takes all.
+    fn application(&self, head: &Head, client: &Client) -> Option<&Application> {
+        let path = normal_path(head.target());
+        let host = endpoint::host(head);
+        self.policy.applications.iter().find(|application| {
+            let endpoints = &application.endpoints;
+            endpoints.is_empty() || endpoints.iter().any(|endpoint| endpoint.takes(client, host, &path))
+        })
     }
 
     /// Begins with a request whose head is read. `now` is in milliseconds of a clock that never goes back; `id` is the event
