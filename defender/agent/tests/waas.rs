@@ -165,7 +165,7 @@ fn broken_applications_are_502() {
         });
         let stage = Stage::new(application.port);
         assert_eq!(stage.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").0, 502, "{answer:?}");
-        assert!(!stage.waas.status()["counters"]["errors"].as_array().unwrap().is_empty());
+        assert!(!stage.waas.status().unwrap()["counters"]["errors"].as_array().unwrap().is_empty());
     }
 }
 
@@ -206,7 +206,7 @@ fn a_bad_policy_is_refused() {
 
     stage.waas.take_policy("11", Some(r#"{"applications":[{"appID":""}]}"#));
 
-    let status = stage.waas.status();
+    let status = stage.waas.status().unwrap();
     assert_eq!(status["hash"], "00");
     assert!(status["error"].as_str().unwrap().contains("appID"));
     assert_eq!(stage.ask("GET /?q=attack HTTP/1.1\r\nHost: a\r\n\r\n").0, 403);

@@ -249,7 +249,7 @@ pub struct RequestEvent {
     /// The firewall's rules that matched.
     pub rules: Vec<u32>,
     /// What their matches came to.
-    pub score: u64,
+    pub score: i64,
 }
 
 /// A place within a request.

@@ -128,7 +128,7 @@ impl Site {
         let Turn { exchange, told, .. } = turn;
         for report in exchange.map(|exchange| exchange.into_inner().finish()).unwrap_or_default() {
             let (names, status) = (told.names.borrow(), told.status.get());
-            plane.reporter.report(report::audit(report, head, client, &id, status, &names));
+            plane.reporter.report(report::audit(&report, status, &names));
         }
         next
     }

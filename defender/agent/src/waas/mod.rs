@@ -8,9 +8,10 @@ pub mod connection;
 pub mod counters;
 pub mod emission;
 mod forwarding;
+pub mod front;
 pub mod halt;
 pub mod limits;
-mod listening;
+pub mod listening;
 pub mod plane;
 pub mod pool;
 pub mod ports;
@@ -30,7 +31,7 @@ use std::{
     collections::BTreeMap,
     io,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -43,15 +44,16 @@ use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
     runtime,
-    sync::{mpsc, watch},
+    sync::watch,
     task::{LocalSet, spawn_local},
     time::{Instant, interval, sleep_until},
 };
 
 use self::{
     limits::Limits,
+    listening::Opened,
     plane::{Armed, Local, Plane, Reporter},
-    ports::{Port, Ports},
+    ports::Port,
     settings::Settings,
 };
 use crate::enforcement::FailMode;
@@ -61,77 +63,109 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// How often it is looked whether all connections have ended, once no more are taken.
 const DRAINING: Duration = Duration::from_millis(10);
 
+/// Gives the rules that policies are compiled with, when the first policy comes.
+pub type Rules = Box<dyn Fn() -> Result<Arc<Ruleset>, String> + Send + Sync>;
+
+/// The rules that come with this Defender.
+///
+/// # Errors
+/// What of them cannot be understood.
+pub fn builtin_rules() -> Result<Arc<Ruleset>, String> {
+    Ok(Arc::new(Ruleset::default()))
+}
+
 /// What the proxy begins with.
 pub struct Config {
-    /// Listened on from the first moment.
-    pub ports: Ports,
+    /// Open already, and listened on from the first moment.
+    pub opened: Vec<Opened>,
     /// What happens while there is no policy.
     pub fail_mode: FailMode,
     /// The proxy's bounds.
     pub limits: Limits,
     /// The rules that policies are compiled with.
-    pub ruleset: Arc<Ruleset>,
+    pub rules: Rules,
     /// Takes what is to be told.
     pub reporter: Arc<dyn Reporter>,
     /// The id of this Defender process.
     pub instance: String,
+    /// Certificates with their keys (PEM) that policies may name.
+    pub certificates: BTreeMap<String, String>,
 }
 
-/// A running proxy.
+/// The proxy: a thread that runs as soon as there is a port to listen on, or a policy.
 pub struct Waas {
     plane: Arc<Plane>,
-    ruleset: Arc<Ruleset>,
+    rules: Rules,
+    certificates: BTreeMap<String, String>,
     state: Arc<Mutex<State>>,
-    news: mpsc::UnboundedSender<()>,
+    news: watch::Sender<()>,
     draining: watch::Sender<bool>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
 /// What is told of the proxy.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
+    ruleset: Option<Arc<Ruleset>>,
     hash: Option<String>,
     error: Option<String>,
     /// Wanted ports, and why one is not open.
     ports: BTreeMap<u16, (Port, Option<String>)>,
+    /// True once there was anything to do.
+    began: bool,
 }
 
 impl Waas {
-    /// Starts the proxy on a thread of its own; the ports of its configuration are open when this returns.
+    /// Starts the proxy where there are ports to listen on; otherwise it waits for a policy.
     ///
     /// # Errors
-    /// The system's answer when there is no thread, no poller, or a port of the configuration cannot be opened.
+    /// The system's answer when there is no thread, or no poller.
     pub fn start(config: Config) -> io::Result<Arc<Self>> {
         let plane = Arc::new(Plane::new(config.fail_mode, config.limits, config.reporter, &config.instance));
-        let state = Arc::new(Mutex::new(State::default()));
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut listeners = Vec::new();
-        {
-            let _entered = runtime.enter();
-            for port in &config.ports.0 {
-                let listener = listening::open(port.exposed).map_err(|error| {
-                    io::Error::new(error.kind(), format!("port {} cannot be listened on: {error}", port.exposed))
-                })?;
-                // The system chooses for port 0.
-                let port = Port { exposed: listener.local_addr()?.port(), ..*port };
-                state.lock().unwrap_or_else(PoisonError::into_inner).ports.insert(port.exposed, (port, None));
-                listeners.push((port, listener));
-            }
+        let ports = config.opened.iter().map(|opened| (opened.port.exposed, (opened.port, None))).collect();
+        let waas = Self {
+            plane,
+            rules: config.rules,
+            certificates: config.certificates,
+            state: Arc::new(Mutex::new(State { ports, ..State::default() })),
+            news: watch::channel(()).0,
+            draining: watch::channel(false).0,
+            thread: Mutex::default(),
+        };
+        if !config.opened.is_empty() {
+            waas.run(config.opened)?;
         }
-        let (news, announced) = mpsc::unbounded_channel();
-        let (draining, drained) = watch::channel(false);
-        let acceptor = Acceptor { plane: plane.clone(), state: state.clone(), draining: drained };
-        let thread = thread::Builder::new()
-            .name("waas".into())
-            .spawn(move || LocalSet::new().block_on(&runtime, acceptor.run(listeners, announced)))?;
-        let thread = Mutex::new(Some(thread));
-        Ok(Arc::new(Self { plane, ruleset: config.ruleset, state, news, draining, thread }))
+        Ok(Arc::new(waas))
+    }
+
+    /// Starts the thread unless it runs.
+    fn run(&self, opened: Vec<Opened>) -> io::Result<()> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_some() || *self.draining.borrow() {
+            return Ok(());
+        }
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (state, draining, announced) = (self.state.clone(), self.draining.subscribe(), self.news.subscribe());
+        let acceptor = Acceptor { plane: self.plane.clone(), state, draining };
+        let run = move || LocalSet::new().block_on(&runtime, acceptor.run(opened, announced));
+        *thread = Some(thread::Builder::new().name("waas".into()).spawn(run)?);
+        self.state().began = true;
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing below can leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a policy in force, or none. One that cannot be understood leaves the last good one in force, and is told of.
     pub fn take_policy(&self, hash: &str, policy: Option<&str>) {
         let outcome = policy.map(|text| self.compile(hash, text)).transpose();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = outcome.and_then(|armed| match armed {
+            Some(_) => self.run(Vec::new()).map(|()| armed).map_err(|error| format!("there is no thread for it: {error}")),
+            None => Ok(None),
+        });
+        let mut state = self.state();
         match outcome {
             Ok(armed) => {
                 state.hash = armed.is_some().then(|| hash.to_owned());
@@ -141,41 +175,51 @@ impl Waas {
             Err(error) => {
                 crate::say!("bartizan: the WAAS policy was refused, the last one stays: {error}");
                 state.error = Some(error);
+                state.began = true;
             }
         }
         drop(state);
-        // A proxy that has ended needs no policy.
-        let _ = self.news.send(());
+        self.news.send_replace(());
+    }
+
+    fn ruleset(&self) -> Result<Arc<Ruleset>, String> {
+        if let Some(ruleset) = &self.state().ruleset {
+            return Ok(ruleset.clone());
+        }
+        // Without the lock: it takes a while, and the state is asked for meanwhile.
+        let ruleset = (self.rules)()?;
+        self.state().ruleset = Some(ruleset.clone());
+        Ok(ruleset)
     }
 
     fn compile(&self, hash: &str, text: &str) -> Result<Armed, String> {
         let settings = Settings::parse(text.as_bytes())?;
         let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-        let firewall = Firewall::new(policy, self.ruleset.clone()).map_err(|error| error.to_string())?;
+        let firewall = Firewall::new(policy, self.ruleset()?).map_err(|error| error.to_string())?;
         let limits = self.plane.limits.reading(settings.read_timeout);
         Ok(Armed { hash: hash.to_owned(), firewall, settings, limits })
     }
 
-    /// The `waas` field of a status message.
+    /// The `waas` field of a status message; none before there was anything to do.
     #[must_use]
-    pub fn status(&self) -> Value {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let open: Vec<Port> =
-            state.ports.values().filter(|(_, error)| error.is_none()).map(|(port, _)| *port).collect();
+    pub fn status(&self) -> Option<Value> {
+        let ports = self.ports();
+        let state = self.state();
         let closed = state.ports.values().find_map(|(_, error)| error.clone());
-        json!({
-            "hash": state.hash,
-            "error": state.error.clone().or(closed),
-            "ports": open,
-            "counters": self.plane.counters.to_json(),
+        state.began.then(|| {
+            json!({
+                "hash": state.hash,
+                "error": state.error.clone().or(closed),
+                "ports": ports,
+                "counters": self.plane.counters.to_json(),
+            })
         })
     }
 
     /// The ports that are open, as clients reach them.
     #[must_use]
     pub fn ports(&self) -> Vec<Port> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.ports.values().filter(|(_, error)| error.is_none()).map(|(port, _)| *port).collect()
+        self.state().ports.values().filter(|(_, error)| error.is_none()).map(|(port, _)| *port).collect()
     }
 
     /// Takes no more connections, lets requests under way end within their time, and waits for that.
@@ -195,17 +239,18 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    async fn run(self, listeners: Vec<(Port, TcpListener)>, mut announced: mpsc::UnboundedReceiver<()>) {
+    async fn run(self, opened: Vec<Opened>, mut announced: watch::Receiver<()>) {
         let local = Rc::new(Local::new(self.plane.clone(), self.draining.clone()));
-        for (port, listener) in listeners {
-            spawn_local(listening::accept(listener, port.exposed, port.internal, local.clone()));
+        for Opened { port, listener } in opened {
+            self.add(port, TcpListener::from_std(listener), &local);
         }
         let (mut draining, mut sweep) = (self.draining.clone(), interval(SWEEP));
+        self.open_named(&local);
         loop {
             tokio::select! {
                 biased;
                 _ = draining.wait_for(|draining| *draining) => break,
-                Some(()) = announced.recv() => self.open_named(&local),
+                _ = announced.changed() => self.open_named(&local),
                 _ = sweep.tick() => local.pool.sweep(),
             }
         }
@@ -223,11 +268,15 @@ impl Acceptor {
         let Some(armed) = self.plane.armed.load_full() else { return };
         for place in &armed.settings.places {
             let port = Port { exposed: place.exposed, internal: place.internal };
-            let known = |state: &State| state.ports.get(&port.exposed).is_some_and(|(_, error)| error.is_none());
-            if !known(&self.state.lock().unwrap_or_else(PoisonError::into_inner)) {
-                self.add(port, listening::open(port.exposed), local);
+            let open = self.state().ports.get(&port.exposed).is_some_and(|(_, error)| error.is_none());
+            if !open {
+                self.add(port, listening::open(port).and_then(|opened| TcpListener::from_std(opened.listener)), local);
             }
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, port: Port, opened: io::Result<TcpListener>, local: &Rc<Local>) {
@@ -235,9 +284,9 @@ impl Acceptor {
         if let Some(error) = &error {
             crate::say!("bartizan: {error}");
         }
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).ports.insert(port.exposed, (port, error));
+        self.state().ports.insert(port.exposed, (port, error));
         if let Ok(listener) = opened {
-            spawn_local(listening::accept(listener, port.exposed, port.internal, local.clone()));
+            spawn_local(listening::accept(listener, port, local.clone()));
         }
     }
 }

@@ -18,6 +18,7 @@ use defender_agent::{
     waas::{
         Config, Waas,
         limits::Limits,
+        listening::open_all,
         plane::Reporter,
         ports::{Port, Ports},
     },
@@ -31,11 +32,11 @@ use defender_waf::{
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Refuses whatever says `attack`, in arguments, bodies or header fields.
 const RULES: &[u8] = br#"
-SecRule REQUEST_HEADERS|ARGS_GET "@contains attack" "id:1,phase:1,deny,status:403"
-SecRule ARGS|REQUEST_BODY "@contains attack" "id:2,phase:2,deny,status:403"
-SecRule RESPONSE_HEADERS:X-Leak "@contains attack" "id:3,phase:3,deny,status:403"
+SecRule REQUEST_HEADERS|ARGS_GET "@contains attack" "id:942001,phase:1,deny,status:403,severity:CRITICAL"
+SecRule ARGS|REQUEST_BODY "@contains attack" "id:942002,phase:2,deny,status:403,severity:CRITICAL"
+SecRule RESPONSE_HEADERS:X-Leak "@contains attack" "id:950001,phase:3,deny,status:403,severity:CRITICAL"
 "#;
-pub const POLICY: &str = r#"{"version":1,"revision":1,"rule":"shop","applications":[{"appID":"a"}]}"#;
+pub const POLICY: &str = r#"{"version":1,"revision":1,"rule":"shop","applications":[{"appID":"a","sqli":{"effect":"prevent"},"intelGathering":{"infoLeakageEffect":"prevent"}}]}"#;
 
 /// What was reported.
 #[derive(Default)]
@@ -70,6 +71,11 @@ pub fn ruleset() -> Arc<Ruleset> {
     Arc::new(load(&[Source { name: "rules.conf", text: RULES }], &[]).unwrap())
 }
 
+/// Those that policies of tests may name.
+fn certificates() -> std::collections::BTreeMap<String, String> {
+    std::collections::BTreeMap::new()
+}
+
 impl Stage {
     /// A proxy with a policy.
     pub fn new(application: u16) -> Self {
@@ -79,12 +85,13 @@ impl Stage {
     pub fn with(application: u16, fail_mode: FailMode, limits: Limits, policy: Option<&str>) -> Self {
         let reports = Arc::new(Reports::default());
         let waas = Waas::start(Config {
-            ports: Ports(vec![Port { exposed: 0, internal: application }]),
+            opened: open_all(&Ports(vec![Port { exposed: 0, internal: application }])).unwrap(),
             fail_mode,
             limits,
-            ruleset: ruleset(),
+            rules: Box::new(|| Ok(ruleset())),
             reporter: reports.clone(),
             instance: "0123456789abcdef0123456789abcdef".into(),
+            certificates: certificates(),
         })
         .unwrap();
         if policy.is_some() {
@@ -107,7 +114,7 @@ impl Stage {
     }
 
     pub fn counter(&self, name: &str) -> u64 {
-        self.waas.status()["counters"][name].as_u64().unwrap()
+        self.waas.status().unwrap()["counters"][name].as_u64().unwrap()
     }
 }
 
