@@ -1,8 +1,14 @@
 //! The proxy between clients and applications that speak HTTP/1.1, each by bytes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "waas/hostile.rs"]
+mod hostile;
+#[path = "waas/life.rs"]
+mod life;
 #[path = "waas/stage.rs"]
 mod stage;
+#[path = "waas/streams.rs"]
+mod streams;
 
 use std::{
     io::{Read, Write},

@@ -54,24 +54,24 @@ impl Site {
             let plane = &self.local.plane;
             let armed = plane.armed.load_full();
             let limits = armed.as_ref().map_or(plane.limits, |armed| armed.limits);
-            let came = match self.next_head(&wire, &limits).await {
-                // What was awaited for long is judged by the policy of now.
-                Came::Head(head) => self.turn(&wire, &head).await,
+            let head = match self.next_head(&wire, &limits).await {
+                Came::Head(head) => head,
                 Came::Nothing => return,
                 Came::Slow => {
                     plane.counters.timeouts.add();
                     self.refuse(&wire, 408).await;
-                    Next::Close
+                    return linger(&wire).await;
                 }
                 Came::Refused(refusal) => {
-                    self.refused(&wire, refusal, armed.as_deref()).await;
-                    Next::Close
+                    // What was awaited for long is judged by the policy of now.
+                    self.refused(&wire, refusal, plane.armed.load().as_deref()).await;
+                    return linger(&wire).await;
                 }
             };
-            match came {
+            match self.turn(&wire, &head).await {
                 Next::Again if !self.local.is_draining() => {}
                 Next::Again | Next::Close => return linger(&wire).await,
-                Next::Upgraded(upstream) => return self.tunnel(&wire, &upstream).await,
+                Next::Upgraded(upstream) => return self.tunnel(&wire, &upstream, &head).await,
             }
         }
     }
@@ -91,7 +91,8 @@ impl Site {
         }
         let end = Instant::now() + limits.head;
         loop {
-            match read_head(&wire.received()) {
+            let found = read_head(&wire.received());
+            match found {
                 Ok(Some((head, taken))) => {
                     wire.take(taken);
                     return Came::Head(head);
@@ -122,8 +123,9 @@ impl Site {
         let judge = armed.as_deref().map(|armed| armed.firewall.open(head, client, &local.standing, plane.now(), &id));
         let limits = armed.as_ref().map_or(plane.limits, |armed| armed.limits);
         let forwarded = armed.as_ref().map(|armed| armed.settings.forwarded).unwrap_or_default();
-        let (exchange, told) = (judge.map(RefCell::new), Told::default());
-        let turn = Turn { local, wire, limits: &limits, head, client, port: self.port, forwarded, exchange, told };
+        let strict = armed.as_ref().and_then(|armed| armed.settings.strict.get(&client.port)).map(String::as_str);
+        let (exchange, told, limits, port) = (judge.map(RefCell::new), Told::default(), &limits, self.port);
+        let turn = Turn { local, wire, limits, head, client, port, forwarded, strict, exchange, told };
         let next = turn.serve().await;
         let Turn { exchange, told, .. } = turn;
         for report in exchange.map(|exchange| exchange.into_inner().finish()).unwrap_or_default() {
@@ -131,6 +133,13 @@ impl Site {
             plane.reporter.report(report::audit(&report, status, &names));
         }
         next
+    }
+
+    /// Answers who speaks HTTP where TLS is spoken.
+    pub async fn refuse_plain<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: &Wire<S>) {
+        (self.local.plane.counters.requests.add(), self.local.plane.counters.parse_errors.add());
+        self.refuse(wire, 400).await;
+        linger(wire).await;
     }
 
     /// Answers a head that is none, and tells of it.

@@ -11,8 +11,9 @@ use defender_waf::firewall::Client;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::spawn_local,
-    time::sleep,
+    time::{sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::{
     connection::Site,
@@ -20,9 +21,13 @@ use super::{
     ports::{Port, Ports},
     wire::Wire,
 };
+use crate::{enforcement::FailMode, link::desk};
 
 /// Between two attempts when the system gives no more connections.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The first byte of a TLS connection (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 22;
 
 /// A port that is open; connections wait there until they are accepted.
 #[derive(Debug)]
@@ -81,7 +86,35 @@ fn begin(stream: TcpStream, peer: IpAddr, port: Port, local: &Rc<Local>) {
     let client = Client { peer, port: port.exposed, secure: false };
     let site = Site { local: local.clone(), client, port: port.internal };
     spawn_local(async move {
-        site.serve(Wire::new(stream)).await;
+        serve(site, stream).await;
         drop(admission);
     });
+}
+
+/// Speaks what the policy has for this port. Without a policy nobody knows: what looks like TLS is the application's own.
+async fn serve(site: Site, stream: TcpStream) {
+    let plane = site.local.plane.clone();
+    let armed = plane.armed.load_full();
+    let limits = armed.as_ref().map_or(plane.limits, |armed| armed.limits);
+    let config = armed.as_ref().and_then(|armed| armed.settings.tls.get(&site.client.port)).cloned();
+    if config.is_none() && armed.is_some() {
+        return site.serve(Wire::new(stream)).await;
+    }
+    let mut first = [0];
+    if !matches!(timeout(limits.idle, stream.peek(&mut first)).await, Ok(Ok(1))) {
+        return;
+    }
+    match (config, first == [HANDSHAKE]) {
+        (Some(config), true) => {
+            let Ok(Ok(stream)) = timeout(limits.head, TlsAcceptor::from(config).accept(stream)).await else {
+                plane.counters.failed(desk::now(), "a TLS handshake failed");
+                return;
+            };
+            let client = Client { secure: true, ..site.client };
+            Site { client, ..site }.serve(Wire::new(stream)).await;
+        }
+        (Some(_), false) => site.refuse_plain(&Wire::new(stream)).await,
+        (None, true) if plane.fail_mode == FailMode::Open => site.pipe(&Wire::new(stream)).await,
+        (None, _) => site.serve(Wire::new(stream)).await,
+    }
 }

@@ -8,6 +8,7 @@ pub mod connection;
 pub mod counters;
 pub mod emission;
 mod forwarding;
+pub mod frames;
 pub mod front;
 pub mod halt;
 pub mod limits;
@@ -22,6 +23,7 @@ pub mod response;
 mod response_body;
 pub mod settings;
 pub mod target;
+pub mod tls;
 pub mod trailing;
 mod tunnel;
 mod turn;
@@ -193,7 +195,7 @@ impl Waas {
     }
 
     fn compile(&self, hash: &str, text: &str) -> Result<Armed, String> {
-        let settings = Settings::parse(text.as_bytes())?;
+        let settings = Settings::parse(text.as_bytes(), &self.certificates)?;
         let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
         let firewall = Firewall::new(policy, self.ruleset()?).map_err(|error| error.to_string())?;
         let limits = self.plane.limits.reading(settings.read_timeout);
@@ -266,7 +268,7 @@ impl Acceptor {
     /// Opens the ports that the policy names and that are not open.
     fn open_named(&self, local: &Rc<Local>) {
         let Some(armed) = self.plane.armed.load_full() else { return };
-        for place in &armed.settings.places {
+        for place in armed.settings.places.iter().filter(|place| place.internal != 0) {
             let port = Port { exposed: place.exposed, internal: place.internal };
             let open = self.state().ports.get(&port.exposed).is_some_and(|(_, error)| error.is_none());
             if !open {

@@ -21,6 +21,8 @@ use super::{
     turn::Turn,
 };
 
+const STRICT: &[u8] = b"Strict-Transport-Security";
+
 /// How a response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reply {
@@ -94,6 +96,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         let Parsed { mut head, reason, framing, persistent } = parsed;
         let status = head.status;
         self.judged(|exchange| exchange.response_head(&mut head))?;
+        if let Some(strict) = self.strict {
+            head.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(STRICT));
+            head.headers.push((STRICT.to_vec(), strict.as_bytes().to_vec()));
+        }
         let mut body = ResponseBody::new(framing);
         let mut piece = self.show(upstream, &head, &mut body).await?;
         let sent = match framing {

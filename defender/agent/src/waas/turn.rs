@@ -35,6 +35,8 @@ pub struct Turn<'a, S> {
     /// The application's port.
     pub(super) port: u16,
     pub(super) forwarded: Forwarded,
+    /// `Strict-Transport-Security`, where browsers are to remember it.
+    pub(super) strict: Option<&'a str>,
     /// None while there is no policy.
     pub(super) exchange: Option<RefCell<Exchange<'a>>>,
     pub(super) told: Told,

@@ -71,9 +71,18 @@ pub fn ruleset() -> Arc<Ruleset> {
     Arc::new(load(&[Source { name: "rules.conf", text: RULES }], &[]).unwrap())
 }
 
-/// Those that policies of tests may name.
-fn certificates() -> std::collections::BTreeMap<String, String> {
-    std::collections::BTreeMap::new()
+fn start(ports: Vec<Port>, fail_mode: FailMode, limits: Limits) -> (Arc<Waas>, Arc<Reports>) {
+    let reports = Arc::new(Reports::default());
+    let config = Config {
+        opened: open_all(&Ports(ports)).unwrap(),
+        fail_mode,
+        limits,
+        rules: Box::new(|| Ok(ruleset())),
+        reporter: reports.clone(),
+        instance: "0123456789abcdef0123456789abcdef".into(),
+        certificates: std::collections::BTreeMap::new(),
+    };
+    (Waas::start(config).unwrap(), reports)
 }
 
 impl Stage {
@@ -82,18 +91,19 @@ impl Stage {
         Self::with(application, FailMode::Open, Limits::default(), Some(POLICY))
     }
 
+    /// A proxy that judges nothing.
+    pub fn with_nothing(application: u16) -> Self {
+        Self::with(application, FailMode::Open, Limits::default(), None)
+    }
+
+    /// A proxy without any port.
+    pub fn closed() -> Self {
+        let (waas, reports) = start(Vec::new(), FailMode::Open, Limits::default());
+        Self { waas, reports, port: 0 }
+    }
+
     pub fn with(application: u16, fail_mode: FailMode, limits: Limits, policy: Option<&str>) -> Self {
-        let reports = Arc::new(Reports::default());
-        let waas = Waas::start(Config {
-            opened: open_all(&Ports(vec![Port { exposed: 0, internal: application }])).unwrap(),
-            fail_mode,
-            limits,
-            rules: Box::new(|| Ok(ruleset())),
-            reporter: reports.clone(),
-            instance: "0123456789abcdef0123456789abcdef".into(),
-            certificates: certificates(),
-        })
-        .unwrap();
+        let (waas, reports) = start(vec![Port { exposed: 0, internal: application }], fail_mode, limits);
         if policy.is_some() {
             waas.take_policy("00", policy);
         }

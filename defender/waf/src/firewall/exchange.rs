@@ -1,5 +1,7 @@
 //! One request with its response.
 
+mod message;
+
 use super::{
     Answer, Application, BodyNeed, Client, Effect, Field, Firewall, Report, ResponseHead, Ruling, Summary,
     decision::{self, Counting, Decision},
