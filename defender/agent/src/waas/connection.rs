@@ -14,6 +14,7 @@ use tokio::{
 use super::{
     emission,
     halt::{Halt, plain},
+    http2::PREFACE,
     limits::Limits,
     plane::{Armed, Local},
     report,
@@ -48,8 +49,38 @@ enum Came {
 }
 
 impl Site {
-    /// Serves a connection to its end.
+    /// Serves a connection to its end, whichever version of HTTP its client begins with.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: Wire<S>) {
+        match self.begins_http2(&wire).await {
+            Some(true) => self.serve_http2(wire).await,
+            Some(false) => self.serve_requests(wire).await,
+            None => {}
+        }
+    }
+
+    /// None when nothing comes.
+    async fn begins_http2<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: &Wire<S>) -> Option<bool> {
+        let limits = self.local.plane.limits;
+        let mut draining = self.local.draining.clone();
+        loop {
+            let begun = wire.received().len();
+            if begun >= PREFACE.len() || !PREFACE.starts_with(&wire.received()) {
+                return Some(wire.received().starts_with(PREFACE));
+            }
+            let patience = if begun == 0 { limits.idle } else { limits.head };
+            let more = tokio::select! {
+                biased;
+                more = timeout(patience, wire.fill()) => more,
+                _ = draining.wait_for(|draining| *draining) => return None,
+            };
+            if !matches!(more, Ok(Ok(1..))) {
+                return None;
+            }
+        }
+    }
+
+    /// Serves requests of HTTP/1.1, one after the other.
+    pub(super) async fn serve_requests<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: Wire<S>) {
         loop {
             let plane = &self.local.plane;
             let armed = plane.armed.load_full();
@@ -124,8 +155,9 @@ impl Site {
         let limits = armed.as_ref().map_or(plane.limits, |armed| armed.limits);
         let forwarded = armed.as_ref().map(|armed| armed.settings.forwarded).unwrap_or_default();
         let strict = armed.as_ref().and_then(|armed| armed.settings.strict.get(&client.port)).map(String::as_str);
+        let http2 = armed.as_ref().is_some_and(|armed| armed.settings.speaks_http2(client.port));
         let (exchange, told, limits, port) = (judge.map(RefCell::new), Told::default(), &limits, self.port);
-        let turn = Turn { local, wire, limits, head, client, port, forwarded, strict, exchange, told };
+        let turn = Turn { local, wire, limits, head, client, port, forwarded, http2, strict, exchange, told };
         let next = turn.serve().await;
         let Turn { exchange, told, .. } = turn;
         for report in exchange.map(|exchange| exchange.into_inner().finish()).unwrap_or_default() {

@@ -43,16 +43,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         // RFC 9110, section 9.2.2.
         let repeatable = matches!(self.head.method(), b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE");
         let whole = body.is_done();
+        if self.http2 {
+            let upstream = self.local.shared.open(self.port, *self.limits).await.map_err(|error| absent(&error))?;
+            return self.carry(upstream, request, body).await;
+        }
         if let Some(upstream) = self.local.pool.waiting(self.port, !(repeatable && whole)) {
             match self.carry(upstream, request, body).await {
                 Err(Halt::Stale(sent)) if sent == 0 || repeatable && whole => {}
                 outcome => return outcome,
             }
         }
-        let upstream = Pool::open(self.port, self.limits.connect).await.map_err(|error| match &error {
-            NoApplication::Unreachable(..) => Halt::Unreachable(error.to_string()),
-            NoApplication::Silent(..) => Halt::Silent(error.to_string()),
-        })?;
+        let upstream = Pool::open(self.port, self.limits.connect).await.map_err(|error| absent(&error))?;
         self.carry(upstream, request, body).await
     }
 
@@ -161,5 +162,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
                 return;
             }
         }
+    }
+}
+
+fn absent(error: &NoApplication) -> Halt {
+    match error {
+        NoApplication::Unreachable(..) => Halt::Unreachable(error.to_string()),
+        NoApplication::Silent(..) => Halt::Silent(error.to_string()),
     }
 }

@@ -110,8 +110,12 @@ async fn serve(site: Site, stream: TcpStream) {
                 plane.counters.failed(desk::now(), "a TLS handshake failed");
                 return;
             };
-            let client = Client { secure: true, ..site.client };
-            Site { client, ..site }.serve(Wire::new(stream)).await;
+            let site = Site { client: Client { secure: true, ..site.client }, ..site };
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                site.serve_http2(stream).await;
+            } else {
+                site.serve_requests(Wire::new(stream)).await;
+            }
         }
         (Some(_), false) => site.refuse_plain(&Wire::new(stream)).await,
         (None, true) if plane.fail_mode == FailMode::Open => site.pipe(&Wire::new(stream)).await,

@@ -11,6 +11,7 @@ mod forwarding;
 pub mod frames;
 pub mod front;
 pub mod halt;
+mod http2;
 pub mod limits;
 pub mod listening;
 pub mod plane;
@@ -27,6 +28,7 @@ pub mod tls;
 pub mod trailing;
 mod tunnel;
 mod turn;
+pub mod upstream2;
 pub mod wire;
 
 use std::{

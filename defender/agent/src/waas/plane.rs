@@ -18,7 +18,7 @@ use defender_core::AuditDraft;
 use defender_waf::firewall::{Firewall, Standing};
 use tokio::sync::watch;
 
-use super::{counters::Counters, limits::Limits, pool::Pool, settings::Settings};
+use super::{counters::Counters, limits::Limits, pool::Pool, settings::Settings, upstream2::Shared};
 use crate::enforcement::FailMode;
 
 /// Takes what is to be reported; it must neither block nor fail.
@@ -96,6 +96,8 @@ pub struct Local {
     pub plane: Arc<Plane>,
     /// Connections to the application.
     pub pool: Pool,
+    /// Connections to applications that speak HTTP/2.
+    pub shared: Shared,
     /// What clients did before.
     pub standing: Standing,
     /// True once no more requests are to be taken.
@@ -108,8 +110,8 @@ impl Local {
     /// Nothing is open yet.
     #[must_use]
     pub fn new(plane: Arc<Plane>, draining: watch::Receiver<bool>) -> Self {
-        let (pool, standing, clients, open) = Default::default();
-        Self { plane, pool, standing, draining, clients, open }
+        let (pool, shared, standing, clients, open) = Default::default();
+        Self { plane, pool, shared, standing, draining, clients, open }
     }
 
     /// True once no more requests are to be taken.

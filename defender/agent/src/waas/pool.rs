@@ -13,7 +13,7 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 
-use super::wire::Wire;
+use super::wire::{Line, Wire};
 
 /// Connections that wait for one port.
 const MOST_IDLE: usize = 64;
@@ -38,7 +38,7 @@ pub enum NoApplication {
 #[derive(Debug)]
 pub struct Upstream {
     /// The connection.
-    pub wire: Wire<TcpStream>,
+    pub wire: Wire<Line>,
     /// True when it served a request before.
     pub used: bool,
 }
@@ -46,7 +46,7 @@ pub struct Upstream {
 /// The connections that wait.
 #[derive(Debug, Default)]
 pub struct Pool {
-    idle: RefCell<HashMap<u16, Vec<(Instant, Wire<TcpStream>)>>>,
+    idle: RefCell<HashMap<u16, Vec<(Instant, Wire<Line>)>>>,
 }
 
 impl Pool {
@@ -75,6 +75,15 @@ impl Pool {
     /// # Errors
     /// [`NoApplication`].
     pub async fn open(port: u16, patience: Duration) -> Result<Upstream, NoApplication> {
+        let stream = Self::connect(port, patience).await?;
+        Ok(Upstream { wire: Wire::new(Line::Tcp(stream)), used: false })
+    }
+
+    /// A new connection to the application's port on loopback.
+    ///
+    /// # Errors
+    /// [`NoApplication`].
+    pub async fn connect(port: u16, patience: Duration) -> Result<TcpStream, NoApplication> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let stream = match timeout(patience, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => stream,
@@ -83,13 +92,13 @@ impl Pool {
         };
         // Small pieces are sent at once; a system that cannot only sends them later.
         let _ = stream.set_nodelay(true);
-        Ok(Upstream { wire: Wire::new(stream), used: false })
+        Ok(stream)
     }
 
     /// Keeps a connection whose last response is read whole.
     pub fn keep(&self, port: u16, upstream: Upstream) {
         // What follows a response unasked for is no response to anything.
-        if !upstream.wire.received().is_empty() {
+        if !upstream.wire.received().is_empty() || !is_open(&upstream.wire.stream()) {
             return;
         }
         let mut idle = self.idle.borrow_mut();
@@ -108,7 +117,9 @@ impl Pool {
 }
 
 /// Nothing may have come: an end or bytes that nobody asked for mean that it is of no use.
-fn is_open(stream: &TcpStream) -> bool {
+fn is_open(line: &Line) -> bool {
+    // A translator serves one request.
+    let Line::Tcp(stream) = line else { return false };
     let outcome = stream.try_read(&mut [0]);
     matches!(outcome, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }

@@ -122,7 +122,7 @@ impl Settings {
 fn places(applications: &[Application]) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::new();
     for endpoint in applications.iter().flat_map(Application::endpoints) {
-        let (exposed, internal, http2) = (endpoint.exposed_port, endpoint.internal_port, endpoint.http2 || endpoint.grpc);
+        let (exposed, internal, http2) = (endpoint.exposed_port, endpoint.internal_port, endpoint.grpc);
         match places.iter_mut().find(|place| place.exposed == exposed) {
             Some(place) => place.http2 |= http2,
             None => places.push(Place { exposed, internal, http2 }),

@@ -35,6 +35,8 @@ pub struct Turn<'a, S> {
     /// The application's port.
     pub(super) port: u16,
     pub(super) forwarded: Forwarded,
+    /// The application speaks HTTP/2.
+    pub(super) http2: bool,
     /// `Strict-Transport-Security`, where browsers are to remember it.
     pub(super) strict: Option<&'a str>,
     /// None while there is no policy.
@@ -134,7 +136,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
     async fn hold(&self, body: &mut RequestBody) -> Result<Vec<u8>, Halt> {
         let need = self.exchange.as_ref().map_or(BodyNeed::Nothing, |exchange| exchange.borrow().body_need());
         let mut held = Vec::new();
-        if let BodyNeed::Held(limit) = need {
+        if let BodyNeed::Held(limit) = need
+            && !self.is_call()
+        {
             let mut piece = Vec::new();
             while !body.is_done() && held.len() < limit {
                 piece.clear();
@@ -150,6 +154,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         }
         self.judged(|exchange| exchange.request_end())?;
         Ok(held)
+    }
+
+    /// Whether it is a call of gRPC: its messages go both ways at once, and whoever holds one back may wait for ever.
+    fn is_call(&self) -> bool {
+        self.head.header("content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
     }
 
     /// Whether the client wants to speak WebSocket from now on (RFC 6455, section 4.1).

@@ -5,9 +5,13 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
+    task::{Context, Poll},
 };
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf},
+    net::TcpStream,
+};
 
 /// Bytes that are asked for at a time.
 const PIECE: usize = 16 << 10;
@@ -70,7 +74,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub async fn send(&self, bytes: &[u8]) -> Result<(), Unsent> {
         let sent = Cell::new(0);
         poll_fn(|context| {
-            use std::task::Poll;
             let mut stream = self.stream.borrow_mut();
             while sent.get() < bytes.len() {
                 match Pin::new(&mut *stream).poll_write(context, &bytes[sent.get()..]) {
@@ -107,6 +110,77 @@ pub struct Unsent {
     pub sent: usize,
     /// Why no more.
     pub error: io::Error,
+}
+
+/// What has come is read first.
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        let (received, taken) = (wire.received.get_mut(), wire.taken.get_mut());
+        let waiting = &received[*taken..];
+        if waiting.is_empty() {
+            return Pin::new(wire.stream.get_mut()).poll_read(context, out);
+        }
+        let count = waiting.len().min(out.remaining());
+        out.put_slice(&waiting[..count]);
+        *taken += count;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(self.get_mut().stream.get_mut()).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.get_mut().stream.get_mut()).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.get_mut().stream.get_mut()).poll_shutdown(context)
+    }
+}
+
+/// A connection to the application, or to what speaks another language to it.
+#[derive(Debug)]
+pub enum Line {
+    /// The application itself.
+    Tcp(TcpStream),
+    /// A translator within this process.
+    Within(DuplexStream),
+}
+
+impl AsyncRead for Line {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, out),
+            Self::Within(stream) => Pin::new(stream).poll_read(context, out),
+        }
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Within(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Self::Within(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Within(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
 }
 
 #[cfg(test)]
