@@ -319,7 +319,7 @@ async fn a_bad_policy_leaves_the_last_good_one() {
     peer.send(&FromConsole::Policies { revision: 2, policies: vec![bad] }).await;
 
     let reported = loop {
-        if let ToConsole::Status { workloads } = peer.receive().await
+        if let ToConsole::Status { workloads, .. } = peer.receive().await
             && let Some(hash) = &workloads[0].policy_hash
         {
             break hash.clone();
@@ -328,7 +328,7 @@ async fn a_bad_policy_leaves_the_last_good_one() {
     assert_eq!(reported, "a".repeat(64));
     desk.report(1, Vec::new());
     let tier = loop {
-        if let ToConsole::Status { workloads } = peer.receive().await {
+        if let ToConsole::Status { workloads, .. } = peer.receive().await {
             break workloads[0].tier;
         }
     };
