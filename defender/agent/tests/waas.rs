@@ -26,7 +26,8 @@ fn requests_pass() {
     let application = Application::echo();
     let stage = Stage::new(application.port);
 
-    let (status, body) = stage.ask("GET /a%20b?c=%3Cd HTTP/1.1\r\nhOST: shop:80\r\nX-A:  1 \r\nConnection: close\r\n\r\n");
+    let (status, body) =
+        stage.ask("GET /a%20b?c=%3Cd HTTP/1.1\r\nhOST: shop:80\r\nX-A:  1 \r\nConnection: close\r\n\r\n");
 
     assert_eq!(status, 200);
     assert_eq!(
@@ -118,7 +119,9 @@ fn responses_keep_their_framing() {
         match words[1] {
             "/204" => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
             "/304" => b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n".to_vec(),
-            "/103" => b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx".to_vec(),
+            "/103" => {
+                b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx".to_vec()
+            }
             _ => b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_vec(),
         }
     });

@@ -64,6 +64,7 @@ pub fn run(config: SidecarConfig, signals: &Signals, directory: &Path, program: 
     // Neither can fail on a kernel that this program runs on; if one does, the next steps still hold.
     let _ = hardening::hide();
     let _ = hardening::no_new_privileges();
+    hardening::raise_descriptor_limit();
     let shown = || directory.display().to_string();
     install::install(program, directory).map_err(|error| SidecarError::Install(shown(), error))?;
     let listen = |path: &Path, mode| relay::listen(path, mode).map_err(|error| SidecarError::Listen(shown(), error));

@@ -175,7 +175,12 @@ impl Site {
     }
 
     /// Answers a head that is none, and tells of it.
-    async fn refused<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: &Wire<S>, refusal: Refusal, armed: Option<&Armed>) {
+    async fn refused<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        wire: &Wire<S>,
+        refusal: Refusal,
+        armed: Option<&Armed>,
+    ) {
         let plane = &self.local.plane;
         (plane.counters.requests.add(), plane.counters.parse_errors.add());
         let status = if refusal == Refusal::TooLarge { 431 } else { 400 };

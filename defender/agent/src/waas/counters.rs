@@ -122,7 +122,10 @@ mod tests {
         [200, 204, 502, 999, 0].into_iter().for_each(|status| counters.answered(status));
 
         let shown = counters.to_json();
-        assert_eq!((shown["errors"][0]["time"].as_u64(), shown["errors"].as_array().map(Vec::len)), (Some(5), Some(20)));
+        assert_eq!(
+            (shown["errors"][0]["time"].as_u64(), shown["errors"].as_array().map(Vec::len)),
+            (Some(5), Some(20))
+        );
         assert_eq!((shown["statuses"]["2xx"].as_u64(), shown["statuses"]["5xx"].as_u64()), (Some(2), Some(1)));
     }
 }

@@ -25,16 +25,8 @@ const OF_CONNECTION: [&str; 9] = [
     "upgrade",
 ];
 /// What `Connection` may not take away, though it names it: an application that goes by them must not be made blind.
-const KEPT: [&str; 8] = [
-    "authorization",
-    "cookie",
-    "forwarded",
-    "host",
-    "origin",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-real-ip",
-];
+const KEPT: [&str; 8] =
+    ["authorization", "cookie", "forwarded", "host", "origin", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"];
 
 /// How the body that follows is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,7 +215,8 @@ fn is(name: &[u8], wanted: &str) -> bool {
 }
 
 fn passes(name: &[u8], dropped: &[&[u8]]) -> bool {
-    let named = dropped.iter().any(|option| name.eq_ignore_ascii_case(option)) && !KEPT.iter().any(|kept| is(name, kept));
+    let named =
+        dropped.iter().any(|option| name.eq_ignore_ascii_case(option)) && !KEPT.iter().any(|kept| is(name, kept));
     !named && !OF_CONNECTION.iter().any(|own| is(name, own))
 }
 

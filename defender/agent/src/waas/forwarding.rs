@@ -1,10 +1,6 @@
 //! The application's side of a request: a connection, the request on it, and what comes back.
 
-use std::{
-    cell::Cell,
-    pin::pin,
-    time::Instant,
-};
+use std::{cell::Cell, pin::pin, time::Instant};
 
 use defender_waf::firewall::Exchange;
 use tokio::{

@@ -118,7 +118,9 @@ fn written(head: &http::request::Parts, chunked: bool) -> Vec<u8> {
     out.push(b' ');
     let target = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let authority = head.uri.authority().map(http::uri::Authority::as_str);
-    out.extend_from_slice(if head.method == http::Method::CONNECT { authority.unwrap_or("/") } else { target }.as_bytes());
+    out.extend_from_slice(
+        if head.method == http::Method::CONNECT { authority.unwrap_or("/") } else { target }.as_bytes(),
+    );
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let mut add = |name: &[u8], value: &[u8]| {
         out.extend_from_slice(name);

@@ -166,7 +166,9 @@ impl Waas {
     pub fn take_policy(&self, hash: &str, policy: Option<&str>) {
         let outcome = policy.map(|text| self.compile(hash, text)).transpose();
         let outcome = outcome.and_then(|armed| match armed {
-            Some(_) => self.run(Vec::new()).map(|()| armed).map_err(|error| format!("there is no thread for it: {error}")),
+            Some(_) => {
+                self.run(Vec::new()).map(|()| armed).map_err(|error| format!("there is no thread for it: {error}"))
+            }
             None => Ok(None),
         });
         let mut state = self.state();

@@ -68,7 +68,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
                 Ok(Ok(0) | Err(_)) if upstream.wire.received().is_empty() && upstream.used => {
                     return Err(Halt::Stale(usize::MAX));
                 }
-                Ok(Ok(0) | Err(_)) => return Err(Halt::Broken("the application closed the connection before it answered")),
+                Ok(Ok(0) | Err(_)) => {
+                    return Err(Halt::Broken("the application closed the connection before it answered"));
+                }
                 // While the client still sends, the application need not say anything.
                 Err(_) if !progress.done.get() => {}
                 Err(_) => return Err(Halt::Silent("the application did not answer in time".into())),

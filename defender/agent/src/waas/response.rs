@@ -143,12 +143,7 @@ pub(super) fn connection_options(headers: &[(Vec<u8>, Vec<u8>)]) -> impl Iterato
 }
 
 /// RFC 9112, section 6.3, less every liberty that it gives.
-fn framing(
-    headers: &[(Vec<u8>, Vec<u8>)],
-    method: &[u8],
-    status: u16,
-    latest: bool,
-) -> Result<Framing, BadResponse> {
+fn framing(headers: &[(Vec<u8>, Vec<u8>)], method: &[u8], status: u16, latest: bool) -> Result<Framing, BadResponse> {
     let mut lengths = named(headers, "content-length");
     let mut codings = named(headers, "transfer-encoding");
     let stated = match (lengths.next(), codings.next()) {

@@ -1,10 +1,6 @@
 //! The body of a response as it comes.
 
-use super::{
-    halt::Halt,
-    response::Framing,
-    trailing::Chunks,
-};
+use super::{halt::Halt, response::Framing, trailing::Chunks};
 
 /// The rest of a response's body.
 #[derive(Debug)]
@@ -68,9 +64,9 @@ impl ResponseBody {
                 *left -= taken as u64;
                 Ok(taken)
             }
-            Self::Chunked(chunks) => {
-                chunks.read(received, out).map_err(|_| Halt::Broken("a chunk of the application's response is malformed"))
-            }
+            Self::Chunked(chunks) => chunks
+                .read(received, out)
+                .map_err(|_| Halt::Broken("a chunk of the application's response is malformed")),
         }
     }
 
@@ -82,6 +78,10 @@ impl ResponseBody {
         if matches!(self, Self::Close) {
             *self = Self::Done;
         }
-        if self.is_done() { Ok(()) } else { Err(Halt::Broken("the application closed the connection within a response")) }
+        if self.is_done() {
+            Ok(())
+        } else {
+            Err(Halt::Broken("the application closed the connection within a response"))
+        }
     }
 }

@@ -88,8 +88,9 @@ pub struct Served<'a> {
 pub fn config(served: &[Served<'_>], variables: &BTreeMap<String, String>) -> Result<Arc<ServerConfig>, String> {
     let mut by_host = ByHost(Vec::new());
     for one in served {
-        let key = certified(one.source, variables)
-            .map_err(|problem| format!("the certificate of application `{}` cannot be used: {problem}", one.application))?;
+        let key = certified(one.source, variables).map_err(|problem| {
+            format!("the certificate of application `{}` cannot be used: {problem}", one.application)
+        })?;
         let hosts = one.hosts.iter().map(|host| host_alone(host).to_ascii_lowercase()).collect();
         by_host.0.push((hosts, Arc::new(key)));
     }
@@ -138,7 +139,9 @@ fn certified(source: &Source, variables: &BTreeMap<String, String>) -> Result<Ce
 
 /// A host without the port that a policy may name with it.
 fn host_alone(host: &str) -> &str {
-    host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(host, |(host, _)| host)
+    host.rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+        .map_or(host, |(host, _)| host)
 }
 
 /// Certificates in the order of their applications, with the hosts of each.

@@ -56,11 +56,14 @@ impl Shared {
         builder.initial_window_size(WINDOW).initial_connection_window_size(4 * WINDOW).enable_push(false);
         let broken = |error: h2::Error| NoApplication::Unreachable(port, std::io::Error::other(error));
         let handshake = timeout(patience, builder.handshake(stream)).await;
-        let (requests, connection) = handshake.map_err(|elapsed| NoApplication::Silent(port, elapsed))?.map_err(broken)?;
+        let (requests, connection) =
+            handshake.map_err(|elapsed| NoApplication::Silent(port, elapsed))?.map_err(broken)?;
         // Its end shows with the next request.
         spawn_local(async move { drop(connection.await) });
         self.0.borrow_mut().insert(port, requests.clone());
-        ready(Some(requests)).await.ok_or_else(|| NoApplication::Unreachable(port, std::io::ErrorKind::BrokenPipe.into()))
+        ready(Some(requests))
+            .await
+            .ok_or_else(|| NoApplication::Unreachable(port, std::io::ErrorKind::BrokenPipe.into()))
     }
 }
 

@@ -56,7 +56,13 @@ fn smuggled_requests_are_refused() {
 fn bad_chunks_end_the_connection() {
     let application = Application::echo();
     let stage = Stage::new(application.port);
-    for body in ["5;a=b\r\nx=123\r\n0\r\n\r\n", "0x5\r\nx=123\r\n0\r\n\r\n", "5\nx=123\r\n0\r\n\r\n", "0\r\nX: y\r\n\r\n", "-1\r\n"] {
+    for body in [
+        "5;a=b\r\nx=123\r\n0\r\n\r\n",
+        "0x5\r\nx=123\r\n0\r\n\r\n",
+        "5\nx=123\r\n0\r\n\r\n",
+        "0\r\nX: y\r\n\r\n",
+        "-1\r\n",
+    ] {
         let mut client = stage.connect();
         client.send(format!(
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -104,7 +110,12 @@ fn other_upgrades_are_not_passed_on() {
 #[test]
 fn slow_clients_are_not_waited_for() {
     let application = Application::echo();
-    let stage = Stage::with(application.port, FailMode::Open, quick(Limits::default()), Some(&POLICY.replace("\"version\":1", "\"version\":1,\"readTimeoutSeconds\":1")));
+    let stage = Stage::with(
+        application.port,
+        FailMode::Open,
+        quick(Limits::default()),
+        Some(&POLICY.replace("\"version\":1", "\"version\":1,\"readTimeoutSeconds\":1")),
+    );
     let mut head = stage.connect();
     head.send("GET / HTTP/1.1\r\nHo");
     let mut body = stage.connect();
@@ -128,7 +139,11 @@ fn trickling_bodies_are_not_waited_for() {
     // A second is needed for a rate to mean anything.
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
     let mut stream = client.0.get_ref().try_clone().unwrap();
-    let writer = std::thread::spawn(move || while stream.write_all(b"x").is_ok() { std::thread::yield_now() });
+    let writer = std::thread::spawn(move || {
+        while stream.write_all(b"x").is_ok() {
+            std::thread::yield_now()
+        }
+    });
 
     let all = client.rest();
 
@@ -189,7 +204,9 @@ fn stale_connections_are_replaced() {
 /// An application that answers one request with two responses does not get the second to the next client.
 #[test]
 fn split_responses_stay_apart() {
-    let application = Application::new(|_| b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong".to_vec());
+    let application = Application::new(|_| {
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong".to_vec()
+    });
     let stage = Stage::new(application.port);
     let mut client = stage.connect();
     for _ in 0..3 {

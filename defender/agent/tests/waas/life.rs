@@ -121,5 +121,8 @@ fn policies_open_ports() {
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.answer("GET").status, 200);
     let status = stage.waas.status().unwrap();
-    assert_eq!((status["hash"].as_str(), status["ports"][0]["internal"].as_u64()), (Some("33"), Some(application.port.into())));
+    assert_eq!(
+        (status["hash"].as_str(), status["ports"][0]["internal"].as_u64()),
+        (Some("33"), Some(application.port.into()))
+    );
 }

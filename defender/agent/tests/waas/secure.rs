@@ -46,7 +46,12 @@ fn policy(stage: &Stage, applications: &[(&str, &Identity)], least: &str) -> Str
 }
 
 /// A client that trusts one certificate, and says what it got instead of an answer.
-fn ask(port: u16, name: &str, trusted: &Identity, versions: &[&'static rustls::SupportedProtocolVersion]) -> Result<String, String> {
+fn ask(
+    port: u16,
+    name: &str,
+    trusted: &Identity,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Result<String, String> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.der.clone()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -159,7 +164,10 @@ fn http2_is_spoken_to_clients() {
         let (status, text, _) = whole(response).await;
         let text = String::from_utf8(text).unwrap();
         assert_eq!(status, 200);
-        assert!(text.starts_with("POST /a?b=c HTTP/1.1\r\nHost: shop.test\r\n") && text.ends_with("\r\n\r\nx=1"), "{text}");
+        assert!(
+            text.starts_with("POST /a?b=c HTTP/1.1\r\nHost: shop.test\r\n") && text.ends_with("\r\n\r\nx=1"),
+            "{text}"
+        );
 
         let (response, _) = requests.send_request(ask("http://shop.test/?q=attack"), true).unwrap();
         assert_eq!(whole(response).await.0, 403);
@@ -187,7 +195,9 @@ fn calls_of_grpc_pass() {
                         body.flow_control().release_capacity(piece.len()).unwrap();
                         stream.send_data(piece, false).unwrap();
                     }
-                    stream.send_trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())])).unwrap();
+                    stream
+                        .send_trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]))
+                        .unwrap();
                 });
             }
             Ok(())
@@ -202,7 +212,9 @@ fn calls_of_grpc_pass() {
     stage.waas.take_policy("1", Some(&policy));
     run(async {
         let mut requests = http2(stage.port).await;
-        let call = Request::post("http://a/shop.Carts/Watch").header("content-type", "application/grpc").header("te", "trailers");
+        let call = Request::post("http://a/shop.Carts/Watch")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
         let (response, mut up) = requests.send_request(call.body(()).unwrap(), false).unwrap();
         up.send_data("one".into(), false).unwrap();
         let (head, mut down) = response.await.unwrap().into_parts();

@@ -200,7 +200,11 @@ pub fn read_head(reader: &mut impl BufRead) -> String {
 }
 
 pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines().skip(1).filter_map(|line| line.split_once(": ")).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    head.lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(": "))
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 pub fn read_body(reader: &mut impl BufRead, head: &str, status: u16) -> Vec<u8> {

@@ -35,7 +35,9 @@ fn the_peer_is_told() {
     assert!(with(Forwarded::Append).contains("X-Forwarded-Proto: ws\r\n"));
     assert!(with(Forwarded::Replace).contains("X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n"));
     assert!(!with(Forwarded::Replace).contains("10.0.0.1"));
-    assert!(with(Forwarded::Untouched).ends_with("10.0.0.1\r\nX-Forwarded-For: 10.0.0.2\r\nX-Forwarded-Proto: ws\r\n\r\n"));
+    assert!(
+        with(Forwarded::Untouched).ends_with("10.0.0.1\r\nX-Forwarded-For: 10.0.0.2\r\nX-Forwarded-Proto: ws\r\n\r\n")
+    );
 }
 
 /// An answer cannot be made two by what a header says.
