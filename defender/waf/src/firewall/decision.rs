@@ -43,8 +43,10 @@ pub fn decide<'f>(
     counting: Counting,
 ) -> Option<Decision<'f>> {
     let counted: Vec<(&Finding, Group, i64)> = findings
-        .map(|finding| (finding, Group::of(finding), points(finding, counting)))
-        .filter(|(_, group, points)| *points > 0 && groups.of(*group).effect > Effect::Allow)
+        .map(|finding| (finding, points(finding, counting)))
+        .filter(|(_, points)| *points > 0)
+        .map(|(finding, points)| (finding, Group::of(finding), points))
+        .filter(|(_, group, _)| groups.of(*group).effect > Effect::Allow)
         .collect();
     [Effect::Ban, Effect::Prevent, Effect::Alert].into_iter().find_map(|effect| {
         let mut sums = [0; groups::COUNT];
@@ -54,9 +56,9 @@ pub fn decide<'f>(
             found.push(*finding);
         }
         let score: i64 = sums.iter().sum();
-        // Of equal sums the first group leads.
-        let group =
-            Group::all().reduce(|best, next| if sums[next as usize] > sums[best as usize] { next } else { best })?;
+        // Of equal sums the more precise kind leads, then the first.
+        let rank = |group: Group| (sums[group as usize], group.is_precise());
+        let group = Group::all().reduce(|best, next| if rank(next) > rank(best) { next } else { best })?;
         (score >= counting.threshold && score > 0).then_some(Decision { effect, group, score, findings: found })
     })
 }

@@ -1,15 +1,20 @@
 //! One request with its response.
 
+mod answered;
+mod guard;
 mod message;
+mod ruled;
 
+use self::ruled::Known;
 use super::{
     Answer, Application, BodyNeed, Client, Effect, Field, Firewall, Report, ResponseHead, Ruling, Summary,
+    api::Operation,
     decision::{self, Counting, Decision},
-    endpoint, exception,
+    exception,
     groups::Group,
-    place,
+    normal_path, place,
     report::{self, Origin},
-    standing::Standing,
+    standing::{Key, Standing},
 };
 use crate::{
     Collection, Finding, Request, Response, Ruleset, Transaction,
@@ -36,6 +41,20 @@ pub struct Exchange<'f> {
     found: Effect,
     status: Option<u16>,
     response_header_names: Vec<String>,
+    response_coding: Vec<u8>,
+    response_need: usize,
+    /// Which rules of one's own are decided.
+    decided: Vec<bool>,
+    /// What the application's interface calls the request.
+    operation: Option<&'f Operation>,
+    /// The cookie of a session that begins with the response.
+    set_cookie: Option<String>,
+    /// The response's head, while its body is to be judged by it.
+    answered: Option<ResponseHead>,
+    /// Without any spelling that leads around a rule about paths.
+    path: Vec<u8>,
+    standing: &'f Standing,
+    now: u64,
     id: &'f str,
 }
 
@@ -45,56 +64,73 @@ impl<'f> Exchange<'f> {
         ruleset: &'f Ruleset,
         head: &'f Head,
         client: Client,
-        _standing: &'f Standing,
-        _now: u64,
+        standing: &'f Standing,
+        now: u64,
         id: &'f str,
     ) -> Self {
-        let origin = Origin { address: client.peer, peers: vec![client.peer], country: None, secure: client.secure };
-        let application = firewall.application(head, &client);
+        let policy = firewall.policy();
+        let (address, peers) = policy.trust.client(head, client.peer);
+        let origin = Origin { address, peers, country: policy.countries.of(address), secure: client.secure };
+        let path = normal_path(head.target());
+        let application = firewall.application(head, &client, &path);
+        let application = application.filter(|application| !application.access.excepts(address));
         let mut request = Request::new();
         if application.is_some() {
             fill_head(&mut request, head);
             request.set(Collection::RemoteAddr, origin.address.to_string().as_bytes());
         }
-        let transaction = Transaction::observing(ruleset);
-        let (response, body, reports, found, status, response_header_names) = Default::default();
         Self {
             firewall,
             ruleset,
             head,
             application,
             origin,
-            transaction,
+            transaction: Transaction::observing(ruleset),
             request,
-            response,
-            body,
-            reports,
-            found,
-            status,
-            response_header_names,
+            response: Response::new(),
+            body: Vec::new(),
+            reports: Vec::new(),
+            found: Effect::Disable,
+            status: None,
+            response_header_names: Vec::new(),
+            response_coding: Vec::new(),
+            response_need: 0,
+            decided: Vec::new(),
+            operation: None,
+            set_cookie: None,
+            answered: None,
+            path,
+            standing,
+            now,
             id,
         }
     }
 
     /// Judges the head.
     pub fn request_head(&mut self) -> Ruling {
-        self.judge(Phase::RequestHead)
+        let guards = [Self::guard_rules, Self::guard_head, Self::guard_bots, Self::guard_api];
+        match self.guard(&guards) {
+            Ruling::Pass => self.judge(Phase::RequestHead),
+            refusal @ Ruling::Answer(_) => refusal,
+        }
     }
 
     /// How the body has to come.
     #[must_use]
     pub fn body_need(&self) -> BodyNeed {
         match self.application {
-            Some(application) if !application.body.skip => BodyNeed::Held(self.ruleset.settings.body_limit),
+            Some(application) if !application.body.skip => BodyNeed::Held(application.body.inspection_size),
             _ => BodyNeed::Nothing,
         }
     }
 
     /// Judges a further piece of the body, as it came off the wire without its framing.
     pub fn request_body(&mut self, piece: &[u8]) -> Ruling {
-        let room = self.ruleset.settings.body_limit.saturating_sub(self.body.len());
+        let Some(application) = self.application else { return Ruling::Pass };
+        let room = application.body.inspection_size.saturating_sub(self.body.len());
+        let was_full = self.body.len() == application.body.inspection_size;
         self.body.extend_from_slice(&piece[..piece.len().min(room)]);
-        Ruling::Pass
+        if piece.len() > room && !was_full { self.limit_exceeded(application) } else { Ruling::Pass }
     }
 
     /// Judges the body once its end, or the limit of what is held, is reached.
@@ -104,35 +140,29 @@ impl<'f> Exchange<'f> {
         let forced = self.transaction.body_forced();
         let depth = self.ruleset.settings.depth_limit;
         fill_body(&mut self.request, &self.body, chosen.or(by_type), depth, forced);
-        self.judge(Phase::RequestBody)
+        self.judge_body()
     }
 
     /// Judges the response's head, which may be changed.
     pub fn response_head(&mut self, head: &mut ResponseHead) -> Ruling {
-        self.status = Some(head.status);
-        if self.application.is_none() {
-            return Ruling::Pass;
+        match self.application {
+            Some(application) => self.answer_head(application, head),
+            None => Ruling::Pass,
         }
-        self.response.set(Collection::ResponseStatus, head.status.to_string().as_bytes());
-        for (name, value) in &head.headers {
-            self.response.add(Collection::ResponseHeaders, name, value);
-            if name.eq_ignore_ascii_case(b"content-type") {
-                self.response.set(Collection::ResponseContentType, value);
-            }
-        }
-        self.judge(Phase::ResponseHead)
     }
 
     /// How many bytes of the response's body have to be shown before they are sent; 0 for none.
     #[must_use]
     pub fn response_body_need(&self) -> usize {
-        0
+        self.response_need
     }
 
     /// Judges what is shown of the response's body.
     pub fn response_body(&mut self, held: &[u8]) -> Ruling {
-        self.response.set(Collection::ResponseBody, held);
-        self.judge(Phase::ResponseBody)
+        match self.application {
+            Some(application) => self.answer_body(application, held),
+            None => Ruling::Pass,
+        }
     }
 
     /// Ends: what is to be told of.
@@ -148,6 +178,34 @@ impl<'f> Exchange<'f> {
             report.request.clone_from(&summary);
         }
         self.reports
+    }
+
+    /// Judges the body as far as it is known: its files, then its values.
+    fn judge_body(&mut self) -> Ruling {
+        match self.guard(&[Self::guard_rules_on_body, Self::guard_files, Self::guard_api_body]) {
+            Ruling::Pass => self.judge(Phase::RequestBody),
+            refusal @ Ruling::Answer(_) => refusal,
+        }
+    }
+
+    /// Asks one after the other while nothing is refused and nothing ends the judging.
+    fn guard(&mut self, guards: &[Guard<'f>]) -> Ruling {
+        for guard in guards {
+            let Some(application) = self.application else { return Ruling::Pass };
+            let ruling = guard(self, application);
+            if ruling != Ruling::Pass {
+                return ruling;
+            }
+        }
+        Ruling::Pass
+    }
+
+    fn guard_rules(&mut self, application: &'f Application) -> Ruling {
+        self.guard_custom(application, Known::default())
+    }
+
+    fn guard_rules_on_body(&mut self, application: &'f Application) -> Ruling {
+        self.guard_custom(application, Known { body: true, ..Known::default() })
     }
 
     /// Has the engine judge a phase, and does what the groups of its findings say.
@@ -179,9 +237,15 @@ impl<'f> Exchange<'f> {
         let mut rules = Vec::new();
         for group in Group::all() {
             let protection = application.groups.of(group);
-            let of_group = |finding: &&Finding| is_of(finding.phase, phase) && Group::of(finding) == group;
+            if protection.exceptions.is_empty() {
+                continue;
+            }
+            let of_group = |finding: &&Finding| {
+                let counts = finding.points > 0 || finding.denies;
+                counts && is_of(finding.phase, phase) && Group::of(finding) == group
+            };
             let mut found = self.transaction.findings().iter().filter(of_group).peekable();
-            if protection.exceptions.is_empty() || found.peek().is_none() {
+            if found.peek().is_none() {
                 continue;
             }
             let Some(left) = exception::without(&self.request, &protection.exceptions) else { continue };
@@ -257,6 +321,10 @@ impl<'f> Exchange<'f> {
     /// Does what a report's effect says, and keeps the report.
     fn act(&mut self, application: &Application, report: Report) -> Ruling {
         let effect = report.effect;
+        if effect == Effect::Ban {
+            let key = Key { application: application.key, who: self.who(application.sessions.ban) };
+            self.standing.ban(key, self.now.saturating_add(application.ban_milliseconds));
+        }
         if effect >= Effect::Alert {
             self.reports.push(report);
         }
@@ -269,6 +337,9 @@ impl<'f> Exchange<'f> {
         answer
     }
 }
+
+/// Something that is asked of an exchange.
+type Guard<'f> = fn(&mut Exchange<'f>, &'f Application) -> Ruling;
 
 /// Points at which a request is refused. Source: Core Rule Set, rule 901100.
 const INBOUND_THRESHOLD: i64 = 5;

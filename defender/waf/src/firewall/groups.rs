@@ -95,6 +95,12 @@ impl Group {
         GROUPS.iter().map(|(group, ..)| *group)
     }
 
+    /// Whether it says more than the vendor's groups do.
+    #[must_use]
+    pub fn is_precise(self) -> bool {
+        self.kin().is_some() && self != Self::Protocol
+    }
+
     /// Tags that say more than a rule's number does.
     fn of_precise_tag(tag: &str) -> Option<Self> {
         Some(match tag {

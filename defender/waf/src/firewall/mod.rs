@@ -6,19 +6,33 @@
 //! [`Exchange::finish`], which gives what is to be told. What clients did before (bans, rates) lies in [`Standing`], one for all
 //! containers of a task. The time comes in with each call that needs it.
 
+mod access;
+pub mod api;
+pub mod bot;
+mod client;
 mod decision;
+pub mod discovery;
+mod dos;
 mod endpoint;
 mod exception;
 mod exchange;
+pub mod expression;
 mod groups;
+mod header;
+mod leakage;
+mod network;
 mod page;
 mod pattern;
 mod place;
 mod policy;
 mod reading;
 mod report;
+mod response;
+mod rules;
 mod scrub;
+mod session;
 mod standing;
+mod upload;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -27,11 +41,13 @@ pub use self::{
     exception::Exception,
     exchange::Exchange,
     groups::{Group, Groups, Protection},
+    network::{Countries, Country, Networks},
     page::{BlockPage, EVENT_HEADER},
-    policy::{Application, BodyInspection, Effect, Policy, PolicyError, Profile},
+    policy::{Application, BodyInspection, Effect, Policy, PolicyError, Profile, TlsVersion},
     report::{Field, Report, Summary},
     scrub::Scrubber,
-    standing::Standing,
+    session::Seal,
+    standing::{Key, Standing, Who},
 };
 use crate::{http::Head, ruleset::Ruleset};
 
@@ -109,16 +125,16 @@ impl Firewall {
     }
 
     /// The application that a request comes to: the first one of which an endpoint takes it. One without endpoints takes all.
-    fn application(&self, head: &Head, client: &Client) -> Option<&Application> {
-        let path = normal_path(head.target());
+    fn application(&self, head: &Head, client: &Client, path: &[u8]) -> Option<&Application> {
         let host = endpoint::host(head);
         self.policy.applications.iter().find(|application| {
             let endpoints = &application.endpoints;
-            endpoints.is_empty() || endpoints.iter().any(|endpoint| endpoint.takes(client, host, &path))
+            endpoints.is_empty() || endpoints.iter().any(|endpoint| endpoint.takes(client, host, path))
         })
     }
 
-    /// Begins with a request whose head is read. `now` is in milliseconds of a clock that never goes back; `id` is the event
+    /// Begins with a request whose head is read. `now` is in milliseconds since 1970, of a clock that
+    /// never goes back; `id` is the event
     /// number that a block page shows, unique for each request.
     #[must_use]
     pub fn open<'f>(

@@ -45,7 +45,8 @@ impl Expression {
 
     fn compile(source: &str, pattern: &str, any_case: bool) -> Result<Self, String> {
         // A `)` too many would end the group around the whole.
-        regex_syntax::parse(source).map_err(|error| first_line(&error.to_string()))?;
+        let mut parser = regex_syntax::ParserBuilder::new().utf8(false).build();
+        parser.parse(source).map_err(|error| first_line(&error.to_string()))?;
         let syntax = syntax::Config::new().utf8(false).case_insensitive(any_case);
         let limits = Regex::config().utf8_empty(false).nfa_size_limit(Some(PROGRAM_LIMIT));
         let built = Regex::builder().syntax(syntax).configure(limits).build(pattern);
@@ -130,12 +131,6 @@ impl Wildcard {
             }
         }
         self.0[at..].iter().all(|byte| *byte == b'*')
-    }
-
-    /// As it was written, in lower case.
-    #[must_use]
-    pub fn text(&self) -> &[u8] {
-        &self.0
     }
 }
 

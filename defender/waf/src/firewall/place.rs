@@ -26,7 +26,7 @@ pub(super) fn field(matched: &Matched, finding: Option<&Finding>, request: &Requ
         // The whole target or body may hold secrets of all kinds: only what the rule found is told.
         "rawBody" | "request" | "response" => {
             let part = finding.and_then(|finding| matched_data(&finding.data)).unwrap_or_default();
-            scrubber.value(Place::Other, b"", part.as_bytes())
+            scrubber.raw(part.as_bytes())
         }
         _ => scrubber.value(place, &matched.name, &matched.value),
     };
@@ -42,9 +42,8 @@ fn named_place(matched: &Matched, request: &Request) -> (Place, &'static str) {
         () => (Place::Body, "body"),
     };
     match matched.collection {
-        C::Args | C::ArgsNames => argument(),
+        C::Args | C::ArgsNames | C::ArgsPost | C::ArgsPostNames => argument(),
         C::ArgsGet | C::ArgsGetNames => (Place::Query, "query"),
-        C::ArgsPost | C::ArgsPostNames => argument(),
         C::RequestCookies | C::RequestCookiesNames => (Place::Cookie, "cookie"),
         C::RequestHeaders if matched.name.eq_ignore_ascii_case(b"user-agent") => (Place::Header, "UserAgentHeader"),
         C::RequestHeaders | C::RequestHeadersNames => (Place::Header, "header"),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Effect, endpoint,
+    network::Country,
     scrub::{Place, Scrubber},
 };
 use crate::http::Head;
@@ -16,7 +17,7 @@ const HEADERS_LIMIT: usize = 4096;
 const TEXT_LIMIT: usize = 1024;
 
 /// Something to tell of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// The policy's rule.
     pub rule: String,
@@ -94,7 +95,7 @@ pub struct Origin {
     /// The addresses on the way, the connection's last.
     pub peers: Vec<IpAddr>,
     /// The client's country, when it is known.
-    pub country: Option<String>,
+    pub country: Option<Country>,
     /// Whether the connection is encrypted.
     pub secure: bool,
 }
@@ -154,7 +155,7 @@ impl Summary {
                 .unwrap_or_default(),
             address: origin.address.to_string(),
             peers: origin.peers.iter().map(ToString::to_string).collect(),
-            country: origin.country.clone(),
+            country: origin.country.map(|country| country.to_string()),
         }
     }
 }

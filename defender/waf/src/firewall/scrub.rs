@@ -30,8 +30,8 @@ const TELLING: [&str; 20] = [
     "signature",
 ];
 /// Credentials by their form: what follows `Bearer` or `Basic`, JSON web tokens (RFC 7519), access keys of AWS, private keys,
-/// the password within a URL.
-const FORMS: &str = r"(?i-u)\b(?:bearer|basic)\s+[a-z0-9._~+/=-]{6,}|(?-i)\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.)*|://[^/\s:@]+:[^/\s@]+@";
+/// the password within a URL, a member of JSON with a telling name.
+const FORMS: &str = r#"(?i-u)\b(?:bearer|basic)\s+[a-z0-9._~+/=-]{6,}|(?-i)\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.)*|://[^/\s:@]+:[^/\s@]+@|(?i)"[^"]*(?:passw|pwd|passphrase|secret|token|api[_-]?key|credential|authorization|session)[^"]*"\s*:\s*"(?:[^"\\]|\\.)*"?"#;
 
 /// Where a value stands, as far as scrubbing is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +137,21 @@ impl Scrubber {
         shown
     }
 
+    /// A piece of a raw target or body, in which values of all kinds may stand.
+    #[must_use]
+    pub fn raw(&self, text: &[u8]) -> String {
+        if self.rules.iter().any(|rule| rule.key.is_some()) {
+            // Which names its values have, nobody knows.
+            return MASK.to_owned();
+        }
+        let separator = if text.contains(&b'&') { b'&' } else { b'?' };
+        if text.contains(&b'=') {
+            self.pairs(Place::Body, text, separator)
+        } else {
+            self.value(Place::Other, b"", text)
+        }
+    }
+
     /// A header field's value.
     #[must_use]
     pub fn header(&self, name: &[u8], value: &[u8]) -> String {
@@ -220,6 +235,8 @@ mod tests {
         assert!(hidden("Bearer s3cret99") && hidden("https://u:s3cret99@h/") && hidden("eyJs3cret99.abc.def"));
         assert!(hidden("-----BEGIN PRIVATE KEY-----\ns3cret99"));
         assert_eq!(scrubber.value(Place::Body, b"x", b"AKIAIOSFODNN7EXAMPLE"), MASK);
+        assert_eq!(scrubber.raw(br#"{"a":"1","db_Password" : "s\"3","b":2}"#), r#"{"a":"1",****,"b":2}"#);
+        assert_eq!(scrubber.raw(b"/x?password=s3&b=c"), "/x?password=****&b=c");
     }
 
     /// A user's rule hides by name or by form, with its own placeholder.
