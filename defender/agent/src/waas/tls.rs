@@ -112,10 +112,11 @@ pub fn config(served: &[Served<'_>], variables: &BTreeMap<String, String>) -> Re
 
 fn certified(source: &Source, variables: &BTreeMap<String, String>) -> Result<CertifiedKey, String> {
     let given = |text: &Option<String>| text.as_ref().filter(|text| !text.is_empty()).cloned();
-    let pem = match (&given(&source.plain), &given(&source.environment)) {
+    let (plain, environment) = (given(&source.plain), given(&source.environment));
+    let pem = match (&plain, &environment) {
         (Some(pem), None) => pem,
         (None, Some(name)) if name.starts_with(CERTIFICATE_PREFIX) => {
-            &variables.get(name).cloned().ok_or_else(|| format!("the variable `{name}` is not set"))?
+            variables.get(name).ok_or_else(|| format!("the variable `{name}` is not set"))?
         }
         (None, Some(_)) => return Err(format!("the variable's name has to begin with `{CERTIFICATE_PREFIX}`")),
         (None, None) => return Err("there is none".into()),
