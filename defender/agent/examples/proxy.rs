@@ -37,7 +37,8 @@ impl Reporter for Lines {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut words = env::args().skip(1);
-    let (ports, policy) = words.next().zip(words.next()).ok_or("usage: proxy EXPOSED:APP[,…] POLICY.json RULES.conf…")?;
+    let (ports, policy) =
+        words.next().zip(words.next()).ok_or("usage: proxy EXPOSED:APP[,…] POLICY.json RULES.conf…")?;
     let files: Vec<(String, Vec<u8>)> =
         words.map(|name| fs::read(&name).map(|text| (name, text))).collect::<Result<_, _>>()?;
     let waas = Waas::start(Config {

@@ -125,7 +125,7 @@ impl Site {
             let found = read_head(&wire.received());
             match found {
                 Ok(Some((head, taken))) => {
-                    wire.take(taken);
+                    wire.consume(taken);
                     return Came::Head(head);
                 }
                 Ok(None) => {}
@@ -208,7 +208,7 @@ async fn linger<S: AsyncRead + AsyncWrite + Unpin>(wire: &Wire<S>) {
     let mut read = 0;
     while read < MOST_LINGERING {
         let pending = wire.received().len();
-        wire.take(pending);
+        wire.consume(pending);
         match timeout_at(end, wire.fill()).await {
             Ok(Ok(count @ 1..)) => read += count,
             _ => return,

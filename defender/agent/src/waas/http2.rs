@@ -181,7 +181,7 @@ async fn answer(near: &Wire<DuplexStream>, method: &[u8], respond: &mut SendResp
         let found = response::read(&near.received(), method).ok()?;
         match found {
             Some((parsed, taken)) => {
-                near.take(taken);
+                near.consume(taken);
                 if parsed.head.status >= 200 {
                     break parsed;
                 }
@@ -194,7 +194,7 @@ async fn answer(near: &Wire<DuplexStream>, method: &[u8], respond: &mut SendResp
     while !body.is_done() {
         let mut piece = Vec::new();
         let taken = body.read(&near.received(), &mut piece).ok()?;
-        near.take(taken);
+        near.consume(taken);
         if piece.is_empty() && !body.is_done() {
             if more(near).await.is_none() {
                 body.end().ok()?;

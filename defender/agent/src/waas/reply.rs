@@ -60,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         loop {
             let found = response::read(&upstream.wire.received(), self.head.method()).map_err(Halt::BadResponse)?;
             if let Some((parsed, taken)) = found {
-                upstream.wire.take(taken);
+                upstream.wire.consume(taken);
                 return Ok(parsed);
             }
             match timeout(self.limits.answer, upstream.wire.fill()).await {
@@ -171,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
 
     fn read_more(&self, upstream: &Upstream, body: &mut ResponseBody, out: &mut Vec<u8>) -> Result<(), Halt> {
         let taken = body.read(&upstream.wire.received(), out)?;
-        upstream.wire.take(taken);
+        upstream.wire.consume(taken);
         Ok(())
     }
 

@@ -78,7 +78,7 @@ impl RequestBody {
                 self.wait(wire, limits).await?;
             }
             let taken = self.read(&wire.received(), room, out)?;
-            wire.take(taken);
+            wire.consume(taken);
         }
         self.came += (out.len() - before) as u64;
         Ok(())

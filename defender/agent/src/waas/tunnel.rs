@@ -133,7 +133,7 @@ impl Site {
             held.under_way = Some(frame.kind);
         }
         held.frames.extend_from_slice(&client.received()[..frame.size]);
-        client.take(frame.size);
+        client.consume(frame.size);
         let mut offset = 0;
         while offset < frame.length {
             if client.received().is_empty() && !more(client, &limits, moved).await {
@@ -146,7 +146,7 @@ impl Site {
                 frames::unmask(&received[..length], frame.mask, offset, &mut held.text);
                 length
             };
-            client.take(taken);
+            client.consume(taken);
             offset += taken as u64;
             if held.text.len() > MOST_MESSAGE {
                 self.judge(head, held)?;
@@ -225,7 +225,7 @@ where
 {
     loop {
         let piece = from.received().to_vec();
-        from.take(piece.len());
+        from.consume(piece.len());
         if !matches!(timeout(limits.send, to.send(&piece)).await, Ok(Ok(()))) || !more(from, limits, moved).await {
             return;
         }

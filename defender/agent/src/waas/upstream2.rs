@@ -76,7 +76,7 @@ async fn carry(near: Wire<DuplexStream>, mut requests: SendRequest<Bytes>, limit
     let head = loop {
         let found = read_head(&near.received()).ok()?;
         if let Some((head, taken)) = found {
-            near.take(taken);
+            near.consume(taken);
             break head;
         }
         near.fill().await.ok().filter(|count| *count > 0)?;

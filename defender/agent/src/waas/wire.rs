@@ -36,7 +36,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// The first `count` bytes of it are done with.
-    pub fn take(&self, count: usize) {
+    pub fn consume(&self, count: usize) {
         let mut received = self.received.borrow_mut();
         let taken = self.taken.get() + count;
         if taken >= received.len() {
@@ -196,7 +196,7 @@ mod tests {
         let wire = Wire::new(near);
         far.write_all(b"abc").await.unwrap();
         wire.fill().await.unwrap();
-        wire.take(1);
+        wire.consume(1);
         far.write_all(b"de").await.unwrap();
         wire.fill().await.unwrap();
 
