@@ -13,6 +13,7 @@ use crate::{
         bundle::InstallBundle,
     },
     recorder::RECORD_BYTES,
+    waas::ports::Ports,
 };
 
 const DEFAULT_POLICY_TIMEOUT: u64 = 20;
@@ -40,7 +41,7 @@ const ENTRYPOINT_VARIABLES: [&str; 14] = [
     "INSTALL_BUNDLE",
 ];
 /// Ours in an image with the Defender in it; the application does not see them.
-const EMBEDDED_VARIABLES: [&str; 14] = [
+const EMBEDDED_VARIABLES: [&str; 15] = [
     "DATA_FOLDER",
     "DEFENDER_ALLOW_32BIT",
     "DEFENDER_APP_ID",
@@ -52,10 +53,13 @@ const EMBEDDED_VARIABLES: [&str; 14] = [
     "DEFENDER_RECORD_BYTES",
     "DEFENDER_TOKEN",
     "DEFENDER_TYPE",
+    "DEFENDER_WAAS_PORTS",
     "FILESYSTEM_MONITORING",
     "INSTALL_BUNDLE",
     "WS_ADDRESS",
 ];
+/// Variables that begin so hold certificates with their keys, for policies that name them.
+pub const CERTIFICATE_PREFIX: &str = "DEFENDER_WAAS_CERTIFICATE";
 
 /// Why the environment cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -124,7 +128,7 @@ impl Environment {
     fn without(&self, ours: &[&str]) -> Vec<(OsString, OsString)> {
         self.0
             .iter()
-            .filter(|(name, _)| !ours.iter().any(|own| name == own))
+            .filter(|(name, _)| !ours.iter().any(|own| name == own) && !is_certificate(name))
             .map(|(n, v)| (n.clone(), v.clone()))
             .collect()
     }
@@ -139,6 +143,18 @@ impl Environment {
     #[must_use]
     pub fn of_embedded_application(&self) -> Vec<(OsString, OsString)> {
         self.without(&EMBEDDED_VARIABLES)
+    }
+
+    fn waas(&self) -> Result<WaasConfig, ConfigError> {
+        let name = "DEFENDER_WAAS_PORTS";
+        let ports = self.optional(name)?.unwrap_or_default().parse();
+        let mut certificates = BTreeMap::new();
+        for (name, value) in self.0.iter().filter(|(name, _)| is_certificate(name)) {
+            let encoding = || ConfigError::Encoding("DEFENDER_WAAS_CERTIFICATE…");
+            let (name, value) = (name.to_str().ok_or_else(encoding)?, value.to_str().ok_or_else(encoding)?);
+            certificates.insert(name.to_owned(), value.to_owned());
+        }
+        Ok(WaasConfig { ports: ports.map_err(|error| ConfigError::value(name, &error))?, certificates })
     }
 
     fn expect_type(&self, expected: &'static str, shown: &'static str) -> Result<(), ConfigError> {
@@ -256,6 +272,25 @@ impl Environment {
     }
 }
 
+fn is_certificate(name: &std::ffi::OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(CERTIFICATE_PREFIX.as_bytes())
+}
+
+/// The reverse proxy.
+#[derive(Clone, Default)]
+pub struct WaasConfig {
+    /// Where it listens from the first moment.
+    pub ports: Ports,
+    /// Certificates with their keys (PEM), by the variable that holds them.
+    pub certificates: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for WaasConfig {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("WaasConfig").field("ports", &self.ports).finish_non_exhaustive()
+    }
+}
+
 /// One container that the sidecar speaks for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Container {
@@ -301,6 +336,8 @@ pub struct SidecarConfig {
     pub fail_mode: FailMode,
     /// For how long to wait for them.
     pub policy_timeout: Duration,
+    /// The reverse proxy before the task's ports.
+    pub waas: WaasConfig,
 }
 
 impl SidecarConfig {
@@ -321,6 +358,7 @@ impl SidecarConfig {
             containers: environment.containers()?,
             fail_mode: environment.fail_mode()?,
             policy_timeout: environment.policy_timeout()?,
+            waas: environment.waas()?,
         })
     }
 }
@@ -393,6 +431,8 @@ pub struct EmbeddedConfig {
     pub allow_32_bit: bool,
     /// Bytes of the record, 0 for none.
     pub record_bytes: usize,
+    /// The reverse proxy before the application's ports.
+    pub waas: WaasConfig,
 }
 
 impl EmbeddedConfig {
@@ -416,6 +456,7 @@ impl EmbeddedConfig {
             watch_files: environment.switch("FILESYSTEM_MONITORING")?,
             allow_32_bit: environment.switch("DEFENDER_ALLOW_32BIT")?,
             record_bytes: environment.record_bytes()?,
+            waas: environment.waas()?,
         })
     }
 }

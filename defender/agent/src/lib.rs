@@ -13,4 +13,5 @@ pub mod rules;
 pub mod saying;
 pub mod sidecar;
 pub mod supervisor;
+pub mod waas;
 pub mod workload;

@@ -23,6 +23,7 @@ use crate::{
         relay::{self, Attachment},
     },
     supervisor,
+    waas::{self, Waas, front::Front, limits::Limits, listening},
 };
 
 const FAIL_CLOSED: u8 = 78;
@@ -42,6 +43,9 @@ pub enum WorkloadError {
     /// No identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A port of the reverse proxy cannot be opened.
+    #[error("the Defender cannot stand before the application: {0}")]
+    Port(std::io::Error),
     /// No thread for the link.
     #[error("the link cannot be started: {0}")]
     Link(#[from] std::io::Error),
@@ -87,17 +91,27 @@ pub fn embedded(
 ) -> Result<u8, WorkloadError> {
     let config = EmbeddedConfig::read(environment)?;
     let desk = Desk::with_record(identity::instance()?, config.record_bytes);
+    let waas = Waas::start(waas::Config {
+        opened: listening::open_all(&config.waas.ports).map_err(WorkloadError::Port)?,
+        fail_mode: config.fail_mode,
+        limits: Limits::default(),
+        rules: Box::new(waas::builtin_rules),
+        reporter: desk.clone(),
+        instance: desk.instance().to_owned(),
+        certificates: config.waas.certificates,
+    })?;
     let speaker = Speaker {
         config: config.console,
         kind: Kind::AppEmbedded,
         task: None,
         instance: desk.instance().to_owned(),
-        protected: Arc::new(Embedded(desk.clone())),
+        protected: Arc::new(Front::new(Arc::new(Embedded(desk.clone())), waas.clone(), None)),
     };
     let link = Background::start(move |stop| console::run(speaker, stop))?;
     let application = application(command, environment.of_embedded_application(), config.fail_mode, config.wanted);
     let application = Application { watch_files: config.watch_files, allow_32_bit: config.allow_32_bit, ..application };
     let code = run(&application, signals, first, &desk, config.policy_timeout);
+    waas.stop();
     // The link itself sends what is left before it says goodbye.
     link.stop();
     Ok(code)

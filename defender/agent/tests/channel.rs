@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use defender_agent::{
     config::{EmbeddedConfig, Environment},
-    enforcement::{AuditSink, TierReport},
+    enforcement::{AuditSink, FailMode, TierReport},
     link::{
         background::Background,
         console::{self, Speaker},
@@ -14,8 +14,10 @@ use defender_agent::{
         message::{FromConsole, Kind, ToConsole, WorkloadPolicy, encode},
         protected::Embedded,
     },
+    waas::{self, Waas, front::Front, limits::Limits},
 };
-use defender_core::{AuditDraft, DefenderPolicy, Event, LookupEvent, Notice};
+use defender_core::{AuditDraft, DefenderPolicy, Event, LookupEvent, Notice, Reason};
+use defender_waf::seclang::{Source, load};
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -27,6 +29,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     time::timeout,
 };
@@ -153,7 +156,7 @@ impl FakeConsole {
             [("INSTALL_BUNDLE", STANDARD.encode(bundle)), ("DEFENDER_APP_ID", "shop".to_owned())].into_iter().collect();
         let config = EmbeddedConfig::read(&environment).expect("a configuration").console;
         let desk = Desk::new(identity::instance().expect("random"));
-        let protected = Arc::new(Embedded(desk.clone()));
+        let protected = Arc::new(Front::new(Arc::new(Embedded(desk.clone())), proxy(&desk), None));
         let (kind, task, instance) = (Kind::AppEmbedded, None, desk.instance().to_owned());
         let speaker = Speaker { config, kind, task, instance, protected };
         (desk, Background::start(move |stop| console::run(speaker, stop)).expect("a link"))
@@ -300,6 +303,56 @@ async fn a_reconnect_sends_again_what_is_not_committed() {
     stop(link).await;
 }
 
+/// A proxy that waits for a policy, and objects to everything that says `attack`.
+fn proxy(desk: &Arc<Desk>) -> Arc<Waas> {
+    let rules = || {
+        let text = br#"SecRule ARGS "@contains attack" "id:942001,phase:1,deny,status:403,severity:CRITICAL""#;
+        load(&[Source { name: "rules.conf", text }], &[]).map(Arc::new).map_err(|error| error.to_string())
+    };
+    let config = waas::Config {
+        opened: Vec::new(),
+        fail_mode: FailMode::Open,
+        limits: Limits::default(),
+        rules: Box::new(rules),
+        reporter: desk.clone(),
+        instance: desk.instance().to_owned(),
+        certificates: std::collections::BTreeMap::new(),
+    };
+    Waas::start(config).expect("a proxy")
+}
+
+/// The proxy's policy comes over the channel, its state goes with the status, and what it stops is told of as any audit is.
+#[tokio::test]
+async fn the_proxy_is_reached() {
+    let console = FakeConsole::start().await;
+    let (_desk, link) = console.link(&console.authority.pin());
+    console.enrol(DAY).await;
+    let mut peer = console.welcome().await;
+    let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound").port();
+    let policy = serde_json::json!({"version": 1, "rule": "shop", "applications": [{
+        "appID": "web", "sqli": {"effect": "prevent"},
+        "apiSpec": {"endpoints": [{"host": "*", "basePath": "*", "exposedPort": port, "internalPort": 1}]},
+    }]});
+    peer.send(&FromConsole::Waas { revision: 3, hash: "c".repeat(64), policy: Some(policy) }).await;
+
+    loop {
+        let ToConsole::Status { waas, .. } = peer.receive().await else { continue };
+        let Some(waas) = waas.filter(|waas| waas["ports"][0]["exposed"] == port) else { continue };
+        assert_eq!((&waas["hash"], waas["counters"]["requests"].as_u64()), (&"c".repeat(64).into(), Some(0)));
+        break;
+    }
+    let mut client = TcpStream::connect(("127.0.0.1", port)).await.expect("the proxy");
+    client.write_all(b"GET /?q=attack HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+    loop {
+        let ToConsole::Audits { audits, .. } = peer.receive().await else { continue };
+        let Event::Request(event) = &audits[0].event else { panic!("{audits:?}") };
+        assert_eq!((event.application.as_str(), event.attack.as_str(), event.status), ("web", "sqli", Some(403)));
+        assert_eq!((audits[0].rule.as_deref(), audits[0].reason), (Some("shop"), Reason::Waas));
+        break;
+    }
+    stop(link).await;
+}
+
 fn policy(digit: &str) -> WorkloadPolicy {
     let policy = DefenderPolicy { version: 1, rule: Some("shop".into()), ..DefenderPolicy::default() };
     WorkloadPolicy { container: None, hash: digit.repeat(64), policy }
@@ -319,7 +372,7 @@ async fn a_bad_policy_leaves_the_last_good_one() {
     peer.send(&FromConsole::Policies { revision: 2, policies: vec![bad] }).await;
 
     let reported = loop {
-        if let ToConsole::Status { workloads } = peer.receive().await
+        if let ToConsole::Status { workloads, .. } = peer.receive().await
             && let Some(hash) = &workloads[0].policy_hash
         {
             break hash.clone();
@@ -328,7 +381,7 @@ async fn a_bad_policy_leaves_the_last_good_one() {
     assert_eq!(reported, "a".repeat(64));
     desk.report(1, Vec::new());
     let tier = loop {
-        if let ToConsole::Status { workloads } = peer.receive().await {
+        if let ToConsole::Status { workloads, .. } = peer.receive().await {
             break workloads[0].tier;
         }
     };

@@ -136,3 +136,20 @@ fn watching_files_is_asked_for() {
         "`FILESYSTEM_MONITORING` is `maybe`, only `true` or `false` can be used"
     );
 }
+
+/// Ports of the proxy and its certificates are read, shown to nobody, and not given to the application.
+#[test]
+fn the_proxy_is_asked_for() {
+    let config = sidecar(&[("DEFENDER_WAAS_PORTS", "80:8080, 443:8443"), ("DEFENDER_WAAS_CERTIFICATE_SHOP", SECRET)])
+        .expect("good");
+
+    assert_eq!(config.waas.ports.0.iter().map(|port| port.exposed).collect::<Vec<_>>(), [80, 443]);
+    assert_eq!(config.waas.certificates["DEFENDER_WAAS_CERTIFICATE_SHOP"], SECRET);
+    assert!(!format!("{config:?}").contains(SECRET));
+    let environment = with(&[("DEFENDER_WAAS_PORTS", "80:8080"), ("DEFENDER_WAAS_CERTIFICATE_A", SECRET)], &[]);
+    assert_eq!(environment.of_embedded_application(), []);
+    assert_eq!(
+        sidecar(&[("DEFENDER_WAAS_PORTS", "80")]).expect_err("no pair"),
+        "`DEFENDER_WAAS_PORTS` cannot be used: `80` is not `EXPOSED:APP`, two port numbers from 1 to 65535"
+    );
+}

@@ -93,6 +93,8 @@ pub enum Reason {
     InjectedProcess,
     /// The Defender was attacked.
     Tampering,
+    /// The web application firewall had something to say of a request.
+    Waas,
     /// A notice of the Defender about itself.
     Defender,
 }

@@ -82,7 +82,7 @@ impl CustomRules {
             Event::File(_) => (&self.files, false),
             Event::Connection(_) => (&self.connections, false),
             Event::Lookup(_) => (&self.connections, true),
-            Event::Listen(_) | Event::Defender(_) => return None,
+            Event::Listen(_) | Event::Request(_) | Event::Defender(_) => return None,
         };
         if rules.all.is_empty() {
             return None;

@@ -93,9 +93,9 @@ pub fn detected(
 impl Decision {
     fn new(effect: Effect, violation: Violation) -> Self {
         match effect {
-            Effect::Disable => Self::Allow,
+            Effect::Disable | Effect::Allow => Self::Allow,
             Effect::Alert => Self::Alert(violation),
-            Effect::Prevent => Self::Prevent(violation),
+            Effect::Prevent | Effect::Ban => Self::Prevent(violation),
         }
     }
 }
@@ -128,7 +128,7 @@ fn objection(policy: &CompiledPolicy, event: &Event, context: Context<'_>) -> Op
         Event::Connection(connection) => network::judge_connection(policy, connection),
         Event::Listen(listen) => network::judge_listen(policy, listen),
         Event::File(file) => files::judge(policy, file),
-        Event::Defender(_) => None,
+        Event::Request(_) | Event::Defender(_) => None,
     }
 }
 

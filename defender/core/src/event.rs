@@ -19,6 +19,8 @@ pub enum Event {
     Listen(ListenEvent),
     /// A file is about to be written, or was.
     File(FileEvent),
+    /// A request came from outside.
+    Request(Box<RequestEvent>),
     /// Something that happened to the Defender.
     Defender(DefenderEvent),
 }
@@ -199,6 +201,67 @@ pub enum Protocol {
     Udp,
     /// Packets of no transport protocol that the Defender reads (raw and packet sockets).
     Raw,
+}
+
+/// A request that the web application firewall has something to say of. Whatever proves who somebody is was taken out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestEvent {
+    /// The application within the policy's rule.
+    pub application: String,
+    /// The kind of attack: `sqli`, `malformedRequest`, …
+    #[serde(rename = "type")]
+    pub attack: String,
+    /// Which part of the policy: `firewall`, `accessControl`, `bot`, `dos`, `custom`, `api`.
+    pub protection: String,
+    /// What was seen, for people.
+    pub message: String,
+    /// Where.
+    pub field: RequestField,
+    /// The number that the block page showed.
+    pub event_id: String,
+    /// The method.
+    pub method: String,
+    /// Scheme, host and path.
+    pub url: String,
+    /// The path.
+    pub path: String,
+    /// The query.
+    pub query: String,
+    /// The host asked for.
+    pub host: String,
+    /// The header fields as they came, up to 4 KiB.
+    pub headers: String,
+    /// Their names.
+    pub header_names: Vec<String>,
+    /// Names of the response's header fields.
+    pub response_header_names: Vec<String>,
+    /// Status of the response; none when there was none.
+    pub status: Option<u16>,
+    /// The client's program, as it says.
+    pub user_agent: String,
+    /// The client, as the first proxy saw it.
+    pub address: String,
+    /// The client and all proxies, the nearest last.
+    pub peers: Vec<String>,
+    /// The client's country, where it is known.
+    pub country: Option<String>,
+    /// The firewall's rules that matched.
+    pub rules: Vec<u32>,
+    /// What their matches came to.
+    pub score: i64,
+}
+
+/// A place within a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RequestField {
+    /// `queryValues`, `cookie`, `header`, `body`, …
+    #[serde(rename = "type")]
+    pub place: String,
+    /// Its name there.
+    pub key: String,
+    /// Its value, shortened.
+    pub value: String,
 }
 
 /// A notice of the Defender about itself.

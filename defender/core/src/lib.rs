@@ -36,7 +36,7 @@ pub use custom::{ScriptError, check_script};
 pub use decide::{Context, Decision, Violation, decide, decide_in, detected};
 pub use event::{
     Change, ConnectionEvent, DefenderEvent, Event, FileEvent, FileOperation, ListenEvent, LookupEvent, Notice, Origin,
-    ProcessEvent, ProcessFacts, Protocol,
+    ProcessEvent, ProcessFacts, Protocol, RequestEvent, RequestField,
 };
 pub use names::{Known, NameTable, Standing, standing};
 pub use observe::{Observations, Observed, ObservedKind};

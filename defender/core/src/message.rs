@@ -108,6 +108,9 @@ pub enum ToConsole {
     Status {
         /// One for each workload that is there.
         workloads: Vec<WorkloadStatus>,
+        /// The reverse proxy: policy in force, ports, counters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waas: Option<serde_json::Value>,
     },
     /// Audits of one source, in order of `seq`.
     Audits {
@@ -245,6 +248,17 @@ pub enum FromConsole {
         revision: u64,
         /// One for each workload of the hello.
         policies: Vec<WorkloadPolicy>,
+    },
+    /// The policy of the reverse proxy.
+    Waas {
+        /// The Console's policy revision.
+        revision: u64,
+        /// Names exactly this policy.
+        #[serde(deserialize_with = "bounds::hash")]
+        hash: String,
+        /// What only the firewall reads; none when there is no proxying to be judged.
+        #[serde(deserialize_with = "bounds::nullable")]
+        policy: Option<serde_json::Value>,
     },
     /// The audits of a source are in the database.
     Ack {

@@ -87,7 +87,7 @@ impl Observations {
             Event::File(event) if event.operation != FileOperation::Remove => {
                 self.add(ObservedKind::File, &event.file, &event.path, tally);
             }
-            Event::File(_) | Event::Defender(_) => {}
+            Event::File(_) | Event::Request(_) | Event::Defender(_) => {}
         }
     }
 

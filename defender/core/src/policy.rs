@@ -23,10 +23,16 @@ pub enum Effect {
     /// Nothing is judged.
     #[default]
     Disable,
+    /// It is let through because a rule of the firewall says so, and is reported; of no other policy.
+    #[serde(skip_deserializing)]
+    Allow,
     /// It happens, and is reported.
     Alert,
     /// It does not happen, and is reported.
     Prevent,
+    /// It does not happen, nor does anything else of the same client for a while; of the firewall's policy alone.
+    #[serde(skip_deserializing)]
+    Ban,
 }
 
 /// The policy of one workload. At most one rule applies to a workload, so there is no rule list here.

@@ -23,12 +23,14 @@ pub enum Section {
     File,
     /// Custom rules.
     Custom,
+    /// Requests that came from outside.
+    Request,
     /// The Defender itself.
     Defender,
 }
 
 impl Reason {
-    /// Every reason but that of notices, in their order.
+    /// Every reason but those of requests and of notices, in their order.
     pub const ALL: [Self; 43] = [
         Self::DeniedProcess,
         Self::ProcessNotAllowed,
@@ -129,6 +131,7 @@ impl Reason {
             | Self::DeniedListenPort
             | Self::ListenPortNotAllowed => Section::Network,
             Self::CustomRule => Section::Custom,
+            Self::Waas => Section::Request,
             Self::InjectedProcess | Self::Tampering | Self::Defender => Section::Defender,
             _ => Section::Process,
         }

@@ -9,7 +9,7 @@ use std::{
     mem,
 };
 
-use crate::{AuditDraft, Event};
+use crate::{AuditDraft, Event, RequestEvent};
 
 /// Milliseconds during which equal audits are counted.
 pub const WINDOW: u64 = 10_000;
@@ -144,6 +144,9 @@ impl Repeats {
             Event::Connection(event) => (event.address, event.port, &event.path).hash(&mut state),
             Event::Listen(event) => (event.address, event.port, &event.path).hash(&mut state),
             Event::File(event) => (&event.file, &event.path, event.user).hash(&mut state),
+            Event::Request(event) => {
+                (&event.attack, &event.method, &event.path, &event.host, &event.address).hash(&mut state);
+            }
             Event::Defender(_) => {}
         }
         state.finish()
@@ -151,7 +154,12 @@ impl Repeats {
 }
 
 fn arguments(draft: &AuditDraft) -> &[String] {
-    if let Event::Process(event) = &draft.event { &event.arguments } else { &[] }
+    match &draft.event {
+        Event::Process(event) => &event.arguments,
+        // Whoever is shown a number on a block page may ask for it.
+        Event::Request(event) => std::slice::from_ref(&event.event_id),
+        _ => &[],
+    }
 }
 
 /// Equal but for the process id, the time and the arguments. Notices about the Defender are never taken together: they count by
@@ -185,6 +193,14 @@ fn is_same(one: &AuditDraft, other: &AuditDraft) -> bool {
         }
         (Event::File(one), Event::File(other)) => {
             (one.operation, &one.file, &one.path, one.user) == (other.operation, &other.file, &other.path, other.user)
+        }
+        (Event::Request(one), Event::Request(other)) => {
+            let kind = |event: &RequestEvent| (event.status, event.rules.clone(), event.user_agent.clone());
+            (&one.application, &one.attack, &one.protection, &one.field.place, &one.field.key)
+                == (&other.application, &other.attack, &other.protection, &other.field.place, &other.field.key)
+                && (&one.method, &one.path, &one.host, &one.address)
+                    == (&other.method, &other.path, &other.host, &other.address)
+                && kind(one) == kind(other)
         }
         _ => false,
     }

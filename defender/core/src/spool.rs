@@ -177,7 +177,8 @@ impl Spool {
     fn hold(&mut self, audit: Audit) {
         let held = Held { bytes: encoded_size(&audit), audit };
         self.bytes += held.bytes;
-        let is_alert = held.audit.effect != Effect::Prevent && !matches!(held.audit.event, Event::Defender(_));
+        let prevented = matches!(held.audit.effect, Effect::Prevent | Effect::Ban);
+        let is_alert = !prevented && !matches!(held.audit.event, Event::Defender(_));
         let queue = if is_alert { &mut self.alerts } else { &mut self.rest };
         queue.push_back(held);
     }

@@ -164,14 +164,14 @@ fn naive(policy: &DefenderPolicy, event: &Event) -> Decision {
         Event::Connection(event) => (policy.network.effect, connection(policy, event)),
         Event::Listen(event) => (policy.network.effect, listen(policy, event)),
         Event::File(event) => (policy.files.effect, file(policy, event)),
-        Event::Defender(_) => return Decision::Allow,
+        Event::Request(_) | Event::Defender(_) => return Decision::Allow,
     };
     let Some((reason, matched)) = objection else { return Decision::Allow };
     let violation = Violation { rule, reason, matched };
     match effect {
-        Effect::Disable => Decision::Allow,
+        Effect::Disable | Effect::Allow => Decision::Allow,
         Effect::Alert => Decision::Alert(violation),
-        Effect::Prevent => Decision::Prevent(violation),
+        Effect::Prevent | Effect::Ban => Decision::Prevent(violation),
     }
 }
 

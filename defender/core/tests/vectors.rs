@@ -190,6 +190,7 @@ fn reasons_are_the_contracts_detections() {
             Section::Network => "network",
             Section::File => "file",
             Section::Custom => "custom",
+            Section::Request => "request",
             Section::Defender => "defender",
         };
         assert_eq!((detection["severity"].as_str(), detection["section"].as_str()), (Some(severity), Some(section)));

@@ -90,6 +90,12 @@ pub(crate) fn allow_all_descriptors() -> Option<libc::rlimit> {
     Some(limit)
 }
 
+/// Allows this process as many descriptors as it may have: a proxy holds two for each client.
+pub fn raise_descriptor_limit() {
+    // Where it is refused, fewer clients are served at a time.
+    let _ = allow_all_descriptors();
+}
+
 /// Gives up every capability, for good.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use defender_core::{Audit, Chunk};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{
@@ -45,6 +46,12 @@ pub trait Protected: Send + Sync {
     fn rewind(&self);
     /// Told whenever something may have to be sent.
     fn due(&self) -> &Notify;
+    /// Takes the policy of the reverse proxy, as JSON; where there is no proxy it means nothing.
+    fn take_waas(&self, _hash: &str, _policy: Option<&str>) {}
+    /// The state of the reverse proxy, where there is one.
+    fn waas(&self) -> Option<Value> {
+        None
+    }
 }
 
 /// A piece of a record as it travels.

@@ -2,6 +2,7 @@
 use std::{future::pending, time::Duration};
 
 use defender_core as core;
+use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
@@ -18,6 +19,8 @@ use crate::recorder::Fetch;
 pub(super) const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked whether observations are due.
 const NEWS_EVERY: Duration = Duration::from_secs(10);
+/// Between two reports of the reverse proxy's state.
+const WAAS_PACE: Duration = Duration::from_secs(1);
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(super) struct Session<'a> {
@@ -39,6 +42,28 @@ struct Progress {
     /// When observations are looked for that nobody announces.
     news_at: Instant,
     renewing: bool,
+    waas: WaasTold,
+}
+
+/// What the Console was last told of the reverse proxy. Counters change all the time: they are told of now and then.
+#[derive(Default)]
+struct WaasTold {
+    last: Option<(Instant, Value)>,
+}
+
+impl WaasTold {
+    fn is_due(&self, present: Option<&Value>) -> bool {
+        let Some(present) = present else { return false };
+        let Some((when, last)) = &self.last else { return true };
+        let differs = |field: &str| last.get(field) != present.get(field);
+        let passed = when.elapsed();
+        (["hash", "error", "ports"].into_iter().any(differs) && passed >= WAAS_PACE)
+            || (last != present && passed >= NEWS_EVERY)
+    }
+
+    fn told(&mut self, present: Option<&Value>) {
+        self.last = present.map(|present| (Instant::now(), present.clone()));
+    }
 }
 
 impl Session<'_> {
@@ -62,6 +87,7 @@ impl Session<'_> {
             ping_at: Instant::now() + WELCOME_TIMEOUT,
             news_at: Instant::now() + NEWS_EVERY,
             renewing: false,
+            waas: WaasTold::default(),
         };
         let mut goodbye_at: Option<Instant> = None;
         loop {
@@ -117,6 +143,10 @@ impl Session<'_> {
                 progress.ping_at = Instant::now() + progress.heartbeat;
             }
             FromConsole::Policies { policies, .. } => self.speaker.protected.take_policies(policies),
+            FromConsole::Waas { hash, policy, .. } => {
+                let text = policy.map(|policy| policy.to_string());
+                self.speaker.protected.take_waas(&hash, text.as_deref());
+            }
             FromConsole::Ack { source, committed } => {
                 progress.session.acknowledged(&source, committed);
                 self.speaker.protected.committed(&source, committed);
@@ -142,8 +172,13 @@ impl Session<'_> {
 
     /// Sends the status if that is due, and audits while the Console keeps up.
     async fn report(&self, connection: &mut Connection, progress: &mut Progress) -> Result<(), End> {
-        if let Some(workloads) = progress.session.news(progress.milliseconds(), self.speaker.protected.statuses()) {
-            connection.send(&ToConsole::Status { workloads }).await?;
+        let present = self.speaker.protected.statuses();
+        let waas = self.speaker.protected.waas();
+        let changed = progress.waas.is_due(waas.as_ref());
+        let news = progress.session.news(progress.milliseconds(), present.clone());
+        if news.is_some() || changed {
+            progress.waas.told(waas.as_ref());
+            connection.send(&ToConsole::Status { workloads: news.unwrap_or(present), waas }).await?;
         }
         while let Some(news) = self.speaker.protected.next_news() {
             connection.send(&news).await?;

@@ -25,6 +25,12 @@ use crate::{
         identity::{self, IdentityError},
         message::Kind,
     },
+    waas::{
+        self, Waas,
+        front::{Front, Tray},
+        limits::Limits,
+        listening,
+    },
 };
 
 const SIGINT: i32 = 2;
@@ -42,6 +48,9 @@ pub enum SidecarError {
     /// The system gives no poller.
     #[error("the sidecar cannot wait for anything: {0}")]
     Runtime(io::Error),
+    /// A port of the reverse proxy cannot be opened.
+    #[error("the sidecar cannot stand before the application: {0}")]
+    Port(io::Error),
     /// No identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -55,6 +64,7 @@ pub fn run(config: SidecarConfig, signals: &Signals, directory: &Path, program: 
     // Neither can fail on a kernel that this program runs on; if one does, the next steps still hold.
     let _ = hardening::hide();
     let _ = hardening::no_new_privileges();
+    hardening::raise_descriptor_limit();
     let shown = || directory.display().to_string();
     install::install(program, directory).map_err(|error| SidecarError::Install(shown(), error))?;
     let listen = |path: &Path, mode| relay::listen(path, mode).map_err(|error| SidecarError::Listen(shown(), error));
@@ -62,6 +72,7 @@ pub fn run(config: SidecarConfig, signals: &Signals, directory: &Path, program: 
         relay: listen(&link::relay::socket(directory), 0o666)?,
         health: listen(&health::socket(directory), 0o600)?,
     };
+    let opened = listening::open_all(&config.waas.ports).map_err(SidecarError::Port)?;
     // All that needed a privilege is done.
     if let Err(error) = hardening::drop_all_capabilities() {
         crate::say!("bartizan: capabilities cannot be given up: {error}");
@@ -71,12 +82,24 @@ pub fn run(config: SidecarConfig, signals: &Signals, directory: &Path, program: 
     let tokens = Tokens::new(&config.console.bundle.secret).ok_or(IdentityError::Random)?.with_identities(identities);
     let tokens = Arc::new(tokens);
     let health = Health::new(table.clone(), config.fail_mode, config.policy_timeout);
+    let instance = identity::instance()?;
+    let tray = Tray::new(instance.clone(), table.clone());
+    let waas = Waas::start(waas::Config {
+        opened,
+        fail_mode: config.fail_mode,
+        limits: Limits::default(),
+        rules: Box::new(waas::builtin_rules),
+        reporter: tray.clone(),
+        instance: instance.clone(),
+        certificates: config.waas.certificates,
+    })
+    .map_err(SidecarError::Runtime)?;
     let speaker = Speaker {
         config: config.console,
         kind: Kind::Fargate,
         task: config.task,
-        instance: identity::instance()?,
-        protected: table.clone(),
+        instance,
+        protected: Arc::new(Front::new(table.clone(), waas.clone(), Some(tray))),
     };
     let served = Background::start(move |stop| async move {
         if let Err(error) = serve(sockets, table, tokens, health, speaker, stop).await {
@@ -85,6 +108,8 @@ pub fn run(config: SidecarConfig, signals: &Signals, directory: &Path, program: 
     })
     .map_err(SidecarError::Runtime)?;
     wait_for_end(signals);
+    // Requests under way are answered before anything else ends.
+    waas.stop();
     // The link sends what is left, says goodbye, and ends within moments.
     served.stop();
     Ok(())

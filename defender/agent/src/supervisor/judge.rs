@@ -169,7 +169,7 @@ fn acting(event: &Event) -> Option<u32> {
         Event::Connection(event) => event.pid,
         Event::Listen(event) => event.pid,
         Event::File(event) => event.pid,
-        Event::Defender(_) => 0,
+        Event::Request(_) | Event::Defender(_) => 0,
     };
     (pid != 0).then_some(pid)
 }

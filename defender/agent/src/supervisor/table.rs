@@ -67,9 +67,9 @@ impl Audit {
         let effect = self.judge.policy().detection(Reason::UnseenConnection);
         self.approvals.want(effect != Effect::Disable);
         let share = match effect {
-            Effect::Disable => return PERIOD_OFF,
+            Effect::Disable | Effect::Allow => return PERIOD_OFF,
             Effect::Alert => SHARE_TO_ALERT,
-            Effect::Prevent => SHARE_TO_PREVENT,
+            Effect::Prevent | Effect::Ban => SHARE_TO_PREVENT,
         };
         let begin = Instant::now();
         let unseen = self.approvals.unseen(&rows());

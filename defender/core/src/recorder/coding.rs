@@ -73,6 +73,10 @@ impl Writer<'_> {
                 self.number(event.user.into());
                 self.actor(event.pid, &event.path);
             }
+            Event::Request(event) => {
+                self.0.push(b'r');
+                self.text(&serde_json::to_string(event).unwrap_or_default());
+            }
             Event::Defender(event) => {
                 self.0.push(b'd');
                 self.text(&name(&event.notice));
@@ -183,6 +187,7 @@ impl Reader<'_> {
                 let (operation, file, user) = (self.operation()?, self.text()?, self.number()?);
                 Event::File(FileEvent { operation, file, user, pid: self.number()?, path: self.text()? })
             }
+            b'r' => Event::Request(serde_json::from_str(&self.text()?).ok()?),
             b'd' => {
                 Event::Defender(DefenderEvent { notice: self.named()?, detail: self.text()?, count: self.number()? })
             }

@@ -2,6 +2,7 @@
 
 mod answered;
 mod guard;
+mod message;
 mod ruled;
 
 use self::ruled::Known;

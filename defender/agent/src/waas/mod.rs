@@ -1,0 +1,298 @@
+//! The reverse proxy before the application's web ports.
+//!
+//! It runs on a thread of its own, `waas`. Each request is read, judged by a [`defender_waf::firewall::Exchange`] phase by
+//! phase, and written anew for the application; nothing is passed on that was not understood. The policy is swapped whole
+//! between requests, so that a change costs no request.
+
+pub mod connection;
+pub mod counters;
+pub mod emission;
+mod forwarding;
+pub mod frames;
+pub mod front;
+pub mod halt;
+mod http2;
+pub mod limits;
+pub mod listening;
+pub mod plane;
+pub mod pool;
+pub mod ports;
+mod reply;
+pub mod report;
+mod request_body;
+pub mod response;
+mod response_body;
+pub mod settings;
+pub mod target;
+pub mod tls;
+pub mod trailing;
+mod tunnel;
+mod turn;
+pub mod upstream2;
+pub mod wire;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    rc::Rc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use defender_waf::{
+    Ruleset,
+    firewall::{Firewall, Policy},
+};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    runtime,
+    sync::watch,
+    task::{LocalSet, spawn_local},
+    time::{Instant, interval, sleep_until},
+};
+
+use self::{
+    limits::Limits,
+    listening::Opened,
+    plane::{Armed, Local, Plane, Reporter},
+    ports::Port,
+    settings::Settings,
+};
+use crate::enforcement::FailMode;
+
+/// How often idle connections to the application are looked through.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How often it is looked whether all connections have ended, once no more are taken.
+const DRAINING: Duration = Duration::from_millis(10);
+
+/// Gives the rules that policies are compiled with, when the first policy comes.
+pub type Rules = Box<dyn Fn() -> Result<Arc<Ruleset>, String> + Send + Sync>;
+
+/// The rules that come with this Defender.
+///
+/// # Errors
+/// What of them cannot be understood.
+pub fn builtin_rules() -> Result<Arc<Ruleset>, String> {
+    Ok(Arc::new(Ruleset::default()))
+}
+
+/// What the proxy begins with.
+pub struct Config {
+    /// Open already, and listened on from the first moment.
+    pub opened: Vec<Opened>,
+    /// What happens while there is no policy.
+    pub fail_mode: FailMode,
+    /// The proxy's bounds.
+    pub limits: Limits,
+    /// The rules that policies are compiled with.
+    pub rules: Rules,
+    /// Takes what is to be told.
+    pub reporter: Arc<dyn Reporter>,
+    /// The id of this Defender process.
+    pub instance: String,
+    /// Certificates with their keys (PEM) that policies may name.
+    pub certificates: BTreeMap<String, String>,
+}
+
+/// The proxy: a thread that runs as soon as there is a port to listen on, or a policy.
+pub struct Waas {
+    plane: Arc<Plane>,
+    rules: Rules,
+    certificates: BTreeMap<String, String>,
+    state: Arc<Mutex<State>>,
+    news: watch::Sender<()>,
+    draining: watch::Sender<bool>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+/// What is told of the proxy.
+#[derive(Default)]
+struct State {
+    ruleset: Option<Arc<Ruleset>>,
+    hash: Option<String>,
+    error: Option<String>,
+    /// Wanted ports, and why one is not open.
+    ports: BTreeMap<u16, (Port, Option<String>)>,
+    /// True once there was anything to do.
+    began: bool,
+}
+
+impl Waas {
+    /// Starts the proxy where there are ports to listen on; otherwise it waits for a policy.
+    ///
+    /// # Errors
+    /// The system's answer when there is no thread, or no poller.
+    pub fn start(config: Config) -> io::Result<Arc<Self>> {
+        let plane = Arc::new(Plane::new(config.fail_mode, config.limits, config.reporter, &config.instance));
+        let ports = config.opened.iter().map(|opened| (opened.port.exposed, (opened.port, None))).collect();
+        let waas = Self {
+            plane,
+            rules: config.rules,
+            certificates: config.certificates,
+            state: Arc::new(Mutex::new(State { ports, ..State::default() })),
+            news: watch::channel(()).0,
+            draining: watch::channel(false).0,
+            thread: Mutex::default(),
+        };
+        if !config.opened.is_empty() {
+            waas.run(config.opened)?;
+        }
+        Ok(Arc::new(waas))
+    }
+
+    /// Starts the thread unless it runs.
+    fn run(&self, opened: Vec<Opened>) -> io::Result<()> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_some() || *self.draining.borrow() {
+            return Ok(());
+        }
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (state, draining, announced) = (self.state.clone(), self.draining.subscribe(), self.news.subscribe());
+        let acceptor = Acceptor { plane: self.plane.clone(), state, draining };
+        let run = move || LocalSet::new().block_on(&runtime, acceptor.run(opened, announced));
+        *thread = Some(thread::Builder::new().name("waas".into()).spawn(run)?);
+        self.state().began = true;
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing below can leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a policy in force, or none. One that cannot be understood leaves the last good one in force, and is told of.
+    pub fn take_policy(&self, hash: &str, policy: Option<&str>) {
+        let outcome = policy.map(|text| self.compile(hash, text)).transpose();
+        let outcome = outcome.and_then(|armed| match armed {
+            Some(_) => {
+                self.run(Vec::new()).map(|()| armed).map_err(|error| format!("there is no thread for it: {error}"))
+            }
+            None => Ok(None),
+        });
+        let mut state = self.state();
+        match outcome {
+            Ok(armed) => {
+                state.hash = armed.is_some().then(|| hash.to_owned());
+                state.error = None;
+                self.plane.armed.store(armed.map(Arc::new));
+            }
+            Err(error) => {
+                crate::say!("bartizan: the WAAS policy was refused, the last one stays: {error}");
+                state.error = Some(error);
+                state.began = true;
+            }
+        }
+        drop(state);
+        self.news.send_replace(());
+    }
+
+    fn ruleset(&self) -> Result<Arc<Ruleset>, String> {
+        if let Some(ruleset) = &self.state().ruleset {
+            return Ok(ruleset.clone());
+        }
+        // Without the lock: it takes a while, and the state is asked for meanwhile.
+        let ruleset = (self.rules)()?;
+        self.state().ruleset = Some(ruleset.clone());
+        Ok(ruleset)
+    }
+
+    fn compile(&self, hash: &str, text: &str) -> Result<Armed, String> {
+        let settings = Settings::parse(text.as_bytes(), &self.certificates)?;
+        let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+        let firewall = Firewall::new(policy, self.ruleset()?).map_err(|error| error.to_string())?;
+        let limits = self.plane.limits.reading(settings.read_timeout);
+        Ok(Armed { hash: hash.to_owned(), firewall, settings, limits })
+    }
+
+    /// The `waas` field of a status message; none before there was anything to do.
+    #[must_use]
+    pub fn status(&self) -> Option<Value> {
+        let ports = self.ports();
+        let state = self.state();
+        let closed = state.ports.values().find_map(|(_, error)| error.clone());
+        state.began.then(|| {
+            json!({
+                "hash": state.hash,
+                "error": state.error.clone().or(closed),
+                "ports": ports,
+                "counters": self.plane.counters.to_json(),
+            })
+        })
+    }
+
+    /// The ports that are open, as clients reach them.
+    #[must_use]
+    pub fn ports(&self) -> Vec<Port> {
+        self.state().ports.values().filter(|(_, error)| error.is_none()).map(|(port, _)| *port).collect()
+    }
+
+    /// Takes no more connections, lets requests under way end within their time, and waits for that.
+    pub fn stop(&self) {
+        self.draining.send_replace(true);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A proxy that panicked has ended.
+        let _ = thread.map(thread::JoinHandle::join);
+    }
+}
+
+/// The part that lives on the proxy's thread.
+struct Acceptor {
+    plane: Arc<Plane>,
+    state: Arc<Mutex<State>>,
+    draining: watch::Receiver<bool>,
+}
+
+impl Acceptor {
+    async fn run(self, opened: Vec<Opened>, mut announced: watch::Receiver<()>) {
+        let local = Rc::new(Local::new(self.plane.clone(), self.draining.clone()));
+        for Opened { port, listener } in opened {
+            self.add(port, TcpListener::from_std(listener), &local);
+        }
+        let (mut draining, mut sweep) = (self.draining.clone(), interval(SWEEP));
+        self.open_named(&local);
+        loop {
+            tokio::select! {
+                biased;
+                _ = draining.wait_for(|draining| *draining) => break,
+                _ = announced.changed() => self.open_named(&local),
+                _ = sweep.tick() => local.pool.sweep(),
+            }
+        }
+        let (end, mut look) = (Instant::now() + self.plane.limits.drain, interval(DRAINING));
+        while local.open() > 0 {
+            tokio::select! {
+                _ = look.tick() => {}
+                () = sleep_until(end) => return,
+            }
+        }
+    }
+
+    /// Opens the ports that the policy names and that are not open.
+    fn open_named(&self, local: &Rc<Local>) {
+        let Some(armed) = self.plane.armed.load_full() else { return };
+        for place in armed.settings.places.iter().filter(|place| place.internal != 0) {
+            let port = Port { exposed: place.exposed, internal: place.internal };
+            let open = self.state().ports.get(&port.exposed).is_some_and(|(_, error)| error.is_none());
+            if !open {
+                self.add(port, listening::open(port).and_then(|opened| TcpListener::from_std(opened.listener)), local);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, port: Port, opened: io::Result<TcpListener>, local: &Rc<Local>) {
+        let error = opened.as_ref().err().map(|error| format!("port {} cannot be listened on: {error}", port.exposed));
+        if let Some(error) = &error {
+            crate::say!("bartizan: {error}");
+        }
+        self.state().ports.insert(port.exposed, (port, error));
+        if let Ok(listener) = opened {
+            spawn_local(listening::accept(listener, port, local.clone()));
+        }
+    }
+}
