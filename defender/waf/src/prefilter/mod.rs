@@ -39,6 +39,8 @@ pub enum Question {
     SqlInjection,
     /// `@detectXSS`.
     CrossSiteScripting,
+    /// `@validateByteRange` and its kin: one of these bytes occurs.
+    Bytes(ByteSet),
     /// `@contains` and others that may hold for any value; and all that are negated.
     Anything,
 }
@@ -56,6 +58,10 @@ impl Question {
             }
             Self::SqlInjection => injection::of_sql(alphabet),
             Self::CrossSiteScripting => injection::of_script(alphabet),
+            Self::Bytes(bytes) => {
+                let left = bytes.and(*alphabet);
+                (!left.is_empty()).then(|| Demand { length: 1, words: Vec::new(), sets: vec![left] })
+            }
             Self::Anything => Some(Demand::default()),
         }
     }
