@@ -2,24 +2,16 @@
 
 use std::borrow::Cow;
 
-use regex_automata::meta::Regex;
-
 use super::{
-    Finding, Transaction, Withdrawn,
-    memory::{self, Matched},
+    Finding, Transaction, Ways, Withdrawn,
+    memory::{self, Matched, Written},
+    survey::Candidate,
 };
 use crate::{
-    operator::{Captures, Operator},
-    rule::{Control, Link, Rule, Selector, Target},
-    value::{Collection, Request, Response, Value},
+    operator::Captures,
+    rule::{Chosen, Control, Link, Rule, Selector, Target},
+    value::{Collection, Request, Response, Value, owners},
 };
-
-/// Rules that a `ctl` names.
-#[derive(Debug)]
-pub(super) enum Chosen {
-    Ids(u32, u32),
-    Tag(Box<Regex>),
-}
 
 /// What `ctl` took away while this request is judged.
 #[derive(Debug, Default)]
@@ -34,22 +26,24 @@ struct Hit {
     captures: Captures,
 }
 
+/// Whose values a rule looks at.
+#[derive(Clone, Copy)]
+struct Sides<'a> {
+    request: &'a Request,
+    response: &'a Response,
+}
+
 impl Removed {
     pub(super) fn removes(&self, rule: &Rule) -> bool {
         self.rules.iter().any(|chosen| chosen.chooses(rule))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.targets.is_empty()
+    }
+
     fn targets<'a>(&'a self, rule: &'a Rule) -> impl Iterator<Item = &'a Target> {
         self.targets.iter().filter(|withdrawn| withdrawn.rules.chooses(rule)).map(|withdrawn| &withdrawn.target)
-    }
-}
-
-impl Chosen {
-    fn chooses(&self, rule: &Rule) -> bool {
-        match self {
-            Self::Ids(first, last) => (*first..=*last).contains(&rule.id),
-            Self::Tag(pattern) => rule.tags.iter().any(|tag| pattern.is_match(tag.as_bytes())),
-        }
     }
 }
 
@@ -61,6 +55,9 @@ impl Transaction<'_> {
             if !self.link_holds(rule, link, request, response) {
                 return false;
             }
+        }
+        if !rule.logged {
+            return true;
         }
         let last = self.memory.matched.last();
         let text = |template| String::from_utf8_lossy(&self.memory.fill(template, request, response)).into_owned();
@@ -81,8 +78,14 @@ impl Transaction<'_> {
     fn link_holds(&mut self, rule: &Rule, link: &Link, request: &Request, response: &Response) -> bool {
         if link.targets.is_empty() {
             self.apply_variables(link, request, response);
+        } else if let Some(holds) = self.compares(rule, link) {
+            if !holds {
+                return false;
+            }
+            self.apply_variables(link, request, response);
         } else {
-            let hits = self.hits(rule, link, request, response);
+            self.look(request, response);
+            let hits = self.hits(rule, link, Sides { request, response });
             if hits.is_empty() {
                 return false;
             }
@@ -101,6 +104,14 @@ impl Transaction<'_> {
         true
     }
 
+    /// Whether a link that only compares numbers holds; nothing when it must be asked as others are: it is another kind of
+    /// link, or what it matched is of interest.
+    fn compares(&self, rule: &Rule, link: &Link) -> Option<bool> {
+        let comparison = link.plan.comparison.filter(|_| self.finding != Ways::Asking && self.removed.targets.is_empty())?;
+        let holds = self.memory.holds(comparison);
+        (!holds || rule.plan.quiet).then_some(holds)
+    }
+
     fn apply_variables(&mut self, link: &Link, request: &Request, response: &Response) {
         for set in &link.variables {
             self.memory.set(set, request, response);
@@ -108,51 +119,90 @@ impl Transaction<'_> {
     }
 
     /// Every value of the link's targets in which its operator finds something (or, negated, finds nothing).
-    fn hits(&self, rule: &Rule, link: &Link, request: &Request, response: &Response) -> Vec<Hit> {
-        let argument = link.operator.argument().map(|template| self.memory.fill(template, request, response));
+    fn hits(&self, rule: &Rule, link: &Link, sides: Sides<'_>) -> Vec<Hit> {
+        let argument = link.operator.template().map(|template| self.memory.fill(template, sides.request, sides.response));
         let argument = argument.as_deref().unwrap_or_default();
         let mut hits = Vec::new();
+        let asked = link.plan.ask.filter(|ask| self.finding == Ways::Surveyed && self.survey.knows(*ask));
         for target in &link.targets {
-            let chosen = self.values(target, request, response).into_iter().filter(|value| {
-                !link.excluded.iter().chain(self.removed.targets(rule)).any(|excluded| excludes(excluded, value))
-            });
-            if target.counted {
-                let number = chosen.count().to_string();
-                let counted = Value { collection: target.collection, name: b"", value: number.as_bytes() };
-                ask(link, argument, counted, &mut hits);
+            let excluded = |value: &Value<'_>| {
+                link.excluded.iter().chain(self.removed.targets(rule)).any(|excluded| excludes(excluded, value))
+            };
+            if let Some(ask) = asked {
+                for candidate in self.survey.candidates(ask) {
+                    if let Some(value) = chosen(target, candidate, sides).filter(|value| !excluded(value)) {
+                        self.ask(link, argument, value, &mut hits);
+                    }
+                }
+            } else if target.counted {
+                let mut count = 0;
+                self.each(target, sides, |value| count += i64::from(!excluded(&value)));
+                let counted = Written::new(count);
+                let value = Value { collection: target.collection, name: b"", value: counted.text() };
+                self.ask(link, argument, value, &mut hits);
             } else {
-                chosen.for_each(|value| ask(link, argument, value, &mut hits));
+                self.each(target, sides, |value| {
+                    if !excluded(&value) {
+                        self.ask(link, argument, value, &mut hits);
+                    }
+                });
             }
         }
         hits
     }
 
-    fn values<'a>(&'a self, target: &Target, request: &'a Request, response: &'a Response) -> Vec<Value<'a>> {
-        let all: Vec<Value<'a>> = if memory::is_kept(target.collection) {
-            self.memory.of(target.collection)
-        } else if memory::is_response(target.collection) {
-            response.of(target.collection).collect()
-        } else {
-            match &self.body_processor {
-                // What a rule chose is known at once, though the body is read later.
-                Some(chosen) if target.collection == Collection::ReqbodyProcessor => {
-                    vec![Value { collection: target.collection, name: b"", value: chosen.as_bytes() }]
-                }
-                _ => request.of(target.collection).collect(),
+    /// Shows every value of a target.
+    fn each<'a>(&'a self, target: &Target, sides: Sides<'a>, mut see: impl FnMut(Value<'a>)) {
+        let collection = target.collection;
+        if let Some(slot) = target.slot {
+            if let Some(value) = self.memory.slot(slot) {
+                see(Value { collection, name: self.memory.name(slot), value });
+            }
+            return;
+        }
+        let select = |value: Value<'a>| {
+            if selects(&target.selector, value.name) {
+                see(value);
             }
         };
-        all.into_iter().filter(|value| selects(&target.selector, value.name)).collect()
+        match &self.body_processor {
+            // What a rule chose is known at once, though the body is read later.
+            Some(processor) if collection == Collection::ReqbodyProcessor => {
+                std::iter::once(Value { collection, name: b"", value: processor.as_bytes() }).for_each(select);
+            }
+            _ if memory::is_kept(collection) => self.memory.each(collection, select),
+            _ if memory::is_response(collection) => sides.response.of(collection).for_each(select),
+            _ => sides.request.of(collection).for_each(select),
+        }
+    }
+
+    /// Asks a link's operator of one value, after its transformations; with `multiMatch` after each that changed something.
+    fn ask(&self, link: &Link, argument: &[u8], value: Value<'_>, hits: &mut Vec<Hit>) {
+        // What rules keep is always looked at: the sum of what was found must be judged in the end.
+        if !memory::is_kept(value.collection) && !self.affords(value.value.len()) {
+            return;
+        }
+        let mut transformed = Cow::Borrowed(value.value);
+        if link.multi_match {
+            ask_once(link, argument, value, &transformed, hits);
+        }
+        for transformation in &link.transformations {
+            let Cow::Owned(next) = transformation.apply(&transformed) else { continue };
+            transformed = Cow::Owned(next);
+            if link.multi_match {
+                ask_once(link, argument, value, &transformed, hits);
+            }
+        }
+        if !link.multi_match {
+            ask_once(link, argument, value, &transformed, hits);
+        }
     }
 
     fn control(&mut self, control: &Control) {
         match control {
-            Control::RemoveById(first, last) => self.removed.rules.push(Chosen::Ids(*first, *last)),
-            Control::RemoveByTag(pattern) => self.removed.rules.push(Chosen::Tag(pattern.clone())),
-            Control::RemoveTargetById(first, last, target) => {
-                self.removed.targets.push(Withdrawn { rules: Chosen::Ids(*first, *last), target: target.clone() });
-            }
-            Control::RemoveTargetByTag(pattern, target) => {
-                self.removed.targets.push(Withdrawn { rules: Chosen::Tag(pattern.clone()), target: target.clone() });
+            Control::Remove(chosen) => self.removed.rules.push(chosen.clone()),
+            Control::RemoveTarget(chosen, target) => {
+                self.removed.targets.push(Withdrawn { rules: chosen.clone(), target: target.clone() });
             }
             Control::ForceRequestBody(forced) => self.body_forced = *forced,
             Control::BodyProcessor(name) => self.body_processor = Some(name.clone()),
@@ -162,23 +212,17 @@ impl Transaction<'_> {
     }
 }
 
-/// Asks a link's operator of one value, after its transformations; with `multiMatch` after each that changed something.
-fn ask(link: &Link, argument: &[u8], value: Value<'_>, hits: &mut Vec<Hit>) {
-    let mut transformed = Cow::Borrowed(value.value);
-    if link.multi_match {
-        ask_once(link, argument, value, &transformed, hits);
+/// A candidate's value, when it is one of the target's.
+fn chosen<'a>(target: &Target, candidate: Candidate, sides: Sides<'a>) -> Option<Value<'a>> {
+    let (first, second, names) = owners(target.collection);
+    if candidate.name != names || candidate.response != memory::is_response(target.collection) {
+        return None;
     }
-    for transformation in &link.transformations {
-        let Cow::Owned(next) = transformation.apply(&transformed) else { continue };
-        let changed = *next != *transformed;
-        transformed = Cow::Owned(next);
-        if link.multi_match && changed {
-            ask_once(link, argument, value, &transformed, hits);
-        }
-    }
-    if !link.multi_match {
-        ask_once(link, argument, value, &transformed, hits);
-    }
+    let side = if candidate.response { sides.response } else { sides.request };
+    let (owner, name) = side.entry(candidate.place as usize);
+    let chosen = (owner == first || owner == second) && selects(&target.selector, name);
+    let value = || side.text(candidate.place as usize, names);
+    chosen.then(|| Value { collection: target.collection, name, value: value() })
 }
 
 fn ask_once(link: &Link, argument: &[u8], value: Value<'_>, transformed: &[u8], hits: &mut Vec<Hit>) {
@@ -216,24 +260,5 @@ fn selects(selector: &Selector, name: &[u8]) -> bool {
         Selector::All => true,
         Selector::Named(wanted) => name.eq_ignore_ascii_case(wanted),
         Selector::Matching(pattern) => pattern.is_match(name),
-    }
-}
-
-impl Operator {
-    /// The argument that has places to fill in before the operator is asked.
-    fn argument(&self) -> Option<&crate::rule::Template> {
-        match self {
-            Self::Equals(argument)
-            | Self::Contains(argument)
-            | Self::BeginsWith(argument)
-            | Self::EndsWith(argument)
-            | Self::Within(argument)
-            | Self::Equal(argument)
-            | Self::AtLeast(argument)
-            | Self::Above(argument)
-            | Self::AtMost(argument)
-            | Self::Below(argument) => Some(argument),
-            _ => None,
-        }
     }
 }

@@ -15,6 +15,7 @@ use regex_automata::{Input, meta::Regex};
 
 pub use compile::{compile, question};
 pub use injection::fingerprint;
+pub(crate) use number::read as number;
 pub use pattern::{Pattern, pattern, syntax_tree};
 pub use phrase::Phrases;
 
@@ -91,7 +92,6 @@ impl Operator {
     /// Whether the operator holds for a value: as [`Operator::ask`], without looking for what it captures.
     #[must_use]
     pub fn holds(&self, value: &[u8], argument: &[u8]) -> bool {
-        let number = number::read;
         match self {
             Self::Matches(pattern) => pattern.regex().is_some_and(|regex| regex.is_match(value)),
             Self::Words(words) => words.automaton().is_some_and(|words| words.is_match(value)),
@@ -137,6 +137,23 @@ impl Operator {
     /// The argument that [`Operator::ask`] wants filled in, of operators that have one.
     #[must_use]
     pub fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Equals(argument)
+            | Self::Contains(argument)
+            | Self::BeginsWith(argument)
+            | Self::EndsWith(argument)
+            | Self::Within(argument)
+            | Self::Equal(argument)
+            | Self::AtLeast(argument)
+            | Self::Above(argument)
+            | Self::AtMost(argument)
+            | Self::Below(argument) => Some(argument),
+            _ => None,
+        }
+    }
+
+    /// As [`Operator::template`], to change it.
+    pub(crate) fn template_mut(&mut self) -> Option<&mut Template> {
         match self {
             Self::Equals(argument)
             | Self::Contains(argument)

@@ -162,6 +162,46 @@ impl BitSet {
         self.0.iter().enumerate().flat_map(|(place, word)| Ones::new([*word]).map(move |bit| place * 64 + bit))
     }
 
+    /// Adds all numbers of another set; those beyond its room are not kept.
+    pub fn add_all(&mut self, other: &Self) {
+        for (mine, more) in self.0.iter_mut().zip(&other.0) {
+            *mine |= more;
+        }
+    }
+
+    /// Adds the numbers that two other sets have in common.
+    pub fn add_common(&mut self, one: &Self, two: &Self) {
+        for ((mine, one), two) in self.0.iter_mut().zip(&one.0).zip(&two.0) {
+            *mine |= one & two;
+        }
+    }
+
+    /// Keeps only the numbers that another set has as well.
+    pub fn keep(&mut self, other: &Self) {
+        for (mine, kept) in self.0.iter_mut().zip(&other.0) {
+            *mine &= kept;
+        }
+    }
+
+    /// Takes out all numbers of another set.
+    pub fn drop_all(&mut self, other: &Self) {
+        for (mine, dropped) in self.0.iter_mut().zip(&other.0) {
+            *mine &= !dropped;
+        }
+    }
+
+    /// Becomes another set; allocates only when it must grow.
+    pub fn copy(&mut self, other: &Self) {
+        self.0.clear();
+        self.0.extend_from_slice(&other.0);
+    }
+
+    /// Whether the two have a number in common.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(one, two)| one & two != 0)
+    }
+
     /// Its words, 64 numbers each, the lowest in the lowest bit.
     #[must_use]
     pub fn words(&self) -> &[u64] {
@@ -170,6 +210,19 @@ impl BitSet {
 
     pub(super) fn words_mut(&mut self) -> &mut [u64] {
         &mut self.0
+    }
+}
+
+impl FromIterator<usize> for BitSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(numbers: I) -> Self {
+        let mut set = Self::default();
+        for number in numbers {
+            if set.0.len() <= number / 64 {
+                set.0.resize(number / 64 + 1, 0);
+            }
+            set.insert(number);
+        }
+        set
     }
 }
 
