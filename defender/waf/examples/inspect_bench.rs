@@ -174,7 +174,7 @@ fn measured<'r>(kind: &Kind, transaction: &dyn Fn() -> Transaction<'r>, ruleset:
     let round = || {
         let started = Instant::now();
         let mut count = 0;
-        while count == 0 || (started.elapsed() < Duration::from_millis(5) && count < 200) || count < kind.requests.len() {
+        while count == 0 || (started.elapsed() < Duration::from_micros(500)) || count < kind.requests.len() {
             let request = &kind.requests[count % kind.requests.len()];
             black_box(inspect(&mut transaction(), black_box(request), ruleset));
             count += 1;
@@ -183,7 +183,7 @@ fn measured<'r>(kind: &Kind, transaction: &dyn Fn() -> Transaction<'r>, ruleset:
     };
     let started = Instant::now();
     let mut best = round();
-    for _ in 0..100 {
+    for _ in 0..2_000 {
         if started.elapsed() > Duration::from_secs(4) {
             break;
         }

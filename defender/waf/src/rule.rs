@@ -72,6 +72,8 @@ pub(crate) struct RulePlan {
     pub skip_to: usize,
     /// Nobody is told of it, and nothing in it looks at what it matched.
     pub quiet: bool,
+    /// One of its links looks at what it matched before.
+    pub watched: bool,
 }
 
 /// What a match does to the request.
@@ -156,6 +158,8 @@ pub struct Target {
     pub counted: bool,
     /// The number of the `TX` name that it chooses, once all rules are read.
     pub(crate) slot: Option<u16>,
+    /// The numbers of those `TX` names that its pattern chooses.
+    pub(crate) slots: Option<Arc<[u16]>>,
 }
 
 /// Which values of a collection.

@@ -8,7 +8,6 @@ use super::{
     survey::Candidate,
 };
 use crate::{
-    operator::Captures,
     rule::{Chosen, Control, Link, Rule, Selector, Target},
     value::{Collection, Request, Response, Value, owners},
 };
@@ -18,12 +17,23 @@ use crate::{
 pub(super) struct Removed {
     rules: Vec<Chosen>,
     targets: Vec<Withdrawn>,
+    /// Whether one of the targets is of what rules keep.
+    kept: bool,
 }
 
 /// A value that an operator found something in.
 struct Hit {
-    matched: Matched,
-    captures: Captures,
+    /// Itself, when that is of interest.
+    matched: Option<Matched>,
+    /// The groups that were captured, when rules want them.
+    captures: Vec<Vec<u8>>,
+}
+
+/// The hits of a link.
+struct Hits {
+    list: Vec<Hit>,
+    /// Whether they are kept themselves, not only their number.
+    kept: bool,
 }
 
 /// Whose values a rule looks at.
@@ -38,8 +48,9 @@ impl Removed {
         self.rules.iter().any(|chosen| chosen.chooses(rule))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.rules.is_empty() && self.targets.is_empty()
+    /// Whether a rule that only compares what rules keep is asked as if nothing was taken away.
+    pub(super) fn spares(&self, rule: &Rule) -> bool {
+        !self.kept && !self.removes(rule)
     }
 
     fn targets<'a>(&'a self, rule: &'a Rule) -> impl Iterator<Item = &'a Target> {
@@ -90,11 +101,8 @@ impl Transaction<'_> {
                 return false;
             }
             for hit in hits {
-                if link.capture {
-                    let groups = hit.captures.iter().map(|group| &hit.matched.value[group.clone()]);
-                    self.memory.capture(groups);
-                }
-                self.memory.matched.push(hit.matched);
+                self.memory.capture(hit.captures);
+                self.memory.matched.extend(hit.matched);
                 self.apply_variables(link, request, response);
             }
         }
@@ -107,7 +115,7 @@ impl Transaction<'_> {
     /// Whether a link that only compares numbers holds; nothing when it must be asked as others are: it is another kind of
     /// link, or what it matched is of interest.
     fn compares(&self, rule: &Rule, link: &Link) -> Option<bool> {
-        let comparison = link.plan.comparison.filter(|_| self.finding != Ways::Asking && self.removed.targets.is_empty())?;
+        let comparison = link.plan.comparison.filter(|_| self.finding != Ways::Asking && !self.removed.kept)?;
         let holds = self.memory.holds(comparison);
         (!holds || rule.plan.quiet).then_some(holds)
     }
@@ -122,7 +130,8 @@ impl Transaction<'_> {
     fn hits(&self, rule: &Rule, link: &Link, sides: Sides<'_>) -> Vec<Hit> {
         let argument = link.operator.template().map(|template| self.memory.fill(template, sides.request, sides.response));
         let argument = argument.as_deref().unwrap_or_default();
-        let mut hits = Vec::new();
+        let is_last = rule.links.last().is_some_and(|last| std::ptr::eq(last, link));
+        let mut hits = Hits { list: Vec::new(), kept: rule.plan.watched || (rule.logged && is_last) };
         let asked = link.plan.ask.filter(|ask| self.finding == Ways::Surveyed && self.survey.knows(*ask));
         for target in &link.targets {
             let excluded = |value: &Value<'_>| {
@@ -148,7 +157,7 @@ impl Transaction<'_> {
                 });
             }
         }
-        hits
+        hits.list
     }
 
     /// Shows every value of a target.
@@ -170,6 +179,9 @@ impl Transaction<'_> {
             Some(processor) if collection == Collection::ReqbodyProcessor => {
                 std::iter::once(Value { collection, name: b"", value: processor.as_bytes() }).for_each(select);
             }
+            _ if target.slots.is_some() => {
+                self.memory.each_chosen(target.slots.as_deref().unwrap_or_default(), select);
+            }
             _ if memory::is_kept(collection) => self.memory.each(collection, select),
             _ if memory::is_response(collection) => sides.response.of(collection).for_each(select),
             _ => sides.request.of(collection).for_each(select),
@@ -177,7 +189,7 @@ impl Transaction<'_> {
     }
 
     /// Asks a link's operator of one value, after its transformations; with `multiMatch` after each that changed something.
-    fn ask(&self, link: &Link, argument: &[u8], value: Value<'_>, hits: &mut Vec<Hit>) {
+    fn ask(&self, link: &Link, argument: &[u8], value: Value<'_>, hits: &mut Hits) {
         // What rules keep is always looked at: the sum of what was found must be judged in the end.
         if !memory::is_kept(value.collection) && !self.affords(value.value.len()) {
             return;
@@ -202,6 +214,7 @@ impl Transaction<'_> {
         match control {
             Control::Remove(chosen) => self.removed.rules.push(chosen.clone()),
             Control::RemoveTarget(chosen, target) => {
+                self.removed.kept |= memory::is_kept(target.collection);
                 self.removed.targets.push(Withdrawn { rules: chosen.clone(), target: target.clone() });
             }
             Control::ForceRequestBody(forced) => self.body_forced = *forced,
@@ -225,16 +238,20 @@ fn chosen<'a>(target: &Target, candidate: Candidate, sides: Sides<'a>) -> Option
     chosen.then(|| Value { collection: target.collection, name, value: value() })
 }
 
-fn ask_once(link: &Link, argument: &[u8], value: Value<'_>, transformed: &[u8], hits: &mut Vec<Hit>) {
-    let captures = match (link.operator.ask(transformed, argument), link.negated) {
-        (Some(captures), false) => captures,
-        (None, true) => Vec::new(),
-        _ => return,
+fn ask_once(link: &Link, argument: &[u8], value: Value<'_>, transformed: &[u8], hits: &mut Hits) {
+    let groups = match (link.capture, link.negated) {
+        (true, false) => link.operator.ask(transformed, argument),
+        (_, negated) => (link.operator.holds(transformed, argument) != negated).then(Vec::new),
     };
-    let label = label(value);
-    let matched =
-        Matched { collection: value.collection, name: value.name.to_vec(), label, value: transformed.to_vec() };
-    hits.push(Hit { matched, captures });
+    let Some(groups) = groups else { return };
+    let captures = groups.into_iter().map(|group| transformed[group].to_vec()).collect();
+    let matched = hits.kept.then(|| Matched {
+        collection: value.collection,
+        name: value.name.to_vec(),
+        label: label(value),
+        value: transformed.to_vec(),
+    });
+    hits.list.push(Hit { matched, captures });
 }
 
 /// `ARGS:id`, or `REQUEST_METHOD` where there are no names.

@@ -41,7 +41,7 @@ enum Kept {
     #[default]
     Nothing,
     /// A text that stands in a rule.
-    Constant(Arc<[u8]>),
+    Constant(Arc<[u8]>, i64),
     Text(Vec<u8>),
     Number(Written),
 }
@@ -81,7 +81,7 @@ impl Kept {
     fn text(&self) -> Option<&[u8]> {
         match self {
             Self::Nothing => None,
-            Self::Constant(text) => Some(text),
+            Self::Constant(text, _) => Some(text),
             Self::Text(text) => Some(text),
             Self::Number(written) => Some(written.text()),
         }
@@ -90,6 +90,7 @@ impl Kept {
     fn number(&self) -> Option<i64> {
         match self {
             Self::Number(written) => Some(written.number),
+            Self::Constant(_, number) => Some(*number),
             other => other.text().map(number),
         }
     }
@@ -158,10 +159,10 @@ impl<'r> Memory<'r> {
     }
 
     /// Keeps what an operator captured as `TX:0` to `TX:9`.
-    pub(super) fn capture<'v>(&mut self, groups: impl Iterator<Item = &'v [u8]>) {
+    pub(super) fn capture(&mut self, groups: Vec<Vec<u8>>) {
+        self.has_captures |= !groups.is_empty();
         for (place, group) in self.captures.iter_mut().zip(groups) {
-            *place = Some(group.to_vec());
-            self.has_captures = true;
+            *place = Some(group);
         }
     }
 
@@ -170,7 +171,7 @@ impl<'r> Memory<'r> {
         let number = |template| number(&self.fill(template, request, response));
         let value = match &set.change {
             Change::Set(template) => match &template.0[..] {
-                [Piece::Text(text)] => Kept::Constant(Arc::clone(text)),
+                [Piece::Text(text)] => Kept::Constant(Arc::clone(text), crate::operator::number(text)),
                 _ => Kept::Text(self.fill(template, request, response).into_owned()),
             },
             Change::Add(template) => self.sum(set, number(template), request, response),
@@ -229,10 +230,25 @@ impl<'r> Memory<'r> {
         }
     }
 
-    fn each_kept<'m>(&'m self, mut show: impl FnMut(&'m [u8], &'m [u8])) {
+    /// Shows of `TX` what these names hold, and what names hold that no rule spells out: what a pattern may choose.
+    pub(super) fn each_chosen<'m>(&'m self, slots: &[u16], mut see: impl FnMut(Value<'m>)) {
+        let named = slots.iter().filter_map(|slot| Some((self.name(*slot), self.slot(*slot)?)));
+        self.each_of(named, |name, value| see(Value { collection: Collection::Tx, name, value }));
+    }
+
+    fn each_kept<'m>(&'m self, show: impl FnMut(&'m [u8], &'m [u8])) {
+        let named = self.kept.iter().enumerate().filter_map(|(slot, kept)| Some((self.names.name(slot), kept.text()?)));
+        self.each_of(named, show);
+    }
+
+    /// Shows these values, those of captures and those of other names, by their names.
+    fn each_of<'m>(
+        &'m self,
+        named: impl Iterator<Item = (&'m [u8], &'m [u8])>,
+        mut show: impl FnMut(&'m [u8], &'m [u8]),
+    ) {
         const DIGITS: &[u8; 10] = b"0123456789";
         let captures = DIGITS.chunks(1).zip(&self.captures).filter_map(|(name, text)| Some((name, text.as_deref()?)));
-        let named = self.kept.iter().enumerate().filter_map(|(slot, kept)| Some((self.names.name(slot), kept.text()?)));
         let others = self.others.iter().filter_map(|(name, kept)| Some((&name[..], kept.text()?)));
         let mut all: Vec<(&[u8], &[u8])> = captures.chain(named).chain(others).collect();
         all.sort_unstable_by_key(|(name, _)| *name);

@@ -130,7 +130,7 @@ impl<'r> Transaction<'r> {
                 ignored -= 1;
                 continue;
             }
-            if let Some(next) = self.passed(*gate, request, response) {
+            if let Some(next) = self.passed(*gate, rule, request, response) {
                 place = next.unwrap_or(place);
                 continue;
             }
@@ -152,9 +152,9 @@ impl<'r> Transaction<'r> {
     }
 
     /// Whether a rule is passed over, and to which step if that is not the next.
-    fn passed(&mut self, gate: Gate, request: &Request, response: &Response) -> Option<Option<usize>> {
+    fn passed(&mut self, gate: Gate, rule: &Rule, request: &Request, response: &Response) -> Option<Option<usize>> {
         match gate {
-            Gate::Guard(guard) if self.finding != Ways::Asking && self.removed.is_empty() => {
+            Gate::Guard(guard) if self.finding != Ways::Asking && self.removed.spares(rule) => {
                 if self.finding == Ways::Guarded {
                     self.finding = Ways::Unsurveyed;
                 }

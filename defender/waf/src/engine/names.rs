@@ -59,6 +59,10 @@ impl Names {
         self.settle_template(&mut rule.log_data);
         for link in &mut rule.links {
             for target in &mut link.targets {
+                if let (Selector::Matching(pattern), Collection::Tx) = (&target.selector, target.collection) {
+                    let slots = (0..self.0.len()).filter(|slot| pattern.is_match(&self.0[*slot]));
+                    target.slots = Some(slots.map(|slot| slot as u16).collect());
+                }
                 target.slot = spelt(target).and_then(|name| self.slot(&name.to_ascii_lowercase()));
             }
             if let Some(template) = link.operator.template_mut() {

@@ -149,7 +149,8 @@ fn settle(rule: &mut Rule, names: &Names, choices: &Choices) {
         }
         link.plan.comparison = comparison(link);
     }
-    rule.plan.quiet = !rule.logged && !rule.links.iter().any(looks_at_matches);
+    rule.plan.watched = rule.links.iter().any(looks_at_matches);
+    rule.plan.quiet = !rule.logged && !rule.plan.watched;
 }
 
 /// The comparison that is all of a link.

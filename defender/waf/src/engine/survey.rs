@@ -1,9 +1,12 @@
 //! One look at each value of a request: which questions may hold for it. What is left to be asked is kept by question, so that
 //! a rule finds the few values that it has to look at, and most rules none.
 
+use std::borrow::Cow;
+
 use super::interests::{Interests, Side};
 use crate::{
-    prefilter::{BitSet, ByteSet, Scratch},
+    prefilter::{BitSet, ByteSet, Named, Scratch},
+    transformation::Transformation,
     value::{Request, State},
 };
 
@@ -48,6 +51,7 @@ struct Room {
     /// What is asked of one form.
     asked_here: BitSet,
     found: BitSet,
+    named: Named,
     forms: Vec<Form>,
     form_of: Vec<u8>,
 }
@@ -59,6 +63,7 @@ struct Form {
     present: ByteSet,
     candidates: BitSet,
     asked: bool,
+    named: Named,
 }
 
 impl Survey {
@@ -165,21 +170,23 @@ impl Room {
         }
         // Where each transformation is followed by a question, the first of them is about the value as it came.
         self.asked_here.add_common(&self.wanted, &interests.multiple);
-        interests.prefilter.candidates_of(value, &present, &mut self.scratch, &mut self.found);
+        self.named.known = false;
+        interests.prefilter.candidates_with(value, &present, &mut self.scratch, &mut self.named, &mut self.found);
         if active == 0 {
             self.found.keep(&self.asked_here);
             return value.len() as u64 + 1;
         }
-        self.transformed(interests, value, present, active)
+        self.transformed(interests, value, active)
     }
 
-    fn transformed(&mut self, interests: &Interests, value: &[u8], present: ByteSet, active: u128) -> u64 {
+    fn transformed(&mut self, interests: &Interests, value: &[u8], active: u128) -> u64 {
         self.form_of.clear();
         self.form_of.resize(interests.nodes.len(), 0);
         let mut forms = 1;
-        self.put_form(0, value, present);
+        self.put_form(0, value.to_vec());
         self.forms[0].candidates.copy(&self.found);
         self.forms[0].asked = true;
+        std::mem::swap(&mut self.forms[0].named, &mut self.named);
         self.found.keep(&self.asked_here);
         let mut looked = value.len() as u64 + 1;
         let mut rest = active;
@@ -189,16 +196,22 @@ impl Room {
             let node = &interests.nodes[number];
             let mut form = usize::from(self.form_of[node.parent]);
             if !node.triggers.spare(&self.forms[form].present) {
+                let from = form;
                 let before = std::mem::take(&mut self.forms[form].bytes);
                 looked += before.len() as u64;
-                let after = node.transformation.apply(&before).into_owned();
-                let changed = after != before;
+                let after = match node.transformation.apply(&before) {
+                    Cow::Borrowed(_) => None,
+                    Cow::Owned(after) => Some(after),
+                };
                 self.forms[form].bytes = before;
-                if changed {
+                if let Some(after) = after {
                     let known = self.forms[..forms].iter().position(|known| known.bytes == after);
                     form = known.unwrap_or(forms);
                     if known.is_none() {
-                        self.put_form(forms, &after, ByteSet::of(&after));
+                        self.put_form(forms, after);
+                        if node.transformation == Transformation::Lowercase {
+                            self.share_words(from, forms);
+                        }
                         forms += 1;
                     }
                 }
@@ -209,8 +222,8 @@ impl Room {
                 if !form.asked {
                     form.asked = true;
                     looked += form.bytes.len() as u64;
-                    let candidates = &mut form.candidates;
-                    interests.prefilter.candidates_of(&form.bytes, &form.present, &mut self.scratch, candidates);
+                    let Form { bytes, present, candidates, named, .. } = form;
+                    interests.prefilter.candidates_with(bytes, present, &mut self.scratch, named, candidates);
                 }
                 self.asked_here.copy(&self.wanted);
                 self.asked_here.keep(&node.asks);
@@ -220,14 +233,25 @@ impl Room {
         looked
     }
 
-    fn put_form(&mut self, place: usize, bytes: &[u8], present: ByteSet) {
+    /// Puts a value where forms are kept, for which nothing is known yet.
+    fn put_form(&mut self, place: usize, bytes: Vec<u8>) {
         if self.forms.len() == place {
             self.forms.push(Form::default());
         }
         let form = &mut self.forms[place];
-        form.bytes.clear();
-        form.bytes.extend_from_slice(bytes);
-        form.present = present;
+        form.present = ByteSet::of(&bytes);
+        form.bytes = bytes;
         form.asked = false;
+        form.named.known = false;
+    }
+
+    /// Words are the same in either case.
+    fn share_words(&mut self, from: usize, to: usize) {
+        let (before, after) = self.forms.split_at_mut(to);
+        let (from, to) = (&before[from].named, &mut after[0].named);
+        to.known = from.known;
+        if from.known {
+            to.questions.copy(&from.questions);
+        }
     }
 }
