@@ -10,6 +10,9 @@ mod names;
 mod plan;
 mod survey;
 
+#[cfg(test)]
+mod tests;
+
 use std::{cell::Cell, sync::Arc};
 
 pub(crate) use self::plan::Plan;
