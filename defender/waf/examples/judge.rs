@@ -91,8 +91,10 @@ fn judge(mut transaction: Transaction<'_>, ruleset: &Ruleset, raw: &[u8], answer
         .findings()
         .iter()
         .filter(|finding| finding.logged)
-        .map(|finding| json!({"id": finding.rule, "msg": finding.message, "data": finding.data,
-            "place": [finding.collection.name(), String::from_utf8_lossy(&finding.name)]}))
+        .map(|finding| {
+            json!({"id": finding.rule, "msg": finding.message, "data": finding.data,
+            "place": [finding.collection.name(), String::from_utf8_lossy(&finding.name)]})
+        })
         .collect();
     let status = match verdict {
         Verdict::Refuse { status, .. } => status,

@@ -99,7 +99,12 @@ impl Interests {
         made
     }
 
-    fn new(questions: &[Question], nodes_of: &[(usize, bool)], tree: Tree, phases: &mut [Vec<Step>; 5]) -> Option<Self> {
+    fn new(
+        questions: &[Question],
+        nodes_of: &[(usize, bool)],
+        tree: Tree,
+        phases: &mut [Vec<Step>; 5],
+    ) -> Option<Self> {
         let prefilter = Prefilter::new(questions).ok()?;
         let empty = BitSet::new(questions.len().max(1));
         let (mut nodes, mut multiple) = (tree.nodes, empty.clone());

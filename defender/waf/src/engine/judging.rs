@@ -128,7 +128,8 @@ impl Transaction<'_> {
 
     /// Every value of the link's targets in which its operator finds something (or, negated, finds nothing).
     fn hits(&self, rule: &Rule, link: &Link, sides: Sides<'_>) -> Vec<Hit> {
-        let argument = link.operator.template().map(|template| self.memory.fill(template, sides.request, sides.response));
+        let argument =
+            link.operator.template().map(|template| self.memory.fill(template, sides.request, sides.response));
         let argument = argument.as_deref().unwrap_or_default();
         let is_last = rule.links.last().is_some_and(|last| std::ptr::eq(last, link));
         let mut hits = Hits { list: Vec::new(), kept: rule.plan.watched || (rule.logged && is_last) };
@@ -140,7 +141,14 @@ impl Transaction<'_> {
             if let Some(ask) = asked {
                 for candidate in self.survey.candidates(ask) {
                     if let Some(value) = chosen(target, candidate, sides).filter(|value| !excluded(value)) {
-                        self.ask(link, argument, value, &mut hits);
+                        let before = hits.list.len();
+                        let asked = self.ask(link, argument, value, &mut hits);
+                        if asked
+                            && hits.list.len() == before
+                            && let Ok(mut memo) = self.ruleset.plan().memo.try_lock()
+                        {
+                            memo.refute(candidate.memo, value.value, usize::from(ask));
+                        }
                     }
                 }
             } else if target.counted {
@@ -148,11 +156,11 @@ impl Transaction<'_> {
                 self.each(target, sides, |value| count += i64::from(!excluded(&value)));
                 let counted = Written::new(count);
                 let value = Value { collection: target.collection, name: b"", value: counted.text() };
-                self.ask(link, argument, value, &mut hits);
+                _ = self.ask(link, argument, value, &mut hits);
             } else {
                 self.each(target, sides, |value| {
                     if !excluded(&value) {
-                        self.ask(link, argument, value, &mut hits);
+                        _ = self.ask(link, argument, value, &mut hits);
                     }
                 });
             }
@@ -189,10 +197,11 @@ impl Transaction<'_> {
     }
 
     /// Asks a link's operator of one value, after its transformations; with `multiMatch` after each that changed something.
-    fn ask(&self, link: &Link, argument: &[u8], value: Value<'_>, hits: &mut Hits) {
+    /// Tells whether it was asked at all: the work may be too much.
+    fn ask(&self, link: &Link, argument: &[u8], value: Value<'_>, hits: &mut Hits) -> bool {
         // What rules keep is always looked at: the sum of what was found must be judged in the end.
         if !memory::is_kept(value.collection) && !self.affords(value.value.len()) {
-            return;
+            return false;
         }
         let mut transformed = Cow::Borrowed(value.value);
         if link.multi_match {
@@ -208,6 +217,7 @@ impl Transaction<'_> {
         if !link.multi_match {
             ask_once(link, argument, value, &transformed, hits);
         }
+        true
     }
 
     fn control(&mut self, control: &Control) {

@@ -5,6 +5,7 @@
 
 mod interests;
 mod judging;
+mod memo;
 mod memory;
 mod names;
 mod plan;
@@ -173,7 +174,8 @@ impl<'r> Transaction<'r> {
 
     /// Looks at all values that are new, once for each phase.
     fn look(&mut self, request: &Request, response: &Response) {
-        let Some(interests) = self.ruleset.plan().interests.as_ref().filter(|_| self.finding == Ways::Unsurveyed) else {
+        let Some(interests) = self.ruleset.plan().interests.as_ref().filter(|_| self.finding == Ways::Unsurveyed)
+        else {
             return;
         };
         self.finding = Ways::Surveyed;
@@ -181,7 +183,8 @@ impl<'r> Transaction<'r> {
             let live = self.ruleset.plan().live(interests.len(), |comparison| self.memory.holds(comparison));
             self.survey.begin(live, interests.len());
         }
-        let looked = self.survey.look(interests, [request, response]);
+        let mut memo = self.ruleset.plan().memo.try_lock().ok();
+        let looked = self.survey.look(interests, [request, response], memo.as_deref_mut());
         self.work.set(self.work.get() + looked);
     }
 

@@ -1,13 +1,16 @@
 //! What is found out about rules before any request comes: which names `TX` has, which links the prefilter can answer for,
 //! which rules only lead past others, and which links only compare numbers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
-use super::{interests::Interests, names::Names};
+use super::{interests::Interests, memo::Memo, names::Names};
 use crate::{
     operator::{self, Operator},
     prefilter::BitSet,
-    rule::{Comparison, Control, Chosen, Disruption, Link, Number, Piece, Rule, Selector, Step, Target, Template},
+    rule::{Chosen, Comparison, Control, Disruption, Link, Number, Piece, Rule, Selector, Step, Target, Template},
     value::Collection,
 };
 
@@ -18,6 +21,8 @@ pub(crate) struct Plan {
     pub(super) names: Names,
     /// What is asked of a request's values; nothing when the rules are too many for the prefilter.
     pub(super) interests: Option<Interests>,
+    /// What is remembered of values of earlier requests.
+    pub(super) memo: Mutex<Memo>,
     /// For each step of a phase, how to pass over it.
     gates: [Vec<Gate>; 5],
     /// For each phase, what is asked between the rules that lead past others.
@@ -64,7 +69,7 @@ impl Plan {
         let interests = Interests::of(phases);
         let gates: [Vec<Gate>; 5] = std::array::from_fn(|phase| phases[phase].iter().map(gate).collect());
         let parts = std::array::from_fn(|phase| parts(&phases[phase], &gates[phase]));
-        Self { names, interests, gates, parts }
+        Self { names, interests, memo: Mutex::default(), gates, parts }
     }
 
     pub(super) fn gates(&self, phase: usize) -> &[Gate] {
@@ -228,7 +233,8 @@ fn guard(rule: &Rule) -> Option<Guard> {
 
 /// Parts a phase where guards stand and lead.
 fn parts(steps: &[Step], gates: &[Gate]) -> Vec<Part> {
-    let aims: Vec<u32> = gates.iter().filter_map(|gate| if let Gate::Guard(guard) = gate { Some(guard.to) } else { None }).collect();
+    let aims: Vec<u32> =
+        gates.iter().filter_map(|gate| if let Gate::Guard(guard) = gate { Some(guard.to) } else { None }).collect();
     let mut parts = Vec::new();
     // For each step, the part that begins there or goes on there.
     let mut part_of = Vec::new();

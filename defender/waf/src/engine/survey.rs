@@ -3,12 +3,18 @@
 
 use std::borrow::Cow;
 
-use super::interests::{Interests, Side};
+use super::{
+    interests::{Interests, Side},
+    memo::{Memo, Place},
+};
 use crate::{
     prefilter::{BitSet, ByteSet, Named, Scratch},
     transformation::Transformation,
     value::{Request, State},
 };
+
+/// So many values of one request are looked for in the memo: of more, few are old ones.
+const MOST_RECALLED: usize = 1024;
 
 /// The end of a list.
 const NONE: u32 = u32::MAX;
@@ -23,6 +29,8 @@ pub(super) struct Survey {
     /// For each question its first and its last candidate.
     ends: Vec<(u32, u32)>,
     candidates: Vec<Linked>,
+    /// How many values were looked for in the memo.
+    recalled: usize,
     room: Room,
 }
 
@@ -35,6 +43,8 @@ pub(super) struct Candidate {
     pub name: bool,
     /// Whether the response has it.
     pub response: bool,
+    /// Where it is remembered.
+    pub memo: Place,
 }
 
 #[derive(Debug)]
@@ -98,8 +108,9 @@ impl Survey {
         })
     }
 
-    /// Looks at all values that were not looked at yet. Gives the bytes that were looked at.
-    pub(super) fn look(&mut self, interests: &Interests, sides: [&Request; 2]) -> u64 {
+    /// Looks at all values that were not looked at yet, unless the memo knows them. Gives the work that it was, which is the same
+    /// for a value that was remembered.
+    pub(super) fn look(&mut self, interests: &Interests, sides: [&Request; 2], mut memo: Option<&mut Memo>) -> u64 {
         let mut looked = 0;
         if (0..2).any(|which| self.is_outdated(interests, sides[which], which)) {
             self.ends.fill((NONE, NONE));
@@ -109,7 +120,7 @@ impl Survey {
         for (which, request) in sides.into_iter().enumerate() {
             let now = request.state();
             for place in self.seen[which].entries..now.entries {
-                looked += self.look_at(interests, request, which == 1, place);
+                looked += self.look_at(interests, request, which == 1, place, memo.as_deref_mut());
             }
             self.seen[which] = now;
         }
@@ -126,7 +137,14 @@ impl Survey {
         })
     }
 
-    fn look_at(&mut self, interests: &Interests, request: &Request, response: bool, place: usize) -> u64 {
+    fn look_at(
+        &mut self,
+        interests: &Interests,
+        request: &Request,
+        response: bool,
+        place: usize,
+        mut memo: Option<&mut Memo>,
+    ) -> u64 {
         let (collection, own_name) = request.entry(place);
         let mut looked = 0;
         for name in [false, true] {
@@ -140,10 +158,13 @@ impl Survey {
             if self.room.wanted.is_empty() {
                 continue;
             }
-            looked += self.room.judge(interests, side, request.text(place, name));
+            self.recalled += 1;
+            let memo = memo.as_deref_mut().filter(|_| self.recalled <= MOST_RECALLED);
+            let (work, memo) = self.room.remembered(interests, side, request.text(place, name), memo);
+            looked += work;
             for ask in self.room.found.numbers() {
                 let linked = self.candidates.len() as u32;
-                let candidate = Candidate { place: place as u32, name, response };
+                let candidate = Candidate { place: place as u32, name, response, memo };
                 self.candidates.push(Linked { candidate, next: NONE });
                 let ends = &mut self.ends[ask];
                 match self.candidates.get_mut(ends.1 as usize) {
@@ -158,6 +179,25 @@ impl Survey {
 }
 
 impl Room {
+    /// As [`Room::judge`], by the memo if it has the value; tells also where it is remembered.
+    fn remembered(
+        &mut self,
+        interests: &Interests,
+        side: &Side,
+        value: &[u8],
+        memo: Option<&mut Memo>,
+    ) -> (u64, Place) {
+        let Some(memo) = memo else { return (self.judge(interests, side, value), Place::default()) };
+        let place = Place::of(value, &self.wanted);
+        if let Some((found, work)) = memo.recall(place, value, &self.wanted) {
+            self.found.copy(found);
+            return (work, place);
+        }
+        let work = self.judge(interests, side, value);
+        memo.keep(place, value, &self.wanted, &self.found, work);
+        (work, place)
+    }
+
     /// Puts into `found` what of `wanted` may hold for a value. Gives the bytes that were looked at.
     fn judge(&mut self, interests: &Interests, side: &Side, value: &[u8]) -> u64 {
         let present = ByteSet::of(value);

@@ -20,20 +20,66 @@ fn ruleset(text: &str) -> Ruleset {
 /// One link without its number: targets, operator, actions.
 fn link() -> impl Strategy<Value = (String, String, String)> {
     let targets = select(vec![
-        "ARGS", "ARGS_NAMES", "ARGS:id", "ARGS|!ARGS:id", "ARGS|ARGS_NAMES|REQUEST_COOKIES", "REQUEST_HEADERS",
-        "REQUEST_HEADERS:x|ARGS_GET", "&ARGS", "&TX:a", "TX:a", "TX:/^b/", "TX", "MATCHED_VARS", "MATCHED_VAR",
-        "RESPONSE_BODY", "REQUEST_METHOD", "REQUEST_COOKIES:/^i/", "REQBODY_PROCESSOR",
+        "ARGS",
+        "ARGS_NAMES",
+        "ARGS:id",
+        "ARGS|!ARGS:id",
+        "ARGS|ARGS_NAMES|REQUEST_COOKIES",
+        "REQUEST_HEADERS",
+        "REQUEST_HEADERS:x|ARGS_GET",
+        "&ARGS",
+        "&TX:a",
+        "TX:a",
+        "TX:/^b/",
+        "TX",
+        "MATCHED_VARS",
+        "MATCHED_VAR",
+        "RESPONSE_BODY",
+        "REQUEST_METHOD",
+        "REQUEST_COOKIES:/^i/",
+        "REQBODY_PROCESSOR",
     ]);
     let operator = select(vec![
-        "@rx ab", "@rx ^a", "!@rx b", "@rx ^.*$", "@rx (a)(b)?", "@rx A", "@pm ab c", "@detectSQLi", "@detectXSS", "@eq 1",
-        "@lt 2", "!@lt 1", "@ge %{tx.a}", "@streq a", "@validateByteRange 32-126", "@validateUrlEncoding", "@contains b",
-        "@validateUtf8Encoding", "@unconditionalMatch", "@rx b ",
+        "@rx ab",
+        "@rx ^a",
+        "!@rx b",
+        "@rx ^.*$",
+        "@rx (a)(b)?",
+        "@rx A",
+        "@pm ab c",
+        "@detectSQLi",
+        "@detectXSS",
+        "@eq 1",
+        "@lt 2",
+        "!@lt 1",
+        "@ge %{tx.a}",
+        "@streq a",
+        "@validateByteRange 32-126",
+        "@validateUrlEncoding",
+        "@contains b",
+        "@validateUtf8Encoding",
+        "@unconditionalMatch",
+        "@rx b ",
     ]);
     let action = select(vec![
-        "t:lowercase", "t:urlDecodeUni", "t:removeWhitespace", "t:length", "t:base64Decode", "t:none", "capture",
-        "multiMatch", "setvar:tx.a=+1", "setvar:tx.a=1", "setvar:'tx.b_%{tx.0}=x%{MATCHED_VAR}'", "setvar:!tx.a",
-        "setvar:'tx.c=%{tx.a}'", "ctl:ruleRemoveById=3-4", "ctl:ruleRemoveTargetById=2-9;ARGS:id",
-        "ctl:ruleRemoveTargetById=5-9;TX:a", "ctl:ruleRemoveByTag=^t$", "ctl:requestBodyProcessor=XML",
+        "t:lowercase",
+        "t:urlDecodeUni",
+        "t:removeWhitespace",
+        "t:length",
+        "t:base64Decode",
+        "t:none",
+        "capture",
+        "multiMatch",
+        "setvar:tx.a=+1",
+        "setvar:tx.a=1",
+        "setvar:'tx.b_%{tx.0}=x%{MATCHED_VAR}'",
+        "setvar:!tx.a",
+        "setvar:'tx.c=%{tx.a}'",
+        "ctl:ruleRemoveById=3-4",
+        "ctl:ruleRemoveTargetById=2-9;ARGS:id",
+        "ctl:ruleRemoveTargetById=5-9;TX:a",
+        "ctl:ruleRemoveByTag=^t$",
+        "ctl:requestBodyProcessor=XML",
     ]);
     (targets, operator, vec(action, 0..4))
         .prop_map(|(targets, operator, actions)| (targets.to_owned(), operator.to_owned(), actions.join(",")))
@@ -42,8 +88,15 @@ fn link() -> impl Strategy<Value = (String, String, String)> {
 /// What only the first link of a rule says.
 fn heading() -> impl Strategy<Value = String> {
     let action = select(vec![
-        "nolog", "nolog,skipAfter:END", "skipAfter:END", "skip:1", "tag:t", "msg:'%{MATCHED_VAR_NAME} %{tx.0} %{tx.a}'", "deny",
-        "logdata:'%{MATCHED_VAR}'", "pass",
+        "nolog",
+        "nolog,skipAfter:END",
+        "skipAfter:END",
+        "skip:1",
+        "tag:t",
+        "msg:'%{MATCHED_VAR_NAME} %{tx.0} %{tx.a}'",
+        "deny",
+        "logdata:'%{MATCHED_VAR}'",
+        "pass",
     ]);
     (1..=5_u8, vec(action, 0..3)).prop_map(|(phase, actions)| format!("phase:{phase},{}", actions.join(",")))
 }
@@ -82,12 +135,8 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn values() -> impl Strategy<Value = Vec<(Collection, Vec<u8>, Vec<u8>)>> {
-    let collection = select(vec![
-        Collection::ArgsGet,
-        Collection::ArgsPost,
-        Collection::RequestHeaders,
-        Collection::RequestCookies,
-    ]);
+    let collection =
+        select(vec![Collection::ArgsGet, Collection::ArgsPost, Collection::RequestHeaders, Collection::RequestCookies]);
     let name = prop_oneof![select(vec![b"id".to_vec(), b"ID".to_vec(), b"x".to_vec()]), value()];
     vec((collection, name, value()), 0..6)
 }

@@ -78,11 +78,7 @@ impl Phrases {
     /// What looks for them. Nothing if it cannot be built, which the bound on their number rules out.
     pub(super) fn automaton(&self) -> Option<&AhoCorasick> {
         let build = || {
-            AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .match_kind(MatchKind::Standard)
-                .build(&self.words)
-                .ok()
+            AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&self.words).ok()
         };
         self.automaton.get_or_init(build).as_ref()
     }

@@ -35,7 +35,8 @@ impl Words {
         let automaton = builder.build(words)?;
         // A state for each byte at most; its row has 4 bytes for each of some 50 classes of bytes.
         if words.iter().map(|word| word.len()).sum::<usize>() * 256 <= DENSE_BYTES {
-            let dense = DFA::builder().start_kind(aho_corasick::StartKind::Unanchored).build_from_noncontiguous(&automaton)?;
+            let dense =
+                DFA::builder().start_kind(aho_corasick::StartKind::Unanchored).build_from_noncontiguous(&automaton)?;
             return Ok(Self::Dense(dense));
         }
         contiguous::NFA::builder().build_from_noncontiguous(&automaton).map(Self::Compact)
