@@ -79,16 +79,15 @@ impl Interests {
         for link in links_of(phases) {
             let Some(key) = key(link) else { continue };
             let Some(node) = tree.node(&link.transformations) else { continue };
-            let number = match known.get(&(key.clone(), node, link.multi_match)) {
-                Some(number) => *number,
-                None => {
-                    let Some(question) = link.operator.question() else { continue };
-                    let number = u16::try_from(questions.len()).ok()?;
-                    questions.push(question);
-                    nodes_of.push((node, link.multi_match));
-                    known.insert((key, node, link.multi_match), number);
-                    number
-                }
+            let number = if let Some(number) = known.get(&(key.clone(), node, link.multi_match)) {
+                *number
+            } else {
+                let Some(question) = link.operator.question() else { continue };
+                let number = u16::try_from(questions.len()).ok()?;
+                questions.push(question);
+                nodes_of.push((node, link.multi_match));
+                known.insert((key, node, link.multi_match), number);
+                number
             };
             link.plan.ask = Some(number);
         }
@@ -108,7 +107,9 @@ impl Interests {
         let prefilter = Prefilter::new(questions).ok()?;
         let empty = BitSet::new(questions.len().max(1));
         let (mut nodes, mut multiple) = (tree.nodes, empty.clone());
-        nodes.iter_mut().for_each(|node| node.asks = empty.clone());
+        for node in &mut nodes {
+            node.asks = empty.clone();
+        }
         for (number, (node, multi)) in nodes_of.iter().enumerate() {
             nodes[*node].asks.insert(number);
             if *multi {

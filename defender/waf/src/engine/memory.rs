@@ -252,7 +252,9 @@ impl<'r> Memory<'r> {
         let others = self.others.iter().filter_map(|(name, kept)| Some((&name[..], kept.text()?)));
         let mut all: Vec<(&[u8], &[u8])> = captures.chain(named).chain(others).collect();
         all.sort_unstable_by_key(|(name, _)| *name);
-        all.into_iter().for_each(|(name, text)| show(name, text));
+        for (name, text) in all {
+            show(name, text);
+        }
     }
 
     fn append(&self, text: &mut Vec<u8>, from: Collection, name: &[u8], request: &Request, response: &Response) {

@@ -135,7 +135,7 @@ impl<'r> Transaction<'r> {
                 continue;
             }
             if let Some(next) = self.passed(*gate, rule, request, response) {
-                place = next.unwrap_or(place);
+                place = next.max(place);
                 continue;
             }
             if self.removed.removes(rule) || !self.holds(rule, request, response) {
@@ -155,18 +155,18 @@ impl<'r> Transaction<'r> {
         Verdict::Pass
     }
 
-    /// Whether a rule is passed over, and to which step if that is not the next.
-    fn passed(&mut self, gate: Gate, rule: &Rule, request: &Request, response: &Response) -> Option<Option<usize>> {
+    /// Whether a rule is passed over, and to which step; 0 for the next.
+    fn passed(&mut self, gate: Gate, rule: &Rule, request: &Request, response: &Response) -> Option<usize> {
         match gate {
             Gate::Guard(guard) if self.finding != Ways::Asking && self.removed.spares(rule) => {
                 if self.finding == Ways::Guarded {
                     self.finding = Ways::Unsurveyed;
                 }
-                Some(self.memory.holds(guard.comparison).then_some(guard.to as usize))
+                Some(if self.memory.holds(guard.comparison) { guard.to as usize } else { 0 })
             }
             Gate::Ask(ask) => {
                 self.look(request, response);
-                (self.finding == Ways::Surveyed && self.survey.knows(ask) && self.survey.is_clear(ask)).then_some(None)
+                (self.finding == Ways::Surveyed && self.survey.knows(ask) && self.survey.is_clear(ask)).then_some(0)
             }
             _ => None,
         }

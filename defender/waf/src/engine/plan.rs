@@ -65,7 +65,9 @@ impl Plan {
         let names = Names::of(phases);
         let chosen = Choices::of(phases);
         rules_of(phases).for_each(|rule| settle(rule, &names, &chosen));
-        phases.iter_mut().for_each(|steps| find_markers(steps));
+        for steps in phases.iter_mut() {
+            find_markers(steps);
+        }
         let interests = Interests::of(phases);
         let gates: [Vec<Gate>; 5] = std::array::from_fn(|phase| phases[phase].iter().map(gate).collect());
         let parts = std::array::from_fn(|phase| parts(&phases[phase], &gates[phase]));

@@ -149,7 +149,9 @@ proptest! {
     fn both_ways_find_the_same(text in rules(), early in values(), late in values(), body in value(), copied in any::<bool>()) {
         let ruleset = ruleset(&text);
         let fill = |request: &mut Request, values: &[(Collection, Vec<u8>, Vec<u8>)]| {
-            values.iter().for_each(|(collection, name, value)| request.add(*collection, name, value));
+            for (collection, name, value) in values {
+                request.add(*collection, name, value);
+            }
         };
         let both = [Transaction::new(&ruleset), Transaction::one_by_one(&ruleset)].map(|mut transaction| {
             let mut request = Request::new();
@@ -206,5 +208,7 @@ fn work_is_linear() {
 }
 
 fn judged_all(transaction: &mut Transaction<'_>, request: &Request) {
-    PHASES.iter().for_each(|phase| _ = transaction.judge(*phase, request, &Request::new()));
+    for phase in PHASES {
+        transaction.judge(phase, request, &Request::new());
+    }
 }
