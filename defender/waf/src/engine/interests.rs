@@ -42,6 +42,8 @@ pub(super) struct Node {
     pub triggers: TransformationTriggers,
     /// What is asked of what comes out.
     pub asks: BitSet,
+    /// What is asked of that, or of what further transformations make of it.
+    below: BitSet,
 }
 
 /// What is asked of the values, or of the names, of a collection.
@@ -109,9 +111,13 @@ impl Interests {
         let (mut nodes, mut multiple) = (tree.nodes, empty.clone());
         for node in &mut nodes {
             node.asks = empty.clone();
+            node.below = empty.clone();
         }
         for (number, (node, multi)) in nodes_of.iter().enumerate() {
             nodes[*node].asks.insert(number);
+            for node in way(&nodes, *node) {
+                nodes[node].below.insert(number);
+            }
             if *multi {
                 multiple.insert(number);
                 for node in way(&nodes, *node) {
@@ -139,6 +145,12 @@ impl Interests {
 
     pub(super) fn side(&self, collection: Collection, names: bool) -> &Side {
         &self.sides[collection as usize][usize::from(names)]
+    }
+
+    /// The nodes that questions need.
+    pub(super) fn needed(&self, wanted: &BitSet) -> u128 {
+        let needed = self.nodes.iter().enumerate().filter(|(_, node)| node.below.meets(wanted));
+        needed.fold(0, |all, (number, _)| all | 1 << number)
     }
 
     /// The nodes of a side in which a value of these bytes may be another than it came.
@@ -246,6 +258,7 @@ impl Tree {
             transformation: Transformation::Lowercase,
             triggers: TransformationTriggers::of_chain(&[]),
             asks: BitSet::default(),
+            below: BitSet::default(),
         };
         Self { nodes: vec![root] }
     }
@@ -265,6 +278,7 @@ impl Tree {
                         transformation: *transformation,
                         triggers: TransformationTriggers::of(*transformation),
                         asks: BitSet::default(),
+                        below: BitSet::default(),
                     });
                     self.nodes.len() - 1
                 }

@@ -58,6 +58,8 @@ struct Linked {
 struct Room {
     scratch: Scratch,
     wanted: BitSet,
+    /// The nodes that are needed for what was wanted of values before: it is the same for many.
+    needed: Vec<(BitSet, u128)>,
     /// What is asked of one form.
     asked_here: BitSet,
     found: BitSet,
@@ -198,10 +200,20 @@ impl Room {
         (work, place)
     }
 
+    /// The nodes that are needed for `wanted`.
+    fn needed(&mut self, interests: &Interests) -> u128 {
+        if let Some((_, nodes)) = self.needed.iter().find(|(wanted, _)| *wanted == self.wanted) {
+            return *nodes;
+        }
+        let nodes = interests.needed(&self.wanted);
+        self.needed.push((self.wanted.clone(), nodes));
+        nodes
+    }
+
     /// Puts into `found` what of `wanted` may hold for a value. Gives the bytes that were looked at.
     fn judge(&mut self, interests: &Interests, side: &Side, value: &[u8]) -> u64 {
         let present = ByteSet::of(value);
-        let active = interests.active(side, &present);
+        let active = interests.active(side, &present) & self.needed(interests);
         self.asked_here.copy(&self.wanted);
         let mut rest = active;
         while rest != 0 {
