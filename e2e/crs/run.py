@@ -116,7 +116,9 @@ def engine(judge: Path, rules: Path, before: str, *, both: bool = False) -> Iter
                 said = json.loads(process.stdout.readline())
                 findings = said.get("findings", [])
                 rules_said = frozenset(one["id"] for one in findings)
-                return Answer(said["status"], rules_said, log_of(findings), said.get("refused", ""), said.get("differs", False))
+                return Answer(
+                    said["status"], rules_said, log_of(findings), said.get("refused", ""), said.get("differs", False)
+                )
 
             yield ask
             process.stdin.close()
