@@ -49,6 +49,7 @@ class Answer:
     rules: frozenset[int] = frozenset()
     log: str = ""
     refused: str = ""
+    differs: bool = False
 
 
 def stages(folder: Path) -> Iterator[Stage]:

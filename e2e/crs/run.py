@@ -66,9 +66,11 @@ Ask = Callable[[bytes, bytes], Answer]
 
 
 def main(judge: str, rules: str, tests: str, *names: str) -> int:
-    """Run all tests, or those whose names are given; return the exit status."""
+    """Run all tests, or those whose names are given, with `--both` also the plain way; return the exit status."""
+    both = "--both" in names
+    names = tuple(name for name in names if name != "--both")
     failed = total = 0
-    for stage, answer, fault in outcomes(Path(judge), Path(rules), Path(tests), names):
+    for stage, answer, fault in outcomes(Path(judge), Path(rules), Path(tests), names, both=both):
         total += 1
         if fault:
             failed += 1
@@ -80,26 +82,30 @@ def main(judge: str, rules: str, tests: str, *names: str) -> int:
 
 
 def outcomes(
-    judge: Path, rules: Path, tests: Path, names: Collection[str] = ()
+    judge: Path, rules: Path, tests: Path, names: Collection[str] = (), *, both: bool = False, step: int = 1
 ) -> Iterator[tuple[Stage, Answer, str | None]]:
-    """Every stage, or those whose names are given, with the engine's answer and what is wrong with it."""
-    with engine(judge, rules, BODIES + TESTED) as ask:
-        for given in stages(tests):
-            if names and given.name not in names:
+    """Every stage (every `step`th), or those whose names are given, with the engine's answer and what is wrong with it.
+
+    With `both` the engine judges each the plain way too, and it is wrong when the two differ.
+    """
+    with engine(judge, rules, BODIES + TESTED, both=both) as ask:
+        for number, given in enumerate(stages(tests)):
+            if (names and given.name not in names) or number % step:
                 continue
             stage = replace(given, **EXCEPTIONS[given.name][1]) if given.name in EXCEPTIONS else given
             answer = ask(stage.request, stage.response)
-            yield stage, answer, problem(stage, answer)
+            yield stage, answer, "the prefilter changes what is found" if answer.differs else problem(stage, answer)
 
 
 @contextmanager
-def engine(judge: Path, rules: Path, before: str) -> Iterator[Ask]:
+def engine(judge: Path, rules: Path, before: str, *, both: bool = False) -> Iterator[Ask]:
     """The engine as a process that answers; `before` is SecLang that goes before the rules of the folder."""
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as configuration:
         configuration.write(before)
         configuration.flush()
         files = [configuration.name, *sorted(map(str, rules.glob("*.conf"))), *sorted(map(str, rules.glob("*.data")))]
-        with subprocess.Popen([judge, *files], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        options = ["--both"] if both else []
+        with subprocess.Popen([judge, *options, *files], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None
             assert process.stdout is not None
 
@@ -110,7 +116,9 @@ def engine(judge: Path, rules: Path, before: str) -> Iterator[Ask]:
                 said = json.loads(process.stdout.readline())
                 findings = said.get("findings", [])
                 rules_said = frozenset(one["id"] for one in findings)
-                return Answer(said["status"], rules_said, log_of(findings), said.get("refused", ""))
+                return Answer(
+                    said["status"], rules_said, log_of(findings), said.get("refused", ""), said.get("differs", False)
+                )
 
             yield ask
             process.stdin.close()

@@ -83,8 +83,8 @@ def rules() -> Path:
 
 @pytest.fixture(scope="session")
 def judge() -> Path:
-    """The engine as a program."""
-    command = ["cargo", "build", "--release", "-p", "defender-waf", "--example", "judge", "--message-format", "json"]
+    """The engine as a program, as `make test-programs` builds it."""
+    command = ["cargo", "build", "--locked", "-p", "defender-waf", "--example", "judge", "--message-format", "json"]
     built = subprocess.run(command, cwd=ROOT / "defender", check=True, capture_output=True)
     messages = (json.loads(line) for line in built.stdout.splitlines())
     return next(Path(one["executable"]) for one in messages if one.get("executable"))
@@ -104,6 +104,15 @@ def test_all_of_the_rule_sets_own_tests_hold(judge: Path, rules: Path) -> None:
 
     assert {name: fault for name, fault in faults.items() if fault} == {}
     assert len(faults) == STAGES
+
+
+def test_the_prefilter_changes_nothing(judge: Path, rules: Path) -> None:
+    """Both ways of judging, with the prefilter and rule by rule, find the same in the rule set's own requests."""
+    judged = outcomes(judge, rules / "rules", rules / "tests", both=True, step=4)
+    faults = {stage.name: fault for stage, _, fault in judged}
+
+    assert {name: fault for name, fault in faults.items() if fault} == {}
+    assert len(faults) == STAGES // 4
 
 
 @pytest.mark.parametrize("name", ORDINARY)

@@ -2,6 +2,9 @@
 //!
 //! Arguments are files of rules in their order; files ending in `.data` are the words that rules name. A frame is a request
 //! and a response, each as a length (u32, big endian) and raw HTTP/1.1 bytes; an empty response is none.
+//!
+//! With `--both` first, every request is judged a second time, rule by rule without the prefilter, and a line has
+//! `"differs": true` when that finds anything else.
 
 use std::{
     env, fs,
@@ -20,21 +23,26 @@ use defender_waf::{
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let ruleset = ruleset()?;
+    let both = env::args().nth(1).is_some_and(|first| first == "--both");
+    let ruleset = ruleset(1 + usize::from(both))?;
     eprintln!("{} rules", ruleset.len());
     let mut input = io::stdin().lock();
     let mut output = io::stdout().lock();
     while let Some(request) = frame(&mut input)? {
         let response = frame(&mut input)?.unwrap_or_default();
-        writeln!(output, "{}", judge(&ruleset, &request, &response))?;
+        let mut judged = judge(Transaction::new(&ruleset), &ruleset, &request, &response);
+        if both && judged != judge(Transaction::one_by_one(&ruleset), &ruleset, &request, &response) {
+            judged["differs"] = json!(true);
+        }
+        writeln!(output, "{judged}")?;
         output.flush()?;
     }
     Ok(())
 }
 
-fn ruleset() -> Result<Ruleset, Box<dyn std::error::Error>> {
+fn ruleset(skipped: usize) -> Result<Ruleset, Box<dyn std::error::Error>> {
     let files: Vec<(String, Vec<u8>)> =
-        env::args().skip(1).map(|name| fs::read(&name).map(|text| (name, text))).collect::<Result<_, _>>()?;
+        env::args().skip(skipped).map(|name| fs::read(&name).map(|text| (name, text))).collect::<Result<_, _>>()?;
     let sources = files.iter().map(|(name, text)| Source { name, text });
     let (data, configuration): (Vec<_>, Vec<_>) = sources.partition(|source| is_data(source.name));
     Ok(load(&configuration, &data)?)
@@ -55,7 +63,7 @@ fn frame(input: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-fn judge(ruleset: &Ruleset, raw: &[u8], answer: &[u8]) -> serde_json::Value {
+fn judge(mut transaction: Transaction<'_>, ruleset: &Ruleset, raw: &[u8], answer: &[u8]) -> serde_json::Value {
     let (head, taken) = match read_head(raw) {
         Ok(Some(found)) => found,
         Ok(None) => return json!({"status": 400, "refused": "the head is not whole"}),
@@ -64,7 +72,6 @@ fn judge(ruleset: &Ruleset, raw: &[u8], answer: &[u8]) -> serde_json::Value {
     let mut request = Request::new();
     fill_head(&mut request, &head);
     request.set(Collection::RemoteAddr, b"127.0.0.1");
-    let mut transaction = Transaction::new(ruleset);
     let mut verdict = transaction.judge(Phase::RequestHead, &request, &Request::new());
     if verdict == Verdict::Pass {
         let Some(body) = body(&head, &raw[taken..]) else {
@@ -84,7 +91,10 @@ fn judge(ruleset: &Ruleset, raw: &[u8], answer: &[u8]) -> serde_json::Value {
         .findings()
         .iter()
         .filter(|finding| finding.logged)
-        .map(|finding| json!({"id": finding.rule, "msg": finding.message, "data": finding.data}))
+        .map(|finding| {
+            json!({"id": finding.rule, "msg": finding.message, "data": finding.data,
+            "place": [finding.collection.name(), String::from_utf8_lossy(&finding.name)]})
+        })
         .collect();
     let status = match verdict {
         Verdict::Refuse { status, .. } => status,

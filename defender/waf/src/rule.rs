@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regex_automata::meta::Regex;
 
-use crate::{operator::Operator, transformation::Transformation, value::Collection};
+use crate::{operator::Operator, prefilter::BitSet, transformation::Transformation, value::Collection};
 
 /// When a rule is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +59,21 @@ pub struct Rule {
     pub skip_after: Option<Arc<str>>,
     /// `skip`: jump over so many rules.
     pub skip: u32,
+    /// What the ruleset found out about it.
+    pub(crate) plan: RulePlan,
+}
+
+/// What is known of a rule once all rules are read; [`crate::Ruleset::new`] fills it in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RulePlan {
+    /// Its number among all rules, from 0.
+    pub place: usize,
+    /// The step of its phase on which `skipAfter` goes on.
+    pub skip_to: usize,
+    /// Nobody is told of it, and nothing in it looks at what it matched.
+    pub quiet: bool,
+    /// One of its links looks at what it matched before.
+    pub watched: bool,
 }
 
 /// What a match does to the request.
@@ -99,6 +114,37 @@ pub struct Link {
     pub variables: Vec<SetVariable>,
     /// `ctl`, in order; done once the link holds.
     pub controls: Vec<Control>,
+    /// What the ruleset found out about it.
+    pub(crate) plan: LinkPlan,
+}
+
+/// What is known of a link once all rules are read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LinkPlan {
+    /// Its number among what is asked of a request's values, when the prefilter can tell that it does not hold.
+    pub ask: Option<u16>,
+    /// The comparison of two numbers that is all of it.
+    pub comparison: Option<Comparison>,
+}
+
+/// `TX:a "@lt 2"`, `&TX:a "@eq 0"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Comparison {
+    /// The number of the `TX` name.
+    pub slot: u16,
+    /// Whether its number of values is compared, which is 0 or 1.
+    pub counted: bool,
+    /// Which outcomes hold: less, equal, greater.
+    pub holds: [bool; 3],
+    /// With what.
+    pub with: Number,
+}
+
+/// A number, or the name of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Number {
+    Constant(i64),
+    Slot(u16),
 }
 
 /// A choice of values.
@@ -110,6 +156,10 @@ pub struct Target {
     pub selector: Selector,
     /// `&`: their number instead.
     pub counted: bool,
+    /// The number of the `TX` name that it chooses, once all rules are read.
+    pub(crate) slot: Option<u16>,
+    /// The numbers of those `TX` names that its pattern chooses.
+    pub(crate) slots: Option<Arc<[u16]>>,
 }
 
 /// Which values of a collection.
@@ -134,6 +184,8 @@ pub enum Piece {
     Text(Arc<[u8]>),
     /// `%{COLLECTION.name}`; an empty name for collections without names.
     Variable(Collection, Arc<[u8]>),
+    /// `%{TX.name}`, by the name's number, once all rules are read.
+    Kept(u16),
 }
 
 /// `setvar:tx.name=value`.
@@ -143,6 +195,8 @@ pub struct SetVariable {
     pub name: Template,
     /// What becomes of it.
     pub change: Change,
+    /// The number of the name, when it has nothing to fill in, once all rules are read.
+    pub(crate) slot: Option<u16>,
 }
 
 /// What `setvar` does.
@@ -161,14 +215,10 @@ pub enum Change {
 /// `ctl:…`.
 #[derive(Debug, Clone)]
 pub enum Control {
-    /// `ruleRemoveById=n` or `n-m`.
-    RemoveById(u32, u32),
-    /// `ruleRemoveByTag=…`, a pattern on tags.
-    RemoveByTag(Box<Regex>),
-    /// `ruleRemoveTargetById=n;TARGET` or `n-m;TARGET`.
-    RemoveTargetById(u32, u32, Target),
-    /// `ruleRemoveTargetByTag=…;TARGET`.
-    RemoveTargetByTag(Box<Regex>, Target),
+    /// `ruleRemoveById=n` or `n-m`, `ruleRemoveByTag=…`.
+    Remove(Chosen),
+    /// `ruleRemoveTargetById=n;TARGET` or `n-m;TARGET`, `ruleRemoveTargetByTag=…;TARGET`.
+    RemoveTarget(Chosen, Target),
     /// `forceRequestBodyVariable=On`.
     ForceRequestBody(bool),
     /// `requestBodyProcessor=…`.
@@ -177,6 +227,29 @@ pub enum Control {
     Engine(EngineMode),
     /// `auditEngine` and others that have no meaning without an audit log of `ModSecurity`'s kind.
     Ignored,
+}
+
+/// Rules that a `ctl` names.
+#[derive(Debug, Clone)]
+pub enum Chosen {
+    /// By number, from one to another.
+    Ids(u32, u32),
+    /// By a pattern on their tags.
+    Tag(Box<Regex>),
+    /// By their places among all rules: what the others become once all rules are read.
+    Places(Arc<BitSet>),
+}
+
+impl Chosen {
+    /// Whether a rule is one of them.
+    #[must_use]
+    pub fn chooses(&self, rule: &Rule) -> bool {
+        match self {
+            Self::Ids(first, last) => (*first..=*last).contains(&rule.id),
+            Self::Tag(pattern) => rule.tags.iter().any(|tag| pattern.is_match(tag.as_bytes())),
+            Self::Places(places) => places.contains(rule.plan.place),
+        }
+    }
 }
 
 /// `SecRuleEngine`.

@@ -1,8 +1,13 @@
 //! Rules checked and ordered: what `SecRuleUpdateTargetById`, `SecDefaultAction` and chains mean is settled here, once.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
-use crate::rule::{EngineMode, Phase, Step};
+use crate::{
+    engine::Plan,
+    rule::{EngineMode, Phase, Step},
+};
 
 /// Settings that `SecLang` files make (`SecRequestBodyLimit` and others) and that the embedding program may overrule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,11 +18,14 @@ pub struct Settings {
     pub body_limit: usize,
     /// How deep JSON and XML may be nested.
     pub depth_limit: usize,
+    /// How much work one request may make, in bytes looked at, each once for each operator that looks at it. It is a count
+    /// and no time, so that the same request always comes to the same end.
+    pub work_limit: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mode: EngineMode::On, body_limit: 1 << 20, depth_limit: 512 }
+        Self { mode: EngineMode::On, body_limit: 1 << 20, depth_limit: 512, work_limit: 256 << 20 }
     }
 }
 
@@ -27,19 +35,26 @@ pub struct Ruleset {
     /// Settings made by the rules' files.
     pub settings: Settings,
     phases: [Vec<Step>; 5],
+    plan: Arc<Plan>,
 }
 
 impl Ruleset {
     /// A ruleset from steps in file order, each with its phase (a marker belongs to every phase).
     #[must_use]
-    pub fn new(settings: Settings, phases: [Vec<Step>; 5]) -> Self {
-        Self { settings, phases }
+    pub fn new(settings: Settings, mut phases: [Vec<Step>; 5]) -> Self {
+        let plan = Arc::new(Plan::new(&mut phases));
+        Self { settings, phases, plan }
     }
 
     /// The steps of a phase.
     #[must_use]
     pub fn steps(&self, phase: Phase) -> &[Step] {
         &self.phases[phase as usize - 1]
+    }
+
+    /// What was found out about the rules as a whole.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// How many rules there are.

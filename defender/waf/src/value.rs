@@ -1,6 +1,6 @@
 //! What the rules look at: a request and a response as named values.
 
-use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where a value comes from; `SecLang` calls it a variable. Source: `ModSecurity` reference manual v3, "Variables".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,6 +112,9 @@ pub enum Collection {
     /// Set does not use while its persistent collections are off: always empty.
     Absent,
 }
+
+/// How many collections there are; [`Collection::Absent`] is the last.
+pub(crate) const COLLECTIONS: usize = Collection::Absent as usize + 1;
 
 /// Every collection with its name in `SecLang`. `XML` alone is the text.
 const NAMES: [(&str, Collection); 52] = [
@@ -258,21 +261,71 @@ pub struct Value<'a> {
 ///
 /// All bytes lie in one buffer: a request of a thousand values costs two allocations. Arguments, headers, cookies and
 /// files are kept once and seen under all their collections (`ARGS`, `ARGS_GET`, `ARGS_NAMES`, …).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Request {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
+    /// By collection: from which entry on and up to which, itself not included, entries of it lie.
+    spans: Spans,
+    identity: Identity,
+    /// Where a value was replaced, each time.
+    edited: Vec<Collection>,
 }
 
 /// A response as the rules see it: the same kind of values.
 pub type Response = Request;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A name and, just behind it, its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     collection: Collection,
-    name: Range<usize>,
-    value: Range<usize>,
+    start: usize,
+    middle: usize,
+    end: usize,
 }
+
+#[derive(Debug, Clone)]
+struct Spans([(u32, u32); COLLECTIONS]);
+
+impl Default for Spans {
+    fn default() -> Self {
+        Self([(u32::MAX, 0); COLLECTIONS])
+    }
+}
+
+/// Which request it is: no two have the same, also not one and its copy, which may become another.
+#[derive(Debug)]
+struct Identity(u64);
+
+impl Default for Identity {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Clone for Identity {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// How far a request was looked at; see [`Request::state`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct State {
+    identity: u64,
+    edits: usize,
+    /// How many entries there were.
+    pub entries: usize,
+}
+
+impl PartialEq for Request {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes && self.entries == other.entries
+    }
+}
+
+impl Eq for Request {}
 
 impl Request {
     /// A request of which nothing is known.
@@ -283,36 +336,59 @@ impl Request {
 
     /// Adds a value under the collection that owns it: `ArgsGet` or `ArgsPost` (never `Args` or a `…Names`).
     pub fn add(&mut self, collection: Collection, name: &[u8], value: &[u8]) {
-        let name = self.keep(name);
-        let value = self.keep(value);
-        self.entries.push(Entry { collection, name, value });
+        let place = self.entries.len() as u32;
+        let span = &mut self.spans.0[collection as usize];
+        *span = (span.0.min(place), place + 1);
+        let entry = self.keep(collection, name, value);
+        self.entries.push(entry);
     }
 
     /// Replaces whatever a collection without names holds.
     pub fn set(&mut self, collection: Collection, value: &[u8]) {
-        self.entries.retain(|entry| entry.collection != collection);
-        self.add(collection, b"", value);
+        let mut places = self.places(collection).filter(|place| self.entries[*place].collection == collection);
+        match (places.next(), places.next()) {
+            (None, _) => return self.add(collection, b"", value),
+            (Some(place), None) if self.text(place, false) == value => return,
+            (Some(place), None) => {
+                drop(places);
+                self.entries[place] = self.keep(collection, b"", value);
+            }
+            _ => {
+                drop(places);
+                self.entries.retain(|entry| entry.collection != collection);
+                self.spans = Spans::default();
+                for (place, entry) in self.entries.iter().enumerate() {
+                    let span = &mut self.spans.0[entry.collection as usize];
+                    *span = (span.0.min(place as u32), place as u32 + 1);
+                }
+                self.add(collection, b"", value);
+                // Places have moved.
+                self.identity = Identity::default();
+            }
+        }
+        self.edited.push(collection);
     }
 
     /// All values of a collection, in the order in which they came. A value of a `…Names` collection is the name of an
     /// entry, once for each entry.
     pub fn of(&self, collection: Collection) -> impl Iterator<Item = Value<'_>> {
         let (first, second, names) = owners(collection);
-        self.entries.iter().filter(move |entry| entry.collection == first || entry.collection == second).map(
-            move |entry| {
-                let name = &self.bytes[entry.name.clone()];
-                let value = if names { name } else { &self.bytes[entry.value.clone()] };
-                Value { collection, name, value }
-            },
-        )
+        let (one, two) = (self.spans.0[first as usize], self.spans.0[second as usize]);
+        let (start, end) = (one.0.min(two.0) as usize, one.1.max(two.1) as usize);
+        let entries = self.entries.get(start..end).unwrap_or_default();
+        entries.iter().filter(move |entry| entry.collection == first || entry.collection == second).map(move |entry| {
+            let name = &self.bytes[entry.start..entry.middle];
+            let value = if names { name } else { &self.bytes[entry.middle..entry.end] };
+            Value { collection, name, value }
+        })
     }
 
     /// All that was added, in its order, each under the collection that owns it.
     pub fn owned(&self) -> impl Iterator<Item = Value<'_>> {
         self.entries.iter().map(|entry| Value {
             collection: entry.collection,
-            name: &self.bytes[entry.name.clone()],
-            value: &self.bytes[entry.value.clone()],
+            name: &self.bytes[entry.start..entry.middle],
+            value: &self.bytes[entry.middle..entry.end],
         })
     }
 
@@ -322,15 +398,46 @@ impl Request {
         self.of(collection).find(|value| value.name.eq_ignore_ascii_case(name)).map(|value| value.value)
     }
 
-    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+    /// How far it is known.
+    pub(crate) fn state(&self) -> State {
+        State { identity: self.identity.0, edits: self.edited.len(), entries: self.entries.len() }
+    }
+
+    /// Of which collections values were replaced since an earlier state; nothing when that was of another request. All else
+    /// that changed are entries that were added.
+    pub(crate) fn edited_since(&self, earlier: State) -> Option<&[Collection]> {
+        (self.identity.0 == earlier.identity).then(|| self.edited.get(earlier.edits..).unwrap_or_default())
+    }
+
+    /// The collection that owns an entry, and the entry's name.
+    pub(crate) fn entry(&self, place: usize) -> (Collection, &[u8]) {
+        let entry = self.entries[place];
+        (entry.collection, &self.bytes[entry.start..entry.middle])
+    }
+
+    /// An entry's name or its value.
+    pub(crate) fn text(&self, place: usize, name: bool) -> &[u8] {
+        let entry = self.entries[place];
+        if name { &self.bytes[entry.start..entry.middle] } else { &self.bytes[entry.middle..entry.end] }
+    }
+
+    /// The places among which the entries of an owning collection are.
+    fn places(&self, collection: Collection) -> std::ops::Range<usize> {
+        let (start, end) = self.spans.0[collection as usize];
+        start.min(end) as usize..end as usize
+    }
+
+    fn keep(&mut self, collection: Collection, name: &[u8], value: &[u8]) -> Entry {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        start..self.bytes.len()
+        self.bytes.extend_from_slice(name);
+        let middle = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        Entry { collection, start, middle, end: self.bytes.len() }
     }
 }
 
 /// Which collections own the entries that are seen under this one, and whether their names are what is looked at.
-fn owners(collection: Collection) -> (Collection, Collection, bool) {
+pub(crate) fn owners(collection: Collection) -> (Collection, Collection, bool) {
     use Collection as C;
     match collection {
         C::Args => (C::ArgsGet, C::ArgsPost, false),
@@ -372,5 +479,25 @@ mod tests {
         assert_eq!(seen(Collection::ArgsNames), [b"id".to_vec(), b"Name".to_vec()]);
         assert_eq!(seen(Collection::ArgsPost), [b"x"]);
         assert_eq!(request.first(Collection::Args, b"name"), Some(&b"x"[..]));
+    }
+
+    /// A value is replaced in its place, several by one, and a state tells that it happened.
+    #[test]
+    fn values_are_replaced() {
+        let mut request = Request::new();
+        request.set(Collection::RequestMethod, b"GET");
+        request.add(Collection::ArgsGet, b"id", b"1");
+        let before = request.state();
+        request.set(Collection::RequestMethod, b"GET");
+        request.add(Collection::ArgsGet, b"id", b"2");
+        assert_eq!(request.edited_since(before), Some(&[][..]));
+        assert_eq!(request.clone().edited_since(before), None);
+
+        request.set(Collection::RequestMethod, b"POST");
+        assert_eq!(request.edited_since(before), Some(&[Collection::RequestMethod][..]));
+        assert_eq!(request.first(Collection::RequestMethod, b""), Some(&b"POST"[..]));
+        request.set(Collection::ArgsGet, b"3");
+        assert_eq!(request.of(Collection::Args).map(|value| value.value).collect::<Vec<_>>(), [b"3"]);
+        assert_eq!(request.of(Collection::RequestMethod).count(), 1);
     }
 }

@@ -2,36 +2,45 @@
 
 use std::borrow::Cow;
 
-use regex_automata::meta::Regex;
-
 use super::{
-    Finding, Transaction, Withdrawn,
-    memory::{self, Matched},
+    Finding, Transaction, Ways, Withdrawn,
+    memory::{self, Matched, Written},
+    survey::Candidate,
 };
 use crate::{
-    operator::{Captures, Operator},
-    rule::{Control, Disruption, Link, Rule, Selector, Target},
-    value::{Collection, Request, Response, Value},
+    rule::{Chosen, Control, Disruption, Link, Rule, Selector, Target},
+    value::{Collection, Request, Response, Value, owners},
 };
-
-/// Rules that a `ctl` names.
-#[derive(Debug)]
-pub(super) enum Chosen {
-    Ids(u32, u32),
-    Tag(Box<Regex>),
-}
 
 /// What `ctl` took away while this request is judged.
 #[derive(Debug, Default)]
 pub(super) struct Removed {
     rules: Vec<Chosen>,
     targets: Vec<Withdrawn>,
+    /// Whether one of the targets is of what rules keep.
+    kept: bool,
 }
 
 /// A value that an operator found something in.
 struct Hit {
-    matched: Matched,
-    captures: Captures,
+    /// Itself, when that is of interest.
+    matched: Option<Matched>,
+    /// The groups that were captured, when rules want them.
+    captures: Vec<Vec<u8>>,
+}
+
+/// The hits of a link.
+struct Hits {
+    list: Vec<Hit>,
+    /// Whether they are kept themselves, not only their number.
+    kept: bool,
+}
+
+/// Whose values a rule looks at.
+#[derive(Clone, Copy)]
+struct Sides<'a> {
+    request: &'a Request,
+    response: &'a Response,
 }
 
 impl Removed {
@@ -39,17 +48,13 @@ impl Removed {
         self.rules.iter().any(|chosen| chosen.chooses(rule))
     }
 
+    /// Whether a rule that only compares what rules keep is asked as if nothing was taken away.
+    pub(super) fn spares(&self, rule: &Rule) -> bool {
+        !self.kept && !self.removes(rule)
+    }
+
     fn targets<'a>(&'a self, rule: &'a Rule) -> impl Iterator<Item = &'a Target> {
         self.targets.iter().filter(|withdrawn| withdrawn.rules.chooses(rule)).map(|withdrawn| &withdrawn.target)
-    }
-}
-
-impl Chosen {
-    fn chooses(&self, rule: &Rule) -> bool {
-        match self {
-            Self::Ids(first, last) => (*first..=*last).contains(&rule.id),
-            Self::Tag(pattern) => rule.tags.iter().any(|tag| pattern.is_match(tag.as_bytes())),
-        }
     }
 }
 
@@ -61,6 +66,10 @@ impl Transaction<'_> {
             if !self.link_holds(rule, link, request, response) {
                 return false;
             }
+        }
+        // What counts towards a decision is found, told or not.
+        if !rule.logged && self.memory.points == 0 && rule.disruption != Disruption::Deny {
+            return true;
         }
         let last = self.memory.matched.last();
         let text = |template| String::from_utf8_lossy(&self.memory.fill(template, request, response)).into_owned();
@@ -84,17 +93,20 @@ impl Transaction<'_> {
     fn link_holds(&mut self, rule: &Rule, link: &Link, request: &Request, response: &Response) -> bool {
         if link.targets.is_empty() {
             self.apply_variables(link, request, response);
+        } else if let Some(holds) = self.compares(rule, link) {
+            if !holds {
+                return false;
+            }
+            self.apply_variables(link, request, response);
         } else {
-            let hits = self.hits(rule, link, request, response);
+            self.look(request, response);
+            let hits = self.hits(rule, link, Sides { request, response });
             if hits.is_empty() {
                 return false;
             }
             for hit in hits {
-                if link.capture {
-                    let groups = hit.captures.iter().map(|group| &hit.matched.value[group.clone()]);
-                    self.memory.capture(groups);
-                }
-                self.memory.matched.push(hit.matched);
+                self.memory.capture(hit.captures);
+                self.memory.matched.extend(hit.matched);
                 self.apply_variables(link, request, response);
             }
         }
@@ -104,6 +116,14 @@ impl Transaction<'_> {
         true
     }
 
+    /// Whether a link that only compares numbers holds; nothing when it must be asked as others are: it is another kind of
+    /// link, or what it matched is of interest.
+    fn compares(&self, rule: &Rule, link: &Link) -> Option<bool> {
+        let comparison = link.plan.comparison.filter(|_| self.finding != Ways::Asking && !self.removed.kept)?;
+        let holds = self.memory.holds(comparison);
+        (!holds || rule.plan.quiet).then_some(holds)
+    }
+
     fn apply_variables(&mut self, link: &Link, request: &Request, response: &Response) {
         for set in &link.variables {
             self.memory.set(set, request, response);
@@ -111,51 +131,104 @@ impl Transaction<'_> {
     }
 
     /// Every value of the link's targets in which its operator finds something (or, negated, finds nothing).
-    fn hits(&self, rule: &Rule, link: &Link, request: &Request, response: &Response) -> Vec<Hit> {
-        let argument = link.operator.argument().map(|template| self.memory.fill(template, request, response));
+    fn hits(&self, rule: &Rule, link: &Link, sides: Sides<'_>) -> Vec<Hit> {
+        let argument =
+            link.operator.template().map(|template| self.memory.fill(template, sides.request, sides.response));
         let argument = argument.as_deref().unwrap_or_default();
-        let mut hits = Vec::new();
+        let mut hits = Hits { list: Vec::new(), kept: rule.plan.watched || rule.logged };
+        let asked = link.plan.ask.filter(|ask| self.finding == Ways::Surveyed && self.survey.knows(*ask));
         for target in &link.targets {
-            let chosen = self.values(target, request, response).into_iter().filter(|value| {
-                !link.excluded.iter().chain(self.removed.targets(rule)).any(|excluded| excludes(excluded, value))
-            });
-            if target.counted {
-                let number = chosen.count().to_string();
-                let counted = Value { collection: target.collection, name: b"", value: number.as_bytes() };
-                ask(link, argument, counted, &mut hits);
+            let excluded = |value: &Value<'_>| {
+                link.excluded.iter().chain(self.removed.targets(rule)).any(|excluded| excludes(excluded, value))
+            };
+            if let Some(ask) = asked {
+                for candidate in self.survey.candidates(ask) {
+                    if let Some(value) = chosen(target, candidate, sides).filter(|value| !excluded(value)) {
+                        let before = hits.list.len();
+                        let asked = self.ask(link, argument, value, &mut hits);
+                        if asked
+                            && hits.list.len() == before
+                            && let Ok(mut memo) = self.ruleset.plan().memo.try_lock()
+                        {
+                            memo.refute(candidate.memo, value.value, usize::from(ask));
+                        }
+                    }
+                }
+            } else if target.counted {
+                let mut count = 0;
+                self.each(target, sides, |value| count += i64::from(!excluded(&value)));
+                let counted = Written::new(count);
+                let value = Value { collection: target.collection, name: b"", value: counted.text() };
+                _ = self.ask(link, argument, value, &mut hits);
             } else {
-                chosen.for_each(|value| ask(link, argument, value, &mut hits));
+                self.each(target, sides, |value| {
+                    if !excluded(&value) {
+                        _ = self.ask(link, argument, value, &mut hits);
+                    }
+                });
             }
         }
-        hits
+        hits.list
     }
 
-    fn values<'a>(&'a self, target: &Target, request: &'a Request, response: &'a Response) -> Vec<Value<'a>> {
-        let all: Vec<Value<'a>> = if memory::is_kept(target.collection) {
-            self.memory.of(target.collection)
-        } else if memory::is_response(target.collection) {
-            response.of(target.collection).collect()
-        } else {
-            match &self.body_processor {
-                // What a rule chose is known at once, though the body is read later.
-                Some(chosen) if target.collection == Collection::ReqbodyProcessor => {
-                    vec![Value { collection: target.collection, name: b"", value: chosen.as_bytes() }]
-                }
-                _ => request.of(target.collection).collect(),
+    /// Shows every value of a target.
+    fn each<'a>(&'a self, target: &Target, sides: Sides<'a>, mut see: impl FnMut(Value<'a>)) {
+        let collection = target.collection;
+        if let Some(slot) = target.slot {
+            if let Some(value) = self.memory.slot(slot) {
+                see(Value { collection, name: self.memory.name(slot), value });
+            }
+            return;
+        }
+        let select = |value: Value<'a>| {
+            if selects(&target.selector, value.name) {
+                see(value);
             }
         };
-        all.into_iter().filter(|value| selects(&target.selector, value.name)).collect()
+        match &self.body_processor {
+            // What a rule chose is known at once, though the body is read later.
+            Some(processor) if collection == Collection::ReqbodyProcessor => {
+                std::iter::once(Value { collection, name: b"", value: processor.as_bytes() }).for_each(select);
+            }
+            _ if target.slots.is_some() => {
+                self.memory.each_chosen(target.slots.as_deref().unwrap_or_default(), select);
+            }
+            _ if memory::is_kept(collection) => self.memory.each(collection, select),
+            _ if memory::is_response(collection) => sides.response.of(collection).for_each(select),
+            _ => sides.request.of(collection).for_each(select),
+        }
+    }
+
+    /// Asks a link's operator of one value, after its transformations; with `multiMatch` after each that changed something.
+    /// Tells whether it was asked at all: the work may be too much.
+    fn ask(&self, link: &Link, argument: &[u8], value: Value<'_>, hits: &mut Hits) -> bool {
+        // What rules keep is always looked at: the sum of what was found must be judged in the end.
+        if !memory::is_kept(value.collection) && !self.affords(value.value.len()) {
+            return false;
+        }
+        let mut transformed = Cow::Borrowed(value.value);
+        if link.multi_match {
+            ask_once(link, argument, value, &transformed, hits);
+        }
+        for transformation in &link.transformations {
+            let Cow::Owned(next) = transformation.apply(&transformed) else { continue };
+            transformed = Cow::Owned(next);
+            if link.multi_match {
+                ask_once(link, argument, value, &transformed, hits);
+            }
+        }
+        if !link.multi_match {
+            ask_once(link, argument, value, &transformed, hits);
+        }
+        true
     }
 
     fn control(&mut self, control: &Control) {
         match control {
-            Control::RemoveById(first, last) => self.removed.rules.push(Chosen::Ids(*first, *last)),
-            Control::RemoveByTag(pattern) => self.removed.rules.push(Chosen::Tag(pattern.clone())),
-            Control::RemoveTargetById(first, last, target) => {
-                self.removed.targets.push(Withdrawn { rules: Chosen::Ids(*first, *last), target: target.clone() });
-            }
-            Control::RemoveTargetByTag(pattern, target) => {
-                self.removed.targets.push(Withdrawn { rules: Chosen::Tag(pattern.clone()), target: target.clone() });
+            Control::Remove(chosen) => self.removed.rules.push(chosen.clone()),
+            Control::RemoveTarget(chosen, target) => {
+                self.removed.kept |= memory::is_kept(target.collection);
+                self.removed.targets.push(Withdrawn { rules: chosen.clone(), target: target.clone() });
             }
             Control::ForceRequestBody(forced) => self.body_forced = *forced,
             Control::BodyProcessor(name) => self.body_processor = Some(name.clone()),
@@ -165,35 +238,33 @@ impl Transaction<'_> {
     }
 }
 
-/// Asks a link's operator of one value, after its transformations; with `multiMatch` after each that changed something.
-fn ask(link: &Link, argument: &[u8], value: Value<'_>, hits: &mut Vec<Hit>) {
-    let mut transformed = Cow::Borrowed(value.value);
-    if link.multi_match {
-        ask_once(link, argument, value, &transformed, hits);
+/// A candidate's value, when it is one of the target's.
+fn chosen<'a>(target: &Target, candidate: Candidate, sides: Sides<'a>) -> Option<Value<'a>> {
+    let (first, second, names) = owners(target.collection);
+    if candidate.name != names || candidate.response != memory::is_response(target.collection) {
+        return None;
     }
-    for transformation in &link.transformations {
-        let Cow::Owned(next) = transformation.apply(&transformed) else { continue };
-        let changed = *next != *transformed;
-        transformed = Cow::Owned(next);
-        if link.multi_match && changed {
-            ask_once(link, argument, value, &transformed, hits);
-        }
-    }
-    if !link.multi_match {
-        ask_once(link, argument, value, &transformed, hits);
-    }
+    let side = if candidate.response { sides.response } else { sides.request };
+    let (owner, name) = side.entry(candidate.place as usize);
+    let chosen = (owner == first || owner == second) && selects(&target.selector, name);
+    let value = || side.text(candidate.place as usize, names);
+    chosen.then(|| Value { collection: target.collection, name, value: value() })
 }
 
-fn ask_once(link: &Link, argument: &[u8], value: Value<'_>, transformed: &[u8], hits: &mut Vec<Hit>) {
-    let captures = match (link.operator.ask(transformed, argument), link.negated) {
-        (Some(captures), false) => captures,
-        (None, true) => Vec::new(),
-        _ => return,
+fn ask_once(link: &Link, argument: &[u8], value: Value<'_>, transformed: &[u8], hits: &mut Hits) {
+    let groups = match (link.capture, link.negated) {
+        (true, false) => link.operator.ask(transformed, argument),
+        (_, negated) => (link.operator.holds(transformed, argument) != negated).then(Vec::new),
     };
-    let label = label(value);
-    let matched =
-        Matched { collection: value.collection, name: value.name.to_vec(), label, value: transformed.to_vec() };
-    hits.push(Hit { matched, captures });
+    let Some(groups) = groups else { return };
+    let captures = groups.into_iter().map(|group| transformed[group].to_vec()).collect();
+    let matched = hits.kept.then(|| Matched {
+        collection: value.collection,
+        name: value.name.to_vec(),
+        label: label(value),
+        value: transformed.to_vec(),
+    });
+    hits.list.push(Hit { matched, captures });
 }
 
 /// `ARGS:id`, or `REQUEST_METHOD` where there are no names.
@@ -219,24 +290,5 @@ fn selects(selector: &Selector, name: &[u8]) -> bool {
         Selector::All => true,
         Selector::Named(wanted) => name.eq_ignore_ascii_case(wanted),
         Selector::Matching(pattern) => pattern.is_match(name),
-    }
-}
-
-impl Operator {
-    /// The argument that has places to fill in before the operator is asked.
-    fn argument(&self) -> Option<&crate::rule::Template> {
-        match self {
-            Self::Equals(argument)
-            | Self::Contains(argument)
-            | Self::BeginsWith(argument)
-            | Self::EndsWith(argument)
-            | Self::Within(argument)
-            | Self::Equal(argument)
-            | Self::AtLeast(argument)
-            | Self::Above(argument)
-            | Self::AtMost(argument)
-            | Self::Below(argument) => Some(argument),
-            _ => None,
-        }
     }
 }

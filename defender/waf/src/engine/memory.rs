@@ -1,9 +1,11 @@
 //! What rules keep for one another while a request is judged: `TX`, `MATCHED_VAR` and their kin.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap, sync::Arc};
 
+use super::names::{Names, is_capture};
 use crate::{
-    rule::{Change, Piece, SetVariable, Template},
+    operator::number,
+    rule::{Change, Comparison, Number, Piece, SetVariable, Template},
     value::{Collection, Request, Response, Value},
 };
 
@@ -21,91 +23,255 @@ pub struct Matched {
 }
 
 /// The memory of one request's judging.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    kept: BTreeMap<Vec<u8>, Vec<u8>>,
+#[derive(Debug)]
+pub(super) struct Memory<'r> {
+    names: &'r Names,
+    /// By number of the name.
+    kept: Vec<Kept>,
+    /// Under names that no rule spells out.
+    others: BTreeMap<Vec<u8>, Kept>,
+    captures: [Option<Vec<u8>>; 10],
+    has_captures: bool,
     /// All that the rule in hand matched so far, over its chain.
     pub matched: Vec<Matched>,
     /// What the rule in hand added to the anomaly scores.
     pub points: i64,
 }
 
-impl Memory {
+/// What a name holds.
+#[derive(Debug, Clone, Default)]
+enum Kept {
+    #[default]
+    Nothing,
+    /// A text that stands in a rule.
+    Constant(Arc<[u8]>, i64),
+    Text(Vec<u8>),
+    Number(Written),
+}
+
+/// A number, written out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    number: i64,
+    text: [u8; 20],
+    start: u8,
+}
+
+impl Written {
+    pub(super) fn new(number: i64) -> Self {
+        let (mut text, mut start, mut rest) = ([0; 20], 20, number.unsigned_abs());
+        loop {
+            start -= 1;
+            text[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if number < 0 {
+            start -= 1;
+            text[start] = b'-';
+        }
+        Self { number, text, start: start as u8 }
+    }
+
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text[usize::from(self.start)..]
+    }
+}
+
+impl Kept {
+    fn text(&self) -> Option<&[u8]> {
+        match self {
+            Self::Nothing => None,
+            Self::Constant(text, _) => Some(text),
+            Self::Text(text) => Some(text),
+            Self::Number(written) => Some(written.text()),
+        }
+    }
+
+    fn number(&self) -> Option<i64> {
+        match self {
+            Self::Number(written) => Some(written.number),
+            Self::Constant(_, number) => Some(*number),
+            other => other.text().map(number),
+        }
+    }
+}
+
+impl<'r> Memory<'r> {
+    /// A memory that holds nothing.
+    pub(super) fn new(names: &'r Names) -> Self {
+        Self {
+            names,
+            kept: vec![Kept::Nothing; names.len()],
+            others: BTreeMap::new(),
+            captures: Default::default(),
+            has_captures: false,
+            matched: Vec::new(),
+            points: 0,
+        }
+    }
+
     /// `TX:name`.
     pub(super) fn kept(&self, name: &[u8]) -> Option<&[u8]> {
-        self.kept.get(&name.to_ascii_lowercase()).map(Vec::as_slice)
+        if is_capture(name) {
+            return self.captures[usize::from(name[0] - b'0')].as_deref();
+        }
+        let name = name.to_ascii_lowercase();
+        match self.names.slot(&name) {
+            Some(slot) => self.slot(slot),
+            None => self.others.get(&name).and_then(Kept::text),
+        }
+    }
+
+    /// `TX`, by the number of a name.
+    pub(super) fn slot(&self, slot: u16) -> Option<&[u8]> {
+        self.kept[usize::from(slot)].text()
+    }
+
+    /// The name of a number.
+    pub(super) fn name(&self, slot: u16) -> &'r [u8] {
+        self.names.name(usize::from(slot))
+    }
+
+    /// Whether a comparison holds now.
+    pub(super) fn holds(&self, comparison: Comparison) -> bool {
+        let kept = &self.kept[usize::from(comparison.slot)];
+        let one = if comparison.counted { Some(i64::from(kept.text().is_some())) } else { kept.number() };
+        let two = match comparison.with {
+            Number::Constant(number) => number,
+            // A place with nothing to fill in is an empty text, which counts as 0.
+            Number::Slot(slot) => self.kept[usize::from(slot)].number().unwrap_or(0),
+        };
+        one.is_some_and(|one| {
+            comparison.holds[match one.cmp(&two) {
+                Ordering::Less => 0,
+                Ordering::Equal => 1,
+                Ordering::Greater => 2,
+            }]
+        })
     }
 
     /// Forgets what belongs to one rule only: captures and matched values.
     pub(super) fn begin_rule(&mut self) {
         self.matched.clear();
         self.points = 0;
-        for group in b'0'..=b'9' {
-            self.kept.remove(&[group][..]);
+        if self.has_captures {
+            self.captures = Default::default();
+            self.has_captures = false;
         }
     }
 
     /// Keeps what an operator captured as `TX:0` to `TX:9`.
-    pub(super) fn capture<'v>(&mut self, groups: impl Iterator<Item = &'v [u8]>) {
-        for (index, group) in (b'0'..=b'9').zip(groups) {
-            self.kept.insert(vec![index], group.to_vec());
+    pub(super) fn capture(&mut self, groups: Vec<Vec<u8>>) {
+        self.has_captures |= !groups.is_empty();
+        for (place, group) in self.captures.iter_mut().zip(groups) {
+            *place = Some(group);
         }
     }
 
     /// Does a `setvar`.
     pub(super) fn set(&mut self, set: &SetVariable, request: &Request, response: &Response) {
-        let mut name = self.fill(&set.name, request, response);
-        name.make_ascii_lowercase();
+        let number = |template| number(&self.fill(template, request, response));
         let value = match &set.change {
-            Change::Set(value) => self.fill(value, request, response),
-            Change::Add(value) => {
-                let added = number(&self.fill(value, request, response));
-                if is_score(&name) {
+            Change::Set(template) => match &template.0[..] {
+                [Piece::Text(text)] => Kept::Constant(Arc::clone(text), crate::operator::number(text)),
+                _ => Kept::Text(self.fill(template, request, response).into_owned()),
+            },
+            Change::Add(template) => {
+                let added = number(template);
+                if self.is_of_a_score(set, request, response) {
                     self.points = self.points.saturating_add(added);
                 }
-                self.sum(&name, added)
+                self.sum(set, added, request, response)
             }
-            Change::Subtract(value) => self.sum(&name, -number(&self.fill(value, request, response))),
-            Change::Remove => {
-                self.kept.remove(&name);
-                return;
-            }
+            Change::Subtract(template) => self.sum(set, number(template).saturating_neg(), request, response),
+            Change::Remove => Kept::Nothing,
         };
-        self.kept.insert(name, value);
+        if let Some(slot) = set.slot {
+            self.kept[usize::from(slot)] = value;
+            return;
+        }
+        let mut name = self.fill(&set.name, request, response).into_owned();
+        name.make_ascii_lowercase();
+        self.put(name, value);
+    }
+
+    fn is_of_a_score(&self, set: &SetVariable, request: &Request, response: &Response) -> bool {
+        match set.slot {
+            Some(slot) => is_score(self.name(slot)),
+            None => is_score(&self.fill(&set.name, request, response).to_ascii_lowercase()),
+        }
+    }
+
+    fn put(&mut self, name: Vec<u8>, value: Kept) {
+        if is_capture(&name) {
+            self.captures[usize::from(name[0] - b'0')] = value.text().map(<[u8]>::to_vec);
+            self.has_captures = true;
+        } else if let Some(slot) = self.names.slot(&name) {
+            self.kept[usize::from(slot)] = value;
+        } else if matches!(value, Kept::Nothing) {
+            self.others.remove(&name);
+        } else {
+            self.others.insert(name, value);
+        }
     }
 
     /// Text with its places filled in; what is not there leaves nothing.
-    pub(super) fn fill(&self, template: &Template, request: &Request, response: &Response) -> Vec<u8> {
+    pub(super) fn fill<'t>(&self, template: &'t Template, request: &Request, response: &Response) -> Cow<'t, [u8]> {
+        if let Some(constant) = template.constant() {
+            return Cow::Borrowed(constant);
+        }
         let mut text = Vec::new();
         for piece in &template.0 {
             match piece {
                 Piece::Text(part) => text.extend_from_slice(part),
+                Piece::Kept(slot) => text.extend_from_slice(self.slot(*slot).unwrap_or_default()),
                 Piece::Variable(collection, name) => self.append(&mut text, *collection, name, request, response),
             }
         }
-        text
+        Cow::Owned(text)
     }
 
-    /// The values that the memory holds under one of its own collections.
-    pub(super) fn of(&self, collection: Collection) -> Vec<Value<'_>> {
+    /// Shows the values that the memory holds under one of its own collections, `TX` by its names.
+    pub(super) fn each<'m>(&'m self, collection: Collection, mut see: impl FnMut(Value<'m>)) {
         let last = self.matched.last();
-        match collection {
-            Collection::Tx => {
-                self.kept.iter().map(|(name, value)| Value { collection, name, value }).collect::<Vec<_>>()
-            }
-            Collection::MatchedVar => {
-                last.map(|one| Value { collection, name: b"", value: &one.value }).into_iter().collect()
-            }
-            Collection::MatchedVarName => {
-                last.map(|one| Value { collection, name: b"", value: &one.label }).into_iter().collect()
-            }
-            Collection::MatchedVars => {
-                self.matched.iter().map(|one| Value { collection, name: &one.label, value: &one.value }).collect()
-            }
-            Collection::MatchedVarsNames => {
-                self.matched.iter().map(|one| Value { collection, name: &one.label, value: &one.label }).collect()
-            }
-            _ => Vec::new(),
+        let mut show = |name, value| see(Value { collection, name, value });
+        match (collection, last) {
+            (Collection::Tx, _) => self.each_kept(show),
+            (Collection::MatchedVar, Some(one)) => show(b"", &one.value),
+            (Collection::MatchedVarName, Some(one)) => show(b"", &one.label),
+            (Collection::MatchedVars, _) => self.matched.iter().for_each(|one| show(&one.label, &one.value)),
+            (Collection::MatchedVarsNames, _) => self.matched.iter().for_each(|one| show(&one.label, &one.label)),
+            _ => {}
+        }
+    }
+
+    /// Shows of `TX` what these names hold, and what names hold that no rule spells out: what a pattern may choose.
+    pub(super) fn each_chosen<'m>(&'m self, slots: &[u16], mut see: impl FnMut(Value<'m>)) {
+        let named = slots.iter().filter_map(|slot| Some((self.name(*slot), self.slot(*slot)?)));
+        self.each_of(named, |name, value| see(Value { collection: Collection::Tx, name, value }));
+    }
+
+    fn each_kept<'m>(&'m self, show: impl FnMut(&'m [u8], &'m [u8])) {
+        let named = self.kept.iter().enumerate().filter_map(|(slot, kept)| Some((self.names.name(slot), kept.text()?)));
+        self.each_of(named, show);
+    }
+
+    /// Shows these values, those of captures and those of other names, by their names.
+    fn each_of<'m>(
+        &'m self,
+        named: impl Iterator<Item = (&'m [u8], &'m [u8])>,
+        mut show: impl FnMut(&'m [u8], &'m [u8]),
+    ) {
+        const DIGITS: &[u8; 10] = b"0123456789";
+        let captures = DIGITS.chunks(1).zip(&self.captures).filter_map(|(name, text)| Some((name, text.as_deref()?)));
+        let others = self.others.iter().filter_map(|(name, kept)| Some((&name[..], kept.text()?)));
+        let mut all: Vec<(&[u8], &[u8])> = captures.chain(named).chain(others).collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        for (name, text) in all {
+            show(name, text);
         }
     }
 
@@ -127,9 +293,12 @@ impl Memory {
         text.extend_from_slice(found.unwrap_or_default());
     }
 
-    fn sum(&self, name: &[u8], change: i64) -> Vec<u8> {
-        let before = self.kept.get(name).map_or(0, |value| number(value));
-        before.saturating_add(change).to_string().into_bytes()
+    fn sum(&self, set: &SetVariable, change: i64, request: &Request, response: &Response) -> Kept {
+        let before = match set.slot {
+            Some(slot) => self.kept[usize::from(slot)].number(),
+            None => self.kept(&self.fill(&set.name, request, response)).map(number),
+        };
+        Kept::Number(Written::new(before.unwrap_or(0).saturating_add(change)))
     }
 }
 
@@ -166,19 +335,4 @@ pub(super) fn is_response(collection: Collection) -> bool {
             | Collection::ResponseBody
             | Collection::OutboundDataError
     )
-}
-
-/// A number as C's `atoi` reads it: blanks, a sign, digits; anything else counts as 0 (`ModSecurity`'s own reading).
-fn number(text: &[u8]) -> i64 {
-    let text = text.trim_ascii_start();
-    let (negative, digits) = match text.first() {
-        Some(b'-') => (true, &text[1..]),
-        Some(b'+') => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let value = digits
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .fold(0_i64, |sum, byte| sum.saturating_mul(10).saturating_add(i64::from(byte - b'0')));
-    if negative { -value } else { value }
 }

@@ -1,14 +1,26 @@
 //! Judges a request's values by a ruleset: rule after rule, in file order, as `ModSecurity` does.
+//!
+//! Every value is looked at once, for all rules together (`survey`); a rule then asks its operator of the few values for which
+//! that may hold. [`Transaction::one_by_one`] goes the plain way, every rule asking of every value, and finds the same.
 
+mod interests;
 mod judging;
+mod memo;
 mod memory;
+mod names;
+mod plan;
+mod survey;
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
+
+use std::{cell::Cell, sync::Arc};
 
 pub use self::memory::Matched;
-use self::memory::Memory;
+pub(crate) use self::plan::Plan;
+use self::{memory::Memory, plan::Gate, survey::Survey};
 use crate::{
-    rule::{Disruption, EngineMode, Phase, Rule, Step, Target},
+    rule::{Chosen, Disruption, EngineMode, Phase, Rule, Step, Target},
     ruleset::Ruleset,
     value::{Collection, Request, Response},
 };
@@ -65,7 +77,13 @@ const REFUSED: u16 = 403;
 pub struct Transaction<'r> {
     ruleset: &'r Ruleset,
     findings: Vec<Finding>,
-    memory: Memory,
+    memory: Memory<'r>,
+    survey: Survey,
+    /// How the values of this phase can be found.
+    finding: Ways,
+    /// Bytes that operators looked at, each time.
+    work: Cell<u64>,
+    overrun: Cell<bool>,
     mode: EngineMode,
     body_processor: Option<Arc<str>>,
     body_forced: bool,
@@ -78,10 +96,20 @@ impl<'r> Transaction<'r> {
     /// A transaction that has seen nothing.
     #[must_use]
     pub fn new(ruleset: &'r Ruleset) -> Self {
+        let guarded = ruleset.plan().is_guarded();
+        let finding = match ruleset.plan().interests {
+            None => Ways::Asking,
+            Some(_) if guarded => Ways::Guarded,
+            Some(_) => Ways::Unsurveyed,
+        };
         Self {
             ruleset,
             findings: Vec::new(),
-            memory: Memory::default(),
+            memory: Memory::new(&ruleset.plan().names),
+            survey: Survey::default(),
+            finding,
+            work: Cell::new(0),
+            overrun: Cell::new(false),
             mode: ruleset.settings.mode,
             body_processor: None,
             body_forced: false,
@@ -100,15 +128,31 @@ impl<'r> Transaction<'r> {
         transaction
     }
 
+    /// As [`Transaction::new`], but every rule is asked of every value, as it stands in the file: what the faster way is
+    /// compared with.
+    #[must_use]
+    pub fn one_by_one(ruleset: &'r Ruleset) -> Self {
+        Self { finding: Ways::Asking, ..Self::new(ruleset) }
+    }
+
     /// Judges a phase. Call it once for each, in order; the response is looked at from phase 3 on.
     pub fn judge(&mut self, phase: Phase, request: &Request, response: &Response) -> Verdict {
-        let mut steps = self.ruleset.steps(phase).iter();
-        let mut ignored = 0;
+        let steps = self.ruleset.steps(phase);
+        let gates = self.ruleset.plan().gates(phase as usize - 1);
+        if self.finding == Ways::Surveyed || (self.finding == Ways::Guarded && phase != Phase::RequestHead) {
+            self.finding = Ways::Unsurveyed;
+        }
+        let (mut place, mut ignored) = (0, 0);
         while self.mode != EngineMode::Off && self.allowed_until.is_none_or(|until| phase >= until) {
-            let Some(step) = steps.next() else { break };
+            let (Some(step), Some(gate)) = (steps.get(place), gates.get(place)) else { break };
+            place += 1;
             let Step::Rule(rule) = step else { continue };
             if ignored > 0 {
                 ignored -= 1;
+                continue;
+            }
+            if let Some(next) = self.passed(*gate, rule, request, response) {
+                place = next.max(place);
                 continue;
             }
             if self.removed.removes(rule) || !self.holds(rule, request, response) {
@@ -118,9 +162,8 @@ impl<'r> Transaction<'r> {
                 return verdict;
             }
             ignored = rule.skip;
-            if let Some(marker) = &rule.skip_after {
-                // A marker that is nowhere ends the phase, as it does in ModSecurity.
-                steps.by_ref().find(|step| matches!(step, Step::Marker(name) if name == marker));
+            if rule.skip_after.is_some() {
+                place = rule.plan.skip_to;
             }
             if rule.disruption == Disruption::AllowPhase {
                 break;
@@ -129,7 +172,65 @@ impl<'r> Transaction<'r> {
         Verdict::Pass
     }
 
-    /// The rules that matched so far, in order.
+    /// Whether a rule is passed over, and to which step; 0 for the next.
+    fn passed(&mut self, gate: Gate, rule: &Rule, request: &Request, response: &Response) -> Option<usize> {
+        match gate {
+            Gate::Guard(guard) if self.finding != Ways::Asking && self.removed.spares(rule) => {
+                if self.finding == Ways::Guarded {
+                    self.finding = Ways::Unsurveyed;
+                }
+                Some(if self.memory.holds(guard.comparison) { guard.to as usize } else { 0 })
+            }
+            Gate::Ask(ask) => {
+                self.look(request, response);
+                (self.finding == Ways::Surveyed && self.survey.knows(ask) && self.survey.is_clear(ask)).then_some(0)
+            }
+            _ => None,
+        }
+    }
+
+    /// Looks at all values that are new, once for each phase.
+    fn look(&mut self, request: &Request, response: &Response) {
+        let Some(interests) = self.ruleset.plan().interests.as_ref().filter(|_| self.finding == Ways::Unsurveyed)
+        else {
+            return;
+        };
+        self.finding = Ways::Surveyed;
+        if !self.survey.has_begun() {
+            let live = self.ruleset.plan().live(interests.len(), |comparison| self.memory.holds(comparison));
+            self.survey.begin(live, interests.len());
+        }
+        let mut memo = self.ruleset.plan().memo.try_lock().ok();
+        let looked = self.survey.look(interests, [request, response], memo.as_deref_mut());
+        self.work.set(self.work.get() + looked);
+    }
+
+    /// Whether more work than the settings allow was asked for: values were no longer looked at from then on, while rules
+    /// went on to judge what had been found.
+    #[must_use]
+    pub fn overrun(&self) -> bool {
+        self.overrun.get()
+    }
+
+    /// How much work it was so far: bytes that were looked at, once for each operator that looked.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.work.get()
+    }
+
+    /// Whether there is work left for a value of so many bytes; then it counts as done.
+    fn affords(&self, bytes: usize) -> bool {
+        let work = self.work.get() + bytes as u64 + 1;
+        let afforded = work <= self.ruleset.settings.work_limit;
+        if afforded {
+            self.work.set(work);
+        } else {
+            self.overrun.set(true);
+        }
+        afforded
+    }
+
+    /// The rules that matched and want to be told of (`log`), in order.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
@@ -172,9 +273,22 @@ impl<'r> Transaction<'r> {
     }
 }
 
+/// How a rule finds the values for which it may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ways {
+    /// It asks of every value.
+    Asking,
+    /// As yet as with [`Ways::Asking`]: which rules are led past is not settled.
+    Guarded,
+    /// The values of this phase were not looked at yet.
+    Unsurveyed,
+    /// The survey knows.
+    Surveyed,
+}
+
 /// A target that a `ctl` took away from some rules.
 #[derive(Debug)]
 struct Withdrawn {
-    rules: judging::Chosen,
+    rules: Chosen,
     target: Target,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Operator, bytes, network, pattern, phrase, shown};
+use super::{Operator, Pattern, bytes, network, pattern, phrase, shown};
 use crate::{prefilter::Question, rule::Template};
 
 /// Gives the content of a file that a rule names, or nothing when there is none.
@@ -16,9 +16,9 @@ type Files<'a> = &'a dyn Fn(&str) -> Option<Vec<u8>>;
 pub fn compile(name: &str, argument: &str, data: Files<'_>) -> Result<Operator, String> {
     let template = || Template::parse(argument);
     let compiled = match name.to_ascii_lowercase().as_str() {
-        "rx" => pattern(argument).map(|regex| Operator::Matches(Arc::new(regex))),
-        "pm" => phrase::words(unquoted(argument)).and_then(|words| automaton(&words)),
-        "pmf" | "pmfromfile" => phrases(argument, data).and_then(|words| automaton(&words)),
+        "rx" => Pattern::new(argument).map(|pattern| Operator::Matches(Arc::new(pattern))),
+        "pm" => phrase::words(unquoted(argument)).and_then(automaton),
+        "pmf" | "pmfromfile" => phrases(argument, data).and_then(automaton),
         "ipmatch" => network::list(unquoted(argument)).map(|list| Operator::Networks(list.into())),
         "ipmatchf" | "ipmatchfromfile" => networks(argument, data),
         "validatebyterange" => bytes::ranges(argument).map(|allowed| Operator::OutsideBytes(Arc::new(allowed))),
@@ -64,8 +64,8 @@ fn unquoted(argument: &str) -> &str {
     argument.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(argument)
 }
 
-fn automaton(words: &[Vec<u8>]) -> Result<Operator, String> {
-    phrase::automaton(words).map(|automaton| Operator::Words(Arc::new(automaton)))
+fn automaton(words: Vec<Vec<u8>>) -> Result<Operator, String> {
+    phrase::Phrases::new(words).map(|phrases| Operator::Words(Arc::new(phrases)))
 }
 
 /// The phrases of all files that the argument names.

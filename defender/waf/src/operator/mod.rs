@@ -15,17 +15,22 @@ use regex_automata::{Input, meta::Regex};
 
 pub use compile::{compile, question};
 pub use injection::fingerprint;
-pub use pattern::{pattern, syntax_tree};
+pub(crate) use number::read as number;
+pub use pattern::{Pattern, pattern, syntax_tree};
+pub use phrase::Phrases;
 
-use crate::rule::Template;
+use crate::{
+    prefilter::{ByteSet, Question},
+    rule::Template,
+};
 
 /// An operator, compiled.
 #[derive(Debug, Clone)]
 pub enum Operator {
     /// `@rx`: bytes, not text; `.` matches line feeds as well, `$` the very end (RE2 and PCRE2 as CRS uses them).
-    Matches(Arc<Regex>),
+    Matches(Arc<Pattern>),
     /// `@pm`, `@pmFromFile`: any of the words, without regard to case.
-    Words(Arc<aho_corasick::AhoCorasick>),
+    Words(Arc<Phrases>),
     /// `@streq`.
     Equals(Template),
     /// `@contains`.
@@ -77,8 +82,8 @@ impl Operator {
     #[must_use]
     pub fn ask(&self, value: &[u8], argument: &[u8]) -> Option<Captures> {
         match self {
-            Self::Matches(regex) => groups(regex, value),
-            Self::Words(words) => words.find(value).map(|found| vec![found.range()]),
+            Self::Matches(pattern) => groups(pattern.regex()?, value),
+            Self::Words(words) => words.automaton()?.find(value).map(|found| vec![found.range()]),
             Self::SqlInjection | Self::CrossSiteScripting if self.holds(value, argument) => Some(vec![0..value.len()]),
             other => other.holds(value, argument).then(Vec::new),
         }
@@ -87,10 +92,9 @@ impl Operator {
     /// Whether the operator holds for a value: as [`Operator::ask`], without looking for what it captures.
     #[must_use]
     pub fn holds(&self, value: &[u8], argument: &[u8]) -> bool {
-        let number = number::read;
         match self {
-            Self::Matches(regex) => regex.is_match(value),
-            Self::Words(words) => words.is_match(value),
+            Self::Matches(pattern) => pattern.regex().is_some_and(|regex| regex.is_match(value)),
+            Self::Words(words) => words.automaton().is_some_and(|words| words.is_match(value)),
             Self::Equals(_) => value == argument,
             Self::Contains(_) => memmem::find(value, argument).is_some(),
             Self::BeginsWith(_) => value.starts_with(argument),
@@ -112,9 +116,44 @@ impl Operator {
         }
     }
 
+    /// What it asks of a value, for a prefilter; nothing for an operator that may hold for any value.
+    #[must_use]
+    pub fn question(&self) -> Option<Question> {
+        match self {
+            Self::Matches(pattern) => Some(Question::Pattern(pattern.tree())),
+            Self::Words(phrases) => Some(Question::Words(phrases.words().to_vec())),
+            Self::SqlInjection => Some(Question::SqlInjection),
+            Self::CrossSiteScripting => Some(Question::CrossSiteScripting),
+            Self::OutsideBytes(allowed) => {
+                let outside = (0..=255).filter(|byte| !allowed[usize::from(*byte)]);
+                Some(Question::Bytes(outside.fold(ByteSet::EMPTY, |set, byte| set.with(byte, byte))))
+            }
+            Self::BadUrlEncoding => Some(Question::Bytes(ByteSet::from_bytes(b"%"))),
+            Self::BadUtf8 => Some(Question::Bytes(ByteSet::EMPTY.with(0x80, 0xFF))),
+            _ => None,
+        }
+    }
+
     /// The argument that [`Operator::ask`] wants filled in, of operators that have one.
     #[must_use]
     pub fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Equals(argument)
+            | Self::Contains(argument)
+            | Self::BeginsWith(argument)
+            | Self::EndsWith(argument)
+            | Self::Within(argument)
+            | Self::Equal(argument)
+            | Self::AtLeast(argument)
+            | Self::Above(argument)
+            | Self::AtMost(argument)
+            | Self::Below(argument) => Some(argument),
+            _ => None,
+        }
+    }
+
+    /// As [`Operator::template`], to change it.
+    pub(crate) fn template_mut(&mut self) -> Option<&mut Template> {
         match self {
             Self::Equals(argument)
             | Self::Contains(argument)

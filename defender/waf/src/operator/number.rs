@@ -2,7 +2,7 @@
 
 /// The number that the text begins with, as C's `atoll` reads it: blanks, a sign, digits; 0 when there is none. What is
 /// beyond 64 bits counts as the utmost number there is, so that no size overflows into a small one.
-pub(super) fn read(text: &[u8]) -> i64 {
+pub(crate) fn read(text: &[u8]) -> i64 {
     let text = text.trim_ascii_start();
     let negative = text.starts_with(b"-");
     let digits = if negative { &text[1..] } else { text.strip_prefix(b"+").unwrap_or(text) };

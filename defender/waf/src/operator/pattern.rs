@@ -4,34 +4,67 @@
 //! word: `\<` is a literal in PCRE, `[a&&b]`, `[a--b]` and `[[a]` know no sets, `\v` and `\h` are classes, `a++` takes without
 //! giving back. So every pattern is written anew, each construct in the one spelling that cannot be misread, or refused.
 
-use std::{iter::Peekable, str::Chars};
+use std::{iter::Peekable, str::Chars, sync::OnceLock};
 
 use regex_automata::{meta::Regex, util::syntax};
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Hir, HirKind};
 
-/// Bytes that the states of one pattern may take; the longest of the Core Rule Set need a tenth.
-const SIZE_LIMIT: usize = 64 << 20;
 /// Bytes of the lazily made automaton of one pattern, for each thread that uses it.
 const CACHE_BYTES: usize = 4 << 20;
+/// Steps that a pattern may have once its repetitions are written out; the longest of the Core Rule Set has a hundredth.
+const MOST_STEPS: usize = 2 << 20;
 
-/// Compiles a pattern as `@rx` means it: bytes, `.` for any byte, `^` and `$` for the very ends.
+/// A pattern whose automaton is built when it is first asked: most patterns never are, for the prefilter tells that they
+/// cannot hold.
+#[derive(Debug)]
+pub struct Pattern {
+    written: String,
+    regex: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    /// Reads a pattern as `@rx` means it: bytes, `.` for any byte, `^` and `$` for the very ends.
+    ///
+    /// # Errors
+    /// In words, for what the linear-time engine does not have: look-around, back-references, possessive and atomic groups;
+    /// and for a pattern that would be too large.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let wrong = |problem: String| format!("the pattern `{text}` is not understood: {problem}");
+        let written = rewrite(text).map_err(wrong)?;
+        let tree = parsed(&written).map_err(wrong)?;
+        if steps(&tree) > MOST_STEPS {
+            return Err(format!("the pattern `{text}` is too large: its repetitions are too many"));
+        }
+        Ok(Self { written, regex: OnceLock::new() })
+    }
+
+    /// The automaton. Nothing if it cannot be built, which the bound on its size rules out; such a pattern matches nothing.
+    #[must_use]
+    pub fn regex(&self) -> Option<&Regex> {
+        self.regex.get_or_init(|| build(&self.written).ok()).as_ref()
+    }
+
+    /// Its syntax tree.
+    #[must_use]
+    pub fn tree(&self) -> Hir {
+        // What was read once is read again: it is kept as text because trees are large.
+        parsed(&self.written).unwrap_or_else(|_| Hir::fail())
+    }
+
+    /// The text by which two patterns are the same.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.written
+    }
+}
+
+/// Compiles a pattern as [`Pattern`] reads it.
 ///
 /// # Errors
-/// In words, for what the linear-time engine does not have: look-around, back-references, possessive and atomic groups.
+/// As [`Pattern::new`].
 pub fn pattern(text: &str) -> Result<Regex, String> {
-    let wrong = |problem: String| format!("the pattern `{text}` is not understood: {problem}");
-    let written = rewrite(text).map_err(wrong)?;
-    Regex::builder()
-        .syntax(dialect())
-        .configure(
-            Regex::config()
-                .utf8_empty(false)
-                .nfa_size_limit(Some(SIZE_LIMIT))
-                .onepass_size_limit(Some(1 << 20))
-                .hybrid_cache_capacity(CACHE_BYTES),
-        )
-        .build(&written)
-        .map_err(|error| wrong(error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string)))
+    let read = Pattern::new(text)?;
+    build(&read.written).map_err(|problem| format!("the pattern `{text}` cannot be compiled: {problem}"))
 }
 
 /// The syntax tree of a pattern as [`pattern`] compiles it.
@@ -39,8 +72,42 @@ pub fn pattern(text: &str) -> Result<Regex, String> {
 /// # Errors
 /// As [`pattern`].
 pub fn syntax_tree(text: &str) -> Result<Hir, String> {
-    let wrong = |problem: String| format!("the pattern `{text}` is not understood: {problem}");
-    syntax::parse_with(&rewrite(text).map_err(wrong)?, &dialect()).map_err(|error| wrong(error.to_string()))
+    Pattern::new(text).map(|pattern| pattern.tree())
+}
+
+fn build(written: &str) -> Result<Regex, String> {
+    Regex::builder()
+        .syntax(dialect())
+        .configure(
+            Regex::config()
+                .utf8_empty(false)
+                .nfa_size_limit(None)
+                .onepass_size_limit(Some(1 << 20))
+                .hybrid_cache_capacity(CACHE_BYTES),
+        )
+        .build(written)
+        .map_err(|error| error.to_string())
+}
+
+fn parsed(written: &str) -> Result<Hir, String> {
+    syntax::parse_with(written, &dialect()).map_err(|error| error.to_string())
+}
+
+/// How many steps an automaton for the tree has, at most.
+fn steps(tree: &Hir) -> usize {
+    match tree.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(_) => 2,
+        HirKind::Capture(capture) => steps(&capture.sub).saturating_add(2),
+        HirKind::Repetition(repeated) => {
+            let times = repeated.max.unwrap_or(repeated.min.saturating_add(1)).max(1);
+            steps(&repeated.sub).saturating_add(1).saturating_mul(times as usize)
+        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().fold(1, |sum: usize, part| sum.saturating_add(steps(part)))
+        }
+    }
 }
 
 /// The engine's syntax for patterns that [`rewrite`] wrote.

@@ -1,5 +1,7 @@
 //! `@pm` and `@pmFromFile`: many words at once.
 
+use std::sync::OnceLock;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::operator::shown;
@@ -42,17 +44,42 @@ pub(super) fn lines(file: &[u8]) -> Vec<Vec<u8>> {
     lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")).map(<[u8]>::to_vec).collect()
 }
 
-/// Compiles phrases; ASCII letters match in either case.
-///
-/// # Errors
-/// In words, when there are too many, or none.
-pub(super) fn automaton(phrases: &[Vec<u8>]) -> Result<AhoCorasick, String> {
-    if phrases.is_empty() {
-        return Err("it has no words to look for".to_owned());
+/// Bytes of all phrases of one operator; the longest list of the Core Rule Set has a thousandth.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Phrases, ASCII letters in either case; what looks for them is built when it is first asked, as with patterns.
+#[derive(Debug)]
+pub struct Phrases {
+    words: Vec<Vec<u8>>,
+    automaton: OnceLock<Option<AhoCorasick>>,
+}
+
+impl Phrases {
+    /// Takes phrases.
+    ///
+    /// # Errors
+    /// In words, when there are too many, or none.
+    pub(super) fn new(words: Vec<Vec<u8>>) -> Result<Self, String> {
+        if words.is_empty() {
+            return Err("it has no words to look for".to_owned());
+        }
+        if words.iter().map(Vec::len).sum::<usize>() > MOST_BYTES {
+            return Err("its words are too many".to_owned());
+        }
+        Ok(Self { words, automaton: OnceLock::new() })
     }
-    AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .match_kind(MatchKind::Standard)
-        .build(phrases)
-        .map_err(|error| format!("its words cannot be compiled: {error}"))
+
+    /// The phrases as they are written.
+    #[must_use]
+    pub fn words(&self) -> &[Vec<u8>] {
+        &self.words
+    }
+
+    /// What looks for them. Nothing if it cannot be built, which the bound on their number rules out.
+    pub(super) fn automaton(&self) -> Option<&AhoCorasick> {
+        let build = || {
+            AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&self.words).ok()
+        };
+        self.automaton.get_or_init(build).as_ref()
+    }
 }

@@ -1,7 +1,12 @@
 //! The tables for values of one alphabet: which questions can hold for such a value at all, by its length, its bytes and the
 //! words in it.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, Input, MatchKind, automaton::OverlappingState};
+use aho_corasick::{
+    Anchored, BuildError, MatchKind,
+    automaton::{Automaton, StateID},
+    dfa::DFA,
+    nfa::{contiguous, noncontiguous},
+};
 
 use super::{
     demand::{Demand, SETS},
@@ -10,6 +15,61 @@ use super::{
 
 /// Longer demands count as this long.
 const LONGEST: usize = 32;
+
+/// Tables of words up to so many bytes are laid out for speed.
+const DENSE_BYTES: usize = 2 << 20;
+
+/// The automaton of all words.
+#[derive(Debug, Clone)]
+enum Words {
+    /// A row for each state.
+    Dense(DFA),
+    /// A list of transitions for each state: slower, a tenth of the size.
+    Compact(contiguous::NFA),
+}
+
+impl Words {
+    fn new(words: &[&[u8]]) -> Result<Self, BuildError> {
+        let mut builder = noncontiguous::NFA::builder();
+        builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard);
+        let automaton = builder.build(words)?;
+        // A state for each byte at most; its row has 4 bytes for each of some 50 classes of bytes.
+        if words.iter().map(|word| word.len()).sum::<usize>() * 256 <= DENSE_BYTES {
+            let dense =
+                DFA::builder().start_kind(aho_corasick::StartKind::Unanchored).build_from_noncontiguous(&automaton)?;
+            return Ok(Self::Dense(dense));
+        }
+        contiguous::NFA::builder().build_from_noncontiguous(&automaton).map(Self::Compact)
+    }
+
+    /// Tells of every word of the value, as often as it occurs.
+    #[inline]
+    fn each(&self, value: &[u8], see: impl FnMut(usize)) {
+        match self {
+            Self::Dense(automaton) => each_word(automaton, value, see),
+            Self::Compact(automaton) => each_word(automaton, value, see),
+        }
+    }
+
+    fn memory(&self) -> usize {
+        match self {
+            Self::Dense(automaton) => automaton.memory_usage(),
+            Self::Compact(automaton) => automaton.memory_usage(),
+        }
+    }
+}
+
+fn each_word<A: Automaton>(automaton: &A, value: &[u8], mut see: impl FnMut(usize)) {
+    let Ok(mut state): Result<StateID, _> = automaton.start_state(Anchored::No) else { return };
+    for byte in value {
+        state = automaton.next_state(Anchored::No, state, *byte);
+        if automaton.is_special(state) && automaton.is_match(state) {
+            for index in 0..automaton.match_len(state) {
+                see(automaton.match_pattern(state, index).as_usize());
+            }
+        }
+    }
+}
 
 /// The tables of one alphabet.
 #[derive(Debug, Clone)]
@@ -29,7 +89,7 @@ pub(super) struct Layer {
     relevant: ByteSet,
     /// The questions that ask for no word.
     free_of_words: Vec<u64>,
-    words: Option<AhoCorasick>,
+    words: Option<Words>,
     /// By word of the automaton: where its questions begin in `asked`.
     askers: Vec<u32>,
     asked: Vec<u16>,
@@ -114,21 +174,22 @@ impl Layer {
         }
         self.askers.push(self.asked.len() as u32);
         if !words.is_empty() {
-            let kind = AhoCorasickKind::ContiguousNFA;
-            self.words = Some(
-                AhoCorasick::builder()
-                    .ascii_case_insensitive(true)
-                    .match_kind(MatchKind::Standard)
-                    .kind(Some(kind))
-                    .build(words)?,
-            );
+            self.words = Some(Words::new(&words)?);
         }
         Ok(())
     }
 
     /// Puts the questions that may hold for the value into `found`, which is empty and wide enough. `present` are the value's
-    /// bytes, all of the alphabet.
-    pub fn candidates(&self, value: &[u8], present: &ByteSet, kept: &mut Vec<u64>, found: &mut BitSet) {
+    /// bytes, all of the alphabet. `named` are the questions of which a word is in the value: found now, or known if `known`.
+    /// Tells whether they are known afterwards.
+    pub fn candidates(
+        &self,
+        value: &[u8],
+        present: &ByteSet,
+        kept: &mut Vec<u64>,
+        (named, known): (&mut BitSet, bool),
+        found: &mut BitSet,
+    ) -> bool {
         self.by_shape(value.len(), present, kept);
         let found = found.words_mut();
         let mut wanted = 0;
@@ -137,22 +198,24 @@ impl Layer {
             wanted |= kept & !free;
         }
         let Some(words) = self.words.as_ref().filter(|_| wanted != 0) else {
-            return;
+            return known;
         };
-        let mut state = OverlappingState::start();
-        let input = Input::new(value);
-        loop {
-            words.find_overlapping(input.clone(), &mut state);
-            let Some(matched) = state.get_match() else {
-                return;
-            };
-            for number in self.askers_of(matched.pattern().as_usize()) {
-                let (word, bit) = (usize::from(number / 64), 1 << (number % 64));
-                found[word] |= kept[word] & bit;
-            }
+        if !known {
+            named.reset(self.width * 64);
+            let named = named.words_mut();
+            words.each(value, |word| {
+                for number in self.askers_of(word) {
+                    named[usize::from(number / 64)] |= 1 << (number % 64);
+                }
+            });
         }
+        for ((found, kept), named) in found.iter_mut().zip(&*kept).zip(named.words()) {
+            *found |= kept & named;
+        }
+        true
     }
 
+    #[inline]
     fn askers_of(&self, word: usize) -> impl Iterator<Item = u16> + '_ {
         let place = |number: usize| self.askers.get(number).map_or(self.asked.len(), |place| *place as usize);
         self.asked.get(place(word)..place(word + 1)).unwrap_or_default().iter().copied()
@@ -185,7 +248,7 @@ impl Layer {
     /// Bytes of memory, about.
     pub fn memory(&self) -> usize {
         let words = self.by_length.len() + self.free_of_set.len() + self.by_byte.len() + self.free_of_words.len();
-        let automaton = self.words.as_ref().map_or(0, AhoCorasick::memory_usage);
+        let automaton = self.words.as_ref().map_or(0, Words::memory);
         words * 8 + automaton + self.askers.len() * 4 + self.asked.len() * 2 + 256
     }
 }

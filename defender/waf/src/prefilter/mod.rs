@@ -39,6 +39,8 @@ pub enum Question {
     SqlInjection,
     /// `@detectXSS`.
     CrossSiteScripting,
+    /// `@validateByteRange` and its kin: one of these bytes occurs.
+    Bytes(ByteSet),
     /// `@contains` and others that may hold for any value; and all that are negated.
     Anything,
 }
@@ -56,6 +58,10 @@ impl Question {
             }
             Self::SqlInjection => injection::of_sql(alphabet),
             Self::CrossSiteScripting => injection::of_script(alphabet),
+            Self::Bytes(bytes) => {
+                let left = bytes.and(*alphabet);
+                (!left.is_empty()).then(|| Demand { length: 1, words: Vec::new(), sets: vec![left] })
+            }
             Self::Anything => Some(Demand::default()),
         }
     }
@@ -81,6 +87,14 @@ pub struct Prefilter {
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
     kept: Vec<u64>,
+    named: BitSet,
+}
+
+/// The questions of which a word is in a value, once they are known. A value in other case has the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Named {
+    pub questions: BitSet,
+    pub known: bool,
 }
 
 impl Prefilter {
@@ -114,11 +128,26 @@ impl Prefilter {
 
     /// As [`Prefilter::candidates`], for a value whose bytes are known.
     pub fn candidates_of(&self, value: &[u8], present: &ByteSet, scratch: &mut Scratch, found: &mut BitSet) {
+        let mut named = Named { questions: std::mem::take(&mut scratch.named), known: false };
+        self.candidates_with(value, present, scratch, &mut named, found);
+        scratch.named = named.questions;
+    }
+
+    /// As [`Prefilter::candidates_of`]; the words that are found, or were found before, are kept in `named`.
+    pub(crate) fn candidates_with(
+        &self,
+        value: &[u8],
+        present: &ByteSet,
+        scratch: &mut Scratch,
+        named: &mut Named,
+        found: &mut BitSet,
+    ) {
         found.reset(self.questions.max(1));
         let Some(layer) = self.layers.iter().find(|layer| present.is_within(&layer.alphabet)) else {
             return;
         };
-        layer.candidates(value, present, &mut scratch.kept, found);
+        let words = (&mut named.questions, named.known);
+        named.known = layer.candidates(value, present, &mut scratch.kept, words, found);
         let sql = self.sql.iter().any(|place| found.contains(*place));
         if sql && layer.alphabet.is_within(&alphabet::WORDS) && !self.sql_words.may_hold(value) {
             self.sql.iter().for_each(|place| found.remove(*place));

@@ -120,12 +120,14 @@ impl BitSet {
     }
 
     /// Empties it and makes room for numbers below `count`; allocates only when it must grow.
+    #[inline]
     pub fn reset(&mut self, count: usize) {
         self.0.clear();
         self.0.resize(count.div_ceil(64), 0);
     }
 
     /// Adds a number; one beyond its room is not kept.
+    #[inline]
     pub fn insert(&mut self, number: usize) {
         if let Some(word) = self.0.get_mut(number / 64) {
             *word |= 1 << (number % 64);
@@ -133,6 +135,7 @@ impl BitSet {
     }
 
     /// Takes a number out.
+    #[inline]
     pub fn remove(&mut self, number: usize) {
         if let Some(word) = self.0.get_mut(number / 64) {
             *word &= !(1 << (number % 64));
@@ -140,12 +143,14 @@ impl BitSet {
     }
 
     /// Whether a number is in it.
+    #[inline]
     #[must_use]
     pub fn contains(&self, number: usize) -> bool {
         self.0.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 
     /// Whether it holds nothing.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
@@ -158,11 +163,59 @@ impl BitSet {
     }
 
     /// Its numbers, the lowest first.
+    #[inline]
     pub fn numbers(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().enumerate().flat_map(|(place, word)| Ones::new([*word]).map(move |bit| place * 64 + bit))
     }
 
+    /// Adds all numbers of another set; those beyond its room are not kept.
+    #[inline]
+    pub fn add_all(&mut self, other: &Self) {
+        for (mine, more) in self.0.iter_mut().zip(&other.0) {
+            *mine |= more;
+        }
+    }
+
+    /// Adds the numbers that two other sets have in common.
+    #[inline]
+    pub fn add_common(&mut self, one: &Self, two: &Self) {
+        for ((mine, one), two) in self.0.iter_mut().zip(&one.0).zip(&two.0) {
+            *mine |= one & two;
+        }
+    }
+
+    /// Keeps only the numbers that another set has as well.
+    #[inline]
+    pub fn keep(&mut self, other: &Self) {
+        for (mine, kept) in self.0.iter_mut().zip(&other.0) {
+            *mine &= kept;
+        }
+    }
+
+    /// Takes out all numbers of another set.
+    #[inline]
+    pub fn drop_all(&mut self, other: &Self) {
+        for (mine, dropped) in self.0.iter_mut().zip(&other.0) {
+            *mine &= !dropped;
+        }
+    }
+
+    /// Becomes another set; allocates only when it must grow.
+    #[inline]
+    pub fn copy(&mut self, other: &Self) {
+        self.0.clear();
+        self.0.extend_from_slice(&other.0);
+    }
+
+    /// Whether the two have a number in common.
+    #[inline]
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(one, two)| one & two != 0)
+    }
+
     /// Its words, 64 numbers each, the lowest in the lowest bit.
+    #[inline]
     #[must_use]
     pub fn words(&self) -> &[u64] {
         &self.0
@@ -170,6 +223,19 @@ impl BitSet {
 
     pub(super) fn words_mut(&mut self) -> &mut [u64] {
         &mut self.0
+    }
+}
+
+impl FromIterator<usize> for BitSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(numbers: I) -> Self {
+        let mut set = Self::default();
+        for number in numbers {
+            if set.0.len() <= number / 64 {
+                set.0.resize(number / 64 + 1, 0);
+            }
+            set.insert(number);
+        }
+        set
     }
 }
 
@@ -188,6 +254,7 @@ impl<const N: usize> Ones<N> {
 impl<const N: usize> Iterator for Ones<N> {
     type Item = usize;
 
+    #[inline]
     fn next(&mut self) -> Option<usize> {
         while let Some(word) = self.words.get_mut(self.word) {
             if *word != 0 {

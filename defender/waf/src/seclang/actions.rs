@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::targets;
 use crate::{
     operator,
-    rule::{Change, Control, Disruption, EngineMode, Phase, SetVariable, Template},
+    rule::{Change, Chosen, Control, Disruption, EngineMode, Phase, SetVariable, Template},
     transformation::Transformation,
 };
 
@@ -135,7 +135,7 @@ fn set_variable(argument: &str) -> Result<SetVariable, String> {
     let (collection, key) = name.trim().split_once(['.', ':']).unwrap_or(("tx", name));
     if !collection.eq_ignore_ascii_case("tx") {
         // Collections that outlive a request are off in the Core Rule Set; what is set there is never read.
-        return Ok(SetVariable { name: Template::default(), change: Change::Remove });
+        return Ok(SetVariable { name: Template::default(), change: Change::Remove, slot: None });
     }
     let change = match (removed, value) {
         (true, _) => Change::Remove,
@@ -146,7 +146,7 @@ fn set_variable(argument: &str) -> Result<SetVariable, String> {
             _ => Change::Set(Template::parse(value)?),
         },
     };
-    Ok(SetVariable { name: Template::parse(key)?, change })
+    Ok(SetVariable { name: Template::parse(key)?, change, slot: None })
 }
 
 /// `ctl:name=value`.
@@ -155,17 +155,17 @@ fn control(argument: &str) -> Result<Control, String> {
     Ok(match name.trim().to_ascii_lowercase().as_str() {
         "ruleremovebyid" => {
             let (first, last) = range(value)?;
-            Control::RemoveById(first, last)
+            Control::Remove(Chosen::Ids(first, last))
         }
-        "ruleremovebytag" => Control::RemoveByTag(Box::new(operator::pattern(value)?)),
+        "ruleremovebytag" => Control::Remove(Chosen::Tag(Box::new(operator::pattern(value)?))),
         "ruleremovetargetbyid" => {
             let (ids, target) = aimed(value)?;
             let (first, last) = range(ids)?;
-            Control::RemoveTargetById(first, last, targets::target(target)?)
+            Control::RemoveTarget(Chosen::Ids(first, last), targets::target(target)?)
         }
         "ruleremovetargetbytag" => {
             let (tag, target) = aimed(value)?;
-            Control::RemoveTargetByTag(Box::new(operator::pattern(tag)?), targets::target(target)?)
+            Control::RemoveTarget(Chosen::Tag(Box::new(operator::pattern(tag)?)), targets::target(target)?)
         }
         "forcerequestbodyvariable" => Control::ForceRequestBody(value.eq_ignore_ascii_case("on")),
         "requestbodyprocessor" => Control::BodyProcessor(value.to_ascii_uppercase().into()),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     operator::{self, Operator},
-    rule::{Disruption, Link, Phase, Rule, Step, Target},
+    rule::{Disruption, Link, LinkPlan, Phase, Rule, RulePlan, Step, Target},
     ruleset::{Ruleset, Settings},
 };
 
@@ -147,6 +147,7 @@ impl<'a> Reading<'a> {
             capture: actions.capture,
             variables: actions.variables.clone(),
             controls: actions.controls.clone(),
+            plan: LinkPlan::default(),
         })
     }
 
@@ -164,6 +165,7 @@ impl<'a> Reading<'a> {
             capture: false,
             variables: actions.variables.clone(),
             controls: actions.controls.clone(),
+            plan: LinkPlan::default(),
         })
     }
 
@@ -210,6 +212,7 @@ impl<'a> Reading<'a> {
             status: actions.status,
             skip_after: actions.skip_after,
             skip: actions.skip,
+            plan: RulePlan::default(),
         })
     }
 

@@ -41,7 +41,7 @@ pub(super) fn target(text: &str) -> Result<Target, String> {
         }
         Some(name) => Selector::Named(name.as_bytes().into()),
     };
-    Ok(Target { collection, selector, counted })
+    Ok(Target { collection, selector, counted, slot: None, slots: None })
 }
 
 /// `XML:/*` and `XML://@*`, the two that the Core Rule Set uses.
@@ -53,7 +53,7 @@ fn xml(selector: Option<&str>, counted: bool) -> Result<Target, String> {
             return Err(format!("`XML:{}` is no path that we know; use `/*` or `//@*`", other.unwrap_or_default()));
         }
     };
-    Ok(Target { collection, selector: Selector::All, counted })
+    Ok(Target { collection, selector: Selector::All, counted, slot: None, slots: None })
 }
 
 fn unquoted(text: &str) -> &str {

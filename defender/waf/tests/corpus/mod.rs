@@ -30,7 +30,7 @@ pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
         return Vec::new();
     };
     let mut found = Vec::new();
-    for path in entries.map(|entry| entry.unwrap().path()) {
+    for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {
             found.extend(files(&path, ending));
         } else if path.to_string_lossy().ends_with(ending) {
@@ -47,7 +47,7 @@ pub fn asked(folder: &Path) -> Vec<Asked> {
     let content = |name: &str| data.iter().find(|path| path.ends_with(name)).and_then(|path| fs::read(path).ok());
     let mut seen = BTreeSet::new();
     for path in files(folder, ".conf") {
-        let text = fs::read_to_string(path).unwrap().replace("\\\n", " ");
+        let text = String::from_utf8_lossy(&bytes(&path)).replace("\\\n", " ");
         for line in text.lines().map(str::trim).filter(|line| line.starts_with("SecRule ")) {
             if let Some((name, argument)) = operator_of(line) {
                 seen.insert((name, argument));
@@ -56,11 +56,19 @@ pub fn asked(folder: &Path) -> Vec<Asked> {
     }
     seen.into_iter()
         .map(|(name, argument)| Asked {
-            question: operator::question(&name, &argument, &content).unwrap(),
-            operator: operator::compile(&name, &argument, &content).unwrap(),
+            question: understood(operator::question(&name, &argument, &content)),
+            operator: understood(operator::compile(&name, &argument, &content)),
             name: format!("@{name} {}", argument.chars().take(60).collect::<String>()),
         })
         .collect()
+}
+
+fn bytes(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("`{}` cannot be read: {error}", path.display()))
+}
+
+fn understood<T>(outcome: Result<T, String>) -> T {
+    outcome.unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 /// The operator of a line `SecRule VARIABLES "@name argument" …`.
@@ -93,7 +101,7 @@ fn operator_of(line: &str) -> Option<(String, String)> {
 pub fn values(folders: &[&Path], endings: &[&str]) -> Vec<Vec<u8>> {
     let mut found = BTreeSet::new();
     for path in folders.iter().flat_map(|folder| endings.iter().flat_map(|ending| files(folder, ending))) {
-        for line in fs::read(path).unwrap().split(|byte| *byte == b'\n') {
+        for line in bytes(&path).split(|byte| *byte == b'\n') {
             let line = line.trim_ascii();
             let scalar = [&b"data: "[..], b"uri: ", b"User-Agent: "].iter().find_map(|key| line.strip_prefix(*key));
             let value = scalar.unwrap_or(line);

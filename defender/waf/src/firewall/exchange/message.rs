@@ -1,7 +1,7 @@
 //! Messages that follow a request: the text that a client sends over a WebSocket that was opened by it.
 
-use super::{Effect, Exchange, Phase, Processor, Request, Ruling, Transaction, fill_body, fill_head};
-use crate::{Collection, http::read_head};
+use super::{Effect, Exchange, Phase, Processor, Request, Ruling, Transaction, fill_head};
+use crate::{Collection, body::fill_body, http::read_head};
 
 /// A request that no rule minds: what it opened was judged already.
 const BARE: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: websocket\r\nAccept: */*\r\n\r\n";

@@ -1,0 +1,78 @@
+//! What was found out about values of earlier requests: names, header fields, cookies and many arguments come again and again.
+//!
+//! What may hold for a value depends on nothing but its bytes and on what is asked of it, so it need not be found out twice.
+//! The memo is small and fixed in size; a newer value takes the place of an older one. It is shared by all transactions of a
+//! ruleset, and one that finds it in use goes without.
+
+use crate::prefilter::BitSet;
+
+/// How many values are remembered.
+const PLACES: usize = 4096;
+/// Longer values are not: they are seldom the same.
+const LONGEST: usize = 256;
+
+/// Values with what may hold for them.
+#[derive(Debug, Default)]
+pub(super) struct Memo(Vec<Option<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    value: Box<[u8]>,
+    wanted: BitSet,
+    found: BitSet,
+    work: u64,
+}
+
+/// Where a value is remembered, and its place's mark, by which it is told from one that came after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Place(Option<u64>);
+
+impl Place {
+    /// Where a value is looked for, of which these questions are asked; nowhere if it is too long.
+    pub(super) fn of(value: &[u8], wanted: &BitSet) -> Self {
+        if value.len() > LONGEST {
+            return Self(None);
+        }
+        // FNV-1a over eight bytes at a time: a collision costs a comparison, and a place.
+        let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(23);
+        let mut hash =
+            wanted.words().iter().fold(value.len() as u64 ^ 0xCBF2_9CE4_8422_2325, |hash, word| mix(hash, *word));
+        let chunks = value.chunks_exact(8);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            hash = mix(hash, chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        }
+        hash = mix(hash, rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        Self(Some(hash ^ hash >> 29))
+    }
+
+    fn index(self) -> Option<usize> {
+        self.0.map(|hash| hash as usize % PLACES)
+    }
+}
+
+impl Memo {
+    /// What may hold for a value, and the work of finding that out; nothing when it is not remembered.
+    pub(super) fn recall(&self, place: Place, value: &[u8], wanted: &BitSet) -> Option<(&BitSet, u64)> {
+        let known = self.0.get(place.index()?)?.as_ref()?;
+        (*known.value == *value && known.wanted == *wanted).then_some((&known.found, known.work))
+    }
+
+    /// Remembers what may hold for a value.
+    pub(super) fn keep(&mut self, place: Place, value: &[u8], wanted: &BitSet, found: &BitSet, work: u64) {
+        let Some(index) = place.index() else { return };
+        if self.0.is_empty() {
+            self.0.resize_with(PLACES, || None);
+        }
+        self.0[index] = Some(Known { value: value.into(), wanted: wanted.clone(), found: found.clone(), work });
+    }
+
+    /// Remembers that a question was asked of a value and does not hold.
+    pub(super) fn refute(&mut self, place: Place, value: &[u8], question: usize) {
+        let known = place.index().and_then(|index| self.0.get_mut(index)).and_then(Option::as_mut);
+        if let Some(known) = known.filter(|known| *known.value == *value && known.found.contains(question)) {
+            known.found.remove(question);
+            known.work += value.len() as u64 + 1;
+        }
+    }
+}

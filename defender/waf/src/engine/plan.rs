@@ -1,0 +1,272 @@
+//! What is found out about rules before any request comes: which names `TX` has, which links the prefilter can answer for,
+//! which rules only lead past others, and which links only compare numbers.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use super::{interests::Interests, memo::Memo, names::Names};
+use crate::{
+    operator::{self, Operator},
+    prefilter::BitSet,
+    rule::{Chosen, Comparison, Control, Disruption, Link, Number, Piece, Rule, Selector, Step, Target, Template},
+    value::Collection,
+};
+
+/// What is known of all rules.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// The names of `TX` that rules spell out.
+    pub(super) names: Names,
+    /// What is asked of a request's values; nothing when the rules are too many for the prefilter.
+    pub(super) interests: Option<Interests>,
+    /// What is remembered of values of earlier requests.
+    pub(super) memo: Mutex<Memo>,
+    /// For each step of a phase, how to pass over it.
+    gates: [Vec<Gate>; 5],
+    /// For each phase, what is asked between the rules that lead past others.
+    parts: [Vec<Part>; 5],
+}
+
+/// How a step may be passed over without looking at its rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// It may not.
+    Open,
+    /// It is a marker.
+    Marker,
+    /// It is passed when no value is a candidate.
+    Ask(u16),
+    /// It leads to another step when the number is below another, and does nothing else.
+    Guard(Guard),
+}
+
+/// `SecRule TX:PARANOIA "@lt 2" "skipAfter:END"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Guard {
+    pub comparison: Comparison,
+    pub to: u32,
+}
+
+/// A part of a phase.
+#[derive(Debug)]
+enum Part {
+    Guard(Guard),
+    Asks(BitSet),
+}
+
+impl Plan {
+    /// Finds out about the rules, and notes in each what concerns it.
+    pub(crate) fn new(phases: &mut [Vec<Step>; 5]) -> Self {
+        for (place, rule) in rules_of(phases).enumerate() {
+            rule.plan.place = place;
+        }
+        let names = Names::of(phases);
+        let chosen = Choices::of(phases);
+        rules_of(phases).for_each(|rule| settle(rule, &names, &chosen));
+        for steps in phases.iter_mut() {
+            find_markers(steps);
+        }
+        let interests = Interests::of(phases);
+        let gates: [Vec<Gate>; 5] = std::array::from_fn(|phase| phases[phase].iter().map(gate).collect());
+        let parts = std::array::from_fn(|phase| parts(&phases[phase], &gates[phase]));
+        Self { names, interests, memo: Mutex::default(), gates, parts }
+    }
+
+    pub(super) fn gates(&self, phase: usize) -> &[Gate] {
+        &self.gates[phase]
+    }
+
+    /// What may be asked in any phase, given what the guards say now.
+    pub(super) fn live(&self, asks: usize, guarded: impl Fn(Comparison) -> bool) -> BitSet {
+        let mut live = BitSet::new(asks.max(1));
+        for parts in &self.parts {
+            let mut place = 0;
+            while let Some(part) = parts.get(place) {
+                place += 1;
+                match part {
+                    Part::Asks(asks) => live.add_all(asks),
+                    Part::Guard(guard) if guarded(guard.comparison) => place = guard.to as usize,
+                    Part::Guard(_) => {}
+                }
+            }
+        }
+        live
+    }
+
+    /// Whether any rule leads past others in the first phase: what it compares is set by the rules before it.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.gates[0].iter().any(|gate| matches!(gate, Gate::Guard(_)))
+    }
+}
+
+fn rules_of(phases: &mut [Vec<Step>; 5]) -> impl Iterator<Item = &mut Rule> {
+    phases.iter_mut().flatten().filter_map(|step| match step {
+        Step::Rule(rule) => Some(&mut **rule),
+        Step::Marker(_) => None,
+    })
+}
+
+/// The rules that every `ctl` chooses, by the rule and what stands in its `ctl`s, in order.
+struct Choices(BTreeMap<usize, Vec<Arc<BitSet>>>);
+
+impl Choices {
+    fn of(phases: &[Vec<Step>; 5]) -> Self {
+        let rules: Vec<&Rule> = phases
+            .iter()
+            .flatten()
+            .filter_map(|step| match step {
+                Step::Rule(rule) => Some(&**rule),
+                Step::Marker(_) => None,
+            })
+            .collect();
+        let places = |chosen: &Chosen| {
+            let mut places = BitSet::new(rules.len());
+            rules.iter().filter(|rule| chosen.chooses(rule)).for_each(|rule| places.insert(rule.plan.place));
+            Arc::new(places)
+        };
+        let of_rule = |rule: &&Rule| {
+            let controls = rule.links.iter().flat_map(|link| &link.controls);
+            let chosen: Vec<_> = controls.filter_map(chosen_by).map(places).collect();
+            (rule.plan.place, chosen)
+        };
+        Self(rules.iter().map(of_rule).collect())
+    }
+}
+
+fn chosen_by(control: &Control) -> Option<&Chosen> {
+    match control {
+        Control::Remove(chosen) | Control::RemoveTarget(chosen, _) => Some(chosen),
+        _ => None,
+    }
+}
+
+/// Notes in a rule what its names, its `ctl`s and its comparisons come to.
+fn settle(rule: &mut Rule, names: &Names, choices: &Choices) {
+    names.settle(rule);
+    let mut chosen = choices.0.get(&rule.plan.place).into_iter().flatten();
+    for link in &mut rule.links {
+        for control in &mut link.controls {
+            if let Control::Remove(now) | Control::RemoveTarget(now, _) = control
+                && let Some(places) = chosen.next()
+            {
+                *now = Chosen::Places(Arc::clone(places));
+            }
+        }
+        link.plan.comparison = comparison(link);
+    }
+    rule.plan.watched = rule.links.iter().any(looks_at_matches);
+    rule.plan.quiet = !rule.logged && !rule.plan.watched;
+}
+
+/// The comparison that is all of a link.
+fn comparison(link: &Link) -> Option<Comparison> {
+    let [Target { slot: Some(slot), counted, .. }] = link.targets[..] else { return None };
+    if !link.excluded.is_empty() || !link.transformations.is_empty() || link.multi_match {
+        return None;
+    }
+    let (holds, argument) = match &link.operator {
+        Operator::Equal(argument) => ([false, true, false], argument),
+        Operator::AtLeast(argument) => ([false, true, true], argument),
+        Operator::Above(argument) => ([false, false, true], argument),
+        Operator::AtMost(argument) => ([true, true, false], argument),
+        Operator::Below(argument) => ([true, false, false], argument),
+        _ => return None,
+    };
+    let with = match (&argument.0[..], argument.constant()) {
+        (_, Some(constant)) => Number::Constant(operator::number(constant)),
+        ([Piece::Kept(slot)], _) => Number::Slot(*slot),
+        _ => return None,
+    };
+    Some(Comparison { slot, counted, holds: holds.map(|holds| holds != link.negated), with })
+}
+
+/// Whether a link looks at what its rule matched before, or tells of it.
+fn looks_at_matches(link: &Link) -> bool {
+    let is_match = |collection: Collection| {
+        use Collection as C;
+        matches!(collection, C::MatchedVar | C::MatchedVarName | C::MatchedVars | C::MatchedVarsNames)
+    };
+    let tells = |template: &Template| {
+        template.0.iter().any(|piece| matches!(piece, Piece::Variable(collection, _) if is_match(*collection)))
+    };
+    link.targets.iter().any(|target| is_match(target.collection))
+        || link.operator.template().is_some_and(tells)
+        || link.variables.iter().any(|set| tells(&set.name) || set.change.template().is_some_and(tells))
+}
+
+/// Notes where `skipAfter` leads. A marker that is nowhere ends the phase, as it does in `ModSecurity`.
+fn find_markers(steps: &mut [Step]) {
+    let mut markers = BTreeMap::new();
+    let end = steps.len();
+    for (place, step) in steps.iter_mut().enumerate().rev() {
+        match step {
+            Step::Marker(name) => _ = markers.insert(Arc::clone(name), place + 1),
+            Step::Rule(rule) => {
+                let marker = rule.skip_after.as_ref().and_then(|name| markers.get(name));
+                rule.plan.skip_to = marker.copied().unwrap_or(end);
+            }
+        }
+    }
+}
+
+fn gate(step: &Step) -> Gate {
+    let Step::Rule(rule) = step else { return Gate::Marker };
+    match (&rule.links[..], guard(rule)) {
+        (_, Some(guard)) => Gate::Guard(guard),
+        ([link, ..], _) => link.plan.ask.map_or(Gate::Open, Gate::Ask),
+        _ => Gate::Open,
+    }
+}
+
+fn guard(rule: &Rule) -> Option<Guard> {
+    let [link] = &rule.links[..] else { return None };
+    let comparison = link.plan.comparison.filter(|comparison| !comparison.counted)?;
+    let leads_only = rule.skip_after.is_some()
+        && !rule.logged
+        && rule.skip == 0
+        && matches!(rule.disruption, Disruption::Pass)
+        && link.variables.is_empty()
+        && link.controls.is_empty()
+        && matches!(link.targets[0].selector, Selector::Named(_));
+    leads_only.then_some(Guard { comparison, to: rule.plan.skip_to as u32 })
+}
+
+/// Parts a phase where guards stand and lead.
+fn parts(steps: &[Step], gates: &[Gate]) -> Vec<Part> {
+    let aims: Vec<u32> =
+        gates.iter().filter_map(|gate| if let Gate::Guard(guard) = gate { Some(guard.to) } else { None }).collect();
+    let mut parts = Vec::new();
+    // For each step, the part that begins there or goes on there.
+    let mut part_of = Vec::new();
+    let mut asks = Vec::new();
+    let close = |parts: &mut Vec<Part>, asks: &mut Vec<u16>| {
+        if !asks.is_empty() {
+            parts.push(Part::Asks(asks.drain(..).map(usize::from).collect()));
+        }
+    };
+    for (place, (step, gate)) in steps.iter().zip(gates).enumerate() {
+        if aims.contains(&(place as u32)) {
+            close(&mut parts, &mut asks);
+        }
+        if let Gate::Guard(guard) = gate {
+            close(&mut parts, &mut asks);
+            part_of.push(parts.len());
+            parts.push(Part::Guard(*guard));
+            continue;
+        }
+        part_of.push(parts.len());
+        if let Step::Rule(rule) = step {
+            asks.extend(rule.links.iter().filter_map(|link| link.plan.ask));
+        }
+    }
+    close(&mut parts, &mut asks);
+    let end = parts.len();
+    for part in &mut parts {
+        if let Part::Guard(guard) = part {
+            guard.to = part_of.get(guard.to as usize).map_or(end, |part| *part) as u32;
+        }
+    }
+    parts
+}

@@ -1,0 +1,309 @@
+//! One look at each value of a request: which questions may hold for it. What is left to be asked is kept by question, so that
+//! a rule finds the few values that it has to look at, and most rules none.
+
+use std::borrow::Cow;
+
+use super::{
+    interests::{Interests, Side},
+    memo::{Memo, Place},
+};
+use crate::{
+    prefilter::{BitSet, ByteSet, Named, Scratch},
+    transformation::Transformation,
+    value::{Request, State},
+};
+
+/// So many values of one request are looked for in the memo: of more, few are old ones.
+const MOST_RECALLED: usize = 1024;
+
+/// The end of a list.
+const NONE: u32 = u32::MAX;
+
+/// What is known of the values so far.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// How far the request and the response were looked at.
+    seen: [State; 2],
+    /// What may be asked at all; other questions have no candidates here and must be asked of every value.
+    live: BitSet,
+    /// For each question its first and its last candidate.
+    ends: Vec<(u32, u32)>,
+    candidates: Vec<Linked>,
+    /// How many values were looked for in the memo.
+    recalled: usize,
+    room: Room,
+}
+
+/// A value for which a question may hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate {
+    /// Its entry.
+    pub place: u32,
+    /// Whether it is the entry's name.
+    pub name: bool,
+    /// Whether the response has it.
+    pub response: bool,
+    /// Where it is remembered.
+    pub memo: Place,
+}
+
+#[derive(Debug)]
+struct Linked {
+    candidate: Candidate,
+    next: u32,
+}
+
+/// Room to work in, kept from value to value.
+#[derive(Debug, Default)]
+struct Room {
+    scratch: Scratch,
+    wanted: BitSet,
+    /// The nodes that are needed for what was wanted of values before: it is the same for many.
+    needed: Vec<(BitSet, u128)>,
+    /// What is asked of one form.
+    asked_here: BitSet,
+    found: BitSet,
+    named: Named,
+    forms: Vec<Form>,
+    form_of: Vec<u8>,
+}
+
+/// What a value becomes by some transformations.
+#[derive(Debug, Default)]
+struct Form {
+    bytes: Vec<u8>,
+    present: ByteSet,
+    candidates: BitSet,
+    asked: bool,
+    named: Named,
+}
+
+impl Survey {
+    /// Begins; `live` is what may be asked.
+    pub(super) fn begin(&mut self, live: BitSet, questions: usize) {
+        self.live = live;
+        self.ends = vec![(NONE, NONE); questions];
+        self.candidates = Vec::with_capacity(256);
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
+    /// Whether the candidates of a question are known.
+    pub(super) fn knows(&self, ask: u16) -> bool {
+        self.live.contains(usize::from(ask))
+    }
+
+    /// Whether a question has no candidate; only of those that are known.
+    pub(super) fn is_clear(&self, ask: u16) -> bool {
+        self.ends.get(usize::from(ask)).is_some_and(|ends| ends.0 == NONE)
+    }
+
+    /// The candidates of a question, in the order of their entries.
+    pub(super) fn candidates(&self, ask: u16) -> impl Iterator<Item = Candidate> + '_ {
+        let mut place = self.ends.get(usize::from(ask)).map_or(NONE, |ends| ends.0);
+        std::iter::from_fn(move || {
+            let linked = self.candidates.get(place as usize)?;
+            place = linked.next;
+            Some(linked.candidate)
+        })
+    }
+
+    /// Looks at all values that were not looked at yet, unless the memo knows them. Gives the work that it was, which is the same
+    /// for a value that was remembered.
+    pub(super) fn look(&mut self, interests: &Interests, sides: [&Request; 2], mut memo: Option<&mut Memo>) -> u64 {
+        let mut looked = 0;
+        if (0..2).any(|which| self.is_outdated(interests, sides[which], which)) {
+            self.ends.fill((NONE, NONE));
+            self.candidates.clear();
+            self.seen = [State::default(); 2];
+        }
+        for (which, request) in sides.into_iter().enumerate() {
+            let now = request.state();
+            for place in self.seen[which].entries..now.entries {
+                looked += self.look_at(interests, request, which == 1, place, memo.as_deref_mut());
+            }
+            self.seen[which] = now;
+        }
+        looked
+    }
+
+    /// Whether something that was looked at is another now.
+    fn is_outdated(&self, interests: &Interests, request: &Request, which: usize) -> bool {
+        if self.seen[which].entries == 0 {
+            return false;
+        }
+        request.edited_since(self.seen[which]).is_none_or(|edited| {
+            edited.iter().any(|one| [false, true].iter().any(|name| !interests.side(*one, *name).is_empty()))
+        })
+    }
+
+    fn look_at(
+        &mut self,
+        interests: &Interests,
+        request: &Request,
+        response: bool,
+        place: usize,
+        mut memo: Option<&mut Memo>,
+    ) -> u64 {
+        let (collection, own_name) = request.entry(place);
+        let mut looked = 0;
+        for name in [false, true] {
+            let side = interests.side(collection, name);
+            if side.is_empty() {
+                continue;
+            }
+            self.room.wanted.reset(interests.len());
+            side.asks_of(own_name, &mut self.room.wanted);
+            self.room.wanted.keep(&self.live);
+            if self.room.wanted.is_empty() {
+                continue;
+            }
+            self.recalled += 1;
+            let memo = memo.as_deref_mut().filter(|_| self.recalled <= MOST_RECALLED);
+            let (work, memo) = self.room.remembered(interests, side, request.text(place, name), memo);
+            looked += work;
+            for ask in self.room.found.numbers() {
+                let linked = self.candidates.len() as u32;
+                let candidate = Candidate { place: place as u32, name, response, memo };
+                self.candidates.push(Linked { candidate, next: NONE });
+                let ends = &mut self.ends[ask];
+                match self.candidates.get_mut(ends.1 as usize) {
+                    Some(last) => last.next = linked,
+                    None => ends.0 = linked,
+                }
+                ends.1 = linked;
+            }
+        }
+        looked
+    }
+}
+
+impl Room {
+    /// As [`Room::judge`], by the memo if it has the value; tells also where it is remembered.
+    fn remembered(
+        &mut self,
+        interests: &Interests,
+        side: &Side,
+        value: &[u8],
+        memo: Option<&mut Memo>,
+    ) -> (u64, Place) {
+        let Some(memo) = memo else { return (self.judge(interests, side, value), Place::default()) };
+        let place = Place::of(value, &self.wanted);
+        if let Some((found, work)) = memo.recall(place, value, &self.wanted) {
+            self.found.copy(found);
+            return (work, place);
+        }
+        let work = self.judge(interests, side, value);
+        memo.keep(place, value, &self.wanted, &self.found, work);
+        (work, place)
+    }
+
+    /// The nodes that are needed for `wanted`.
+    fn needed(&mut self, interests: &Interests) -> u128 {
+        if let Some((_, nodes)) = self.needed.iter().find(|(wanted, _)| *wanted == self.wanted) {
+            return *nodes;
+        }
+        let nodes = interests.needed(&self.wanted);
+        self.needed.push((self.wanted.clone(), nodes));
+        nodes
+    }
+
+    /// Puts into `found` what of `wanted` may hold for a value. Gives the bytes that were looked at.
+    fn judge(&mut self, interests: &Interests, side: &Side, value: &[u8]) -> u64 {
+        let present = ByteSet::of(value);
+        let active = interests.active(side, &present) & self.needed(interests);
+        self.asked_here.copy(&self.wanted);
+        let mut rest = active;
+        while rest != 0 {
+            self.asked_here.drop_all(&interests.nodes[rest.trailing_zeros() as usize].asks);
+            rest &= rest - 1;
+        }
+        // Where each transformation is followed by a question, the first of them is about the value as it came.
+        self.asked_here.add_common(&self.wanted, &interests.multiple);
+        self.named.known = false;
+        interests.prefilter.candidates_with(value, &present, &mut self.scratch, &mut self.named, &mut self.found);
+        if active == 0 {
+            self.found.keep(&self.asked_here);
+            return value.len() as u64 + 1;
+        }
+        self.transformed(interests, value, active)
+    }
+
+    fn transformed(&mut self, interests: &Interests, value: &[u8], active: u128) -> u64 {
+        self.form_of.clear();
+        self.form_of.resize(interests.nodes.len(), 0);
+        let mut forms = 1;
+        self.put_form(0, value.to_vec());
+        self.forms[0].candidates.copy(&self.found);
+        self.forms[0].asked = true;
+        std::mem::swap(&mut self.forms[0].named, &mut self.named);
+        self.found.keep(&self.asked_here);
+        let mut looked = value.len() as u64 + 1;
+        let mut rest = active;
+        while rest != 0 {
+            let number = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let node = &interests.nodes[number];
+            let mut form = usize::from(self.form_of[node.parent]);
+            if !node.triggers.spare(&self.forms[form].present) {
+                let from = form;
+                let before = std::mem::take(&mut self.forms[form].bytes);
+                looked += before.len() as u64;
+                let after = match node.transformation.apply(&before) {
+                    Cow::Borrowed(_) => None,
+                    Cow::Owned(after) => Some(after),
+                };
+                self.forms[form].bytes = before;
+                if let Some(after) = after {
+                    let known = self.forms[..forms].iter().position(|known| known.bytes == after);
+                    form = known.unwrap_or(forms);
+                    if known.is_none() {
+                        self.put_form(forms, after);
+                        if node.transformation == Transformation::Lowercase {
+                            self.share_words(from, forms);
+                        }
+                        forms += 1;
+                    }
+                }
+            }
+            self.form_of[number] = form as u8;
+            if node.asks.meets(&self.wanted) {
+                let form = &mut self.forms[form];
+                if !form.asked {
+                    form.asked = true;
+                    looked += form.bytes.len() as u64;
+                    let Form { bytes, present, candidates, named, .. } = form;
+                    interests.prefilter.candidates_with(bytes, present, &mut self.scratch, named, candidates);
+                }
+                self.asked_here.copy(&self.wanted);
+                self.asked_here.keep(&node.asks);
+                self.found.add_common(&form.candidates, &self.asked_here);
+            }
+        }
+        looked
+    }
+
+    /// Puts a value where forms are kept, for which nothing is known yet.
+    fn put_form(&mut self, place: usize, bytes: Vec<u8>) {
+        if self.forms.len() == place {
+            self.forms.push(Form::default());
+        }
+        let form = &mut self.forms[place];
+        form.present = ByteSet::of(&bytes);
+        form.bytes = bytes;
+        form.asked = false;
+        form.named.known = false;
+    }
+
+    /// Words are the same in either case.
+    fn share_words(&mut self, from: usize, to: usize) {
+        let (before, after) = self.forms.split_at_mut(to);
+        let (from, to) = (&before[from].named, &mut after[0].named);
+        to.known = from.known;
+        if from.known {
+            to.questions.copy(&from.questions);
+        }
+    }
+}
