@@ -7,7 +7,6 @@ use std::{
     collections::BTreeMap,
     env, fs,
     io::{self, Read, Write},
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,13 +15,11 @@ use std::{
 
 use defender_agent::{
     enforcement::FailMode,
+    rules,
     waas::{Config, Waas, limits::Limits, listening, plane::Reporter},
 };
 use defender_core::AuditDraft;
-use defender_waf::{
-    Ruleset,
-    seclang::{Source, load},
-};
+use defender_waf::{Ruleset, inspection::Profile};
 
 #[derive(Default)]
 struct Lines(AtomicU64);
@@ -45,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         opened: listening::open_all(&ports.parse()?)?,
         fail_mode: FailMode::Open,
         limits: Limits::default(),
-        rules: Box::new(move || rules(&files)),
+        rules: Box::new(move |profile| compiled(profile, &files)),
         reporter: Arc::new(Lines::default()),
         instance: "0".repeat(32),
         certificates: BTreeMap::new(),
@@ -57,9 +54,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn rules(files: &[(String, Vec<u8>)]) -> Result<Arc<Ruleset>, String> {
-    let is_data = |source: &Source<'_>| Path::new(source.name).extension().is_some_and(|extension| extension == "data");
-    let sources = files.iter().map(|(name, text)| Source { name, text });
-    let (data, configuration): (Vec<_>, Vec<_>) = sources.partition(is_data);
-    load(&configuration, &data).map(Arc::new).map_err(|error| error.to_string())
+fn compiled(profile: Profile, files: &[(String, Vec<u8>)]) -> Result<Arc<Ruleset>, String> {
+    rules::load(profile, files).map(Arc::new).map_err(|error| error.to_string())
 }

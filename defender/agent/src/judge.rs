@@ -10,8 +10,9 @@ use std::{
 
 use defender_waf::{
     Ruleset,
-    firewall::{Answer, Client, Endpoint, Exchange, Firewall, Policy, Ruling, Standing},
+    firewall::{Answer, Client, Endpoint, Exchange, Firewall, Policy, Report, Ruling, Standing},
     http::{Chunked, Framing, Head, read_head},
+    inspection::Profile,
 };
 use serde_json::{Value, json};
 
@@ -70,7 +71,7 @@ impl Asked {
 pub fn run(asked: &Asked, input: impl Read) -> Result<Value, String> {
     let text = fs::read(&asked.policy).map_err(|error| unreadable(&asked.policy, &error))?;
     let policy = Policy::parse(&text).map_err(|error| format!("`{}`: {error}", asked.policy.display()))?;
-    let ruleset = ruleset(asked.rules.as_deref())?;
+    let ruleset = ruleset(policy.profile, asked.rules.as_deref())?;
     let endpoint = policy.applications.iter().flat_map(|application| &application.endpoints).next().cloned();
     let Endpoint { exposed_port, tls, .. } = endpoint.unwrap_or_default();
     let client = Client { peer: asked.from, port: asked.port.unwrap_or(exposed_port), secure: tls };
@@ -91,7 +92,7 @@ pub fn judge(firewall: &Firewall, client: Client, raw: &[u8]) -> Value {
     let standing = Standing::default();
     let mut exchange = firewall.open(&head, client, &standing, 0, EVENT);
     let refused = refusal(&mut exchange, &body);
-    let reports = json!(exchange.finish());
+    let reports: Vec<Value> = exchange.finish().iter().map(told).collect();
     match refused {
         None => json!({"outcome": "pass", "status": null, "reports": reports}),
         Some((stage, Answer { status, headers, body })) => json!({
@@ -148,7 +149,7 @@ fn request(input: impl Read) -> Result<Vec<u8>, String> {
     Ok(raw)
 }
 
-fn ruleset(folder: Option<&Path>) -> Result<Ruleset, String> {
+fn ruleset(profile: Profile, folder: Option<&Path>) -> Result<Ruleset, String> {
     let files = match folder {
         None => rules::built_in(),
         Some(folder) => rule_files(folder).map_err(|error| unreadable(folder, &error))?,
@@ -159,7 +160,15 @@ fn ruleset(folder: Option<&Path>) -> Result<Ruleset, String> {
             Some(folder) => format!("`{}` has no files of rules (`*.conf`)", folder.display()),
         });
     }
-    rules::load(&files).map_err(|error| error.to_string())
+    rules::load(profile, &files).map_err(|error| error.to_string())
+}
+
+/// A report as an audit would have it, with the effect and the policy's rule.
+fn told(report: &Report) -> Value {
+    let mut event = json!(report.event());
+    event["effect"] = json!(report.effect);
+    event["rule"] = json!(report.rule);
+    event
 }
 
 /// A folder's files of rules and words. Settings come first, however a rule set calls them (`crs-setup.conf`, `setup.conf`), as
@@ -194,7 +203,7 @@ mod tests {
     const CLIENT: Client = Client { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 80, secure: false };
 
     fn firewall() -> Firewall {
-        let ruleset = rules::load(&[("rules.conf".to_owned(), RULE.to_vec())]).unwrap();
+        let ruleset = rules::load(Profile::CrsStrict, &[("rules.conf".to_owned(), RULE.to_vec())]).unwrap();
         Firewall::new(Policy::parse(POLICY).unwrap(), Arc::new(ruleset)).unwrap()
     }
 

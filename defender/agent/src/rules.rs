@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use defender_waf::{
-    Ruleset, pack,
+    Ruleset,
+    inspection::Profile,
+    pack,
     ruleset::RuleError,
     seclang::{self, Source},
 };
@@ -29,13 +31,16 @@ pub fn licence() -> Option<String> {
     text("LICENSE")
 }
 
-/// Compiles files of rules, in their order; those named `*.data` are the words that rules name.
+/// Compiles files of rules for a profile, in their order; those named `*.data` are the words that rules name. What the
+/// profile adds comes after the first file, the settings.
 ///
 /// # Errors
 /// [`RuleError`]: the first thing that is not understood, with file and line.
-pub fn load(files: &[(String, Vec<u8>)]) -> Result<Ruleset, RuleError> {
+pub fn load(profile: Profile, files: &[(String, Vec<u8>)]) -> Result<Ruleset, RuleError> {
     let sources = files.iter().map(|(name, text)| Source { name, text });
-    let (data, configuration): (Vec<_>, Vec<_>) = sources.partition(|source| is_data(source.name));
+    let (data, mut configuration): (Vec<_>, Vec<_>) = sources.partition(|source| is_data(source.name));
+    let settings = configuration.len().min(1);
+    configuration.splice(settings..settings, if files.is_empty() { Vec::new() } else { profile.rules() });
     seclang::load(&configuration, &data)
 }
 
@@ -73,7 +78,7 @@ mod tests {
     /// The pack that was built in can be read, and its rules compile; without one there are no rules.
     fn the_built_in_rules_compile() {
         assert_eq!(pack::read(PACK).map(|files| files.is_empty()), Ok(PACK.is_empty()));
-        let ruleset = load(&built_in()).unwrap();
+        let ruleset = load(Profile::Balanced, &built_in()).unwrap();
         assert_eq!(ruleset.is_empty(), PACK.is_empty());
         assert_eq!(version().is_some(), !PACK.is_empty());
         assert_eq!(licence().is_some_and(|text| text.contains("Apache License")), !PACK.is_empty());
@@ -84,7 +89,8 @@ mod tests {
     fn words_are_found_by_name() {
         let words = ("words.data".to_owned(), b"one\ntwo".to_vec());
         let rule = ("rule.conf".to_owned(), b"SecRule ARGS \"@pmFromFile words.data\" \"id:1,phase:1,deny\"".to_vec());
-        assert_eq!(load(&[words, rule.clone()]).unwrap().len(), 1);
-        assert!(load(&[rule]).unwrap_err().to_string().starts_with("rule.conf:1:"));
+        let own = load(Profile::CrsStrict, &[("settings.conf".to_owned(), Vec::new())]).unwrap().len();
+        assert_eq!(load(Profile::CrsStrict, &[words, rule.clone()]).unwrap().len(), own + 1);
+        assert!(load(Profile::CrsStrict, &[rule]).unwrap_err().to_string().starts_with("rule.conf:1:"));
     }
 }

@@ -305,7 +305,7 @@ async fn a_reconnect_sends_again_what_is_not_committed() {
 
 /// A proxy that waits for a policy, and objects to everything that says `attack`.
 fn proxy(desk: &Arc<Desk>) -> Arc<Waas> {
-    let rules = || {
+    let rules = |_| {
         let text = br#"SecRule ARGS "@contains attack" "id:942001,phase:1,deny,status:403,severity:CRITICAL""#;
         load(&[Source { name: "rules.conf", text }], &[]).map(Arc::new).map_err(|error| error.to_string())
     };

@@ -43,6 +43,7 @@ use std::{
 use defender_waf::{
     Ruleset,
     firewall::{Firewall, Policy},
+    inspection::Profile,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -60,22 +61,22 @@ use self::{
     ports::Port,
     settings::Settings,
 };
-use crate::enforcement::FailMode;
+use crate::{enforcement::FailMode, rules};
 
 /// How often idle connections to the application are looked through.
 const SWEEP: Duration = Duration::from_secs(10);
 /// How often it is looked whether all connections have ended, once no more are taken.
 const DRAINING: Duration = Duration::from_millis(10);
 
-/// Gives the rules that policies are compiled with, when the first policy comes.
-pub type Rules = Box<dyn Fn() -> Result<Arc<Ruleset>, String> + Send + Sync>;
+/// Gives the rules that policies of a profile are compiled with, when the first of them comes.
+pub type Rules = Box<dyn Fn(Profile) -> Result<Arc<Ruleset>, String> + Send + Sync>;
 
 /// The rules that come with this Defender.
 ///
 /// # Errors
 /// What of them cannot be understood.
-pub fn builtin_rules() -> Result<Arc<Ruleset>, String> {
-    Ok(Arc::new(Ruleset::default()))
+pub fn builtin_rules(profile: Profile) -> Result<Arc<Ruleset>, String> {
+    rules::load(profile, &rules::built_in()).map(Arc::new).map_err(|error| error.to_string())
 }
 
 /// What the proxy begins with.
@@ -110,7 +111,7 @@ pub struct Waas {
 /// What is told of the proxy.
 #[derive(Default)]
 struct State {
-    ruleset: Option<Arc<Ruleset>>,
+    ruleset: Option<(Profile, Arc<Ruleset>)>,
     hash: Option<String>,
     error: Option<String>,
     /// Wanted ports, and why one is not open.
@@ -188,20 +189,23 @@ impl Waas {
         self.news.send_replace(());
     }
 
-    fn ruleset(&self) -> Result<Arc<Ruleset>, String> {
-        if let Some(ruleset) = &self.state().ruleset {
+    fn ruleset(&self, profile: Profile) -> Result<Arc<Ruleset>, String> {
+        if let Some((of, ruleset)) = &self.state().ruleset
+            && *of == profile
+        {
             return Ok(ruleset.clone());
         }
         // Without the lock: it takes a while, and the state is asked for meanwhile.
-        let ruleset = (self.rules)()?;
-        self.state().ruleset = Some(ruleset.clone());
+        let ruleset = (self.rules)(profile)?;
+        self.state().ruleset = Some((profile, ruleset.clone()));
         Ok(ruleset)
     }
 
     fn compile(&self, hash: &str, text: &str) -> Result<Armed, String> {
         let settings = Settings::parse(text.as_bytes(), &self.certificates)?;
         let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-        let firewall = Firewall::new(policy, self.ruleset()?).map_err(|error| error.to_string())?;
+        let ruleset = self.ruleset(policy.profile)?;
+        let firewall = Firewall::new(policy, ruleset).map_err(|error| error.to_string())?;
         let limits = self.plane.limits.reading(settings.read_timeout);
         Ok(Armed { hash: hash.to_owned(), firewall, settings, limits })
     }

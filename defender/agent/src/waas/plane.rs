@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwapOption;
@@ -55,6 +55,8 @@ pub struct Plane {
     prefix: String,
     exchanges: AtomicU64,
     began: Instant,
+    /// Unix milliseconds then.
+    began_at: u64,
 }
 
 impl Plane {
@@ -70,13 +72,14 @@ impl Plane {
             prefix: instance.chars().take(20).collect(),
             exchanges: AtomicU64::new(0),
             began: Instant::now(),
+            began_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
         }
     }
 
-    /// Milliseconds of a clock that never goes back.
+    /// Unix milliseconds, of a clock that never goes back.
     #[must_use]
     pub fn now(&self) -> u64 {
-        self.began.elapsed().as_millis() as u64
+        self.began_at + self.began.elapsed().as_millis() as u64
     }
 
     /// The number of the next exchange, for block pages and audits.

@@ -77,7 +77,7 @@ fn start(ports: Vec<Port>, fail_mode: FailMode, limits: Limits) -> (Arc<Waas>, A
         opened: open_all(&Ports(ports)).unwrap(),
         fail_mode,
         limits,
-        rules: Box::new(|| Ok(ruleset())),
+        rules: Box::new(|_| Ok(ruleset())),
         reporter: reports.clone(),
         instance: "0123456789abcdef0123456789abcdef".into(),
         certificates: std::collections::BTreeMap::new(),
