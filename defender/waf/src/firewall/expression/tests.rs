@@ -91,11 +91,11 @@ fn an_element_of_a_list_is_equal_and_a_text_has_it_within() {
 }
 
 #[test]
-fn an_absolute_target_hides_no_host() {
-    let request = request("GET http://inner.test:81/a HTTP/1.1\r\nHost: outer.test\r\n\r\n");
+fn the_host_is_known_by_an_absolute_target_too() {
+    let request = request("GET http://inner.test:81/a HTTP/1.1\r\nHost: INNER.test:81\r\n\r\n");
     let subject = subject(&request);
 
-    assert!(holds(r#"req.host = "inner.test""#, &subject) && holds(r#"req.host = "OUTER.test""#, &subject));
+    assert!(holds(r#"req.host = "inner.test""#, &subject) && !holds(r#"req.host = "outer.test""#, &subject));
 }
 
 #[test]
