@@ -146,6 +146,9 @@ impl<'a> Supervisor<'a> {
                 && let Some(code) = self.reap()
             {
                 self.watchdog.settle();
+                if let Some(files) = &self.files {
+                    files.settle();
+                }
                 return code;
             }
             if is_ready(1) {

@@ -17,7 +17,11 @@ mod walk;
 mod worker;
 mod written;
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use defender_core::{CompiledPolicy, Notice};
 use defender_sys::{
@@ -63,6 +67,8 @@ impl Interest {
 pub struct FileWatch {
     judge: Judge,
     calls: Arc<Queue<Call>>,
+    /// Held from an answer that came late until that is recorded.
+    recording: Arc<Mutex<()>>,
 }
 
 impl FileWatch {
@@ -75,12 +81,13 @@ impl FileWatch {
         let files = FileJudge::new(judge.clone(), Written::start(judge.clone())?, OwnRoot::find()?.mount());
         let (worker, queue) = (Worker::new(judge.clone(), files)?, calls.clone());
         thread::Builder::new().name("files".into()).spawn(move || worker.run(&queue))?;
-        let (queue, watching) = (calls.clone(), judge.clone());
+        let recording = Arc::new(Mutex::new(()));
+        let (queue, watching, record) = (calls.clone(), judge.clone(), recording.clone());
         thread::Builder::new()
             .name("files-watch".into())
             .stack_size(256 << 10)
-            .spawn(move || watch(&queue, &watching))?;
-        Ok(Self { judge, calls })
+            .spawn(move || watch(&queue, &watching, &record))?;
+        Ok(Self { judge, calls, recording })
     }
 
     /// Answers a notified call that writes to a file.
@@ -91,12 +98,18 @@ impl FileWatch {
             self.calls.add((listener.clone(), *call));
         }
     }
+
+    /// Waits until what was answered late is recorded: the end of this process would cut that off.
+    pub fn settle(&self) {
+        drop(self.recording.lock().unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// Answers calls that wait too long without judging them, and records it.
-fn watch(calls: &Queue<Call>, judge: &Judge) {
+fn watch(calls: &Queue<Call>, judge: &Judge, recording: &Mutex<()>) {
     loop {
         thread::sleep(BEAT);
+        let _recording = recording.lock().unwrap_or_else(PoisonError::into_inner);
         let late = calls.held_up(LIMIT);
         let prevents = Interest::of(&judge.policy()) == Interest::Prevents;
         let (reply, told) =
