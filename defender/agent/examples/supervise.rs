@@ -40,8 +40,8 @@ impl AuditSink for Lines {
             "rule": draft.rule, "effect": draft.effect, "reason": draft.reason, "matched": draft.matched, "event": draft.event,
             "ancestry": draft.ancestry,
         });
-        // A reader that is gone is no reason to stop the application.
-        let _ = writeln!(self.0.lock().unwrap_or_else(PoisonError::into_inner), "{line}");
+        // At once: who reads meanwhile sees whole lines. A reader that is gone is no reason to stop the application.
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(format!("{line}\n").as_bytes());
     }
 }
 

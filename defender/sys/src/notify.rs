@@ -100,9 +100,11 @@ pub struct Listener {
 impl Listener {
     pub(crate) fn new(descriptor: OwnedFd, never_restarts: bool) -> Self {
         let mut listener = Self { descriptor, never_restarts, wakes_directly: false, in_memory: Mutex::default() };
-        let mut flags = SYNC_WAKE_UP;
-        // Since 6.6: the waker gives its processor to the woken. Older kernels refuse, and nothing is lost.
-        listener.wakes_directly = listener.control(SET_FLAGS, &mut flags).is_ok();
+        // Since 6.6: the waker gives its processor to the woken. Older kernels refuse, and nothing is lost. Unlike those of the
+        // other requests, its argument is the value itself (kernel/seccomp.c, seccomp_notify_set_flags).
+        // SAFETY: integers only.
+        let set = unsafe { libc::ioctl(listener.descriptor.as_raw_fd(), SET_FLAGS as _, SYNC_WAKE_UP) };
+        listener.wakes_directly = set == 0;
         listener
     }
 
