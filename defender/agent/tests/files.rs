@@ -401,7 +401,8 @@ fn written_programs_are_reported() {
     let script = format!(
         "cp /bin/true copied; printf '\\177ELFbroken' > broken; echo '#!/bin/sh' > plain; chmod 755 plain
         echo '#!/bin/sh' > text; echo '#!/bin/sh' > hidden; chmod 700 hidden; mkdir in; mv hidden in/place
-        for one in copied broken plain in/place; do until grep -q \"$PWD/$one\" {audits}; do :; done; done; echo all"
+        for one in $PWD/copied $PWD/broken $PWD/plain $PWD/in/place suspiciousElf; do until grep -q $one {audits}; do :; done; done
+        echo all"
     );
 
     let output = arena.with("disable", detections, &["/usr/bin/timeout", &seconds(20), "/bin/sh", "-c", &script]);

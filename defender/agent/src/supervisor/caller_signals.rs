@@ -15,17 +15,24 @@ pub struct Signals {
     pub blocked: u64,
     /// Those that the process handles.
     pub caught: u64,
+    /// How often the thread has begun to wait; a number, not signals.
+    pub waits: u64,
 }
 
 impl Signals {
     /// Reads them from a thread's status; what is not there is none.
     #[must_use]
     pub fn parse(status: &str) -> Self {
-        let mask = |name: &str| {
+        let number = |name: &str, radix| {
             let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            value.and_then(|value| u64::from_str_radix(value.trim(), 16).ok()).unwrap_or_default()
+            value.and_then(|value| u64::from_str_radix(value.trim(), radix).ok()).unwrap_or_default()
         };
-        Self { pending: mask("SigPnd") | mask("ShdPnd"), blocked: mask("SigBlk"), caught: mask("SigCgt") }
+        Self {
+            pending: number("SigPnd", 16) | number("ShdPnd", 16),
+            blocked: number("SigBlk", 16),
+            caught: number("SigCgt", 16),
+            waits: number("voluntary_ctxt_switches", 10),
+        }
     }
 
     /// True when one waits that takes the thread out of a call which can go on afterwards.
@@ -62,15 +69,15 @@ mod tests {
     #[test]
     fn signals_are_read_by_field() {
         let text = "Name:\tx\nSigPnd:\t0000000000000001\nShdPnd:\t0000000000004000\nSigBlk:\t0000000000000002\nSigIgn:\t0\n\
-                    SigCgt:\t0000000000004000\n";
+                    SigCgt:\t0000000000004000\nvoluntary_ctxt_switches:\t10\nnonvoluntary_ctxt_switches:\t3\n";
 
-        assert_eq!(Signals { pending: 0x4001, blocked: 2, caught: 0x4000 }, Signals::parse(text));
+        assert_eq!(Signals { pending: 0x4001, blocked: 2, caught: 0x4000, waits: 10 }, Signals::parse(text));
         assert_eq!(Signals::default(), Signals::parse("nonsense"));
     }
 
     #[test]
     fn only_signals_that_a_thread_takes_interrupt_it() {
-        let handled = Signals { pending: 0x4000, blocked: 0, caught: 0x4000 };
+        let handled = Signals { pending: 0x4000, caught: 0x4000, ..Signals::default() };
 
         assert!(handled.interrupts());
         assert!(!Signals { blocked: 0x4000, ..handled }.interrupts());

@@ -33,7 +33,8 @@ use super::{
 /// Starts that could not be watched are told apart by their program; so many are told of.
 const MOST_UNWATCHED: usize = 64;
 
-/// How long a loaded program waits for its file to be read, while everything else goes on; and when that is told.
+/// How long a loaded program waits for its file to be read, while everything else goes on: the first where it is stopped then,
+/// the other where it goes on, and when the waiting is told.
 const LONGEST_READING: Duration = Duration::from_secs(15);
 const LONG_READING: Duration = Duration::from_millis(1500);
 
@@ -193,9 +194,14 @@ impl ExecWatch {
             Err(_) if !self.needs.judged => Err(Reply::Continue),
             Err(errno) => {
                 self.tell_unwatched(thread, path, errno);
-                Err(if self.prevents && self.needs.prevents { Reply::Fail(Errno::EACCES) } else { Reply::Continue })
+                Err(if self.stops() { Reply::Fail(Errno::EACCES) } else { Reply::Continue })
             }
         }
+    }
+
+    /// What cannot be judged is stopped.
+    fn stops(&self) -> bool {
+        self.prevents && self.needs.prevents
     }
 
     fn tell_unwatched(&mut self, thread: u32, path: &str, errno: Errno) {
@@ -206,7 +212,7 @@ impl ExecWatch {
             Some(tracer) => format!("process {tracer} (`{}`) traces it", process::executable_path(tracer)),
             None => errno.to_string(),
         };
-        let outcome = if self.prevents && self.needs.prevents { "it was denied" } else { "it runs unjudged" };
+        let outcome = if self.stops() { "it was denied" } else { "it runs unjudged" };
         let detail = format!("the start of `{path}` cannot be watched, so {outcome}: {why}");
         self.judge.notice(Notice::NotEnforcing, &detail);
     }
@@ -222,7 +228,7 @@ impl ExecWatch {
 
     /// What a program holds could not be found out in time.
     fn tell_late(&self, path: &str) -> Verdict {
-        let stops = self.prevents && self.needs.prevents;
+        let stops = self.stops();
         let outcome = if stops { "it was killed unjudged" } else { "it is judged without" };
         let detail = format!("the file of `{path}` could not be read in time to compare it, so {outcome}");
         self.judge.notice(Notice::AnsweredLate, &detail);
@@ -294,7 +300,7 @@ impl ExecWatch {
         }
         let links = Links { image: &loaded.link, status: Some(&loaded.status), script: loaded.script.as_deref() };
         if self.facts.fill(&mut loaded.event, &links, &self.needs, Moment::Stop).is_err() {
-            if loading.since.elapsed() < LONGEST_READING {
+            if loading.since.elapsed() < if self.stops() { LONGEST_READING } else { LONG_READING } {
                 self.tell_long(loading, &loaded.event.path);
                 return None;
             }

@@ -42,13 +42,17 @@ fn handle_alarms() {
     unsafe { libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut()) };
 }
 
-/// Connects a socket twice by the very same call, in a program that handles signals; prints both results.
+/// Connects a socket twice by the very same call, a moment apart, in a program that handles signals; prints both results.
 fn again() -> String {
     handle_alarms();
     let server = TcpListener::bind(local(0)).unwrap();
     let (raw, length) = raw_address(server.local_addr().unwrap());
     let socket = stream_socket(libc::AF_INET);
-    let results = [(); 2].map(|()| outcome(unsafe { libc::connect(socket, (&raw const raw).cast(), length) }.into()));
+    let results = [(); 2].map(|()| {
+        let result = outcome(unsafe { libc::connect(socket, (&raw const raw).cast(), length) }.into());
+        unsafe { libc::poll(ptr::null_mut(), 0, 1) };
+        result
+    });
     results.map(|errno| errno.to_string()).join(" ")
 }
 
