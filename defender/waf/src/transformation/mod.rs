@@ -17,8 +17,10 @@ mod whitespace;
 
 #[cfg(test)]
 mod properties;
-#[cfg(test)]
-mod reference;
+// Fuzz targets ask it too (defender/fuzz).
+#[cfg(any(test, fuzzing))]
+#[allow(missing_docs, clippy::unwrap_used, reason = "a yardstick, not part of what is built")]
+pub mod reference;
 #[cfg(test)]
 mod samples;
 

@@ -4,7 +4,8 @@
 use super::Transformation as T;
 
 /// What a transformation makes of a value.
-pub(super) fn apply(transformation: T, value: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn apply(transformation: T, value: &[u8]) -> Vec<u8> {
     match transformation {
         T::Lowercase => map(value, |byte| byte.to_ascii_lowercase()),
         T::Uppercase => map(value, |byte| byte.to_ascii_uppercase()),
