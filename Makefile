@@ -1,7 +1,7 @@
 # `make help` explains the targets. Everything that is made lies in .venv/, .cache/ and defender/target/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test build setup lint format bench bench-smoke bench-programs test-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat test-arm64-machine test-old-kernel soak soak-smoke
+.PHONY: help run test build setup lint format bench bench-smoke bench-programs test-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat test-arm64-machine test-old-kernel soak soak-smoke fuzz
 
 PYTHON := .venv/bin/python
 HOST_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -81,6 +81,10 @@ test-old-kernel: build test-programs ## Slow: the same on an emulated amd64 mach
 MINUTES := 60
 soak: build bench-programs ## Mixed load under the supervisor for MINUTES (60): nothing may leak, hang or be missed
 	$(PYTHON) e2e/compat/soak.py $(MINUTES)
+
+SECONDS := 60
+fuzz: build ## Fuzz the firewall's readers and its judgement, SECONDS (60) for each target
+	sh scripts/fuzz.sh $(SECONDS)
 
 soak-smoke: build test-programs
 	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) $(PYTHON) e2e/compat/soak.py 0.33

@@ -26,7 +26,7 @@ for name; do
     else
         failed=1
         echo "broken"
-        grep -B2 -A12 'panicked\|ERROR' "$work/$name.log" | head -40
+        sed -n '/panicked/,/stack backtrace/p; /Test unit/p' "$work/$name.log" | cut -c1-2000
     fi
 done
 [ -z "$failed" ]

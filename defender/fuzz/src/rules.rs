@@ -16,8 +16,20 @@ use defender_waf::{
 use serde_json::{Value, json};
 
 const GROUPS: [&str; 14] = [
-    "sqli", "xss", "cmdi", "codeInjection", "lfi", "attackTools", "shellshock", "malformedReq", "ssrf", "nosql", "ssti",
-    "xxe", "deserialisation", "protocol",
+    "sqli",
+    "xss",
+    "cmdi",
+    "codeInjection",
+    "lfi",
+    "attackTools",
+    "shellshock",
+    "malformedReq",
+    "ssrf",
+    "nosql",
+    "ssti",
+    "xxe",
+    "deserialisation",
+    "protocol",
 ];
 
 /// The rules of the pack that `BARTIZAN_RULES` names, in the default profile.

@@ -7,7 +7,11 @@ pub fn head(data: &[u8]) {
     let Ok(Some((head, taken))) = read_head(data) else { return };
     let (again, _) = read_head(&data[..taken]).unwrap().expect("the head is whole");
     assert_eq!(head.line(), again.line());
-    assert!(head.headers().map(|field| (field.name, field.value)).eq(again.headers().map(|field| (field.name, field.value))));
+    assert!(
+        head.headers()
+            .map(|field| (field.name, field.value))
+            .eq(again.headers().map(|field| (field.name, field.value)))
+    );
     assert_eq!(head.framing(), again.framing());
     assert!(read_head(&data[..taken - 1]).is_ok_and(|found| found.is_none()), "a part of a head is no head");
 }

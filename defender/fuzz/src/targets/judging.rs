@@ -4,7 +4,7 @@ use defender_waf::{
     Request, Transaction, Verdict,
     body::{Processor, fill_body},
     firewall::{BodyNeed, Client, Ruling, Standing},
-    http::{Head, fill_head, read_head},
+    http::{Framing, Head, fill_head, read_head},
     rule::Phase,
     value::Collection,
 };
@@ -38,7 +38,12 @@ fn judge(mut transaction: Transaction<'_>, head: &Head, body: &[u8]) -> (Verdict
 pub fn exchange(mut data: &[u8]) {
     let step = 1 + super::number(&mut data, 200);
     let Ok(Some((head, taken))) = read_head(data) else { return };
-    let body = &data[taken..];
+    let body = match (head.framing(), &data[taken..]) {
+        (Framing::None, _) => &[][..],
+        (Framing::Length(length), rest) => rest.get(..length as usize).unwrap_or(rest),
+        // As the reader of chunks would give it.
+        (Framing::Chunked, rest) => rest,
+    };
     assert_eq!(ruled(&head, body, body.len().max(1)), ruled(&head, body, step), "in pieces of {step}");
 }
 

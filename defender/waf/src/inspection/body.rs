@@ -46,6 +46,8 @@ pub struct Body {
     told: bool,
     /// What is not judged yet, decoded.
     held: Vec<u8>,
+    /// The same as it came, where it is decoded: all of it is judged should it turn out to be coded otherwise.
+    coded: Vec<u8>,
     /// Bytes that came, coded as they were.
     came: u64,
     /// How many will come, when the head says so.
@@ -78,6 +80,7 @@ impl Body {
             fault,
             told: false,
             held: Vec::new(),
+            coded: Vec::new(),
             came: 0,
             total: if let Framing::Length(length) = head.framing() { Some(length) } else { None },
             window: None,
@@ -116,6 +119,9 @@ impl Body {
             let slice = &piece[taken..piece.len().min(taken + room.max(1))];
             taken += slice.len();
             self.came += slice.len() as u64;
+            if !self.judged && !self.decoding.is_plain() {
+                self.coded.extend_from_slice(slice);
+            }
             if let Err(fault) = self.decoding.feed(slice, &mut self.held) {
                 self.give_up(fault);
             }
@@ -175,13 +181,15 @@ impl Body {
         usize::try_from(self.came).unwrap_or(usize::MAX)
     }
 
-    /// What cannot be decoded is taken as it comes from now on.
+    /// What cannot be decoded is taken as it came, and comes from now on: an application may pay no heed to codings.
     fn give_up(&mut self, fault: CodingError) {
         self.fault.get_or_insert(fault);
+        self.held.append(&mut self.coded);
         self.decoding = Decoding::default();
     }
 
     fn fill_held(&mut self, request: &mut Request, chosen: Option<Processor>, forced: bool) {
+        self.coded = Vec::new();
         let kind = match self.profile {
             Profile::CrsStrict => {
                 let kind = chosen.or(Processor::of_content_type(&self.content_type));
@@ -310,6 +318,18 @@ mod tests {
         body.fill(&mut request, None, false);
         assert!(request.of(Collection::Args).any(|value| value.value.ends_with(b"<script>")));
         assert_eq!(body.end(), Due::Nothing);
+    }
+
+    /// A body that is not coded as its head says is refused, and judged as it came, however it was cut.
+    #[test]
+    fn what_is_coded_otherwise_is_judged_as_it_came() {
+        for step in [1, 7, 100] {
+            let head = head("Content-Type: application/x-www-form-urlencoded\r\nContent-Encoding: gzip");
+            let requests = filled(Profile::Balanced, &head, b"a=<script>", step);
+
+            assert_eq!(requests[0].first(Collection::ReqbodyError, b""), Some(&b"1"[..]));
+            assert_eq!(requests[0].first(Collection::ArgsPost, b"a"), Some(&b"<script>"[..]), "pieces of {step}");
+        }
     }
 
     /// What is odd without being wrong is noted for rules.
