@@ -178,6 +178,7 @@ impl Session<'_> {
         let news = progress.session.news(progress.milliseconds(), present.clone());
         if news.is_some() || changed {
             progress.waas.told(waas.as_ref());
+            let waas = waas.map(|waas| with_discovery(waas, self.speaker.protected.discovery()));
             connection.send(&ToConsole::Status { workloads: news.unwrap_or(present), waas }).await?;
         }
         while let Some(news) = self.speaker.protected.next_news() {
@@ -204,6 +205,14 @@ impl Progress {
     fn milliseconds(&self) -> u64 {
         self.began.elapsed().as_millis() as u64
     }
+}
+
+/// Adds what is told once to the state that is told again and again.
+fn with_discovery(mut waas: Value, discovery: Option<Value>) -> Value {
+    if let (Some(fields), Some(discovery)) = (waas.as_object_mut(), discovery) {
+        fields.insert("discovery".to_owned(), discovery);
+    }
+    waas
 }
 
 async fn wait_until(end: Option<Instant>) {

@@ -113,6 +113,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             if !piece.is_empty() {
                 self.judged(|exchange: &mut Exchange| exchange.request_body(&piece))?;
             }
+            if body.is_done() {
+                // What came after the last window is judged as well before the application has the whole of it.
+                self.judged(|exchange: &mut Exchange| exchange.request_end())?;
+            }
             let out = if chunked {
                 framed.clear();
                 emission::chunk(&mut framed, &piece);

@@ -18,7 +18,10 @@ use defender_core::AuditDraft;
 use defender_waf::firewall::{Firewall, Standing};
 use tokio::sync::watch;
 
-use super::{counters::Counters, limits::Limits, pool::Pool, settings::Settings, upstream2::Shared};
+use super::{
+    counters::Counters, discoveries::Discoveries, limits::Limits, pool::Pool, reverse::Reverse, settings::Settings,
+    upstream2::Shared,
+};
 use crate::enforcement::FailMode;
 
 /// Takes what is to be reported; it must neither block nor fail.
@@ -46,6 +49,8 @@ pub struct Plane {
     pub armed: ArcSwapOption<Armed>,
     /// What went through.
     pub counters: Counters,
+    /// What applications' endpoints are.
+    pub discoveries: Discoveries,
     /// What happens while there is no policy.
     pub fail_mode: FailMode,
     /// The proxy's bounds without a policy.
@@ -66,6 +71,7 @@ impl Plane {
         Self {
             armed: ArcSwapOption::empty(),
             counters: Counters::default(),
+            discoveries: Discoveries::default(),
             fail_mode,
             limits,
             reporter,
@@ -103,6 +109,8 @@ pub struct Local {
     pub shared: Shared,
     /// What clients did before.
     pub standing: Standing,
+    /// Names of clients' addresses.
+    pub reverse: Rc<Reverse>,
     /// True once no more requests are to be taken.
     pub draining: watch::Receiver<bool>,
     clients: RefCell<HashMap<IpAddr, usize>>,
@@ -112,9 +120,9 @@ pub struct Local {
 impl Local {
     /// Nothing is open yet.
     #[must_use]
-    pub fn new(plane: Arc<Plane>, draining: watch::Receiver<bool>) -> Self {
-        let (pool, shared, standing, clients, open) = Default::default();
-        Self { plane, pool, shared, standing, draining, clients, open }
+    pub fn new(plane: Arc<Plane>, standing: Standing, reverse: Reverse, draining: watch::Receiver<bool>) -> Self {
+        let (pool, shared, clients, open) = Default::default();
+        Self { plane, pool, shared, standing, reverse: Rc::new(reverse), draining, clients, open }
     }
 
     /// True once no more requests are to be taken.
