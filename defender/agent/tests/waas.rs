@@ -189,12 +189,11 @@ fn a_cut_response_stays_cut() {
         stream.read(&mut [0; 1024])?;
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
     });
-    for (stage, end) in [
-        (Stage::with_nothing(application.port), "3\r\nabc\r\n"),
-        (Stage::new(application.port), "502\n"),
-    ] {
+    for (stage, end) in
+        [(Stage::with_nothing(application.port), "3\r\nabc\r\n"), (Stage::new(application.port), "502\n")]
+    {
         let mut client = stage.connect();
-        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let all = client.rest();
         assert!(all.ends_with(end), "{all}");
     }

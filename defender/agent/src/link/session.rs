@@ -55,10 +55,19 @@ impl WaasTold {
     fn is_due(&self, present: Option<&Value>) -> bool {
         let Some(present) = present else { return false };
         let Some((when, last)) = &self.last else { return true };
-        let differs = |field: &str| last.get(field) != present.get(field);
         let passed = when.elapsed();
-        (["hash", "error", "ports"].into_iter().any(differs) && passed >= WAAS_PACE)
-            || (last != present && passed >= NEWS_EVERY)
+        (Self::is_news(last, present) && passed >= WAAS_PACE) || (last != present && passed >= NEWS_EVERY)
+    }
+
+    /// When news that had to wait for their turn are to be told.
+    fn due_at(&self, present: Option<&Value>) -> Option<Instant> {
+        let (when, last) = self.last.as_ref()?;
+        present.filter(|present| Self::is_news(last, present)).map(|_| *when + WAAS_PACE)
+    }
+
+    /// Whether something else than counters differs.
+    fn is_news(last: &Value, present: &Value) -> bool {
+        ["hash", "error", "ports"].into_iter().any(|field| last.get(field) != present.get(field))
     }
 
     fn told(&mut self, present: Option<&Value>) {
@@ -107,6 +116,7 @@ impl Session<'_> {
                 }
                 () = self.speaker.protected.due().notified(), if *self.worked => {}
                 () = self.status_due(&progress), if *self.worked => {}
+                () = self.waas_due(&progress), if *self.worked => {}
                 () = sleep_until(progress.ping_at) => self.ping(connection, &mut progress).await?,
                 () = sleep_until(self.certificate.renew_at), if *self.worked && !progress.renewing => {
                     progress.renewing = true;
@@ -196,6 +206,14 @@ impl Session<'_> {
     async fn status_due(&self, progress: &Progress) {
         match progress.session.news_due_in(progress.milliseconds(), &self.speaker.protected.statuses()) {
             Some(wait) => sleep(Duration::from_millis(wait)).await,
+            None => pending().await,
+        }
+    }
+
+    /// Resolves when news of the reverse proxy that had to wait for their turn are due.
+    async fn waas_due(&self, progress: &Progress) {
+        match progress.waas.due_at(self.speaker.protected.waas().as_ref()) {
+            Some(at) => sleep_until(at).await,
             None => pending().await,
         }
     }

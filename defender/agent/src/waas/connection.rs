@@ -16,7 +16,7 @@ use super::{
     halt::{Halt, plain},
     http2::PREFACE,
     limits::Limits,
-    plane::{Armed, Local},
+    plane::{Armed, Held, Local},
     report,
     turn::{Next, Told, Turn},
     wire::Wire,
@@ -163,7 +163,8 @@ impl Site {
         let strict = armed.as_ref().and_then(|armed| armed.settings.strict.get(&client.port)).map(String::as_str);
         let http2 = armed.as_ref().is_some_and(|armed| armed.settings.speaks_http2(client.port));
         let (exchange, told, limits, port) = (judge.map(RefCell::new), Told::default(), &limits, self.port);
-        let turn = Turn { local, wire, limits, head, client, port, believed, http2, strict, exchange, told };
+        let held = Held::new(local);
+        let turn = Turn { local, wire, limits, head, client, port, believed, http2, strict, exchange, told, held };
         let next = turn.serve().await;
         let Turn { exchange, told, .. } = turn;
         let exchange = exchange.map(RefCell::into_inner);

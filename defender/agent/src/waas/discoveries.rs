@@ -151,7 +151,8 @@ mod tests {
     #[test]
     fn reports_are_bounded() {
         let discoveries = Discoveries::default();
-        let word = |number: usize| format!("/{}/{}", char::from(b'a' + (number % 26) as u8), "xy".repeat(1 + number / 26));
+        let word =
+            |number: usize| format!("/{}/{}", char::from(b'a' + (number % 26) as u8), "xy".repeat(1 + number / 26));
         for number in 0..300 {
             visit(&discoveries, if number % 2 == 0 { "one" } else { "other" }, &word(number), 8);
         }
@@ -179,7 +180,10 @@ mod tests {
 
         let report = discoveries.take().unwrap();
 
-        assert_eq!((report[0]["endpoints"][0]["path"].as_str(), report[0]["endpoints"][0].get("query")), (Some("/large"), None));
+        assert_eq!(
+            (report[0]["endpoints"][0]["path"].as_str(), report[0]["endpoints"][0].get("query")),
+            (Some("/large"), None)
+        );
     }
 
     /// What belongs to an application that is no more is not told of.

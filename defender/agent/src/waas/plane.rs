@@ -115,14 +115,15 @@ pub struct Local {
     pub draining: watch::Receiver<bool>,
     clients: RefCell<HashMap<IpAddr, usize>>,
     open: Cell<usize>,
+    held: Cell<usize>,
 }
 
 impl Local {
     /// Nothing is open yet.
     #[must_use]
     pub fn new(plane: Arc<Plane>, standing: Standing, reverse: Reverse, draining: watch::Receiver<bool>) -> Self {
-        let (pool, shared, clients, open) = Default::default();
-        Self { plane, pool, shared, standing, reverse: Rc::new(reverse), draining, clients, open }
+        let (pool, shared, clients, open, held) = Default::default();
+        Self { plane, pool, shared, standing, reverse: Rc::new(reverse), draining, clients, open, held }
     }
 
     /// True once no more requests are to be taken.
@@ -148,6 +149,42 @@ impl Local {
         self.open.set(self.open.get() + 1);
         self.plane.counters.connections.add();
         Some(Admission { local: self.clone(), client })
+    }
+}
+
+/// What one request holds back of its body, of what all may hold together.
+pub struct Held<'l> {
+    local: &'l Local,
+    bytes: Cell<usize>,
+}
+
+impl<'l> Held<'l> {
+    /// Nothing is held.
+    #[must_use]
+    pub fn new(local: &'l Local) -> Self {
+        Self { local, bytes: Cell::new(0) }
+    }
+
+    /// Room for so many bytes more; false when too much is held already.
+    pub fn add(&self, bytes: usize) -> bool {
+        let all = self.local.held.get() + bytes;
+        let fits = all <= self.local.plane.limits.held;
+        if fits {
+            self.local.held.set(all);
+            self.bytes.set(self.bytes.get() + bytes);
+        }
+        fits
+    }
+
+    /// Nothing is held any more.
+    pub fn release(&self) {
+        self.local.held.set(self.local.held.get() - self.bytes.take());
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

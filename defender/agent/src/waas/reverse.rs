@@ -134,11 +134,7 @@ fn random() -> Option<u16> {
     Some(u16::from_be_bytes(bytes))
 }
 
-async fn exchange<A>(
-    resolver: SocketAddr,
-    query: &[u8],
-    read: impl Fn(&[u8], &[u8]) -> Option<A>,
-) -> Option<A> {
+async fn exchange<A>(resolver: SocketAddr, query: &[u8], read: impl Fn(&[u8], &[u8]) -> Option<A>) -> Option<A> {
     let own: IpAddr = if resolver.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((own, 0)).await.ok()?;
     socket.connect(resolver).await.ok()?;

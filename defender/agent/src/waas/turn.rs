@@ -15,7 +15,7 @@ use super::{
     emission::{self, Passage, Sent},
     halt::Halt,
     limits::Limits,
-    plane::Local,
+    plane::{Held, Local},
     pool::Upstream,
     request_body::RequestBody,
     target::{self, Target},
@@ -43,6 +43,7 @@ pub struct Turn<'a, S> {
     /// None while there is no policy.
     pub(super) exchange: Option<RefCell<Exchange<'a>>>,
     pub(super) told: Told,
+    pub(super) held: Held<'a>,
 }
 
 /// What the client was sent so far.
@@ -102,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             _ => request.extend_from_slice(&held),
         }
         drop(held);
-        self.forward(&request, body).await
+        self.forward(request, body).await
     }
 
     /// Asks the firewall.
@@ -144,6 +145,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             while !body.is_done() && held.len() < limit {
                 piece.clear();
                 body.next(self.wire, self.limits, (limit - held.len()).min(PIECE), &mut piece).await?;
+                if !self.held.add(piece.len()) {
+                    return Err(Halt::Crowded);
+                }
                 if !piece.is_empty() {
                     self.judged(|exchange| exchange.request_body(&piece))?;
                     held.extend_from_slice(&piece);

@@ -57,13 +57,14 @@ fn clients_cannot_choose_their_address() {
 #[test]
 fn bans_hold_at_all_ports() {
     let (one, other) = (Application::new(|_| ok("one")), Application::new(|_| ok("other")));
-    let stage = Stage::with_ports(vec![
-        Port { exposed: 0, internal: one.port },
-        Port { exposed: 0, internal: other.port },
-    ]);
+    let stage =
+        Stage::with_ports(vec![Port { exposed: 0, internal: one.port }, Port { exposed: 0, internal: other.port }]);
     let policy = r#"{"version":1,"rule":"shop","applications":[{"appID":"a","sqli":{"effect":"ban"}}]}"#;
     stage.waas.take_policy("1", Some(policy));
-    let [first, second] = stage.waas.ports()[..] else { panic!("two ports") };
+    let before = |application: &Application| {
+        stage.waas.ports().into_iter().find(|port| port.internal == application.port).unwrap()
+    };
+    let (first, second) = (before(&one), before(&other));
     let from = |address: &str| format!("X-Forwarded-For: {address}\r\n");
     assert_eq!(ask(second.exposed, "/", &from("203.0.113.9")).0, 200);
 
@@ -88,9 +89,8 @@ fn rates_count_at_all_ports() {
     assert_eq!(stage.waas.status().unwrap()["error"], serde_json::Value::Null);
 
     // An average of one a second over two minutes.
-    let answers: Vec<u16> = (0..130)
-        .map(|number| ask(if number % 2 == 0 { first.exposed } else { second.exposed }, "/", "").0)
-        .collect();
+    let answers: Vec<u16> =
+        (0..130).map(|number| ask(if number % 2 == 0 { first.exposed } else { second.exposed }, "/", "").0).collect();
 
     assert_eq!((answers[..100].iter().all(|status| *status == 200), answers[129]), (true, 403));
     assert!(one.seen().len() < 100 && other.seen().len() < 100);
@@ -135,8 +135,12 @@ impl Resolver {
                 count.fetch_add(1, Ordering::SeqCst);
                 let (kind, name) = question(&query[..length]);
                 let found = match kind {
-                    12 => names.iter().find(|(zone, _)| name.starts_with(zone)).map(|(_, name)| record(12, &labels(name))),
-                    _ => addresses.iter().find(|(known, _)| name == format!("{known}.")).map(|(_, data)| record(1, data)),
+                    12 => {
+                        names.iter().find(|(zone, _)| name.starts_with(zone)).map(|(_, name)| record(12, &labels(name)))
+                    }
+                    _ => {
+                        addresses.iter().find(|(known, _)| name == format!("{known}.")).map(|(_, data)| record(1, data))
+                    }
                 };
                 let mut answer = query[..length].to_vec();
                 (answer[2], answer[7]) = (0x81, u8::from(found.is_some()));
@@ -153,8 +157,16 @@ impl Resolver {
 #[test]
 fn bots_are_known_by_their_names() {
     let resolver = Resolver::new(
-        &[("9.113.0.203.", "crawl.evil.test"), ("10.113.0.203.", "crawl-1.googlebot.com"), ("11.113.0.203.", "crawl-2.googlebot.com")],
-        &[("crawl.evil.test", [203, 0, 113, 9]), ("crawl-1.googlebot.com", [203, 0, 113, 10]), ("crawl-2.googlebot.com", [198, 51, 100, 1])],
+        &[
+            ("9.113.0.203.", "crawl.evil.test"),
+            ("10.113.0.203.", "crawl-1.googlebot.com"),
+            ("11.113.0.203.", "crawl-2.googlebot.com"),
+        ],
+        &[
+            ("crawl.evil.test", [203, 0, 113, 9]),
+            ("crawl-1.googlebot.com", [203, 0, 113, 10]),
+            ("crawl-2.googlebot.com", [198, 51, 100, 1]),
+        ],
     );
     let stage = Stage::with_resolver(Application::new(|_| ok("x")).port, resolver.address);
     let policy = r#"{"version":1,"rule":"shop","applications":[{"appID":"a",
@@ -209,7 +221,9 @@ fn endpoints_are_learnt() {
         body.len()
     );
     assert_eq!(stage.ask(&post).0, 200);
-    for (target, status) in [("/orders/8", 200), ("/orders/9?q=attack", 403), ("/missing", 404), ("/secret?q=attack", 403)] {
+    for (target, status) in
+        [("/orders/8", 200), ("/orders/9?q=attack", 403), ("/missing", 404), ("/secret?q=attack", 403)]
+    {
         assert_eq!(ask(stage.port, target, "").0, status);
     }
     let learnt = std::cell::RefCell::new(Vec::new());
@@ -220,8 +234,10 @@ fn endpoints_are_learnt() {
     });
 
     let learnt = learnt.into_inner();
-    let shown: Vec<_> =
-        learnt.iter().map(|one| (one["method"].as_str().unwrap(), one["path"].as_str().unwrap(), one["hits"].as_u64())).collect();
+    let shown: Vec<_> = learnt
+        .iter()
+        .map(|one| (one["method"].as_str().unwrap(), one["path"].as_str().unwrap(), one["hits"].as_u64()))
+        .collect();
     assert_eq!(shown, [("GET", "/orders/{id}", Some(1)), ("POST", "/orders/{id}", Some(1))]);
     assert_eq!(learnt[1]["body"]["properties"]["count"]["type"], "integer");
     assert_eq!(learnt[1]["query"]["properties"]["dry"]["type"], "boolean");
@@ -261,7 +277,10 @@ fn attacks_at_the_end_of_long_bodies_are_stopped() {
     let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n";
     for (framing, parts) in [
         ("Transfer-Encoding: chunked", vec![format!("4b0\r\n{long}\r\n"), "9\r\n&z=attack\r\n0\r\n\r\n".into()]),
-        ("Transfer-Encoding: chunked", vec![format!("4b0\r\n{long}\r\n"), "9\r\n&z=attack\r\n".into(), "0\r\n\r\n".into()]),
+        (
+            "Transfer-Encoding: chunked",
+            vec![format!("4b0\r\n{long}\r\n"), "9\r\n&z=attack\r\n".into(), "0\r\n\r\n".into()],
+        ),
         ("Content-Length: 1209", vec![long.clone(), "&z=attack".into()]),
     ] {
         let mut client = stage.connect();
@@ -272,7 +291,10 @@ fn attacks_at_the_end_of_long_bodies_are_stopped() {
         }
         assert_eq!(client.answer("POST").status, 403, "{framing}");
         let came = String::from_utf8(came.recv_timeout(PATIENCE).unwrap()).unwrap();
-        assert!(came.starts_with("POST / ") && !came.ends_with("0\r\n\r\n") && !came.contains("=attack\r\n0"), "{came}");
+        assert!(
+            came.starts_with("POST / ") && !came.ends_with("0\r\n\r\n") && !came.contains("=attack\r\n0"),
+            "{came}"
+        );
         if framing.starts_with("Content") {
             assert!(came.split("\r\n\r\n").nth(1).unwrap().len() < 1209, "{came}");
         }

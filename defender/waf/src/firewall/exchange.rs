@@ -86,7 +86,12 @@ impl<'f> Exchange<'f> {
     ) -> Self {
         let policy = firewall.policy();
         let (address, peers) = policy.trust.client(head, client.peer);
-        let origin = Origin { address, peers, country: policy.countries.of(address), secure: client.secure || policy.trust.secure(head, client.peer) };
+        let origin = Origin {
+            address,
+            peers,
+            country: policy.countries.of(address),
+            secure: client.secure || policy.trust.secure(head, client.peer),
+        };
         let path = normal_path(head.target());
         let application = firewall.application(head, &client, &path);
         let application = application.filter(|application| !application.access.excepts(address));
