@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::{
     config::{ConfigError, EmbeddedConfig, EntrypointConfig, Environment},
+    dns_proxy::Resolvers,
     enforcement::{Application, FailMode, READING, Wanted},
     link::{
         background::Background,
@@ -99,6 +100,8 @@ pub fn embedded(
         reporter: desk.clone(),
         instance: desk.instance().to_owned(),
         certificates: config.waas.certificates,
+        resolvers: Resolvers::of_this_machine().sockets(),
+        secret: waas::session_secret(&config.console.bundle.secret, &config.console.app_id),
     })?;
     let speaker = Speaker {
         config: config.console,

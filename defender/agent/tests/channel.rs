@@ -1,5 +1,8 @@
 //! The link to the Console against a small one of our own: TLS, certificates, WebSocket, and whatever can go wrong.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
+#[path = "channel/proxy.rs"]
+mod proxy;
+
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -29,7 +32,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
@@ -156,7 +159,7 @@ impl FakeConsole {
             [("INSTALL_BUNDLE", STANDARD.encode(bundle)), ("DEFENDER_APP_ID", "shop".to_owned())].into_iter().collect();
         let config = EmbeddedConfig::read(&environment).expect("a configuration").console;
         let desk = Desk::new(identity::instance().expect("random"));
-        let protected = Arc::new(Front::new(Arc::new(Embedded(desk.clone())), proxy(&desk), None));
+        let protected = Arc::new(Front::new(Arc::new(Embedded(desk.clone())), proxy_of(&desk), None));
         let (kind, task, instance) = (Kind::AppEmbedded, None, desk.instance().to_owned());
         let speaker = Speaker { config, kind, task, instance, protected };
         (desk, Background::start(move |stop| console::run(speaker, stop)).expect("a link"))
@@ -304,7 +307,7 @@ async fn a_reconnect_sends_again_what_is_not_committed() {
 }
 
 /// A proxy that waits for a policy, and objects to everything that says `attack`.
-fn proxy(desk: &Arc<Desk>) -> Arc<Waas> {
+fn proxy_of(desk: &Arc<Desk>) -> Arc<Waas> {
     let rules = |_| {
         let text = br#"SecRule ARGS "@contains attack" "id:942001,phase:1,deny,status:403,severity:CRITICAL""#;
         load(&[Source { name: "rules.conf", text }], &[]).map(Arc::new).map_err(|error| error.to_string())
@@ -317,40 +320,10 @@ fn proxy(desk: &Arc<Desk>) -> Arc<Waas> {
         reporter: desk.clone(),
         instance: desk.instance().to_owned(),
         certificates: std::collections::BTreeMap::new(),
+        resolvers: Vec::new(),
+        secret: [7; 32],
     };
     Waas::start(config).expect("a proxy")
-}
-
-/// The proxy's policy comes over the channel, its state goes with the status, and what it stops is told of as any audit is.
-#[tokio::test]
-async fn the_proxy_is_reached() {
-    let console = FakeConsole::start().await;
-    let (_desk, link) = console.link(&console.authority.pin());
-    console.enrol(DAY).await;
-    let mut peer = console.welcome().await;
-    let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound").port();
-    let policy = serde_json::json!({"version": 1, "rule": "shop", "applications": [{
-        "appID": "web", "sqli": {"effect": "prevent"},
-        "apiSpec": {"endpoints": [{"host": "*", "basePath": "*", "exposedPort": port, "internalPort": 1}]},
-    }]});
-    peer.send(&FromConsole::Waas { revision: 3, hash: "c".repeat(64), policy: Some(policy) }).await;
-
-    loop {
-        let ToConsole::Status { waas, .. } = peer.receive().await else { continue };
-        let Some(waas) = waas.filter(|waas| waas["ports"][0]["exposed"] == port) else { continue };
-        assert_eq!((&waas["hash"], waas["counters"]["requests"].as_u64()), (&"c".repeat(64).into(), Some(0)));
-        break;
-    }
-    let mut client = TcpStream::connect(("127.0.0.1", port)).await.expect("the proxy");
-    client.write_all(b"GET /?q=attack HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
-    loop {
-        let ToConsole::Audits { audits, .. } = peer.receive().await else { continue };
-        let Event::Request(event) = &audits[0].event else { panic!("{audits:?}") };
-        assert_eq!((event.application.as_str(), event.attack.as_str(), event.status), ("web", "sqli", Some(403)));
-        assert_eq!((audits[0].rule.as_deref(), audits[0].reason), (Some("shop"), Reason::Waas));
-        break;
-    }
-    stop(link).await;
 }
 
 fn policy(digit: &str) -> WorkloadPolicy {

@@ -7,6 +7,8 @@ mod hostile;
 mod life;
 #[path = "waas/secure.rs"]
 mod secure;
+#[path = "waas/shared.rs"]
+mod shared;
 #[path = "waas/stage.rs"]
 mod stage;
 #[path = "waas/streams.rs"]
@@ -180,18 +182,21 @@ fn broken_applications_are_502() {
     }
 }
 
-/// A response that breaks off is not made to look whole.
+/// A response that breaks off is not made to look whole; one whose beginning was to be judged first is none.
 #[test]
 fn a_cut_response_stays_cut() {
     let application = Application::raw(|mut stream| {
         stream.read(&mut [0; 1024])?;
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
     });
-    let stage = Stage::new(application.port);
-    let mut client = stage.connect();
-    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-
-    assert!(client.rest().ends_with("3\r\nabc\r\n"));
+    for (stage, end) in
+        [(Stage::with_nothing(application.port), "3\r\nabc\r\n"), (Stage::new(application.port), "502\n")]
+    {
+        let mut client = stage.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let all = client.rest();
+        assert!(all.ends_with(end), "{all}");
+    }
 }
 
 /// Without a policy requests pass unjudged or not at all, as was chosen.

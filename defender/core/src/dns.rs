@@ -4,9 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 mod answer;
 mod failure;
+mod reverse;
 
 pub use answer::{Given, given};
 pub use failure::{NOT_IMPLEMENTED, REFUSED, SERVER_FAILED, failure};
+pub use reverse::{Names, confirms, name_query, parse_names};
 
 const HEADER: usize = 12;
 const LONGEST_NAME: usize = 255;

@@ -25,6 +25,8 @@ MOST_OBSERVED = 1000
 MOST_PORTS = 200
 MOST_COUNTERS = 200
 MOST_ERRORS = 100
+MOST_ENDPOINTS = 1000
+MOST_APPLICATIONS = 64
 
 Instance = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -98,7 +100,45 @@ class WaasError(msgspec.Struct, frozen=True):
 
 
 WaasCounts = Annotated[dict[Counter, Count], msgspec.Meta(max_length=MOST_COUNTERS)]
+WaasStatuses = Annotated[
+    dict[Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{2}$")], Count], msgspec.Meta(max_length=900)
+]
 WaasErrors = Annotated[tuple[WaasError, ...], msgspec.Meta(max_length=MOST_ERRORS)]
+
+
+class WaasEndpoint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """
+    An endpoint that requests have shown an application to have; in its path `{id}` stands for what differs.
+
+    `hits` and `statuses` are of the time since the endpoint was last told of. `query` and `body` are JSON Schemas of
+    what was sent; values are never told.
+    """
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
+    method: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+    hits: Count
+    first_seen: Milliseconds
+    last_seen: Milliseconds
+    statuses: WaasStatuses
+    sensitive: bool
+    unauthenticated: bool
+    unencrypted: bool
+    query: dict[str, Any] | None = None
+    body: dict[str, Any] | None = None
+
+
+class WaasDiscovery(msgspec.Struct, frozen=True):
+    """
+    What was learnt of one application's interface since the last status.
+
+    `merged` are (path, method) of endpoints that were told of before and are one with others now, `dropped` requests
+    for which there was no room.
+    """
+
+    application: Name
+    endpoints: Annotated[tuple[WaasEndpoint, ...], msgspec.Meta(max_length=MOST_ENDPOINTS)]
+    merged: Annotated[tuple[tuple[str, str], ...], msgspec.Meta(max_length=MOST_ENDPOINTS)]
+    dropped: Count
 
 
 class WaasStatus(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -106,13 +146,15 @@ class WaasStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     The firewall of a Defender: the policy in force or why it is not, where it listens, and what it has counted.
 
     `counters` are numbers since the Defender's start by their names, `statuses` those of responses by their class, and
-    `errors` the latest that went wrong.
+    `errors` the latest that went wrong. `discovery` is told once, with the next status after it was learnt, and takes
+    at most 64 KiB: what does not fit comes with a later one.
     """
 
     hash: Hash | None = None
     error: Annotated[str, msgspec.Meta(max_length=16384)] | None = None
     ports: Annotated[tuple[WaasPort, ...], msgspec.Meta(max_length=MOST_PORTS)] = ()
     counters: Annotated[dict[Counter, Count | WaasCounts | WaasErrors], msgspec.Meta(max_length=MOST_COUNTERS)] = {}
+    discovery: Annotated[tuple[WaasDiscovery, ...], msgspec.Meta(max_length=MOST_APPLICATIONS)] = ()
 
 
 class Enrol(Message, frozen=True):

@@ -1,9 +1,10 @@
 //! The resolvers that the workload was started with.
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
+const DNS_PORT: u16 = 53;
 const FILE: &str = "/etc/resolv.conf";
 
 /// Resolvers whose word counts: what another one says about an allowed name makes no address an allowed one, and it is
@@ -35,6 +36,12 @@ impl Resolvers {
     #[must_use]
     pub fn all(&self) -> &[IpAddr] {
         &self.0
+    }
+
+    /// Where they are asked.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<SocketAddr> {
+        self.0.iter().map(|address| (*address, DNS_PORT).into()).collect()
     }
 
     /// True for one of them.

@@ -52,6 +52,10 @@ pub trait Protected: Send + Sync {
     fn waas(&self) -> Option<Value> {
         None
     }
+    /// What the reverse proxy learnt of applications' endpoints since this was last called.
+    fn discovery(&self) -> Option<Value> {
+        None
+    }
 }
 
 /// A piece of a record as it travels.

@@ -55,10 +55,19 @@ impl WaasTold {
     fn is_due(&self, present: Option<&Value>) -> bool {
         let Some(present) = present else { return false };
         let Some((when, last)) = &self.last else { return true };
-        let differs = |field: &str| last.get(field) != present.get(field);
         let passed = when.elapsed();
-        (["hash", "error", "ports"].into_iter().any(differs) && passed >= WAAS_PACE)
-            || (last != present && passed >= NEWS_EVERY)
+        (Self::is_news(last, present) && passed >= WAAS_PACE) || (last != present && passed >= NEWS_EVERY)
+    }
+
+    /// When news that had to wait for their turn are to be told.
+    fn due_at(&self, present: Option<&Value>) -> Option<Instant> {
+        let (when, last) = self.last.as_ref()?;
+        present.filter(|present| Self::is_news(last, present)).map(|_| *when + WAAS_PACE)
+    }
+
+    /// Whether something else than counters differs.
+    fn is_news(last: &Value, present: &Value) -> bool {
+        ["hash", "error", "ports"].into_iter().any(|field| last.get(field) != present.get(field))
     }
 
     fn told(&mut self, present: Option<&Value>) {
@@ -107,6 +116,7 @@ impl Session<'_> {
                 }
                 () = self.speaker.protected.due().notified(), if *self.worked => {}
                 () = self.status_due(&progress), if *self.worked => {}
+                () = self.waas_due(&progress), if *self.worked => {}
                 () = sleep_until(progress.ping_at) => self.ping(connection, &mut progress).await?,
                 () = sleep_until(self.certificate.renew_at), if *self.worked && !progress.renewing => {
                     progress.renewing = true;
@@ -178,6 +188,7 @@ impl Session<'_> {
         let news = progress.session.news(progress.milliseconds(), present.clone());
         if news.is_some() || changed {
             progress.waas.told(waas.as_ref());
+            let waas = waas.map(|waas| with_discovery(waas, self.speaker.protected.discovery()));
             connection.send(&ToConsole::Status { workloads: news.unwrap_or(present), waas }).await?;
         }
         while let Some(news) = self.speaker.protected.next_news() {
@@ -198,12 +209,28 @@ impl Session<'_> {
             None => pending().await,
         }
     }
+
+    /// Resolves when news of the reverse proxy that had to wait for their turn are due.
+    async fn waas_due(&self, progress: &Progress) {
+        match progress.waas.due_at(self.speaker.protected.waas().as_ref()) {
+            Some(at) => sleep_until(at).await,
+            None => pending().await,
+        }
+    }
 }
 
 impl Progress {
     fn milliseconds(&self) -> u64 {
         self.began.elapsed().as_millis() as u64
     }
+}
+
+/// Adds what is told once to the state that is told again and again.
+fn with_discovery(mut waas: Value, discovery: Option<Value>) -> Value {
+    if let (Some(fields), Some(discovery)) = (waas.as_object_mut(), discovery) {
+        fields.insert("discovery".to_owned(), discovery);
+    }
+    waas
 }
 
 async fn wait_until(end: Option<Instant>) {

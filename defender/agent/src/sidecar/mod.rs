@@ -18,6 +18,7 @@ use thiserror::Error;
 use self::{health::Health, table::Table, token::Tokens};
 use crate::{
     config::SidecarConfig,
+    dns_proxy::Resolvers,
     link::{
         self,
         background::{Background, Stop},
@@ -92,6 +93,8 @@ pub fn run(config: SidecarConfig, signals: &Signals, directory: &Path, program: 
         reporter: tray.clone(),
         instance: instance.clone(),
         certificates: config.waas.certificates,
+        resolvers: Resolvers::of_this_machine().sockets(),
+        secret: waas::session_secret(&config.console.bundle.secret, &config.console.app_id),
     })
     .map_err(SidecarError::Runtime)?;
     let speaker = Speaker {

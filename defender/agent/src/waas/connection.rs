@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use defender_waf::{
-    firewall::Client,
+    firewall::{Client, Exchange},
     http::{Head, Refusal, read_head},
 };
 use tokio::{
@@ -16,7 +16,7 @@ use super::{
     halt::{Halt, plain},
     http2::PREFACE,
     limits::Limits,
-    plane::{Armed, Local},
+    plane::{Armed, Held, Local},
     report,
     turn::{Next, Told, Turn},
     wire::Wire,
@@ -151,16 +151,25 @@ impl Site {
             return Next::Close;
         }
         let (client, id) = (self.client, plane.next_id());
-        let judge = armed.as_deref().map(|armed| armed.firewall.open(head, client, &local.standing, plane.now(), &id));
+        let firewall = armed.as_ref().map(|armed| &armed.firewall);
+        let mut judge = firewall.map(|firewall| firewall.open(head, client, &local.standing, plane.now(), &id));
+        if let Some(exchange) = &mut judge
+            && let Some(names) = exchange.wants_names().and_then(|address| local.reverse.names(address))
+        {
+            exchange.name_client(names);
+        }
         let limits = armed.as_ref().map_or(plane.limits, |armed| armed.limits);
-        let forwarded = armed.as_ref().map(|armed| armed.settings.forwarded).unwrap_or_default();
+        let believed = armed.as_ref().is_none_or(|armed| armed.firewall.policy().trust.believes(client.peer));
         let strict = armed.as_ref().and_then(|armed| armed.settings.strict.get(&client.port)).map(String::as_str);
         let http2 = armed.as_ref().is_some_and(|armed| armed.settings.speaks_http2(client.port));
         let (exchange, told, limits, port) = (judge.map(RefCell::new), Told::default(), &limits, self.port);
-        let turn = Turn { local, wire, limits, head, client, port, forwarded, http2, strict, exchange, told };
+        let held = Held::new(local);
+        let turn = Turn { local, wire, limits, head, client, port, believed, http2, strict, exchange, told, held };
         let next = turn.serve().await;
         let Turn { exchange, told, .. } = turn;
-        for report in exchange.map(|exchange| exchange.into_inner().finish()).unwrap_or_default() {
+        let exchange = exchange.map(RefCell::into_inner);
+        exchange.iter().for_each(|exchange| plane.discoveries.observe(exchange));
+        for report in exchange.map(Exchange::finish).unwrap_or_default() {
             let (names, status) = (told.names.borrow(), told.status.get());
             plane.reporter.report(report::audit(&report, status, &names));
         }

@@ -41,18 +41,6 @@ pub enum Sent {
     Close,
 }
 
-/// What the application is told about where a request came from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Forwarded {
-    /// The peer is appended to `X-Forwarded-For`; `X-Forwarded-Proto` is set where it is missing.
-    #[default]
-    Append,
-    /// Both are set anew: clients reach us directly, and what they say of themselves is not believed.
-    Replace,
-    /// Neither is touched.
-    Untouched,
-}
-
 /// What is added to a request on its way.
 #[derive(Debug, Clone, Copy)]
 pub struct Passage {
@@ -60,8 +48,9 @@ pub struct Passage {
     pub peer: IpAddr,
     /// True when it is encrypted.
     pub secure: bool,
-    /// What of that is told.
-    pub forwarded: Forwarded,
+    /// Whether the peer is a proxy that is believed: then it is appended to `X-Forwarded-For`, and `X-Forwarded-Proto` is set
+    /// where it is missing. Otherwise both are set anew: what clients say of themselves is not believed.
+    pub believed: bool,
     /// True for a request to speak WebSocket.
     pub upgrade: bool,
     /// How the body is sent.
@@ -79,20 +68,17 @@ pub fn request(head: &Head, target: &[u8], authority: Option<&[u8]>, passage: &P
     let host = authority.or_else(|| head.header("host")).unwrap_or_default();
     add(&mut out, b"Host", host);
     let dropped: Vec<&[u8]> = options(head).collect();
-    let rewrites = passage.forwarded != Forwarded::Untouched;
     let trailers = head.headers().any(|field| is(field.name, "te") && has_word(field.value, b"trailers"));
     for field in head.headers() {
-        let ours = is(field.name, "host") || rewrites && is(field.name, "x-forwarded-for");
+        let ours = is(field.name, "host") || is(field.name, "x-forwarded-for");
         // No extension may hide what frames say.
         let hides = passage.upgrade && is(field.name, "sec-websocket-extensions");
-        let replaced = passage.forwarded == Forwarded::Replace && is(field.name, "x-forwarded-proto");
+        let replaced = !passage.believed && is(field.name, "x-forwarded-proto");
         if !ours && !hides && !replaced && passes(field.name, &dropped) {
             add(&mut out, field.name, field.value);
         }
     }
-    if rewrites {
-        forwarded(&mut out, head, passage);
-    }
+    forwarded(&mut out, head, passage);
     if trailers && !passage.upgrade {
         out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n");
     }
@@ -107,13 +93,13 @@ pub fn request(head: &Head, target: &[u8], authority: Option<&[u8]>, passage: &P
 fn forwarded(out: &mut Vec<u8>, head: &Head, passage: &Passage) {
     let before = head.headers().filter(|field| is(field.name, "x-forwarded-for")).map(|field| field.value);
     let mut chain: Vec<&[u8]> = Vec::new();
-    if passage.forwarded == Forwarded::Append {
+    if passage.believed {
         chain.extend(before.filter(|value| !value.is_empty()));
     }
     let peer = passage.peer.to_canonical().to_string();
     chain.push(peer.as_bytes());
     add(out, b"X-Forwarded-For", &chain.join(&b", "[..]));
-    if passage.forwarded == Forwarded::Replace || head.header("x-forwarded-proto").is_none() {
+    if !passage.believed || head.header("x-forwarded-proto").is_none() {
         add(out, b"X-Forwarded-Proto", if passage.secure { b"https" } else { b"http" });
     }
 }

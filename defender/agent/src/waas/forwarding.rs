@@ -1,6 +1,11 @@
 //! The application's side of a request: a connection, the request on it, and what comes back.
 
-use std::{cell::Cell, pin::pin, time::Instant};
+use std::{
+    cell::{Cell, RefCell},
+    pin::pin,
+    rc::Rc,
+    time::Instant,
+};
 
 use defender_waf::firewall::Exchange;
 use tokio::{
@@ -29,9 +34,12 @@ pub(super) struct Progress {
     pub moved: Cell<u64>,
 }
 
+/// A request's head with what was held of its body, as long as it may have to be sent once more.
+type Beginning = RefCell<Rc<Vec<u8>>>;
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
     /// Sends the request, of which `request` is the head with what was held of the body, and passes the response on.
-    pub(super) async fn forward(&self, request: &[u8], body: &mut RequestBody) -> Result<Next, Halt> {
+    pub(super) async fn forward(&self, request: Vec<u8>, body: &mut RequestBody) -> Result<Next, Halt> {
         if self.told.forwarded.replace(true) {
             return Err(Halt::Broken("a request was to be sent twice"));
         }
@@ -39,6 +47,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         // RFC 9110, section 9.2.2.
         let repeatable = matches!(self.head.method(), b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE");
         let whole = body.is_done();
+        let request = &RefCell::new(Rc::new(request));
         if self.http2 {
             let upstream = self.local.shared.open(self.port, *self.limits).await.map_err(|error| absent(&error))?;
             return self.carry(upstream, request, body).await;
@@ -54,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
     }
 
     /// Sends and receives at the same time: an application may answer before it has read everything.
-    async fn carry(&self, upstream: Upstream, request: &[u8], body: &mut RequestBody) -> Result<Next, Halt> {
+    async fn carry(&self, upstream: Upstream, request: &Beginning, body: &mut RequestBody) -> Result<Next, Halt> {
         let progress = Progress::default();
         let reply = {
             let mut sending = pin!(self.send_request(&upstream, request, body, &progress));
@@ -100,18 +109,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
     async fn send_request(
         &self,
         upstream: &Upstream,
-        request: &[u8],
+        request: &Beginning,
         body: &mut RequestBody,
         progress: &Progress,
     ) -> Result<(), Halt> {
         let chunked = body.left().is_none();
-        let mut sent = self.send_up(upstream, request, 0).await?;
+        let beginning = request.borrow().clone();
+        let mut sent = self.send_up(upstream, &beginning, 0).await?;
+        if !body.is_done() {
+            // It is not sent again once something of it was sent; the rest may take long, and needs no memory.
+            (drop(beginning), drop(request.take()), self.held.release());
+        }
         let (mut piece, mut framed) = (Vec::new(), Vec::new());
         while !body.is_done() {
             piece.clear();
             body.next(self.wire, self.limits, PIECE, &mut piece).await?;
             if !piece.is_empty() {
                 self.judged(|exchange: &mut Exchange| exchange.request_body(&piece))?;
+            }
+            if body.is_done() {
+                // What came after the last window is judged as well before the application has the whole of it.
+                self.judged(|exchange: &mut Exchange| exchange.request_end())?;
             }
             let out = if chunked {
                 framed.clear();

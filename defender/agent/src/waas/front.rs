@@ -159,4 +159,8 @@ impl Protected for Front {
     fn waas(&self) -> Option<Value> {
         self.waas.status()
     }
+
+    fn discovery(&self) -> Option<Value> {
+        self.waas.discovery()
+    }
 }

@@ -15,6 +15,8 @@ pub enum Halt {
     Slow,
     /// The client is gone, or takes nothing any more.
     Gone,
+    /// Too many bodies are held back.
+    Crowded,
     /// There is no policy, and none may pass without.
     Unprotected,
     /// The application is not there.
@@ -38,7 +40,7 @@ impl Halt {
             Self::Gone => return None,
             Self::Refused(status, _) => status,
             Self::Slow => 408,
-            Self::Unprotected => 503,
+            Self::Unprotected | Self::Crowded => 503,
             Self::Unreachable(_) | Self::BadResponse(_) | Self::Broken(_) | Self::Stale(_) => 502,
             Self::Silent(_) => 504,
         };
@@ -53,6 +55,7 @@ impl Halt {
             Self::BadResponse(bad) => Some(bad.to_string()),
             Self::Broken(reason) => Some((*reason).to_owned()),
             Self::Stale(_) => Some("the application closed the connection before it answered".into()),
+            Self::Crowded => Some("a request was refused: too many bodies are held back".into()),
             Self::Unprotected => Some("a request was refused: there is no WAAS policy yet".into()),
             Self::Blocked(_) | Self::Refused(..) | Self::Slow | Self::Gone => None,
         }

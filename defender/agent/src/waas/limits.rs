@@ -25,6 +25,8 @@ pub struct Limits {
     pub silence: Duration,
     /// For requests under way, once the end was announced.
     pub drain: Duration,
+    /// Bytes of bodies that are held back at a time, of all requests together.
+    pub held: usize,
     /// Connections in all.
     pub connections: usize,
     /// Connections of one address. Load balancers have few addresses and many connections.
@@ -44,6 +46,7 @@ impl Default for Limits {
             answer: Duration::from_secs(300),
             silence: Duration::from_secs(3600),
             drain: Duration::from_secs(20),
+            held: 64 << 20,
             connections: 4096,
             connections_of_client: 2048,
         }

@@ -6,6 +6,7 @@
 
 pub mod connection;
 pub mod counters;
+pub mod discoveries;
 pub mod emission;
 mod forwarding;
 pub mod frames;
@@ -22,6 +23,7 @@ pub mod report;
 mod request_body;
 pub mod response;
 mod response_body;
+pub mod reverse;
 pub mod settings;
 pub mod target;
 pub mod tls;
@@ -34,6 +36,7 @@ pub mod wire;
 use std::{
     collections::BTreeMap,
     io,
+    net::SocketAddr,
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
@@ -42,9 +45,10 @@ use std::{
 
 use defender_waf::{
     Ruleset,
-    firewall::{Firewall, Policy},
+    firewall::{Firewall, Policy, Standing},
     inspection::Profile,
 };
+use ring::hmac;
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -59,6 +63,7 @@ use self::{
     listening::Opened,
     plane::{Armed, Local, Plane, Reporter},
     ports::Port,
+    reverse::Reverse,
     settings::Settings,
 };
 use crate::{enforcement::FailMode, rules};
@@ -95,6 +100,20 @@ pub struct Config {
     pub instance: String,
     /// Certificates with their keys (PEM) that policies may name.
     pub certificates: BTreeMap<String, String>,
+    /// Who is asked for the names of clients' addresses.
+    pub resolvers: Vec<SocketAddr>,
+    /// Seals what clients are to send again; see [`session_secret`].
+    pub secret: [u8; 32],
+}
+
+/// The secret that seals sessions of an application: the same in all its tasks, so that a load balancer may send a client to
+/// any of them.
+#[must_use]
+pub fn session_secret(bundle_secret: &str, application: &str) -> [u8; 32] {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, bundle_secret.as_bytes());
+    let mut secret = [0; 32];
+    secret.copy_from_slice(hmac::sign(&key, &[b"waas sessions\0", application.as_bytes()].concat()).as_ref());
+    secret
 }
 
 /// The proxy: a thread that runs as soon as there is a port to listen on, or a policy.
@@ -102,6 +121,8 @@ pub struct Waas {
     plane: Arc<Plane>,
     rules: Rules,
     certificates: BTreeMap<String, String>,
+    resolvers: Vec<SocketAddr>,
+    secret: [u8; 32],
     state: Arc<Mutex<State>>,
     news: watch::Sender<()>,
     draining: watch::Sender<bool>,
@@ -132,6 +153,8 @@ impl Waas {
             plane,
             rules: config.rules,
             certificates: config.certificates,
+            resolvers: config.resolvers,
+            secret: config.secret,
             state: Arc::new(Mutex::new(State { ports, ..State::default() })),
             news: watch::channel(()).0,
             draining: watch::channel(false).0,
@@ -151,7 +174,8 @@ impl Waas {
         }
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (state, draining, announced) = (self.state.clone(), self.draining.subscribe(), self.news.subscribe());
-        let acceptor = Acceptor { plane: self.plane.clone(), state, draining };
+        let (resolvers, secret) = (self.resolvers.clone(), self.secret);
+        let acceptor = Acceptor { plane: self.plane.clone(), state, draining, resolvers, secret };
         let run = move || LocalSet::new().block_on(&runtime, acceptor.run(opened, announced));
         *thread = Some(thread::Builder::new().name("waas".into()).spawn(run)?);
         self.state().began = true;
@@ -177,6 +201,8 @@ impl Waas {
             Ok(armed) => {
                 state.hash = armed.is_some().then(|| hash.to_owned());
                 state.error = None;
+                let applications = armed.iter().flat_map(|armed| &armed.firewall.policy().applications);
+                self.plane.discoveries.keep(applications.map(|application| application.app_id.as_str()));
                 self.plane.armed.store(armed.map(Arc::new));
             }
             Err(error) => {
@@ -226,6 +252,12 @@ impl Waas {
         })
     }
 
+    /// The `discovery` field of a status message: what was learnt of applications' endpoints since the last one.
+    #[must_use]
+    pub fn discovery(&self) -> Option<Value> {
+        self.plane.discoveries.take()
+    }
+
     /// The ports that are open, as clients reach them.
     #[must_use]
     pub fn ports(&self) -> Vec<Port> {
@@ -246,11 +278,14 @@ struct Acceptor {
     plane: Arc<Plane>,
     state: Arc<Mutex<State>>,
     draining: watch::Receiver<bool>,
+    resolvers: Vec<SocketAddr>,
+    secret: [u8; 32],
 }
 
 impl Acceptor {
     async fn run(self, opened: Vec<Opened>, mut announced: watch::Receiver<()>) {
-        let local = Rc::new(Local::new(self.plane.clone(), self.draining.clone()));
+        let (standing, reverse) = (Standing::new(self.secret), Reverse::new(self.resolvers.clone()));
+        let local = Rc::new(Local::new(self.plane.clone(), standing, reverse, self.draining.clone()));
         for Opened { port, listener } in opened {
             self.add(port, TcpListener::from_std(listener), &local);
         }

@@ -18,7 +18,10 @@ use defender_core::AuditDraft;
 use defender_waf::firewall::{Firewall, Standing};
 use tokio::sync::watch;
 
-use super::{counters::Counters, limits::Limits, pool::Pool, settings::Settings, upstream2::Shared};
+use super::{
+    counters::Counters, discoveries::Discoveries, limits::Limits, pool::Pool, reverse::Reverse, settings::Settings,
+    upstream2::Shared,
+};
 use crate::enforcement::FailMode;
 
 /// Takes what is to be reported; it must neither block nor fail.
@@ -46,6 +49,8 @@ pub struct Plane {
     pub armed: ArcSwapOption<Armed>,
     /// What went through.
     pub counters: Counters,
+    /// What applications' endpoints are.
+    pub discoveries: Discoveries,
     /// What happens while there is no policy.
     pub fail_mode: FailMode,
     /// The proxy's bounds without a policy.
@@ -66,6 +71,7 @@ impl Plane {
         Self {
             armed: ArcSwapOption::empty(),
             counters: Counters::default(),
+            discoveries: Discoveries::default(),
             fail_mode,
             limits,
             reporter,
@@ -103,18 +109,21 @@ pub struct Local {
     pub shared: Shared,
     /// What clients did before.
     pub standing: Standing,
+    /// Names of clients' addresses.
+    pub reverse: Rc<Reverse>,
     /// True once no more requests are to be taken.
     pub draining: watch::Receiver<bool>,
     clients: RefCell<HashMap<IpAddr, usize>>,
     open: Cell<usize>,
+    held: Cell<usize>,
 }
 
 impl Local {
     /// Nothing is open yet.
     #[must_use]
-    pub fn new(plane: Arc<Plane>, draining: watch::Receiver<bool>) -> Self {
-        let (pool, shared, standing, clients, open) = Default::default();
-        Self { plane, pool, shared, standing, draining, clients, open }
+    pub fn new(plane: Arc<Plane>, standing: Standing, reverse: Reverse, draining: watch::Receiver<bool>) -> Self {
+        let (pool, shared, clients, open, held) = Default::default();
+        Self { plane, pool, shared, standing, reverse: Rc::new(reverse), draining, clients, open, held }
     }
 
     /// True once no more requests are to be taken.
@@ -140,6 +149,42 @@ impl Local {
         self.open.set(self.open.get() + 1);
         self.plane.counters.connections.add();
         Some(Admission { local: self.clone(), client })
+    }
+}
+
+/// What one request holds back of its body, of what all may hold together.
+pub struct Held<'l> {
+    local: &'l Local,
+    bytes: Cell<usize>,
+}
+
+impl<'l> Held<'l> {
+    /// Nothing is held.
+    #[must_use]
+    pub fn new(local: &'l Local) -> Self {
+        Self { local, bytes: Cell::new(0) }
+    }
+
+    /// Room for so many bytes more; false when too much is held already.
+    pub fn add(&self, bytes: usize) -> bool {
+        let all = self.local.held.get() + bytes;
+        let fits = all <= self.local.plane.limits.held;
+        if fits {
+            self.local.held.set(all);
+            self.bytes.set(self.bytes.get() + bytes);
+        }
+        fits
+    }
+
+    /// Nothing is held any more.
+    pub fn release(&self) {
+        self.local.held.set(self.local.held.get() - self.bytes.take());
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

@@ -8,18 +8,13 @@ use std::{
 use rustls::ServerConfig;
 use serde::Deserialize;
 
-use super::{
-    emission::Forwarded,
-    tls::{self, Served, Source, Spoken},
-};
+use super::tls::{self, Served, Source, Spoken};
 
 /// The proxy's part of a policy.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Where applications are reached; a port that is named twice counts once.
     pub places: Vec<Place>,
-    /// What the application is told about clients.
-    pub forwarded: Forwarded,
     /// For how long clients are waited for.
     pub read_timeout: Option<u64>,
     /// How TLS is spoken, by port.
@@ -46,17 +41,6 @@ struct Document {
     applications: Vec<Application>,
     #[serde(default)]
     read_timeout_seconds: Option<u64>,
-    #[serde(default)]
-    forwarded: Told,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Told {
-    #[default]
-    Append,
-    Replace,
-    Untouched,
 }
 
 #[derive(Default, Deserialize)]
@@ -102,14 +86,9 @@ impl Settings {
     pub fn parse(text: &[u8], variables: &BTreeMap<String, String>) -> Result<Self, String> {
         let document: Document =
             serde_json::from_slice(text).map_err(|cause| format!("the WAAS policy cannot be read: {cause}"))?;
-        let forwarded = match document.forwarded {
-            Told::Append => Forwarded::Append,
-            Told::Replace => Forwarded::Replace,
-            Told::Untouched => Forwarded::Untouched,
-        };
         let (tls, strict) = secured(&document.applications, variables)?;
         let read_timeout = document.read_timeout_seconds;
-        Ok(Self { places: places(&document.applications), forwarded, read_timeout, tls, strict })
+        Ok(Self { places: places(&document.applications), read_timeout, tls, strict })
     }
 
     /// Whether the application behind a port speaks HTTP/2 without TLS.

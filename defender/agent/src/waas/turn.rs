@@ -12,10 +12,10 @@ use tokio::{
 };
 
 use super::{
-    emission::{self, Forwarded, Passage, Sent},
+    emission::{self, Passage, Sent},
     halt::Halt,
     limits::Limits,
-    plane::Local,
+    plane::{Held, Local},
     pool::Upstream,
     request_body::RequestBody,
     target::{self, Target},
@@ -34,7 +34,8 @@ pub struct Turn<'a, S> {
     pub(super) client: Client,
     /// The application's port.
     pub(super) port: u16,
-    pub(super) forwarded: Forwarded,
+    /// Whether the peer is a proxy whose `X-Forwarded-…` fields are passed on.
+    pub(super) believed: bool,
     /// The application speaks HTTP/2.
     pub(super) http2: bool,
     /// `Strict-Transport-Security`, where browsers are to remember it.
@@ -42,6 +43,7 @@ pub struct Turn<'a, S> {
     /// None while there is no policy.
     pub(super) exchange: Option<RefCell<Exchange<'a>>>,
     pub(super) told: Told,
+    pub(super) held: Held<'a>,
 }
 
 /// What the client was sent so far.
@@ -93,15 +95,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             (Framing::Length(length), false) => Sent::Length(length),
             (Framing::Chunked, false) => Sent::Chunked,
         };
-        let (peer, secure, forwarded) = (self.client.peer, self.client.secure, self.forwarded);
-        let passage = Passage { peer, secure, forwarded, upgrade: self.upgrades(), body: sent };
+        let (peer, secure, believed) = (self.client.peer, self.client.secure, self.believed);
+        let passage = Passage { peer, secure, believed, upgrade: self.upgrades(), body: sent };
         let mut request = emission::request(self.head, target.path, target.authority, &passage);
         match sent {
             Sent::Chunked => emission::chunk(&mut request, &held),
             _ => request.extend_from_slice(&held),
         }
         drop(held);
-        self.forward(&request, body).await
+        self.forward(request, body).await
     }
 
     /// Asks the firewall.
@@ -143,6 +145,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             while !body.is_done() && held.len() < limit {
                 piece.clear();
                 body.next(self.wire, self.limits, (limit - held.len()).min(PIECE), &mut piece).await?;
+                if !self.held.add(piece.len()) {
+                    return Err(Halt::Crowded);
+                }
                 if !piece.is_empty() {
                     self.judged(|exchange| exchange.request_body(&piece))?;
                     held.extend_from_slice(&piece);
@@ -156,9 +161,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         Ok(held)
     }
 
-    /// Whether it is a call of gRPC: its messages go both ways at once, and whoever holds one back may wait for ever.
+    /// Whether it is a call of gRPC: its messages go both ways at once, and whoever holds one back may wait for ever. Elsewhere
+    /// than at an endpoint of gRPC the name of its content type says nothing: it would hide bodies from being judged.
     fn is_call(&self) -> bool {
-        self.head.header("content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
+        self.http2 && self.head.header("content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
     }
 
     /// Whether the client wants to speak WebSocket from now on (RFC 6455, section 4.1).

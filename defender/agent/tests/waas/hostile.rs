@@ -8,7 +8,7 @@ use std::{
 
 use defender_agent::{enforcement::FailMode, waas::limits::Limits};
 
-use crate::stage::{Application, POLICY, Stage, eventually, ok};
+use crate::stage::{Application, Client, POLICY, Stage, eventually, ok};
 
 fn quick(limits: Limits) -> Limits {
     Limits { head: Duration::from_millis(200), body: Duration::from_millis(200), ..limits }
@@ -170,6 +170,64 @@ fn connections_of_a_client_are_limited() {
     kept.clear();
     eventually("an end", || stage.counter("connections") == 0);
     assert_eq!(stage.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").0, 200);
+}
+
+/// All clients together cannot open more connections than are allowed, however many addresses they have.
+#[test]
+fn connections_are_limited_in_all() {
+    let application = Application::new(|_| ok("x"));
+    let stage =
+        Stage::with(application.port, FailMode::Open, Limits { connections: 1, ..Limits::default() }, Some(POLICY));
+    let mut kept = stage.connect();
+    kept.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(kept.answer("GET").status, 200);
+
+    let elsewhere = std::net::TcpStream::connect(("::1", stage.port));
+    let refused = elsewhere.map_or_else(|_| stage.connect(), |stream| Client(std::io::BufReader::new(stream))).rest();
+
+    assert_eq!((refused.as_str(), stage.counter("refusedConnections")), ("", 1));
+}
+
+/// Clients that let their bodies be held back, and do not end them, cannot take all memory: beyond a bound bodies are refused,
+/// and room comes back with their end. What needs no holding is served.
+#[test]
+fn held_bodies_are_limited_in_all() {
+    let application = Application::echo();
+    let limits = Limits { held: 150_000, ..Limits::default() };
+    let stage = Stage::with(application.port, FailMode::Open, limits, Some(POLICY));
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n";
+    let mut first = stage.connect();
+    first.send(format!("{head}{}", "a".repeat(100_000)));
+    let mut second = stage.connect();
+    // Of both together there is too much; which of them came to be held first is not known.
+    second.send(format!("{head}{}", "a".repeat(100_000)));
+    eventually("a refusal", || stage.waas.status().unwrap()["counters"]["statuses"]["5xx"].as_u64() == Some(1));
+
+    assert_eq!(stage.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").0, 200);
+    (drop(first), drop(second));
+    eventually("an end", || stage.counter("connections") == 0);
+    let body = "a".repeat(100_001);
+    assert_eq!(stage.ask(&format!("{head}{body}")).0, 200);
+}
+
+/// An application that takes a request and says nothing is 504, also for a client that is content to wait.
+#[test]
+fn silent_applications_are_504() {
+    let (end, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let application = Application::raw(move |mut stream| {
+        stream.read(&mut [0; 1024])?;
+        // Until the test is over.
+        let _ = wait.lock().unwrap().recv();
+        Ok(())
+    });
+    let limits = Limits { answer: Duration::from_millis(200), ..Limits::default() };
+    let stage = Stage::with(application.port, FailMode::Open, limits, Some(POLICY));
+
+    assert_eq!(stage.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").0, 504);
+
+    assert_eq!(stage.counter("timeouts"), 1);
+    drop(end);
 }
 
 /// A kept connection that the application has closed costs a request nothing, if it may be sent twice; one that may not is

@@ -1,6 +1,7 @@
 //! Policies that change and a proxy that ends while requests are under way.
 
 use std::{
+    process::{Child, Command},
     sync::{
         Arc, Barrier, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -10,9 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use defender_agent::{enforcement::FailMode, waas::limits::Limits};
 
-use crate::stage::{Application, Client, POLICY, Stage, ok};
+use crate::stage::{Application, Client, POLICY, Stage, eventually, ok};
 
 /// Policies are swapped under load without one request that fails, and each request is judged by one of them.
 #[test]
@@ -78,6 +80,55 @@ fn the_end_waits_for_requests() {
     assert!(answer.status == 200 && answer.head.contains("Connection: close\r\n"), "{}", answer.head);
     ending.join().unwrap();
     assert!(std::net::TcpStream::connect(("127.0.0.1", stage.port)).is_err());
+}
+
+/// A sidecar as the platform starts it, in a mount namespace of its own, where its directory is nobody else's.
+fn sidecar(ports: &str) -> Child {
+    let nowhere = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() };
+    let pin = "0".repeat(64);
+    let bundle =
+        format!(r#"{{"v":1,"id":"b1","secret":"hush","pins":["{pin}"],"addresses":["wss://127.0.0.1:{nowhere}"]}}"#);
+    let own = "mkdir -p /var/lib/bartizan && mount -t tmpfs none /var/lib/bartizan && exec \"$0\" fargate sidecar";
+    Command::new("unshare")
+        .args(["--mount", "sh", "-c", own, env!("CARGO_BIN_EXE_defender")])
+        .env("INSTALL_BUNDLE", STANDARD.encode(bundle))
+        .env("FARGATE_TASK", "shop")
+        .env("DEFENDER_CONTAINERS", r#"[{"name":"web","image":"shop:1"}]"#)
+        .env("DEFENDER_FAIL_MODE", "open")
+        .env("DEFENDER_WAAS_PORTS", ports)
+        .spawn()
+        .unwrap()
+}
+
+/// A sidecar that is told to end (SIGTERM) answers what is under way first, and ends then.
+#[test]
+fn a_terminated_sidecar_answers_first() {
+    const SIGTERM: i32 = 15;
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let reached = Arc::new(Barrier::new(2));
+    let there = reached.clone();
+    let application = Application::new(move |request| {
+        if request.head.starts_with("GET /slow ") {
+            there.wait();
+            wait.lock().unwrap().recv().unwrap();
+        }
+        ok("x")
+    });
+    let port = { std::net::TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port() };
+    let mut sidecar = sidecar(&format!("{port}:{}", application.port));
+    let open = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    eventually("an open port", open);
+    let mut busy = Client::new(port);
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    reached.wait();
+
+    // `unshare` and the shell have become the sidecar.
+    defender_sys::signals::send(i32::try_from(sidecar.id()).unwrap(), SIGTERM).unwrap();
+
+    eventually("a closed port", || !open());
+    go.send(()).unwrap();
+    assert_eq!((busy.answer("GET").status, sidecar.wait().unwrap().code()), (200, Some(0)));
 }
 
 /// A request that does not end does not hold up the end for ever.

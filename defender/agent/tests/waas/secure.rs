@@ -45,6 +45,27 @@ fn policy(stage: &Stage, applications: &[(&str, &Identity)], least: &str) -> Str
     serde_json::json!({"version": 1, "rule": "shop", "applications": applications}).to_string()
 }
 
+fn config(trusted: &Identity, versions: &[&'static rustls::SupportedProtocolVersion]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.der.clone()).unwrap();
+    ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+fn connected(
+    port: u16,
+    name: &str,
+    trusted: &Identity,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let connection = ClientConnection::new(Arc::new(config(trusted, versions)), name).unwrap();
+    StreamOwned::new(connection, TcpStream::connect(("127.0.0.1", port)).unwrap())
+}
+
 /// A client that trusts one certificate, and says what it got instead of an answer.
 fn ask(
     port: u16,
@@ -52,15 +73,7 @@ fn ask(
     trusted: &Identity,
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> Result<String, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add(trusted.der.clone()).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_protocol_versions(versions)
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connection = ClientConnection::new(Arc::new(config), ServerName::try_from(name.to_owned()).unwrap()).unwrap();
-    let mut stream = StreamOwned::new(connection, TcpStream::connect(("127.0.0.1", port)).unwrap());
+    let mut stream = connected(port, name, trusted, versions);
     write!(stream, "GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n").map_err(|error| error.to_string())?;
     let mut all = String::new();
     stream.read_to_string(&mut all).map_err(|error| error.to_string())?;
@@ -149,6 +162,75 @@ async fn whole(response: client::ResponseFuture) -> (u16, Vec<u8>, HeaderMap) {
         all.extend_from_slice(&piece);
     }
     (head.status.as_u16(), all, body.trailers().await.unwrap().unwrap_or_default())
+}
+
+/// HTTP/2 is agreed on within TLS (ALPN) by clients that speak it, and HTTP/1.1 by those that do not; both are judged.
+#[test]
+fn http2_is_agreed_on() {
+    let application = Application::echo();
+    let stage = Stage::new(application.port);
+    let shop = identity("shop.test");
+    stage.waas.take_policy("1", Some(&policy(&stage, &[("shop.test", &shop)], "1.2")));
+    let connect = async |protocols: &[&[u8]]| {
+        let mut config = config(&shop, BOTH);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", stage.port)).await.unwrap();
+        let name = ServerName::try_from("shop.test").unwrap();
+        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        let agreed = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        (stream, agreed)
+    };
+    run(async {
+        let (_, agreed) = connect(&[b"http/1.1"]).await;
+        assert_eq!(agreed.as_deref(), Some(&b"http/1.1"[..]));
+        let (stream, agreed) = connect(&[b"h2", b"http/1.1"]).await;
+        assert_eq!(agreed.as_deref(), Some(&b"h2"[..]));
+        let (requests, connection) = client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let mut requests = requests.ready().await.unwrap();
+        let ask = |uri: &str| Request::get(uri).body(()).unwrap();
+        let (response, _) = requests.send_request(ask("https://shop.test/a"), true).unwrap();
+        let (status, text, _) = whole(response).await;
+        let text = String::from_utf8(text).unwrap();
+        assert!(status == 200 && text.contains("X-Forwarded-Proto: https\r\n"), "{text}");
+        let (response, _) = requests.send_request(ask("https://shop.test/?q=attack"), true).unwrap();
+        assert_eq!(whole(response).await.0, 403);
+    });
+    assert_eq!(application.seen().len(), 1);
+}
+
+/// A new certificate is for those who connect after it came; who is connected is served on.
+#[test]
+fn open_connections_outlive_certificates() {
+    let stage = Stage::new(Application::new(|_| ok("x")).port);
+    let (first, second) = (identity("one.test"), identity("one.test"));
+    stage.waas.take_policy("1", Some(&policy(&stage, &[("*", &first)], "1.2")));
+    let mut old = connected(stage.port, "one.test", &first, BOTH);
+    let mut asked = || {
+        old.write_all(b"GET / HTTP/1.1\r\nHost: one.test\r\n\r\n").unwrap();
+        let mut reader = BufReader::new(&mut old);
+        let head = read_head(&mut reader);
+        reader.read_exact(&mut [0; 1]).unwrap();
+        head
+    };
+    assert!(asked().starts_with("HTTP/1.1 200 "));
+
+    stage.waas.take_policy("2", Some(&policy(&stage, &[("*", &second)], "1.2")));
+
+    assert!(ask(stage.port, "one.test", &second, BOTH).unwrap().starts_with("HTTP/1.1 200 "));
+    assert!(asked().starts_with("HTTP/1.1 200 "));
+}
+
+/// What calls itself gRPC at an endpoint that does not speak it is judged as a whole, as anything else is.
+#[test]
+fn the_name_of_grpc_hides_nothing() {
+    let application = Application::echo();
+    let stage = Stage::new(application.port);
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 6\r\n\r\nattack";
+
+    assert_eq!(stage.ask(request).0, 403);
+
+    assert!(application.seen().is_empty());
 }
 
 /// Requests of HTTP/2 reach an application that speaks HTTP/1.1, and attacks among them do not.

@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     io::{self, BufRead, BufReader, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -71,7 +71,12 @@ pub fn ruleset() -> Arc<Ruleset> {
     Arc::new(load(&[Source { name: "rules.conf", text: RULES }], &[]).unwrap())
 }
 
-fn start(ports: Vec<Port>, fail_mode: FailMode, limits: Limits) -> (Arc<Waas>, Arc<Reports>) {
+fn start(
+    ports: Vec<Port>,
+    fail_mode: FailMode,
+    limits: Limits,
+    resolvers: Vec<SocketAddr>,
+) -> (Arc<Waas>, Arc<Reports>) {
     let reports = Arc::new(Reports::default());
     let config = Config {
         opened: open_all(&Ports(ports)).unwrap(),
@@ -81,6 +86,8 @@ fn start(ports: Vec<Port>, fail_mode: FailMode, limits: Limits) -> (Arc<Waas>, A
         reporter: reports.clone(),
         instance: "0123456789abcdef0123456789abcdef".into(),
         certificates: std::collections::BTreeMap::new(),
+        resolvers,
+        secret: [7; 32],
     };
     (Waas::start(config).unwrap(), reports)
 }
@@ -98,15 +105,30 @@ impl Stage {
 
     /// A proxy without any port.
     pub fn closed() -> Self {
-        let (waas, reports) = start(Vec::new(), FailMode::Open, Limits::default());
+        let (waas, reports) = start(Vec::new(), FailMode::Open, Limits::default(), Vec::new());
         Self { waas, reports, port: 0 }
     }
 
     pub fn with(application: u16, fail_mode: FailMode, limits: Limits, policy: Option<&str>) -> Self {
-        let (waas, reports) = start(vec![Port { exposed: 0, internal: application }], fail_mode, limits);
+        let (waas, reports) = start(vec![Port { exposed: 0, internal: application }], fail_mode, limits, Vec::new());
         if policy.is_some() {
             waas.take_policy("00", policy);
         }
+        let port = waas.ports()[0].exposed;
+        Self { waas, reports, port }
+    }
+
+    /// A proxy without a policy before several applications; its port is the first one's.
+    pub fn with_ports(ports: Vec<Port>) -> Self {
+        let (waas, reports) = start(ports, FailMode::Open, Limits::default(), Vec::new());
+        let port = waas.ports()[0].exposed;
+        Self { waas, reports, port }
+    }
+
+    /// A proxy without a policy that asks a resolver for names.
+    pub fn with_resolver(application: u16, resolver: SocketAddr) -> Self {
+        let ports = vec![Port { exposed: 0, internal: application }];
+        let (waas, reports) = start(ports, FailMode::Open, Limits::default(), vec![resolver]);
         let port = waas.ports()[0].exposed;
         Self { waas, reports, port }
     }

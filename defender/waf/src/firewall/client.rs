@@ -62,6 +62,21 @@ impl Trust {
         Ok(Self { proxies, choice })
     }
 
+    /// Whether a connection's peer is one whose `X-Forwarded-…` fields are believed.
+    #[must_use]
+    pub fn believes(&self, peer: IpAddr) -> bool {
+        self.proxies.contain(plain(peer))
+    }
+
+    /// Whether the peer is a trusted proxy that says that its client spoke TLS (`X-Forwarded-Proto`; of several the nearest
+    /// counts).
+    #[must_use]
+    pub fn secure(&self, head: &Head, peer: IpAddr) -> bool {
+        let told = head.headers().filter(|header| header.name.eq_ignore_ascii_case(b"x-forwarded-proto")).last();
+        let nearest = told.and_then(|header| header.value.rsplit(|byte| *byte == b',').next());
+        nearest.is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https")) && self.believes(peer)
+    }
+
     /// The client of a request, and the addresses on the way to us, the connection's peer last.
     #[must_use]
     pub fn client(&self, head: &Head, peer: IpAddr) -> (IpAddr, Vec<IpAddr>) {
@@ -138,6 +153,21 @@ mod tests {
         assert_eq!(client(&json!({}), "10.0.0.7", lines).0, "203.0.113.9");
         assert_eq!(client(&json!({}), "10.0.0.7", "X-Forwarded-For: 198.51.100.1, x\r\n").0, "10.0.0.7");
         assert_eq!(client(&json!({"trustedProxies": []}), "10.0.0.7", spoofed).0, "10.0.0.7");
+    }
+
+    /// A load balancer that speaks TLS says so; a client that only says so does not speak it.
+    #[test]
+    fn a_proxy_tells_of_tls() {
+        let secure = |peer: &str, fields: &str| {
+            let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            let (head, _) = read_head(text.as_bytes()).unwrap().unwrap();
+            Trust::default().secure(&head, peer.parse().unwrap())
+        };
+        assert!(secure("10.0.0.7", "X-Forwarded-Proto: HTTPS\r\n"));
+        assert!(secure("10.0.0.7", "X-Forwarded-Proto: http, https\r\n"));
+        assert!(!secure("10.0.0.7", "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n"));
+        assert!(!secure("203.0.113.9", "X-Forwarded-Proto: https\r\n"));
+        assert!(!secure("10.0.0.7", ""));
     }
 
     /// The vendor's way can be chosen, and so can none.

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use self::shape::Budget;
 pub use self::shape::Shape;
-use super::{ResponseHead, api::json::Json};
+use super::api::json::Json;
 use crate::{Collection, Request};
 
 /// How many endpoints are kept.
@@ -28,6 +28,10 @@ const MOST_SIBLINGS: usize = 50;
 const MOST_SEGMENTS: usize = 16;
 /// Bytes that a path or a name may have to be kept.
 const MOST_NAME: usize = 512;
+/// Bodies of an endpoint that are all looked at; of the others each one of so many, since reading one costs more than all else.
+const FIRST_BODIES: u64 = 64;
+/// Bytes of a body that is looked at.
+pub(super) const MOST_BODY: usize = 64 << 10;
 
 /// What was learnt of an application.
 #[derive(Debug, Clone, Default)]
@@ -48,8 +52,8 @@ pub struct Observation<'a> {
     pub request: &'a Request,
     /// The whole body, without its content coding; none when it was not held as a whole.
     pub body: Option<&'a [u8]>,
-    /// The response's head.
-    pub response: &'a ResponseHead,
+    /// The response's status.
+    pub status: u16,
     /// Whether the client spoke TLS.
     pub secure: bool,
     /// Whether a rule for sensitive data matched; what is sensitive by its name is seen here as well.
@@ -90,6 +94,9 @@ pub struct Endpoint {
     /// Whether it was told of.
     #[serde(skip)]
     told: bool,
+    /// Bodies that came so far.
+    #[serde(skip)]
+    bodies: u64,
 }
 
 /// What was learnt since it was last asked for.
@@ -203,13 +210,14 @@ impl Endpoint {
             unauthenticated: false,
             unencrypted: false,
             told: false,
+            bodies: 0,
         }
     }
 
     fn learn(&mut self, seen: &Observation<'_>, budget: &mut Budget) {
         self.hits += 1;
         self.last_seen = self.last_seen.max(seen.now);
-        *self.statuses.entry(seen.response.status).or_default() += 1;
+        *self.statuses.entry(seen.status).or_default() += 1;
         self.unencrypted |= !seen.secure;
         self.unauthenticated |= !is_authenticated(seen.request);
         self.sensitive |= seen.sensitive;
@@ -218,15 +226,23 @@ impl Endpoint {
             self.sensitive |= shape::is_sensitive(&name, value.value);
             self.query.learn_text(&name, value.value, budget);
         }
-        if is_json(seen.request)
-            && let Some(Ok(body)) = seen.body.filter(|body| !body.is_empty()).map(Json::parse)
+        if let Some(body) = seen.body.filter(|body| !body.is_empty() && is_json(seen.request))
+            && self.is_due()
+            && let Ok(body) = Json::parse(body)
         {
             self.sensitive |= self.body.learn(&body, budget);
         }
     }
 
+    /// Whether the next body is one that is looked at.
+    fn is_due(&mut self) -> bool {
+        self.bodies += 1;
+        self.bodies <= FIRST_BODIES || self.bodies.is_multiple_of(FIRST_BODIES)
+    }
+
     fn merge(&mut self, other: Self, budget: &mut Budget) {
         self.hits += other.hits;
+        self.bodies += other.bodies;
         self.first_seen = self.first_seen.min(other.first_seen);
         self.last_seen = self.last_seen.max(other.last_seen);
         for (status, count) in other.statuses {
@@ -243,7 +259,7 @@ impl Endpoint {
 /// Method and path of a request to an API; none for all else.
 fn asked(seen: &Observation<'_>) -> Option<(String, String)> {
     const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
-    if !(200..400).contains(&seen.response.status) {
+    if !(200..400).contains(&seen.status) {
         return None;
     }
     let kind = seen.request.first(Collection::RequestHeaders, b"content-type").unwrap_or_default().to_ascii_lowercase();
@@ -287,7 +303,7 @@ fn is_authenticated(request: &Request) -> bool {
         })
 }
 
-fn is_json(request: &Request) -> bool {
+pub(super) fn is_json(request: &Request) -> bool {
     let kind = request.first(Collection::RequestHeaders, b"content-type").unwrap_or_default().to_ascii_lowercase();
     memchr::memmem::find(&kind, b"json").is_some()
 }

@@ -2,6 +2,7 @@
 
 mod answered;
 mod guard;
+mod learning;
 mod message;
 mod ruled;
 
@@ -60,6 +61,10 @@ pub struct Exchange<'f> {
     operation: Option<&'f Operation>,
     /// The cookie of a session that begins with the response.
     set_cookie: Option<String>,
+    /// The names of the client's address, when somebody looked.
+    names: Option<Vec<String>>,
+    /// The status of the application's own answer, once its head was passed.
+    answered_with: Option<u16>,
     /// The response's head, while its body is to be judged by it.
     answered: Option<ResponseHead>,
     /// Without any spelling that leads around a rule about paths.
@@ -81,7 +86,12 @@ impl<'f> Exchange<'f> {
     ) -> Self {
         let policy = firewall.policy();
         let (address, peers) = policy.trust.client(head, client.peer);
-        let origin = Origin { address, peers, country: policy.countries.of(address), secure: client.secure };
+        let origin = Origin {
+            address,
+            peers,
+            country: policy.countries.of(address),
+            secure: client.secure || policy.trust.secure(head, client.peer),
+        };
         let path = normal_path(head.target());
         let application = firewall.application(head, &client, &path);
         let application = application.filter(|application| !application.access.excepts(address));
@@ -117,6 +127,8 @@ impl<'f> Exchange<'f> {
             decided: Vec::new(),
             operation: None,
             set_cookie: None,
+            names: None,
+            answered_with: None,
             answered: None,
             path,
             standing,
@@ -219,8 +231,7 @@ impl<'f> Exchange<'f> {
     /// Keeps what is held of the body for whoever else looks at it.
     fn keep_body(&mut self) {
         let Some(application) = self.application else { return };
-        let rules = &application.rules;
-        if !rules.custom.is_empty() || rules.api.is_some() || application.uploads.effect > Effect::Allow {
+        if learning::is_read_whole(application) || self.learns_body() {
             self.held = self.body.held().to_vec();
             self.whole = self.body.is_whole();
         }

@@ -50,6 +50,8 @@ pub struct Policy {
     pub rule: Option<String>,
     /// Which rules judge.
     pub profile: Profile,
+    /// Whether endpoints are not learnt (`skipAPILearning`).
+    pub skip_learning: bool,
     /// How long a client may take for a request's head, in seconds.
     pub read_timeout_seconds: u64,
     /// The first that a request matches judges it.
@@ -179,6 +181,7 @@ impl Policy {
             profile: root
                 .field("profile")?
                 .choice(&[("balanced", Profile::Balanced), ("crsStrict", Profile::CrsStrict)], Profile::Balanced)?,
+            skip_learning: root.field("skipAPILearning")?.flag()?,
             read_timeout_seconds: root.field("readTimeoutSeconds")?.number(86_400)?.unwrap_or(READ_TIMEOUT_SECONDS),
             applications: root.field("applications")?.list(|application| Application::read(&application, &lists))?,
             scrubber: Scrubber::read(&root.field("sensitiveDataRules")?)?,

@@ -113,6 +113,20 @@ impl Scrubber {
         String::from_utf8_lossy(&shown).into_owned()
     }
 
+    /// Whether there are rules of the user's own.
+    #[must_use]
+    pub fn has_rules(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
+    /// Whether a rule of the user's own hides a value, or a part of it.
+    #[must_use]
+    pub fn names(&self, place: Place, name: &[u8], value: &[u8]) -> bool {
+        let of_place = self.rules.iter().filter(|rule| rule.place.is_none_or(|wanted| wanted == place));
+        let mut fits = of_place.filter(|rule| rule.key.as_ref().is_none_or(|key| key.matches(name)));
+        fits.any(|rule| rule.value.as_ref().is_none_or(|form| form.places(value).next().is_some()))
+    }
+
     /// A query, or a form, with the values of its secret arguments hidden.
     #[must_use]
     pub fn pairs(&self, place: Place, text: &[u8], separator: u8) -> String {

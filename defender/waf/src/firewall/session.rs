@@ -3,6 +3,8 @@
 //! Its number is that of the event in which it was given out, with a seal that only we can make: nobody can stand in for
 //! another client, nor fill our memory with clients that never were.
 
+use ring::hmac;
+
 use super::{PolicyError, bot::Signer, reading::At};
 use crate::http::Head;
 
@@ -29,9 +31,9 @@ enum SameSite {
     None,
 }
 
-/// What seals sessions: known to the Defenders of a task alone.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Seal([u8; 32]);
+/// What seals sessions: HMAC-SHA256 (RFC 2104, FIPS 180-4) with a secret that the Defenders of an application alone know.
+#[derive(Clone)]
+pub struct Seal(hmac::Key);
 
 impl std::fmt::Debug for Seal {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -78,12 +80,8 @@ impl Sessions {
 }
 
 impl Signer for Seal {
-    /// Two seals in a row, each of the message with a mark of its own: 32 bytes no easier to make up than one of 20.
     fn sign(&self, message: &[u8]) -> [u8; 32] {
-        let mut signature = [0; 32];
-        signature[..20].copy_from_slice(&self.digest(&[b"bot 1\0", message].concat()));
-        signature[20..].copy_from_slice(&self.digest(&[b"bot 2\0", message].concat())[..12]);
-        signature
+        self.digest(b"bot\0", message)
     }
 }
 
@@ -91,7 +89,7 @@ impl Seal {
     /// A seal of secret bytes.
     #[must_use]
     pub fn new(secret: [u8; 32]) -> Self {
-        Self(secret)
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &secret))
     }
 
     /// The session of a request, if its cookie is one of ours.
@@ -101,28 +99,27 @@ impl Seal {
         cookies.flat_map(|header| header.value.split(|byte| *byte == b';')).find_map(|pair| {
             let pair = std::str::from_utf8(pair.trim_ascii()).ok()?;
             let (id, seal) = pair.strip_prefix(COOKIE)?.strip_prefix('=')?.rsplit_once('.')?;
-            is_same(seal.as_bytes(), self.of(id).as_bytes()).then(|| number(&self.digest(id.as_bytes())))
+            is_same(seal.as_bytes(), self.of(id).as_bytes()).then(|| number(&self.digest(b"number\0", id.as_bytes())))
         })
     }
 
     fn of(&self, id: &str) -> String {
-        let digest = self.digest(&[b"session\0", id.as_bytes()].concat());
-        digest.iter().fold(String::with_capacity(40), |text, byte| text + &format!("{byte:02x}"))
+        let digest = self.digest(b"session\0", id.as_bytes());
+        digest.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
     }
 
-    /// HMAC-SHA1. Source: RFC 2104.
-    fn digest(&self, text: &[u8]) -> [u8; 20] {
-        let pad = |with: u8| {
-            let mut block = [with; 64];
-            block.iter_mut().zip(self.0).for_each(|(byte, key)| *byte ^= key);
-            block
-        };
-        let inner = sha1_smol::Sha1::from([&pad(0x36)[..], text].concat()).digest().bytes();
-        sha1_smol::Sha1::from([&pad(0x5c)[..], &inner].concat()).digest().bytes()
+    /// `purpose` keeps what is sealed for one thing from being good for another.
+    fn digest(&self, purpose: &[u8], text: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(purpose);
+        context.update(text);
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.sign().as_ref());
+        digest
     }
 }
 
-fn number(digest: &[u8; 20]) -> u128 {
+fn number(digest: &[u8; 32]) -> u128 {
     digest[..16].iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
@@ -157,10 +154,12 @@ mod tests {
         assert_eq!(session(&seal, "bartizan-session=77aa."), None);
     }
 
-    /// The seal is HMAC-SHA1, by the answer of Python's `hmac`.
+    /// The seal is HMAC-SHA256, by the answer of Python's `hmac`, and one made for a cookie is none for a bot's session.
     #[test]
     fn digests_are_known() {
-        assert_eq!(Seal::new([0xaa; 32]).digest(b"abc")[..4], [0x0b, 0x3a, 0x7f, 0x96]);
+        let seal = Seal::new([0xaa; 32]);
+        assert_eq!(seal.of("abc"), "9296ae07bef763554b6ebe26d4145764cc68fd2f7f42eb056a4fbb7bfcdc3554");
+        assert_ne!(seal.sign(b"abc"), seal.digest(b"session\0", b"abc"));
     }
 
     /// The cookie has the attributes that were asked for.

@@ -125,6 +125,7 @@ def _resolved(rule: FirewallRule, revision: int, around: Surroundings) -> dict[s
         {
             "readTimeoutSeconds": rule.read_timeout,
             "profile": rule.profile,
+            **({"skipAPILearning": True} if rule.skip_learning else {}),
             "applications": [_application(item, around.certificates) for item in rule.applications],
             "networkLists": {name: _subnets(name, around.networks) for name in sorted(names)},
             "sensitiveDataRules": [_scrubbed(item) for item in around.scrubbing if not item.disabled],

@@ -46,6 +46,7 @@ impl<'f> Exchange<'f> {
             let event = application.page.event_header(self.id);
             head.headers.extend(event.map(|(name, value)| (name.into_bytes(), value.into_bytes())));
         }
+        self.answered_with = Some(head.status);
         Ruling::Pass
     }
 

@@ -74,7 +74,8 @@ impl<'f> Exchange<'f> {
     pub(super) fn guard_bots(&mut self, application: &'f Application) -> Ruling {
         let Some(bots) = &application.rules.bots else { return Ruling::Pass };
         let (head, address, secure) = (self.head, self.origin.address, self.origin.secure);
-        if let Some(sighting) = bots.judge(head, address, Origin::Unknown, secure) {
+        let origin = self.names.as_deref().map_or(Origin::Unknown, Origin::Names);
+        if let Some(sighting) = bots.judge(head, address, origin, secure) {
             if sighting.effect == Effect::Allow {
                 self.application = None;
                 return Ruling::Pass;
