@@ -47,6 +47,7 @@ EXAMPLES = {
     "waf policy get": "bartizan waf policy get --output-file waas.json",
     "waf policy set": "bartizan waf policy set waas.json",
     "waf policy check": "bartizan waf policy check waas.json",
+    "waf test": "bartizan waf test --policy waas.json request.http",
     "waf events": "bartizan waf events --app-id shop --type sqli,xss --since 2026-11-21T00:00:00Z",
     "waf except": "bartizan waf except 1042 --dry-run",
     "waf api-spec": "bartizan waf api-spec openapi.yaml --internal-port 8080 --output-file api-spec.json",
