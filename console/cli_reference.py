@@ -52,6 +52,7 @@ EXAMPLES = {
     "waf except": "bartizan waf except 1042 --dry-run",
     "waf api-spec": "bartizan waf api-spec openapi.yaml --internal-port 8080 --output-file api-spec.json",
     "waf rules import": "bartizan waf rules import coreruleset-4.25.0.zip",
+    "waf rules use": "bartizan waf rules use aecd811b\nbartizan waf rules use built-in",
     "waf rules list": "bartizan waf rules list",
     "policy get": "bartizan policy get --output-file policy.json",
     "policy put": "bartizan policy put policy.json",

@@ -239,14 +239,21 @@ class WaasExceptionAnswer(msgspec.Struct, rename="camel"):
     policy: WaasPolicyShape
 
 
-class WaasRuleset(msgspec.Struct):
-    """A set of rules that was brought in; `hash` is the SHA-256 of its files."""
+class WaasRuleset(msgspec.Struct, rename="camel"):
+    """A set of rules that was brought in; `hash` is the SHA-256 of its files. Defenders judge by the one in use."""
 
     hash: str
     version: str
     files: int
     author: str
     created: str
+    in_use: bool
+
+
+class WaasRulesetChoice(msgspec.Struct):
+    """Which set of rules Defenders are to judge by; null: the one that they come with."""
+
+    hash: str | None
 
 
 FIREWALL_SHAPES = (
@@ -257,5 +264,6 @@ FIREWALL_SHAPES = (
     WaasExceptionAnswer,
     WaasPolicyShape,
     WaasRuleset,
+    WaasRulesetChoice,
     WaasTimeslice,
 )

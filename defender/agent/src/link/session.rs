@@ -55,15 +55,24 @@ impl WaasTold {
     fn is_due(&self, present: Option<&Value>) -> bool {
         let Some(present) = present else { return false };
         let Some((when, last)) = &self.last else { return true };
-        let differs = |field: &str| last.get(field) != present.get(field);
         let passed = when.elapsed();
-        (["hash", "error", "ports"].into_iter().any(differs) && passed >= WAAS_PACE)
-            || (last != present && passed >= NEWS_EVERY)
+        (differ(last, present) && passed >= WAAS_PACE) || (last != present && passed >= NEWS_EVERY)
+    }
+
+    /// When more than counters differ, the time until that may be told.
+    fn due_in(&self, present: Option<&Value>) -> Option<Duration> {
+        let (when, last) = self.last.as_ref()?;
+        present.filter(|present| differ(last, present)).map(|_| WAAS_PACE.saturating_sub(when.elapsed()))
     }
 
     fn told(&mut self, present: Option<&Value>) {
         self.last = present.map(|present| (Instant::now(), present.clone()));
     }
+}
+
+/// Whether more than counters differ.
+fn differ(one: &Value, other: &Value) -> bool {
+    ["hash", "error", "ports", "ruleset"].into_iter().any(|field| one.get(field) != other.get(field))
 }
 
 impl Session<'_> {
@@ -147,6 +156,7 @@ impl Session<'_> {
                 let text = policy.map(|policy| policy.to_string());
                 self.speaker.protected.take_waas(&hash, text.as_deref());
             }
+            FromConsole::Ruleset(part) => self.speaker.protected.take_ruleset(part),
             FromConsole::Ack { source, committed } => {
                 progress.session.acknowledged(&source, committed);
                 self.speaker.protected.committed(&source, committed);
@@ -193,8 +203,11 @@ impl Session<'_> {
 
     /// Resolves when a status that had to wait for its turn is due.
     async fn status_due(&self, progress: &Progress) {
-        match progress.session.news_due_in(progress.milliseconds(), &self.speaker.protected.statuses()) {
-            Some(wait) => sleep(Duration::from_millis(wait)).await,
+        let protected = &self.speaker.protected;
+        let workloads = progress.session.news_due_in(progress.milliseconds(), &protected.statuses());
+        let waas = progress.waas.due_in(protected.waas().as_ref());
+        match workloads.map(Duration::from_millis).into_iter().chain(waas).min() {
+            Some(wait) => sleep(wait).await,
             None => pending().await,
         }
     }

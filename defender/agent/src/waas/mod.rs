@@ -6,6 +6,7 @@
 
 pub mod connection;
 pub mod counters;
+pub mod delivery;
 pub mod emission;
 mod forwarding;
 pub mod frames;
@@ -35,7 +36,10 @@ use std::{
     collections::BTreeMap,
     io,
     rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -55,6 +59,7 @@ use tokio::{
 };
 
 use self::{
+    delivery::Set,
     limits::Limits,
     listening::Opened,
     plane::{Armed, Local, Plane, Reporter},
@@ -67,6 +72,8 @@ use crate::{enforcement::FailMode, rules};
 const SWEEP: Duration = Duration::from_secs(10);
 /// How often it is looked whether all connections have ended, once no more are taken.
 const DRAINING: Duration = Duration::from_millis(10);
+/// Characters of what is told of rules that do not compile.
+const MOST_TOLD: usize = 2048;
 
 /// Gives the rules that policies of a profile are compiled with, when the first of them comes.
 pub type Rules = Box<dyn Fn(Profile) -> Result<Arc<Ruleset>, String> + Send + Sync>;
@@ -102,6 +109,10 @@ pub struct Waas {
     plane: Arc<Plane>,
     rules: Rules,
     certificates: BTreeMap<String, String>,
+    /// Held while policy and rules are put together, so that neither takes the place of a newer one.
+    changing: Mutex<()>,
+    /// Counts the sets of rules that came: only the newest is compiled.
+    sets: AtomicU64,
     state: Arc<Mutex<State>>,
     news: watch::Sender<()>,
     draining: watch::Sender<bool>,
@@ -111,7 +122,13 @@ pub struct Waas {
 /// What is told of the proxy.
 #[derive(Default)]
 struct State {
+    /// The rules in force, compiled for a profile.
     ruleset: Option<(Profile, Arc<Ruleset>)>,
+    /// What they were compiled from; none: those that come with the Defender.
+    set: Option<Arc<Set>>,
+    set_error: Option<String>,
+    /// The policy in force.
+    policy: Option<(String, String)>,
     hash: Option<String>,
     error: Option<String>,
     /// Wanted ports, and why one is not open.
@@ -132,6 +149,8 @@ impl Waas {
             plane,
             rules: config.rules,
             certificates: config.certificates,
+            changing: Mutex::default(),
+            sets: AtomicU64::new(0),
             state: Arc::new(Mutex::new(State { ports, ..State::default() })),
             news: watch::channel(()).0,
             draining: watch::channel(false).0,
@@ -163,8 +182,13 @@ impl Waas {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts a policy in force, or none. One that cannot be understood leaves the last good one in force, and is told of.
     pub fn take_policy(&self, hash: &str, policy: Option<&str>) {
+        let changing = self.changing();
         let outcome = policy.map(|text| self.compile(hash, text)).transpose();
         let outcome = outcome.and_then(|armed| match armed {
             Some(_) => {
@@ -177,6 +201,7 @@ impl Waas {
             Ok(armed) => {
                 state.hash = armed.is_some().then(|| hash.to_owned());
                 state.error = None;
+                state.policy = policy.map(|text| (hash.to_owned(), text.to_owned()));
                 self.plane.armed.store(armed.map(Arc::new));
             }
             Err(error) => {
@@ -185,26 +210,95 @@ impl Waas {
                 state.began = true;
             }
         }
-        drop(state);
+        drop((state, changing));
         self.news.send_replace(());
     }
 
+    /// Judges by other rules from the moment on when they are compiled, which a thread of its own does; none are those that
+    /// come with the Defender. Rules that do not compile leave the last good ones in force, and are told of. `done` is called then.
+    pub fn take_ruleset(self: &Arc<Self>, set: Result<Option<Set>, String>, done: impl FnOnce() + Send + 'static) {
+        let number = self.sets.fetch_add(1, Ordering::SeqCst) + 1;
+        let waas = self.clone();
+        let change = move || {
+            let changing = waas.changing();
+            if waas.sets.load(Ordering::SeqCst) == number {
+                waas.change_rules(set);
+            }
+            drop(changing);
+            done();
+        };
+        if let Err(error) = thread::Builder::new().name("waas-rules".into()).spawn(change) {
+            self.refuse_rules(format!("there is no thread for it: {error}"));
+        }
+    }
+
+    fn change_rules(&self, set: Result<Option<Set>, String>) {
+        let present = self.state().policy.clone();
+        let armed = set.and_then(|set| {
+            let set = set.map(Arc::new);
+            let profile = match &present {
+                Some((_, text)) => Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?.profile,
+                None => Profile::default(),
+            };
+            let ruleset = self.load(profile, set.as_deref())?;
+            let arm = |(hash, text): &(String, String)| self.arm(hash, text, ruleset.clone());
+            Ok((present.as_ref().map(arm).transpose()?, set, (profile, ruleset)))
+        });
+        match armed {
+            Ok((armed, set, ruleset)) => {
+                let mut state = self.state();
+                (state.set, state.set_error, state.ruleset, state.began) = (set, None, Some(ruleset), true);
+                if armed.is_some() {
+                    self.plane.armed.store(armed.map(Arc::new));
+                }
+            }
+            Err(error) => self.refuse_rules(error),
+        }
+    }
+
+    fn refuse_rules(&self, error: String) {
+        crate::say!("bartizan: the set of rules was refused, the last one stays: {error}");
+        let mut state = self.state();
+        (state.set_error, state.began) = (Some(error.chars().take(MOST_TOLD).collect()), true);
+    }
+
+    /// The hash of the set of rules in force; none when it came with the Defender.
+    #[must_use]
+    pub fn ruleset_hash(&self) -> Option<String> {
+        self.state().set.as_ref().map(|set| set.hash.clone())
+    }
+
+    fn load(&self, profile: Profile, set: Option<&Set>) -> Result<Arc<Ruleset>, String> {
+        match set {
+            Some(set) => rules::load(profile, &set.files).map(Arc::new).map_err(|error| error.to_string()),
+            None => (self.rules)(profile),
+        }
+    }
+
     fn ruleset(&self, profile: Profile) -> Result<Arc<Ruleset>, String> {
-        if let Some((of, ruleset)) = &self.state().ruleset
+        let state = self.state();
+        if let Some((of, ruleset)) = &state.ruleset
             && *of == profile
         {
             return Ok(ruleset.clone());
         }
+        let set = state.set.clone();
+        drop(state);
         // Without the lock: it takes a while, and the state is asked for meanwhile.
-        let ruleset = (self.rules)(profile)?;
+        let ruleset = self.load(profile, set.as_deref())?;
         self.state().ruleset = Some((profile, ruleset.clone()));
         Ok(ruleset)
     }
 
     fn compile(&self, hash: &str, text: &str) -> Result<Armed, String> {
-        let settings = Settings::parse(text.as_bytes(), &self.certificates)?;
         let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
         let ruleset = self.ruleset(policy.profile)?;
+        self.arm(hash, text, ruleset)
+    }
+
+    fn arm(&self, hash: &str, text: &str, ruleset: Arc<Ruleset>) -> Result<Armed, String> {
+        let settings = Settings::parse(text.as_bytes(), &self.certificates)?;
+        let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
         let firewall = Firewall::new(policy, ruleset).map_err(|error| error.to_string())?;
         let limits = self.plane.limits.reading(settings.read_timeout);
         Ok(Armed { hash: hash.to_owned(), firewall, settings, limits })
@@ -222,6 +316,11 @@ impl Waas {
                 "error": state.error.clone().or(closed),
                 "ports": ports,
                 "counters": self.plane.counters.to_json(),
+                "ruleset": {
+                    "hash": state.set.as_ref().map(|set| &set.hash),
+                    "version": state.set.as_ref().map_or_else(rules::version, |set| Some(set.version.clone())),
+                    "error": state.set_error,
+                },
             })
         })
     }
