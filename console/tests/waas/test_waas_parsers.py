@@ -65,6 +65,7 @@ good_rules = st.fixed_dictionaries(
         "readTimeoutSeconds": st.integers(1, 3600),
         "profile": st.sampled_from(["balanced", "crsStrict"]),
         "trustedProxies": st.lists(addresses, max_size=2),
+        "forwarded": st.sampled_from(["append", "replace", "untouched"]),
         "collections": st.lists(
             st.fixed_dictionaries({"name": names, "appIDs": st.lists(names, min_size=1, max_size=2)}),
             min_size=1,

@@ -96,11 +96,13 @@ class WaasCertificate(msgspec.Struct):
     """
     Certificate and private key as PEM: they go in as `plain` and never come back.
 
-    `encrypted` names the pair that is kept here; sent back with an empty `plain`, it stays.
+    `encrypted` names the pair that is kept here; sent back with an empty `plain`, it stays. `environment` (ours) names
+    a variable of the Defender that holds the pair, such as a secret of the task definition.
     """
 
     plain: str = ""
     encrypted: str = ""
+    environment: str = ""
 
 
 class WaasApplication(msgspec.Struct, rename="camel"):
@@ -146,10 +148,11 @@ class WaasApplication(msgspec.Struct, rename="camel"):
 
 class WaasRule(msgspec.Struct, rename="camel"):
     """
-    One rule; the first that is not disabled and covers a workload wins. From `profile` to `forwardedFor` it is ours.
+    One rule; the first that is not disabled and covers a workload wins. From `profile` to `forwarded` it is ours.
 
     `X-Forwarded-For` counts when it comes from `trustedProxies` (by default private addresses); of its entries the last
-    counts that no such proxy has, unless `forwardedFor` says otherwise.
+    counts that no such proxy has, unless `forwardedFor` says otherwise. The application gets the field with the peer
+    appended to it, made anew, or as it came.
     """
 
     name: str
@@ -160,6 +163,7 @@ class WaasRule(msgspec.Struct, rename="camel"):
     profile: Literal["balanced", "crsStrict"] = "balanced"
     trusted_proxies: Strings | None = None
     forwarded_for: Literal["nearestUntrusted", "first", "never"] = "nearestUntrusted"
+    forwarded: Literal["append", "replace", "untouched"] = "append"
     disabled: bool = False
     notes: str = ""
     previous_name: str = ""

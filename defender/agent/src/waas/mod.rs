@@ -217,12 +217,19 @@ impl Waas {
     /// Judges by other rules from the moment on when they are compiled, which a thread of its own does; none are those that
     /// come with the Defender. Rules that do not compile leave the last good ones in force, and are told of. `done` is called then.
     pub fn take_ruleset(self: &Arc<Self>, set: Result<Option<Set>, String>, done: impl FnOnce() + Send + 'static) {
+        let set = match set {
+            Ok(set) => set,
+            Err(error) => {
+                self.refuse_rules(error);
+                return done();
+            }
+        };
         let number = self.sets.fetch_add(1, Ordering::SeqCst) + 1;
         let waas = self.clone();
         let change = move || {
             let changing = waas.changing();
             if waas.sets.load(Ordering::SeqCst) == number {
-                waas.change_rules(set);
+                waas.change_rules(set.map(Arc::new).as_ref());
             }
             drop(changing);
             done();
@@ -232,28 +239,29 @@ impl Waas {
         }
     }
 
-    fn change_rules(&self, set: Result<Option<Set>, String>) {
-        let present = self.state().policy.clone();
-        let armed = set.and_then(|set| {
-            let set = set.map(Arc::new);
-            let profile = match &present {
-                Some((_, text)) => Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?.profile,
-                None => Profile::default(),
-            };
-            let ruleset = self.load(profile, set.as_deref())?;
-            let arm = |(hash, text): &(String, String)| self.arm(hash, text, ruleset.clone());
-            Ok((present.as_ref().map(arm).transpose()?, set, (profile, ruleset)))
-        });
-        match armed {
-            Ok((armed, set, ruleset)) => {
+    fn change_rules(&self, set: Option<&Arc<Set>>) {
+        match self.with_rules(set.map(Arc::as_ref)) {
+            Ok((armed, ruleset)) => {
                 let mut state = self.state();
-                (state.set, state.set_error, state.ruleset, state.began) = (set, None, Some(ruleset), true);
+                (state.set, state.set_error, state.ruleset, state.began) = (set.cloned(), None, Some(ruleset), true);
                 if armed.is_some() {
                     self.plane.armed.store(armed.map(Arc::new));
                 }
             }
             Err(error) => self.refuse_rules(error),
         }
+    }
+
+    /// The rules compiled, and the policy in force with them.
+    fn with_rules(&self, set: Option<&Set>) -> Result<(Option<Armed>, (Profile, Arc<Ruleset>)), String> {
+        let policy = self.state().policy.clone();
+        let profile = match &policy {
+            Some((_, text)) => Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?.profile,
+            None => Profile::default(),
+        };
+        let ruleset = self.load(profile, set)?;
+        let armed = policy.map(|(hash, text)| self.arm(&hash, &text, ruleset.clone())).transpose()?;
+        Ok((armed, (profile, ruleset)))
     }
 
     fn refuse_rules(&self, error: String) {

@@ -15,7 +15,8 @@ class FirewallRule:
     """
     One rule: a scope, and the applications in it.
 
-    `X-Forwarded-For` counts when it comes from `trusted_proxies` (None: private addresses), as `forwarded_for` says.
+    `X-Forwarded-For` counts when it comes from `trusted_proxies` (None: private addresses), as `forwarded_for` says;
+    `forwarded` is what of it the application gets.
     """
 
     name: str
@@ -25,6 +26,7 @@ class FirewallRule:
     read_timeout: int = 5
     trusted_proxies: tuple[str, ...] | None = None
     forwarded_for: str = "nearestUntrusted"
+    forwarded: str = "append"
     skip_learning: bool = False
     disabled: bool = False
     notes: str = ""

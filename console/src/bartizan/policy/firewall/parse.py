@@ -40,6 +40,7 @@ _rule = Shape(
         "profile": choice("balanced", "crsStrict", default="balanced"),
         "trustedProxies": _proxies,
         "forwardedFor": choice("nearestUntrusted", "first", "never", default="nearestUntrusted"),
+        "forwarded": choice("append", "replace", "untouched", default="append"),
     },
     refused={
         "autoProtectPorts": "an embedded Defender protects the ports that its endpoints name; name them",
@@ -93,6 +94,7 @@ def _as_rule(document: dict[str, Any]) -> FirewallRule:
         profile=document["profile"],
         trusted_proxies=document["trustedProxies"],
         forwarded_for=document["forwardedFor"],
+        forwarded=document["forwarded"],
         read_timeout=document["readTimeoutSeconds"],
         skip_learning=document["skipAPILearning"],
         disabled=document["disabled"],

@@ -33,8 +33,10 @@ def firewall_rule_document(rule: FirewallRule) -> dict[str, Any]:
         "profile": rule.profile,
         "trustedProxies": None if rule.trusted_proxies is None else list(rule.trusted_proxies),
         "forwardedFor": rule.forwarded_for,
+        "forwarded": rule.forwarded,
     }
 
 
 def _application_document(item: Application) -> dict[str, Any]:
-    return {**item.document, "certificate": {"encrypted": item.certificate, "plain": ""}}
+    certificate = {"encrypted": item.certificate, "plain": "", "environment": item.environment}
+    return {**item.document, "certificate": certificate}
