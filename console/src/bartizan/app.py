@@ -198,7 +198,7 @@ class _Parts:
         self.feed = AuditFeed(audits.newest_id())
         self.ingest = Ingest(audits, self.feed)
         self.audits = Audits(audits, self.feed)
-        self.rulesets = Rulesets(SqlRulesets(self.database), clock=_milliseconds)
+        self.rulesets = Rulesets(SqlRulesets(self.database), stored, on_change=self._push_rules, clock=_milliseconds)
         self.firewall_audits = FirewallAudits(
             SqlFirewallAudits(self.database), retention=settings.retention, clock=_milliseconds
         )
@@ -289,6 +289,7 @@ class _Parts:
             ingest=self.ingest,
             models=self.models,
             policies=self.policies,
+            rulesets=self.rulesets,
             sources=self.sources,
             clock=_milliseconds,
         )
@@ -356,6 +357,10 @@ class _Parts:
     def _push_firewall(self) -> None:
         for session in self.defenders.sessions():
             session.waas_changed()
+
+    def _push_rules(self) -> None:
+        for session in self.defenders.sessions():
+            session.rules_changed()
 
     def _forget_setup_token(self) -> None:
         (self._directory / "setup-token").unlink(missing_ok=True)

@@ -137,6 +137,7 @@ class ClientSettings:
     | `BARTIZAN_USER`, `BARTIZAN_PASSWORD`, or `BARTIZAN_TOKEN` | credentials |
     | `BARTIZAN_CA_FILE` | the Console's certificate authority |
     | `BARTIZAN_SECCOMP_PROFILE` | the seccomp profile of `run-task` |
+    | `BARTIZAN_DEFENDER` | the Defender's binary, which `waf test` asks |
     | `BARTIZAN_REGISTRY`, `BARTIZAN_REGISTRY_USER`, `BARTIZAN_REGISTRY_PASSWORD` | a registry and its credential |
     | `BARTIZAN_REGISTRY_CA_FILE` | the certificate authority of registries, in place of the system's |
     | `DOCKER_CONFIG` | the folder of Docker's `config.json`, `~/.docker` if not set; other credentials are in it |
@@ -150,6 +151,7 @@ class ClientSettings:
     ca_file: Path | None = None
     insecure: bool = False
     seccomp_profile: Path | None = None
+    defender: Path | None = None
     registry: str = ""
     registry_user: str = ""
     registry_password: str = field(default="", repr=False)
@@ -173,6 +175,7 @@ def read_client_settings(environment: Mapping[str, str] | None = None, **given: 
     for variable, name in (
         ("BARTIZAN_CA_FILE", "ca_file"),
         ("BARTIZAN_SECCOMP_PROFILE", "seccomp_profile"),
+        ("BARTIZAN_DEFENDER", "defender"),
         ("BARTIZAN_REGISTRY_CA_FILE", "registry_ca_file"),
     ):
         if path := environment.get(variable):

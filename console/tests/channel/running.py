@@ -188,6 +188,7 @@ class DefenderEnd:
     certificate: str = ""
     link: ClientConnection | None = None
     waas: list[dict[str, Any]] = field(default_factory=list)
+    rulesets: list[dict[str, Any]] = field(default_factory=list)
 
     def enrol(self, **changed: Any) -> dict[str, Any]:
         """Ask for a certificate and return the Console's answer."""
@@ -242,16 +243,18 @@ class DefenderEnd:
             **changed,
         }
 
-    def connect(self) -> dict[str, Any]:
+    def connect(self, **hello: Any) -> dict[str, Any]:
         """Enrol if needed, connect, say hello, and return the policies after the welcome; the WAAS policy is put by."""
         if not self.certificate:
             answer = self.enrol()
             assert answer["type"] == "enrolled", answer
         self.link = self.open("/channel", certificate=True)
-        self.send(self.hello())
+        self.send(self.hello(**hello))
         assert self.receive()["type"] == "welcome"
         policies = self.receive()
-        self.waas.append(self._next())
+        while (message := self._next())["type"] == "ruleset":
+            self.rulesets.append(message)
+        self.waas.append(message)
         return policies
 
     def send(self, message: dict[str, Any]) -> None:
@@ -260,10 +263,20 @@ class DefenderEnd:
         self.link.send(json.dumps(message))
 
     def receive(self) -> dict[str, Any]:
-        """Return the next message; WAAS policies that come before it are put by."""
-        while (message := self._next())["type"] == "waas":
-            self.waas.append(message)
+        """Return the next message; WAAS policies and sets of rules that come before it are put by."""
+        while (message := self._next())["type"] in {"waas", "ruleset"}:
+            (self.waas if message["type"] == "waas" else self.rulesets).append(message)
         return message
+
+    def receive_ruleset(self) -> list[dict[str, Any]]:
+        """Return the pieces of the oldest set of rules that was not returned yet."""
+        while not self.rulesets or len(self.rulesets) < self.rulesets[0]["parts"]:
+            message = self._next()
+            assert message["type"] == "ruleset", message
+            self.rulesets.append(message)
+        count = max(1, self.rulesets[0]["parts"])
+        pieces, self.rulesets = self.rulesets[:count], self.rulesets[count:]
+        return pieces
 
     def receive_waas(self) -> dict[str, Any]:
         """Return the oldest WAAS policy that was not returned yet."""

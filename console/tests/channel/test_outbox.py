@@ -1,11 +1,12 @@
 """What waits for a slow reader, and how fast a quick one may go."""
 
 import asyncio
+from collections.abc import Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bartizan.channel.messages import ChannelAck, ErrorCode, Goodbye, Policies, Renewed, Waas
+from bartizan.channel.messages import ChannelAck, ErrorCode, Goodbye, Message, Policies, Renewed, Ruleset, Waas
 from bartizan.channel.outbox import Outbox
 from bartizan.channel.pace import Pace
 
@@ -23,16 +24,21 @@ def test_a_slow_reader_costs_no_queue() -> None:
         def waas() -> Waas:
             return Waas(revision=len(made), hash="0" * 64, policy=None)
 
-        outbox = Outbox(policies, waas)
+        def rules() -> Iterator[Message]:
+            yield Ruleset(hash=None, part=0, parts=0, data=str(len(made)))
+
+        outbox = Outbox(policies, waas, rules)
         for number in range(1000):
             outbox.policies()
             outbox.waas()
+            outbox.rules()
             outbox.acknowledge("a", number)
             outbox.acknowledge("b", 5)
         await outbox.wait()
         due = list(outbox.take())
         assert due == [
             Policies(revision=1, policies=()),
+            Ruleset(hash=None, part=0, parts=0, data="1"),
             Waas(revision=1, hash="0" * 64, policy=None),
             ChannelAck(source="a", committed=999),
             ChannelAck(source="b", committed=5),
@@ -46,7 +52,7 @@ def test_an_acknowledgement_never_goes_back() -> None:
     """A late, lower number does not take back what was acknowledged."""
 
     async def check() -> None:
-        outbox = Outbox(lambda: Goodbye(reason=""), lambda: Goodbye(reason=""))
+        outbox = Outbox(lambda: Goodbye(reason=""), lambda: Goodbye(reason=""), lambda: iter(()))
         outbox.acknowledge("a", 9)
         outbox.acknowledge("a", 3)
         assert list(outbox.take()) == [ChannelAck(source="a", committed=9)]
@@ -58,7 +64,7 @@ def test_unread_replies_are_bounded_and_the_first_end_stays() -> None:
     """Who asks without reading is cut off; the reason that came first is the one that is told."""
 
     async def check() -> None:
-        outbox = Outbox(lambda: Goodbye(reason=""), lambda: Goodbye(reason=""))
+        outbox = Outbox(lambda: Goodbye(reason=""), lambda: Goodbye(reason=""), lambda: iter(()))
         for _ in range(100):
             outbox.reply(Renewed(certificate="", not_after=0))
         outbox.end(ErrorCode.EXPIRED, "later")

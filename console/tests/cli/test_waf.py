@@ -108,10 +108,16 @@ def test_rules_are_imported_from_a_folder_or_an_archive(console: ConsoleUnderTes
         (folder / name).write_bytes(content)
     archive.write_bytes(archive_of(RELEASE))
     code, out, err = bartizan(console, "rules", "import", str(folder))
-    assert (code, out.startswith("Core Rule Set 4.25.0, 5 files, is kept as "), err) == (0, True, "")
+    assert (code, out.startswith("Core Rule Set 4.25.0, 5 files, is in use as "), err) == (0, True, "")
     assert bartizan(console, "rules", "import", str(archive))[1] == out
     head, line = bartizan(console, "rules", "list")[1].splitlines()
-    assert (head.split()[0], line.split()[1]) == ("HASH", "4.25.0")
+    assert (head.split()[0], line.split()[1:4]) == ("HASH", ["4.25.0", "5", "yes"])
+    name = line.split()[0]
+    assert bartizan(console, "rules", "use", "built-in")[1] == "Defenders judge by the rules that they come with now\n"
+    assert bartizan(console, "rules", "list")[1].splitlines()[1].split()[3] == "no"
+    assert "is kept as" in bartizan(console, "rules", "import", "--keep-only", str(folder))[1]
+    assert bartizan(console, "rules", "use", name)[1].startswith(f"Defenders judge by {name}")
+    assert "no set of rules begins with `zz`" in bartizan(console, "rules", "use", "zz")[2]
     assert len(bartizan(console, "rules", "list", "--json")[1].splitlines()) == 1
     (folder / "crs/rules/words.data").unlink()
     code, _, err = bartizan(console, "rules", "import", str(folder))

@@ -86,6 +86,7 @@ def test_status_of_the_firewall_is_kept(console: ConsoleUnderTest, defender: Cal
         "desiredPolicyHash": sent["hash"],
         "error": None,
         "ports": [{"exposed": 80, "internal": 8080}],
+        "ruleset": None,
         "counters": counters,
     }
 

@@ -1,6 +1,7 @@
 //! `defender waf test`: what the firewall would do with one request, and why. Nothing is sent anywhere.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Read},
     net::{IpAddr, Ipv4Addr},
@@ -13,6 +14,7 @@ use defender_waf::{
     firewall::{Answer, Client, Endpoint, Exchange, Firewall, Policy, Report, Ruling, Standing},
     http::{Chunked, Framing, Head, read_head},
     inspection::Profile,
+    rule::{Phase, Piece, Step, Template},
 };
 use serde_json::{Value, json};
 
@@ -72,14 +74,42 @@ pub fn run(asked: &Asked, input: impl Read) -> Result<Value, String> {
     let text = fs::read(&asked.policy).map_err(|error| unreadable(&asked.policy, &error))?;
     let policy = Policy::parse(&text).map_err(|error| format!("`{}`: {error}", asked.policy.display()))?;
     let ruleset = ruleset(policy.profile, asked.rules.as_deref())?;
-    let endpoint = policy.applications.iter().flat_map(|application| &application.endpoints).next().cloned();
-    let Endpoint { exposed_port, tls, .. } = endpoint.unwrap_or_default();
-    let client = Client { peer: asked.from, port: asked.port.unwrap_or(exposed_port), secure: tls };
-    let count = ruleset.len();
+    let client = client(&policy, asked);
+    let (count, texts) = (ruleset.len(), messages(&ruleset));
     let firewall = Firewall::new(policy, Arc::new(ruleset)).map_err(|error| error.to_string())?;
     let mut answer = judge(&firewall, client, &request(input)?);
     answer["rulesLoaded"] = json!(count);
+    for report in answer["reports"].as_array_mut().into_iter().flatten() {
+        let rules = report["rules"].as_array().into_iter().flatten().filter_map(Value::as_u64);
+        report["messages"] = rules.map(|id| texts.get(&id).cloned().unwrap_or_default()).collect();
+    }
     Ok(answer)
+}
+
+/// Who is taken to send the request, and to which port: the one asked for, or the first of the policy.
+fn client(policy: &Policy, asked: &Asked) -> Client {
+    let mut endpoints = policy.applications.iter().flat_map(|application| &application.endpoints);
+    let fits = |endpoint: &&Endpoint| asked.port.is_none_or(|port| [0, port].contains(&endpoint.exposed_port));
+    let endpoint = endpoints.find(fits).cloned().unwrap_or_default();
+    Client { peer: asked.from, port: asked.port.unwrap_or(endpoint.exposed_port), secure: endpoint.tls }
+}
+
+/// What rules say of themselves, by their numbers; what they would fill in is left out.
+fn messages(ruleset: &Ruleset) -> BTreeMap<u64, String> {
+    let phases = [Phase::RequestHead, Phase::RequestBody, Phase::ResponseHead, Phase::ResponseBody, Phase::Logging];
+    let rules = phases.into_iter().flat_map(|phase| ruleset.steps(phase)).filter_map(|step| match step {
+        Step::Rule(rule) => Some(rule),
+        Step::Marker(_) => None,
+    });
+    rules.map(|rule| (u64::from(rule.id), plain(&rule.message))).collect()
+}
+
+fn plain(text: &Template) -> String {
+    let pieces = text.0.iter().filter_map(|piece| match piece {
+        Piece::Text(text) => Some(String::from_utf8_lossy(text)),
+        Piece::Variable(..) | Piece::Kept(_) => None,
+    });
+    pieces.collect()
 }
 
 /// What the firewall makes of a raw request: `{"outcome":"pass"|"refused"|"malformed", "stage", "status", …, "reports"}`.
@@ -91,12 +121,16 @@ pub fn judge(firewall: &Firewall, client: Client, raw: &[u8]) -> Value {
     };
     let standing = Standing::default();
     let mut exchange = firewall.open(&head, client, &standing, 0, EVENT);
+    let application = exchange.application().map(|application| application.app_id.clone());
     let refused = refusal(&mut exchange, &body);
     let reports: Vec<Value> = exchange.finish().iter().map(told).collect();
     match refused {
-        None => json!({"outcome": "pass", "status": null, "reports": reports}),
+        None => {
+            json!({"outcome": "pass", "application": application, "status": null, "reports": reports})
+        }
         Some((stage, Answer { status, headers, body })) => json!({
             "outcome": "refused",
+            "application": application,
             "stage": stage,
             "status": status,
             "headers": headers,

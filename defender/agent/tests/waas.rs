@@ -5,6 +5,8 @@
 mod hostile;
 #[path = "waas/life.rs"]
 mod life;
+#[path = "waas/rules.rs"]
+mod rules;
 #[path = "waas/secure.rs"]
 mod secure;
 #[path = "waas/shared.rs"]

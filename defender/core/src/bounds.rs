@@ -18,6 +18,11 @@ const HIGHEST_TIER: u8 = 9;
 /// Audits of one message.
 pub const MOST_AUDITS: usize = 500;
 
+/// Bytes of one piece of a set of rules.
+pub const MOST_RULESET_PART: usize = 256 << 10;
+/// Pieces of a set of rules, so that it has 8 MiB at most.
+pub const MOST_RULESET_PARTS: u32 = 32;
+
 /// A field that may be null but not missing.
 pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(from)
@@ -112,6 +117,14 @@ pub(crate) fn nullable_hash<'de, D: Deserializer<'de>>(from: D) -> Result<Option
 
 pub(crate) fn purpose<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     text(from, LONGEST_NAME)
+}
+
+pub(crate) fn parts<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    within(from, 0, u64::from(MOST_RULESET_PARTS)).map(|number| number as u32)
+}
+
+pub(crate) fn ruleset_data<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    text(from, MOST_RULESET_PART.div_ceil(3) * 4)
 }
 
 pub(crate) fn version<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {

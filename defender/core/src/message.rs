@@ -14,7 +14,7 @@ pub const PROTOCOL: u32 = 1;
 pub const SUBPROTOCOL: &str = "bartizan.v1";
 /// Bytes of the largest message, on the channel and on the relay.
 pub const LARGEST_MESSAGE: usize = 1 << 20;
-pub use bounds::MOST_AUDITS;
+pub use bounds::{MOST_AUDITS, MOST_RULESET_PART, MOST_RULESET_PARTS};
 
 /// Why a message was refused. It never shows what the message carried.
 #[derive(Debug, Error)]
@@ -103,6 +103,9 @@ pub enum ToConsole {
         task: Option<String>,
         /// What it guards.
         workloads: Vec<Workload>,
+        /// The set of rules that the reverse proxy judges by, when the Console sent one before.
+        #[serde(default, deserialize_with = "bounds::nullable_hash", skip_serializing_if = "Option::is_none")]
+        ruleset: Option<String>,
     },
     /// The state of all workloads; only the latest counts.
     Status {
@@ -260,6 +263,8 @@ pub enum FromConsole {
         #[serde(deserialize_with = "bounds::nullable")]
         policy: Option<serde_json::Value>,
     },
+    /// A piece of the set of rules that the reverse proxy is to judge by.
+    Ruleset(RulesetPart),
     /// The audits of a source are in the database.
     Ack {
         /// Whose.
@@ -312,6 +317,23 @@ pub enum FromConsole {
     /// A message of a later version, to be ignored.
     #[serde(other)]
     Other,
+}
+
+/// A piece of a set of rules; all pieces come in order, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesetPart {
+    /// Hex SHA-256 of all bytes; none: the rules that come with the Defender are to be used again.
+    #[serde(deserialize_with = "bounds::nullable_hash")]
+    pub hash: Option<String>,
+    /// Which piece, from 0.
+    #[serde(deserialize_with = "bounds::parts")]
+    pub part: u32,
+    /// How many there are; 0 without a set.
+    #[serde(deserialize_with = "bounds::parts")]
+    pub parts: u32,
+    /// Base64 (RFC 4648, section 4) of at most [`MOST_RULESET_PART`] bytes.
+    #[serde(deserialize_with = "bounds::ruleset_data")]
+    pub data: String,
 }
 
 /// The policy of one workload.

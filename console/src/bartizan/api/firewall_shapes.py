@@ -96,11 +96,13 @@ class WaasCertificate(msgspec.Struct):
     """
     Certificate and private key as PEM: they go in as `plain` and never come back.
 
-    `encrypted` names the pair that is kept here; sent back with an empty `plain`, it stays.
+    `encrypted` names the pair that is kept here; sent back with an empty `plain`, it stays. `environment` (ours) names
+    a variable of the Defender that holds the pair, such as a secret of the task definition.
     """
 
     plain: str = ""
     encrypted: str = ""
+    environment: str = ""
 
 
 class WaasApplication(msgspec.Struct, rename="camel"):
@@ -239,14 +241,21 @@ class WaasExceptionAnswer(msgspec.Struct, rename="camel"):
     policy: WaasPolicyShape
 
 
-class WaasRuleset(msgspec.Struct):
-    """A set of rules that was brought in; `hash` is the SHA-256 of its files."""
+class WaasRuleset(msgspec.Struct, rename="camel"):
+    """A set of rules that was brought in; `hash` is the SHA-256 of its files. Defenders judge by the one in use."""
 
     hash: str
     version: str
     files: int
     author: str
     created: str
+    in_use: bool
+
+
+class WaasRulesetChoice(msgspec.Struct):
+    """Which set of rules Defenders are to judge by; null: the one that they come with."""
+
+    hash: str | None
 
 
 FIREWALL_SHAPES = (
@@ -257,5 +266,6 @@ FIREWALL_SHAPES = (
     WaasExceptionAnswer,
     WaasPolicyShape,
     WaasRuleset,
+    WaasRulesetChoice,
     WaasTimeslice,
 )

@@ -179,6 +179,18 @@ class DefenderFirewallPort(msgspec.Struct):
     internal: int
 
 
+class DefenderRuleset(msgspec.Struct):
+    """
+    The rules that a Defender's firewall judges by; without `hash` they came with the Defender.
+
+    `error` says why the set that came last is not in force.
+    """
+
+    hash: str | None
+    version: str | None
+    error: str | None
+
+
 class DefenderFirewall(msgspec.Struct, rename="camel"):
     """
     A Defender's firewall as it last reported; `policyHash` and `desiredPolicyHash` are equal once a change has arrived.
@@ -190,6 +202,7 @@ class DefenderFirewall(msgspec.Struct, rename="camel"):
     desired_policy_hash: str
     error: str | None
     ports: list[DefenderFirewallPort]
+    ruleset: DefenderRuleset | None
     counters: dict[str, Any]
 
 

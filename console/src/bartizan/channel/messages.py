@@ -27,6 +27,8 @@ MOST_COUNTERS = 200
 MOST_ERRORS = 100
 MOST_ENDPOINTS = 1000
 MOST_APPLICATIONS = 64
+LARGEST_RULESET_PART = 256 << 10
+MOST_RULESET_PARTS = 32
 
 Instance = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -141,6 +143,19 @@ class WaasDiscovery(msgspec.Struct, frozen=True):
     dropped: Count
 
 
+class WaasRuleset(msgspec.Struct, frozen=True):
+    """
+    The rules that a firewall judges by.
+
+    `hash` names the set from the Console, None: the rules come with the Defender; `error` says why the set that
+    came last is not in force.
+    """
+
+    hash: Hash | None
+    version: Annotated[str, msgspec.Meta(max_length=256)] | None
+    error: Annotated[str, msgspec.Meta(max_length=16384)] | None
+
+
 class WaasStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     The firewall of a Defender: the policy in force or why it is not, where it listens, and what it has counted.
@@ -155,6 +170,7 @@ class WaasStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     ports: Annotated[tuple[WaasPort, ...], msgspec.Meta(max_length=MOST_PORTS)] = ()
     counters: Annotated[dict[Counter, Count | WaasCounts | WaasErrors], msgspec.Meta(max_length=MOST_COUNTERS)] = {}
     discovery: Annotated[tuple[WaasDiscovery, ...], msgspec.Meta(max_length=MOST_APPLICATIONS)] = ()
+    ruleset: WaasRuleset | None = None
 
 
 class Enrol(Message, frozen=True):
@@ -176,8 +192,8 @@ class Enrolled(Message, frozen=True):
     not_after: Milliseconds
 
 
-class Hello(Message, frozen=True):
-    """Defender to Console, the first message of `/channel`."""
+class Hello(Message, frozen=True, omit_defaults=True):
+    """Defender to Console, first on `/channel`; `ruleset` names the set of rules that it has from before."""
 
     protocol: ProtocolVersion
     instance: Instance
@@ -188,6 +204,7 @@ class Hello(Message, frozen=True):
     hostname: Short
     task: Short | None
     workloads: Annotated[tuple[Workload, ...], msgspec.Meta(max_length=MOST_WORKLOADS)]
+    ruleset: Hash | None = None
 
 
 class Welcome(Message, frozen=True):
@@ -215,6 +232,20 @@ class Waas(Message, frozen=True):
     revision: Count
     hash: Hash
     policy: dict[str, Any] | None
+
+
+class Ruleset(Message, frozen=True):
+    """
+    Console to Defender: a piece of the set of rules that its firewall is to judge by; all pieces come in order.
+
+    `hash` is the hex SHA-256 of the whole, `data` base64 of at most 256 KiB. With no `hash`, no parts and no data, the
+    rules that come with the Defender are to be used again.
+    """
+
+    hash: Hash | None
+    part: Annotated[int, msgspec.Meta(ge=0, le=MOST_RULESET_PARTS)]
+    parts: Annotated[int, msgspec.Meta(ge=0, le=MOST_RULESET_PARTS)]
+    data: Annotated[str, msgspec.Meta(max_length=-(-LARGEST_RULESET_PART // 3) * 4)]
 
 
 class ChannelStatus(Message, frozen=True, tag="status", omit_defaults=True):
@@ -387,7 +418,7 @@ class Refused(Message, frozen=True):
 
 
 DefenderMessage = Hello | ChannelStatus | ChannelAudits | ChannelSnapshot | ChannelObservations | Renew | Goodbye
-ConsoleMessage = Enrolled | Welcome | Policies | Waas | ChannelAck | ChannelFetch | Learned | Renewed | Error
+ConsoleMessage = Enrolled | Welcome | Policies | Waas | Ruleset | ChannelAck | ChannelFetch | Learned | Renewed | Error
 EntrypointMessage = Attach | RelayStatus | RelayAudits | RelaySnapshot | RelayObservations
 SidecarMessage = Policy | RelayAck | RelayFetch | Refused
 

@@ -14,13 +14,21 @@ _MOST_REPLIES = 16
 
 
 class Outbox:
-    """The messages that wait for one connection; `policies` and `waas` make their messages when their turn comes."""
+    """
+    The messages that wait for one connection; `policies`, `rules` and `waas` make theirs when their turn comes.
 
-    def __init__(self, policies: Callable[[], Message], waas: Callable[[], Message]) -> None:
+    Of `rules` there are as many as the set in use has pieces; they come before the policy that they are for.
+    """
+
+    def __init__(
+        self, policies: Callable[[], Message], waas: Callable[[], Message], rules: Callable[[], Iterator[Message]]
+    ) -> None:
         self._policies = policies
         self._policies_due = False
         self._waas = waas
         self._waas_due = False
+        self._rules = rules
+        self._rules_due = False
         self._acks: dict[str, int] = {}
         self._replies: list[Message] = []
         self._due = asyncio.Event()
@@ -47,7 +55,13 @@ class Outbox:
 
     def waas(self) -> None:
         """Queue the WAAS policy as it is when it is sent."""
+        self._rules_due = True
         self._waas_due = True
+        self._due.set()
+
+    def rules(self) -> None:
+        """Queue the set of rules in use when it is sent."""
+        self._rules_due = True
         self._due.set()
 
     def end(self, code: ErrorCode, message: str, *, retry_after: int | None = None) -> None:
@@ -73,6 +87,9 @@ class Outbox:
         if self._policies_due:
             self._policies_due = False
             yield self._policies()
+        if self._rules_due:
+            self._rules_due = False
+            yield from self._rules()
         if self._waas_due:
             self._waas_due = False
             yield self._waas()

@@ -8,9 +8,10 @@ does not carry. A bad frame ends this session and nothing else.
 """
 
 import asyncio
+import base64
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -22,6 +23,7 @@ from bartizan.audit.firewall_audit import describe_request
 from bartizan.audit.incidents import incident_kind
 from bartizan.audit.wire import RequestEvent
 from bartizan.channel.messages import (
+    LARGEST_RULESET_PART,
     MOST_AUDITS,
     ChannelAudits,
     ChannelFetch,
@@ -38,6 +40,7 @@ from bartizan.channel.messages import (
     Policies,
     Renew,
     Renewed,
+    Ruleset,
     Waas,
     WaasStatus,
     Welcome,
@@ -68,6 +71,7 @@ from bartizan.services.interfaces import (
 )
 from bartizan.services.models import Models
 from bartizan.services.policies import Policies as PolicyService
+from bartizan.services.rulesets import Rulesets
 
 _log = logging.getLogger(__name__)
 _MOST_IN_FLIGHT = 8
@@ -101,6 +105,7 @@ class Services:
     ingest: Ingest
     models: Models
     policies: PolicyService
+    rulesets: Rulesets
     sources: AuditSources
     clock: Clock
 
@@ -129,7 +134,8 @@ class Session:
         self._images: dict[str | None, str | None] = {}
         self._sources: set[str] = set()
         self._goodbye: str | None = None
-        self._outbox = Outbox(self._policies, self._waas)
+        self._outbox = Outbox(self._policies, self._waas, self._rules)
+        self._ruleset: str | None = None
         self._in_flight = asyncio.Semaphore(_MOST_IN_FLIGHT)
         now = asyncio.get_running_loop().time()
         self._audit_pace = Pace(rate=limits.audits_per_second, burst=limits.audits_at_once, now=now)
@@ -143,6 +149,10 @@ class Session:
     def waas_changed(self) -> None:
         """Send the WAAS policy again, soon."""
         self._outbox.waas()
+
+    def rules_changed(self) -> None:
+        """Send the set of rules in use, soon."""
+        self._outbox.rules()
 
     def fetch(self, name: str, container: str | None, *, after: int, reason: str) -> None:
         """Ask for a piece of a workload's record, soon."""
@@ -203,6 +213,7 @@ class Session:
             raise EndError(ErrorCode.BAD_MESSAGE, "the first message has to be a hello")
         self._check(message)
         self._hello = message
+        self._ruleset = message.ruleset
         self._images = {workload.container: workload.image for workload in message.workloads}
         self._services.defenders.connected(self._record(message), self)
         self._expire_at(self._identity.not_after)
@@ -378,6 +389,22 @@ class Session:
         found = self._services.firewall.resolve(_scopes(hello))
         return Waas(revision=self._services.firewall.revision, hash=found.hash, policy=found.policy)
 
+    def _rules(self) -> Iterator[Message]:
+        """Give the pieces of the set of rules in use to a Defender that has another one, and has what to use it for."""
+        used = self._services.rulesets.in_use
+        name = None if used is None else used.hash
+        policy = self._services.firewall.resolve(_scopes(self._greeted())).policy
+        if name == self._ruleset or policy["rule"] is None:
+            return
+        self._ruleset = name
+        if used is None:
+            yield Ruleset(hash=None, part=0, parts=0, data="")
+            return
+        starts = range(0, len(used.content), LARGEST_RULESET_PART)
+        for number, start in enumerate(starts):
+            data = base64.b64encode(used.content[start : start + LARGEST_RULESET_PART]).decode()
+            yield Ruleset(hash=name, part=number, parts=len(starts), data=data)
+
     async def _write(self) -> None:
         try:
             while True:
@@ -443,5 +470,9 @@ def _firewall(status: WaasStatus | None) -> FirewallRecord | None:
         return None
     ports = tuple((item.exposed, item.internal) for item in status.ports)
     return FirewallRecord(
-        hash=status.hash, error=status.error, ports=ports, counters=msgspec.to_builtins(status.counters)
+        hash=status.hash,
+        error=status.error,
+        ports=ports,
+        counters=msgspec.to_builtins(status.counters),
+        ruleset=None if status.ruleset is None else msgspec.to_builtins(status.ruleset),
     )

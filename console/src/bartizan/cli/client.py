@@ -42,10 +42,10 @@ class Client:
         """Return the answer's bytes. Raises Failure with the Console's own reason."""
         return self._answer("GET", path, query=query).content
 
-    def upload(self, path: str, content: bytes, *, media: str) -> Any:  # noqa: ANN401 - JSON
+    def upload(self, path: str, content: bytes, *, media: str, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
         """Send bytes and return the answer's JSON. Raises Failure with the Console's own reason."""
         try:
-            response = self._http.post(self._url(path), content=content, headers={"Content-Type": media})
+            response = self._http.post(self._url(path), params=query, content=content, headers={"Content-Type": media})
         except httpx.TransportError as error:
             raise self._unreachable(error) from None
         _check(response)

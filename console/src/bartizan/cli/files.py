@@ -24,7 +24,15 @@ def read_text(name: str, *, largest: int | None = None) -> str:
     """Return a file's text with its line ends as they are. Raises Failure, also for more than `largest` bytes."""
     from bartizan.embed.limits import LARGEST_DEFINITION  # noqa: PLC0415 - keeps `--help` quick
 
-    largest = largest or LARGEST_DEFINITION
+    content = read_bytes(name, largest=largest or LARGEST_DEFINITION)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Failure(f"`{name}` is not UTF-8 text: {_fault(content, error)}") from None
+
+
+def read_bytes(name: str, *, largest: int) -> bytes:
+    """Return what is in a file. Raises Failure, also for more than `largest` bytes."""
     try:
         if name == "-":
             content = sys.stdin.buffer.read(largest + 1)
@@ -39,10 +47,7 @@ def read_text(name: str, *, largest: int | None = None) -> str:
         raise Failure(
             f"`{name}` is larger than the {largest:,} bytes that are read: give a smaller file, or parts of it"
         )
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise Failure(f"`{name}` is not UTF-8 text: {_fault(content, error)}") from None
+    return content
 
 
 def _fault(content: bytes, error: UnicodeDecodeError) -> str:

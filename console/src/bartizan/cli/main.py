@@ -19,6 +19,7 @@ from bartizan.cli import (
     registry,
     tasks,
     waf_rules,
+    waf_trial,
 )
 from bartizan.cli.failure import Failure
 from bartizan.cli.streams import drop_output, is_of_output, open_closed_streams
@@ -41,6 +42,7 @@ app.add_typer(registry.app, name="registry")
 app.command("audits")(events.audits)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(forensics.app, name="forensics")
+firewall.app.command("test")(waf_trial.try_request)
 firewall.app.add_typer(waf_rules.app, name="rules")
 app.add_typer(firewall.app, name="waf")
 app.command("profiles")(learning.profiles)

@@ -19,12 +19,34 @@ _PATH = "waas/rulesets"
 def import_rules(
     connection: Connection,
     source: Annotated[Path, typer.Argument(help="A release's folder, or its zip archive.")],
+    keep_only: Annotated[bool, typer.Option("--keep-only", help="Let Defenders go on as they do.")] = False,  # noqa: FBT002
 ) -> None:
-    """Check a release of the Core Rule Set, and keep it in the Console by its digest."""
+    """Check a release of the Core Rule Set, keep it in the Console, and let connected Defenders judge by it."""
     archive = _archive(source)
     client = connection.client()
-    kept = client.upload(_PATH, archive, media="application/zip")
-    sys.stdout.write(f"Core Rule Set {kept['version']}, {kept['files']} files, is kept as {kept['hash']}\n")
+    kept = client.upload(_PATH, archive, media="application/zip", query={"use": "false"} if keep_only else {})
+    what = "is in use" if kept["inUse"] else "is kept"
+    sys.stdout.write(f"Core Rule Set {kept['version']}, {kept['files']} files, {what} as {kept['hash']}\n")
+
+
+@app.command("use")
+@connects
+def use_rules(
+    connection: Connection,
+    which: Annotated[str, typer.Argument(help="How the hash of a set begins, or `built-in`.", metavar="HASH")],
+) -> None:
+    """Let Defenders judge by a set that was imported, or by the rules that they come with; no request is lost."""
+    client = connection.client()
+    name = None
+    if which != "built-in":
+        found = [item["hash"] for item in client.call("GET", _PATH) if item["hash"].startswith(which.lower())]
+        if len(found) != 1:
+            how = "more than one set of rules begins" if found else "no set of rules begins"
+            raise Failure(f"{how} with `{which}`: see `bartizan waf rules list`")
+        name = found[0]
+    client.call("PUT", f"{_PATH}/in-use", body={"hash": name})
+    what = "the rules that they come with" if name is None else name
+    sys.stdout.write(f"Defenders judge by {what} now\n")
 
 
 @app.command("list")
@@ -35,8 +57,11 @@ def list_rules(connection: Connection, raw: Json = False) -> None:  # noqa: FBT0
     if raw:
         write_json(found)
         return
-    rows = [(item["hash"][:16], item["version"], item["files"], local(item["created"])) for item in found]
-    write_table(("HASH", "VERSION", "FILES", "BROUGHT IN"), rows, nothing="no set of rules was brought in")
+    rows = [
+        (item["hash"][:16], item["version"], item["files"], "yes" if item["inUse"] else "no", local(item["created"]))
+        for item in found
+    ]
+    write_table(("HASH", "VERSION", "FILES", "IN USE", "BROUGHT IN"), rows, nothing="no set of rules was brought in")
 
 
 def _archive(source: Path) -> bytes:

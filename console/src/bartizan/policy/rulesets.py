@@ -16,6 +16,8 @@ LARGEST_ARCHIVE = 8 << 20
 """How large an archive may be, in bytes."""
 LARGEST_FILES = 32 << 20
 """How large its files may be together, in bytes."""
+LARGEST_CONTENT = 8 << 20
+"""How large a set may be as it travels to Defenders, in bytes."""
 _MOST_ENTRIES = 5000
 _MOST_PROBLEMS = 50
 # What a release has beside its rules.
@@ -122,6 +124,8 @@ def _checked(files: dict[str, str]) -> Ruleset:
     if problems:
         raise PolicyError(problems[:_MOST_PROBLEMS])
     content = msgspec.json.encode({"files": dict(sorted(files.items())), "version": versions[0]})
+    if len(content) > LARGEST_CONTENT:
+        raise PolicyError([f"its files have {len(content)} bytes together, at most {LARGEST_CONTENT} are possible"])
     return Ruleset(versions[0], len(files), content, hashlib.sha256(content).hexdigest())
 
 

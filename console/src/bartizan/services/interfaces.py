@@ -162,12 +162,13 @@ class WorkloadRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallRecord:
-    """The last that was heard of a Defender's firewall; `ports` are (exposed, internal)."""
+    """The last that was heard of a Defender's firewall; `ports` are (exposed, internal), `ruleset` is as it came."""
 
     hash: str | None = None
     error: str | None = None
     ports: tuple[tuple[int, int], ...] = ()
     counters: dict[str, Any] = field(default_factory=dict)
+    ruleset: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +334,10 @@ class LiveSession(Protocol):
 
     def waas_changed(self) -> None:
         """Send the WAAS policy again, soon; never blocks."""
+        ...
+
+    def rules_changed(self) -> None:
+        """Send the set of rules in use, soon, if there is what to use it for; never blocks."""
         ...
 
     def fetch(self, name: str, container: str | None, *, after: int, reason: str) -> None:

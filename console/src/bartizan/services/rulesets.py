@@ -1,14 +1,20 @@
-"""Sets of rules that were brought in, kept by the digests of their content until they are handed to Defenders."""
+"""
+Sets of rules that were brought in, kept by the digests of their content, and the one of them that Defenders judge by.
+
+Without one they judge by the rules that they come with.
+"""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from bartizan.policy.rulesets import Ruleset, read_ruleset
-from bartizan.services.errors import InvalidError, MissingError
-from bartizan.services.interfaces import Clock
+from bartizan.services.errors import ConflictError, InvalidError, MissingError
+from bartizan.services.interfaces import Clock, SettingStore
 
 MOST_RULESETS = 20
+_SETTING = "waasRuleset"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +26,14 @@ class KeptRuleset:
     files: int
     author: str
     created: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsedRuleset:
+    """The set of rules that Defenders are to judge by."""
+
+    hash: str
+    content: bytes
 
 
 class RulesetStore(Protocol):
@@ -45,10 +59,17 @@ class RulesetStore(Protocol):
 class Rulesets:
     """The sets of rules of one Console."""
 
-    def __init__(self, store: RulesetStore, *, clock: Clock) -> None:
+    def __init__(
+        self, store: RulesetStore, settings: SettingStore, *, on_change: Callable[[], None], clock: Clock
+    ) -> None:
         self._store = store
+        self._settings = settings
+        self._on_change = on_change
         self._clock = clock
         self._lock = asyncio.Lock()
+        name = settings.get(_SETTING)
+        content = store.content(name) if name else None
+        self.in_use = UsedRuleset(name, content) if name and content is not None else None
 
     async def all(self) -> list[KeptRuleset]:
         """Return all sets, the latest first."""
@@ -70,8 +91,20 @@ class Rulesets:
             await asyncio.to_thread(self._store.add, kept, found.content)
             return kept
 
-    async def remove(self, hash_: str) -> None:
-        """Remove a set. Raises MissingError."""
+    async def use(self, hash_: str | None) -> None:
+        """Let Defenders judge by a set, or (None) by the rules that they come with. Raises MissingError."""
         async with self._lock:
+            content = await asyncio.to_thread(self._store.content, hash_) if hash_ is not None else None
+            if hash_ is not None and content is None:
+                raise MissingError(f"there is no set of rules `{hash_}`")
+            await asyncio.to_thread(self._settings.put, _SETTING, hash_ or "")
+            self.in_use = UsedRuleset(hash_, content) if hash_ is not None and content is not None else None
+            self._on_change()
+
+    async def remove(self, hash_: str) -> None:
+        """Remove a set. Raises MissingError, or ConflictError for the one in use."""
+        async with self._lock:
+            if self.in_use is not None and self.in_use.hash == hash_:
+                raise ConflictError("Defenders judge by this set of rules: let them use another one first")
             if not await asyncio.to_thread(self._store.remove, hash_):
                 raise MissingError(f"there is no set of rules `{hash_}`")

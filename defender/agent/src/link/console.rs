@@ -48,6 +48,7 @@ impl Speaker {
             hostname: hostname(),
             task: self.task.clone(),
             workloads: self.protected.workloads(),
+            ruleset: self.protected.ruleset(),
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::{
     desk::Desk,
-    message::{ToConsole, Workload, WorkloadPolicy, WorkloadStatus},
+    message::{RulesetPart, ToConsole, Workload, WorkloadPolicy, WorkloadStatus},
 };
 use crate::recorder::{Fetch, Gatherer, Observing};
 
@@ -48,6 +48,12 @@ pub trait Protected: Send + Sync {
     fn due(&self) -> &Notify;
     /// Takes the policy of the reverse proxy, as JSON; where there is no proxy it means nothing.
     fn take_waas(&self, _hash: &str, _policy: Option<&str>) {}
+    /// Takes a piece of the rules that the reverse proxy is to judge by.
+    fn take_ruleset(&self, _part: RulesetPart) {}
+    /// The set of rules from the Console by which the reverse proxy judges, where there is one.
+    fn ruleset(&self) -> Option<String> {
+        None
+    }
     /// The state of the reverse proxy, where there is one.
     fn waas(&self) -> Option<Value> {
         None

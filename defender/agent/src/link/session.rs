@@ -56,23 +56,23 @@ impl WaasTold {
         let Some(present) = present else { return false };
         let Some((when, last)) = &self.last else { return true };
         let passed = when.elapsed();
-        (Self::is_news(last, present) && passed >= WAAS_PACE) || (last != present && passed >= NEWS_EVERY)
+        (differ(last, present) && passed >= WAAS_PACE) || (last != present && passed >= NEWS_EVERY)
     }
 
-    /// When news that had to wait for their turn are to be told.
-    fn due_at(&self, present: Option<&Value>) -> Option<Instant> {
+    /// When more than counters differ, the time until that may be told.
+    fn due_in(&self, present: Option<&Value>) -> Option<Duration> {
         let (when, last) = self.last.as_ref()?;
-        present.filter(|present| Self::is_news(last, present)).map(|_| *when + WAAS_PACE)
-    }
-
-    /// Whether something else than counters differs.
-    fn is_news(last: &Value, present: &Value) -> bool {
-        ["hash", "error", "ports"].into_iter().any(|field| last.get(field) != present.get(field))
+        present.filter(|present| differ(last, present)).map(|_| WAAS_PACE.saturating_sub(when.elapsed()))
     }
 
     fn told(&mut self, present: Option<&Value>) {
         self.last = present.map(|present| (Instant::now(), present.clone()));
     }
+}
+
+/// Whether more than counters differ.
+fn differ(one: &Value, other: &Value) -> bool {
+    ["hash", "error", "ports", "ruleset"].into_iter().any(|field| one.get(field) != other.get(field))
 }
 
 impl Session<'_> {
@@ -116,7 +116,6 @@ impl Session<'_> {
                 }
                 () = self.speaker.protected.due().notified(), if *self.worked => {}
                 () = self.status_due(&progress), if *self.worked => {}
-                () = self.waas_due(&progress), if *self.worked => {}
                 () = sleep_until(progress.ping_at) => self.ping(connection, &mut progress).await?,
                 () = sleep_until(self.certificate.renew_at), if *self.worked && !progress.renewing => {
                     progress.renewing = true;
@@ -157,6 +156,7 @@ impl Session<'_> {
                 let text = policy.map(|policy| policy.to_string());
                 self.speaker.protected.take_waas(&hash, text.as_deref());
             }
+            FromConsole::Ruleset(part) => self.speaker.protected.take_ruleset(part),
             FromConsole::Ack { source, committed } => {
                 progress.session.acknowledged(&source, committed);
                 self.speaker.protected.committed(&source, committed);
@@ -204,16 +204,11 @@ impl Session<'_> {
 
     /// Resolves when a status that had to wait for its turn is due.
     async fn status_due(&self, progress: &Progress) {
-        match progress.session.news_due_in(progress.milliseconds(), &self.speaker.protected.statuses()) {
-            Some(wait) => sleep(Duration::from_millis(wait)).await,
-            None => pending().await,
-        }
-    }
-
-    /// Resolves when news of the reverse proxy that had to wait for their turn are due.
-    async fn waas_due(&self, progress: &Progress) {
-        match progress.waas.due_at(self.speaker.protected.waas().as_ref()) {
-            Some(at) => sleep_until(at).await,
+        let protected = &self.speaker.protected;
+        let workloads = progress.session.news_due_in(progress.milliseconds(), &protected.statuses());
+        let waas = progress.waas.due_in(protected.waas().as_ref());
+        match workloads.map(Duration::from_millis).into_iter().chain(waas).min() {
+            Some(wait) => sleep(wait).await,
             None => pending().await,
         }
     }

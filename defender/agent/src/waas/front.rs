@@ -9,12 +9,16 @@ use defender_core::{AuditDraft, Counted, Repeats, Spool};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::{Waas, plane::Reporter};
+use super::{
+    Waas,
+    delivery::{Delivered, Delivery, Set},
+    plane::Reporter,
+};
 use crate::{
     enforcement::AuditSink,
     link::{
         desk::{self, Desk},
-        message::{ToConsole, Workload, WorkloadPolicy, WorkloadStatus},
+        message::{RulesetPart, ToConsole, Workload, WorkloadPolicy, WorkloadStatus},
         protected::{Batch, Protected},
     },
     recorder::Fetch,
@@ -80,13 +84,14 @@ pub struct Front {
     /// Where its audits go if not to the workload's own.
     pub tray: Option<Arc<Tray>>,
     turn: AtomicBool,
+    delivery: Mutex<Delivery>,
 }
 
 impl Front {
     /// Puts a proxy before what is protected.
     #[must_use]
     pub fn new(protected: Arc<dyn Protected>, waas: Arc<Waas>, tray: Option<Arc<Tray>>) -> Self {
-        Self { protected, waas, tray, turn: AtomicBool::new(false) }
+        Self { protected, waas, tray, turn: AtomicBool::new(false), delivery: Mutex::default() }
     }
 }
 
@@ -154,6 +159,21 @@ impl Protected for Front {
     fn take_waas(&self, hash: &str, policy: Option<&str>) {
         self.waas.take_policy(hash, policy);
         self.due().notify_one();
+    }
+
+    fn take_ruleset(&self, part: RulesetPart) {
+        let delivered = self.delivery.lock().unwrap_or_else(PoisonError::into_inner).take(part);
+        let set = match delivered {
+            Delivered::Nothing => return,
+            Delivered::BuiltIn => Ok(None),
+            Delivered::Set(hash, bytes) => bytes.and_then(|bytes| Set::read(&hash, &bytes)).map(Some),
+        };
+        let protected = self.protected.clone();
+        self.waas.take_ruleset(set.map_err(|error| error.to_string()), move || protected.due().notify_one());
+    }
+
+    fn ruleset(&self) -> Option<String> {
+        self.waas.ruleset_hash()
     }
 
     fn waas(&self) -> Option<Value> {

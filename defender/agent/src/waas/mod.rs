@@ -7,6 +7,7 @@
 pub mod connection;
 pub mod counters;
 pub mod discoveries;
+pub mod delivery;
 pub mod emission;
 mod forwarding;
 pub mod frames;
@@ -38,7 +39,10 @@ use std::{
     io,
     net::SocketAddr,
     rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -59,6 +63,7 @@ use tokio::{
 };
 
 use self::{
+    delivery::Set,
     limits::Limits,
     listening::Opened,
     plane::{Armed, Local, Plane, Reporter},
@@ -72,6 +77,8 @@ use crate::{enforcement::FailMode, rules};
 const SWEEP: Duration = Duration::from_secs(10);
 /// How often it is looked whether all connections have ended, once no more are taken.
 const DRAINING: Duration = Duration::from_millis(10);
+/// Characters of what is told of rules that do not compile.
+const MOST_TOLD: usize = 2048;
 
 /// Gives the rules that policies of a profile are compiled with, when the first of them comes.
 pub type Rules = Box<dyn Fn(Profile) -> Result<Arc<Ruleset>, String> + Send + Sync>;
@@ -123,6 +130,10 @@ pub struct Waas {
     certificates: BTreeMap<String, String>,
     resolvers: Vec<SocketAddr>,
     secret: [u8; 32],
+    /// Held while policy and rules are put together, so that neither takes the place of a newer one.
+    changing: Mutex<()>,
+    /// Counts the sets of rules that came: only the newest is compiled.
+    sets: AtomicU64,
     state: Arc<Mutex<State>>,
     news: watch::Sender<()>,
     draining: watch::Sender<bool>,
@@ -132,7 +143,13 @@ pub struct Waas {
 /// What is told of the proxy.
 #[derive(Default)]
 struct State {
+    /// The rules in force, compiled for a profile.
     ruleset: Option<(Profile, Arc<Ruleset>)>,
+    /// What they were compiled from; none: those that come with the Defender.
+    set: Option<Arc<Set>>,
+    set_error: Option<String>,
+    /// The policy in force.
+    policy: Option<(String, String)>,
     hash: Option<String>,
     error: Option<String>,
     /// Wanted ports, and why one is not open.
@@ -155,6 +172,8 @@ impl Waas {
             certificates: config.certificates,
             resolvers: config.resolvers,
             secret: config.secret,
+            changing: Mutex::default(),
+            sets: AtomicU64::new(0),
             state: Arc::new(Mutex::new(State { ports, ..State::default() })),
             news: watch::channel(()).0,
             draining: watch::channel(false).0,
@@ -187,8 +206,13 @@ impl Waas {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts a policy in force, or none. One that cannot be understood leaves the last good one in force, and is told of.
     pub fn take_policy(&self, hash: &str, policy: Option<&str>) {
+        let changing = self.changing();
         let outcome = policy.map(|text| self.compile(hash, text)).transpose();
         let outcome = outcome.and_then(|armed| match armed {
             Some(_) => {
@@ -203,6 +227,7 @@ impl Waas {
                 state.error = None;
                 let applications = armed.iter().flat_map(|armed| &armed.firewall.policy().applications);
                 self.plane.discoveries.keep(applications.map(|application| application.app_id.as_str()));
+                state.policy = policy.map(|text| (hash.to_owned(), text.to_owned()));
                 self.plane.armed.store(armed.map(Arc::new));
             }
             Err(error) => {
@@ -211,26 +236,103 @@ impl Waas {
                 state.began = true;
             }
         }
-        drop(state);
+        drop((state, changing));
         self.news.send_replace(());
     }
 
+    /// Judges by other rules from the moment on when they are compiled, which a thread of its own does; none are those that
+    /// come with the Defender. Rules that do not compile leave the last good ones in force, and are told of. `done` is called then.
+    pub fn take_ruleset(self: &Arc<Self>, set: Result<Option<Set>, String>, done: impl FnOnce() + Send + 'static) {
+        let set = match set {
+            Ok(set) => set,
+            Err(error) => {
+                self.refuse_rules(error);
+                return done();
+            }
+        };
+        let number = self.sets.fetch_add(1, Ordering::SeqCst) + 1;
+        let waas = self.clone();
+        let change = move || {
+            let changing = waas.changing();
+            if waas.sets.load(Ordering::SeqCst) == number {
+                waas.change_rules(set.map(Arc::new).as_ref());
+            }
+            drop(changing);
+            done();
+        };
+        if let Err(error) = thread::Builder::new().name("waas-rules".into()).spawn(change) {
+            self.refuse_rules(format!("there is no thread for it: {error}"));
+        }
+    }
+
+    fn change_rules(&self, set: Option<&Arc<Set>>) {
+        match self.with_rules(set.map(Arc::as_ref)) {
+            Ok((armed, ruleset)) => {
+                let mut state = self.state();
+                (state.set, state.set_error, state.ruleset, state.began) = (set.cloned(), None, Some(ruleset), true);
+                if armed.is_some() {
+                    self.plane.armed.store(armed.map(Arc::new));
+                }
+            }
+            Err(error) => self.refuse_rules(error),
+        }
+    }
+
+    /// The rules compiled, and the policy in force with them.
+    fn with_rules(&self, set: Option<&Set>) -> Result<(Option<Armed>, (Profile, Arc<Ruleset>)), String> {
+        let policy = self.state().policy.clone();
+        let profile = match &policy {
+            Some((_, text)) => Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?.profile,
+            None => Profile::default(),
+        };
+        let ruleset = self.load(profile, set)?;
+        let armed = policy.map(|(hash, text)| self.arm(&hash, &text, ruleset.clone())).transpose()?;
+        Ok((armed, (profile, ruleset)))
+    }
+
+    fn refuse_rules(&self, error: String) {
+        crate::say!("bartizan: the set of rules was refused, the last one stays: {error}");
+        let mut state = self.state();
+        (state.set_error, state.began) = (Some(error.chars().take(MOST_TOLD).collect()), true);
+    }
+
+    /// The hash of the set of rules in force; none when it came with the Defender.
+    #[must_use]
+    pub fn ruleset_hash(&self) -> Option<String> {
+        self.state().set.as_ref().map(|set| set.hash.clone())
+    }
+
+    fn load(&self, profile: Profile, set: Option<&Set>) -> Result<Arc<Ruleset>, String> {
+        match set {
+            Some(set) => rules::load(profile, &set.files).map(Arc::new).map_err(|error| error.to_string()),
+            None => (self.rules)(profile),
+        }
+    }
+
     fn ruleset(&self, profile: Profile) -> Result<Arc<Ruleset>, String> {
-        if let Some((of, ruleset)) = &self.state().ruleset
+        let state = self.state();
+        if let Some((of, ruleset)) = &state.ruleset
             && *of == profile
         {
             return Ok(ruleset.clone());
         }
+        let set = state.set.clone();
+        drop(state);
         // Without the lock: it takes a while, and the state is asked for meanwhile.
-        let ruleset = (self.rules)(profile)?;
+        let ruleset = self.load(profile, set.as_deref())?;
         self.state().ruleset = Some((profile, ruleset.clone()));
         Ok(ruleset)
     }
 
     fn compile(&self, hash: &str, text: &str) -> Result<Armed, String> {
-        let settings = Settings::parse(text.as_bytes(), &self.certificates)?;
         let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
         let ruleset = self.ruleset(policy.profile)?;
+        self.arm(hash, text, ruleset)
+    }
+
+    fn arm(&self, hash: &str, text: &str, ruleset: Arc<Ruleset>) -> Result<Armed, String> {
+        let settings = Settings::parse(text.as_bytes(), &self.certificates)?;
+        let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
         let firewall = Firewall::new(policy, ruleset).map_err(|error| error.to_string())?;
         let limits = self.plane.limits.reading(settings.read_timeout);
         Ok(Armed { hash: hash.to_owned(), firewall, settings, limits })
@@ -248,6 +350,11 @@ impl Waas {
                 "error": state.error.clone().or(closed),
                 "ports": ports,
                 "counters": self.plane.counters.to_json(),
+                "ruleset": {
+                    "hash": state.set.as_ref().map(|set| &set.hash),
+                    "version": state.set.as_ref().map_or_else(rules::version, |set| Some(set.version.clone())),
+                    "error": state.set_error,
+                },
             })
         })
     }

@@ -137,6 +137,12 @@ impl<'f> Exchange<'f> {
         }
     }
 
+    /// The application that judges the request; none when none takes it, or when nothing of it is to be looked at.
+    #[must_use]
+    pub fn application(&self) -> Option<&'f Application> {
+        self.application
+    }
+
     /// Judges the head.
     pub fn request_head(&mut self) -> Ruling {
         let guards = [Self::guard_rules, Self::guard_head, Self::guard_bots, Self::guard_api];

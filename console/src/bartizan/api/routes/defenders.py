@@ -16,6 +16,7 @@ from bartizan.api.shapes import (
     Defender,
     DefenderFirewall,
     DefenderFirewallPort,
+    DefenderRuleset,
     DefenderWorkload,
     InstallBundleAnswer,
 )
@@ -231,10 +232,12 @@ def _firewall(record: DefenderRecord, firewall: Firewall) -> DefenderFirewall | 
     scopes = tuple(
         Workload(app_id=record.app_id, container=item.container, image=item.image) for item in record.workloads
     )
+    found = record.firewall.ruleset
     return DefenderFirewall(
         policy_hash=record.firewall.hash,
         desired_policy_hash=firewall.resolve(scopes or (Workload(app_id=record.app_id),)).hash,
         error=record.firewall.error,
         ports=[DefenderFirewallPort(exposed=exposed, internal=internal) for exposed, internal in record.firewall.ports],
+        ruleset=None if found is None else DefenderRuleset(**found),
         counters=record.firewall.counters,
     )

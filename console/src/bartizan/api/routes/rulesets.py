@@ -6,13 +6,13 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
 from bartizan.api.context import services_of
-from bartizan.api.document import gives, list_of, reference
-from bartizan.api.firewall_shapes import WaasRuleset
+from bartizan.api.document import gives, list_of, reference, takes
+from bartizan.api.firewall_shapes import WaasRuleset, WaasRulesetChoice
 from bartizan.api.permissions import Permission, Requires
-from bartizan.api.reading import only_known_parameters
+from bartizan.api.reading import only_known_parameters, read_body
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.services.interfaces import User
-from bartizan.services.rulesets import KeptRuleset
+from bartizan.services.rulesets import KeptRuleset, UsedRuleset
 
 router = APIRouter(prefix="/api/v1/waas/rulesets", tags=["waas"])
 _reader = Annotated[User, Depends(Requires(Permission.POLICY_READ))]
@@ -23,6 +23,7 @@ _RULESET = {
     "files": 50,
     "author": "admin",
     "created": "2026-11-21T15:04:05.000Z",
+    "inUse": True,
 }
 
 
@@ -30,7 +31,8 @@ _RULESET = {
 async def list_rulesets(request: Request, _user: _reader) -> Response:
     """Return the sets of rules that were brought in."""
     only_known_parameters(request, frozenset(("project",)))
-    return _json([_shown(item) for item in await services_of(request).rulesets.all()])
+    rulesets = services_of(request).rulesets
+    return _json([_shown(item, rulesets.in_use) for item in await rulesets.all()])
 
 
 @router.post(
@@ -43,23 +45,52 @@ async def list_rulesets(request: Request, _user: _reader) -> Response:
     },
     responses=gives(reference(WaasRuleset), text="It is kept", example=_RULESET),
 )
-async def bring_in_ruleset(request: Request, user: _writer) -> Response:
-    """Check a release of the Core Rule Set as a zip archive (at most 8 MiB), and keep it by its digest."""
+async def bring_in_ruleset(
+    request: Request,
+    user: _writer,
+    use: bool = True,  # noqa: FBT001, FBT002 - as in the query
+) -> Response:
+    """
+    Check a release of the Core Rule Set as a zip archive (at most 8 MiB), and keep it by its digest.
+
+    Connected Defenders get it at once and judge by it, unless `use` is false.
+    """
+    only_known_parameters(request, frozenset(("project", "use")))
+    rulesets = services_of(request).rulesets
+    kept = await rulesets.bring_in(await request.body(), author=user.name)
+    if use:
+        await rulesets.use(kept.hash)
+    return _json(_shown(kept, rulesets.in_use))
+
+
+@router.put(
+    "/in-use",
+    openapi_extra=takes(WaasRulesetChoice, example={"hash": _RULESET["hash"]}),
+    responses=gives(None, text="Defenders get it"),
+)
+async def use_ruleset(request: Request, _user: _writer) -> Response:
+    """Let all Defenders judge by a set of rules that was brought in, or by the one that they come with (null)."""
     only_known_parameters(request, frozenset(("project",)))
-    return _json(_shown(await services_of(request).rulesets.bring_in(await request.body(), author=user.name)))
+    await services_of(request).rulesets.use((await read_body(request, WaasRulesetChoice)).hash)
+    return Response()
 
 
 @router.delete("/{hash}", responses=gives(None, text="Removed"))
 async def remove_ruleset(request: Request, hash: str, _user: _writer) -> Response:  # noqa: A002 - as in the path
-    """Remove a set of rules."""
+    """Remove a set of rules, unless it is in use."""
     only_known_parameters(request, frozenset(("project",)))
     await services_of(request).rulesets.remove(hash)
     return Response()
 
 
-def _shown(item: KeptRuleset) -> WaasRuleset:
+def _shown(item: KeptRuleset, used: UsedRuleset | None) -> WaasRuleset:
     return WaasRuleset(
-        hash=item.hash, version=item.version, files=item.files, author=item.author, created=rfc3339(item.created)
+        hash=item.hash,
+        version=item.version,
+        files=item.files,
+        author=item.author,
+        created=rfc3339(item.created),
+        in_use=used is not None and used.hash == item.hash,
     )
 
 

@@ -28,6 +28,7 @@ LARGEST_SCHEMA = 64 * 1024
 _EFFECT = ("disable", "alert", "prevent", "ban")
 _HOST = re.compile(r"(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _MARKER = re.compile(r"sealed:[0-9a-f]{32}")
+_VARIABLE = re.compile(r"DEFENDER_WAAS_CERTIFICATE[A-Za-z0-9_]*")
 _LARGEST_CERTIFICATE = 128 * 1024
 _CERTIFICATE_FIELDS = ("plain", "encrypted")
 PARAMETER_PLACES = ("path", "query", "cookie", "header", "body", "json", "xml", "formData", "multipart")
@@ -41,13 +42,15 @@ class Application:
     """
     An application; `document` is the vendor's JSON in its normal form, without the certificate.
 
-    `certificate` names the sealed certificate with its key, `given` is one that has just come (PEM).
+    `certificate` names the sealed certificate with its key, `given` is one that has just come (PEM), and `environment`
+    names the variable of the Defender that holds one.
     """
 
     app_id: str
     document: dict[str, Any]
     certificate: str = ""
     given: str = ""
+    environment: str = ""
 
     def __repr__(self) -> str:
         """Return nothing of the key."""
@@ -160,7 +163,13 @@ def api_spec(value: object, place: str, problems: list[str]) -> dict[str, Any]:
     return found
 
 
-_certificate = Shape(fields={"plain": text(longest=_LARGEST_CERTIFICATE, lines=True), "encrypted": text(longest=64)})
+_certificate = Shape(
+    fields={
+        "plain": text(longest=_LARGEST_CERTIFICATE, lines=True),
+        "encrypted": text(longest=64),
+        "environment": text(longest=128),
+    }
+)
 _application = Shape(
     fields={
         "appID": checked(label, longest=256),
@@ -209,6 +218,7 @@ def application(value: object, place: str, problems: list[str]) -> Application:
         document=document,
         certificate="" if certificate["plain"] else certificate["encrypted"],
         given=certificate["plain"],
+        environment=certificate["environment"],
     )
 
 
@@ -224,14 +234,7 @@ def _together(document: dict[str, Any], certificate: dict[str, str], place: str,
             problems.append(f"{where}[{index}].internalPort: the application cannot have the port {number} too")
         if number and encrypted.setdefault(number, endpoint["tls"]) != endpoint["tls"]:
             problems.append(f"{where}[{index}].tls: the port {number} is with TLS in one endpoint, without in another")
-    has_certificate = bool(certificate["plain"] or certificate["encrypted"])
-    if any(endpoint["tls"] for endpoint in endpoints) and not has_certificate:
-        problems.append(f"{place}.certificate: an endpoint is with TLS, give certificate and key as PEM in `plain`")
-    if not certificate["plain"] and certificate["encrypted"] and not _MARKER.fullmatch(certificate["encrypted"]):
-        problems.append(f"{place}.certificate.encrypted: another Console's secret cannot be read here, use `plain`")
-    if certificate["plain"] and ("-----BEGIN CERTIFICATE-----" not in certificate["plain"]
-                                 or "PRIVATE KEY-----" not in certificate["plain"]):  # fmt: skip
-        problems.append(f"{place}.certificate.plain: certificate and private key are expected, both as PEM")
+    _source(certificate, f"{place}.certificate", problems, needed=any(endpoint["tls"] for endpoint in endpoints))
     cookies = document["sessionCookieEnabled"]
     for name, asked in (
         ("sessionCookieBan", document["sessionCookieBan"]),
@@ -240,6 +243,23 @@ def _together(document: dict[str, Any], certificate: dict[str, str], place: str,
         if asked and not cookies:
             problems.append(f"{place}.{name}: sessions are known by a cookie, which `sessionCookieEnabled` turns on")
     _rates(document["dosConfig"], f"{place}.dosConfig", problems)
+
+
+def _source(certificate: dict[str, str], place: str, problems: list[str], *, needed: bool) -> None:
+    plain, kept, variable = (certificate[name] for name in ("plain", "encrypted", "environment"))
+    if needed and not (plain or kept or variable):
+        problems.append(f"{place}: an endpoint is with TLS, give certificate and key as PEM in `plain`")
+    if variable and not _VARIABLE.fullmatch(variable):
+        problems.append(
+            f"{place}.environment: `{variable}` names no certificate of a Defender, whose variables begin with "
+            "`DEFENDER_WAAS_CERTIFICATE`"
+        )
+    if variable and (plain or kept):
+        problems.append(f"{place}.environment: the certificate is given twice, leave one out")
+    if not plain and kept and not _MARKER.fullmatch(kept):
+        problems.append(f"{place}.encrypted: another Console's secret cannot be read here, use `plain`")
+    if plain and ("-----BEGIN CERTIFICATE-----" not in plain or "PRIVATE KEY-----" not in plain):
+        problems.append(f"{place}.plain: certificate and private key are expected, both as PEM")
 
 
 def _rates(dos: dict[str, Any], place: str, problems: list[str]) -> None:

@@ -37,4 +37,5 @@ def firewall_rule_document(rule: FirewallRule) -> dict[str, Any]:
 
 
 def _application_document(item: Application) -> dict[str, Any]:
-    return {**item.document, "certificate": {"encrypted": item.certificate, "plain": ""}}
+    certificate = {"encrypted": item.certificate, "plain": "", "environment": item.environment}
+    return {**item.document, "certificate": certificate}

@@ -151,8 +151,9 @@ def _subnets(name: str, networks: NetworkLists) -> list[str]:
 
 def _application(item: Application, certificates: Mapping[str, str]) -> dict[str, Any]:
     pem = certificates.get(item.certificate, "") if item.certificate else item.given
+    certificate = {"environment": item.environment} if item.environment else {"plain": pem}
     groups = {name: _group(item.document[name]) for name in GROUPS if name in item.document}
-    return {**item.document, **groups, "certificate": {"plain": pem}}
+    return {**item.document, **groups, "certificate": certificate}
 
 
 def _group(group: dict[str, Any]) -> dict[str, Any]:
