@@ -23,7 +23,7 @@ use crate::{
         relay::{self, Attachment},
     },
     supervisor,
-    waas::{self, Waas, front::Front, limits::Limits, listening},
+    waas::{self, Waas, bystanders::Whose, front::Front, limits::Limits, listening},
 };
 
 const FAIL_CLOSED: u8 = 78;
@@ -99,6 +99,7 @@ pub fn embedded(
         reporter: desk.clone(),
         instance: desk.instance().to_owned(),
         certificates: config.waas.certificates,
+        whose: Whose::Workload,
     })?;
     let speaker = Speaker {
         config: config.console,

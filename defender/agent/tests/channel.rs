@@ -317,6 +317,7 @@ fn proxy(desk: &Arc<Desk>) -> Arc<Waas> {
         reporter: desk.clone(),
         instance: desk.instance().to_owned(),
         certificates: std::collections::BTreeMap::new(),
+        whose: defender::waas::bystanders::Whose::Workload,
     };
     Waas::start(config).expect("a proxy")
 }

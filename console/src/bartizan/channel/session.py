@@ -442,6 +442,8 @@ def _firewall(status: WaasStatus | None) -> FirewallRecord | None:
     if status is None:
         return None
     ports = tuple((item.exposed, item.internal) for item in status.ports)
+    open_ports = tuple((item.port, item.covered) for item in status.open_ports)
+    counters = msgspec.to_builtins(status.counters)
     return FirewallRecord(
-        hash=status.hash, error=status.error, ports=ports, counters=msgspec.to_builtins(status.counters)
+        hash=status.hash, error=status.error, ports=ports, open_ports=open_ports, counters=counters
     )

@@ -162,11 +162,12 @@ class WorkloadRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallRecord:
-    """The last that was heard of a Defender's firewall; `ports` are (exposed, internal)."""
+    """The last that was heard of a Defender's firewall; `ports` are (exposed, internal), `open_ports` (port, covered)."""
 
     hash: str | None = None
     error: str | None = None
     ports: tuple[tuple[int, int], ...] = ()
+    open_ports: tuple[tuple[int, bool], ...] = ()
     counters: dict[str, Any] = field(default_factory=dict)
 
 

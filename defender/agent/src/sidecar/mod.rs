@@ -27,6 +27,7 @@ use crate::{
     },
     waas::{
         self, Waas,
+        bystanders::Whose,
         front::{Front, Tray},
         limits::Limits,
         listening,
@@ -92,6 +93,7 @@ pub fn run(config: SidecarConfig, signals: &Signals, directory: &Path, program: 
         reporter: tray.clone(),
         instance: instance.clone(),
         certificates: config.waas.certificates,
+        whose: Whose::Network,
     })
     .map_err(SidecarError::Runtime)?;
     let speaker = Speaker {

@@ -4,6 +4,7 @@
 //! phase, and written anew for the application; nothing is passed on that was not understood. The policy is swapped whole
 //! between requests, so that a change costs no request.
 
+pub mod bystanders;
 pub mod connection;
 pub mod counters;
 pub mod emission;
@@ -55,6 +56,7 @@ use tokio::{
 };
 
 use self::{
+    bystanders::{Bystander, Watch, Whose},
     limits::Limits,
     listening::Opened,
     plane::{Armed, Local, Plane, Reporter},
@@ -65,6 +67,8 @@ use crate::{enforcement::FailMode, rules};
 
 /// How often idle connections to the application are looked through.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often it is looked for ports that do not stand behind the firewall.
+const WATCH: Duration = Duration::from_secs(1);
 /// How often it is looked whether all connections have ended, once no more are taken.
 const DRAINING: Duration = Duration::from_millis(10);
 
@@ -95,6 +99,8 @@ pub struct Config {
     pub instance: String,
     /// Certificates with their keys (PEM) that policies may name.
     pub certificates: BTreeMap<String, String>,
+    /// Whose other ports are told of.
+    pub whose: Whose,
 }
 
 /// The proxy: a thread that runs as soon as there is a port to listen on, or a policy.
@@ -102,6 +108,7 @@ pub struct Waas {
     plane: Arc<Plane>,
     rules: Rules,
     certificates: BTreeMap<String, String>,
+    whose: Whose,
     state: Arc<Mutex<State>>,
     news: watch::Sender<()>,
     draining: watch::Sender<bool>,
@@ -116,6 +123,8 @@ struct State {
     error: Option<String>,
     /// Wanted ports, and why one is not open.
     ports: BTreeMap<u16, (Port, Option<String>)>,
+    /// Ports that others listen on.
+    bystanders: Vec<Bystander>,
     /// True once there was anything to do.
     began: bool,
 }
@@ -132,6 +141,7 @@ impl Waas {
             plane,
             rules: config.rules,
             certificates: config.certificates,
+            whose: config.whose,
             state: Arc::new(Mutex::new(State { ports, ..State::default() })),
             news: watch::channel(()).0,
             draining: watch::channel(false).0,
@@ -151,7 +161,7 @@ impl Waas {
         }
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (state, draining, announced) = (self.state.clone(), self.draining.subscribe(), self.news.subscribe());
-        let acceptor = Acceptor { plane: self.plane.clone(), state, draining };
+        let acceptor = Acceptor { plane: self.plane.clone(), state, draining, whose: self.whose };
         let run = move || LocalSet::new().block_on(&runtime, acceptor.run(opened, announced));
         *thread = Some(thread::Builder::new().name("waas".into()).spawn(run)?);
         self.state().began = true;
@@ -221,6 +231,7 @@ impl Waas {
                 "hash": state.hash,
                 "error": state.error.clone().or(closed),
                 "ports": ports,
+                "openPorts": state.bystanders,
                 "counters": self.plane.counters.to_json(),
             })
         })
@@ -246,6 +257,7 @@ struct Acceptor {
     plane: Arc<Plane>,
     state: Arc<Mutex<State>>,
     draining: watch::Receiver<bool>,
+    whose: Whose,
 }
 
 impl Acceptor {
@@ -254,7 +266,8 @@ impl Acceptor {
         for Opened { port, listener } in opened {
             self.add(port, TcpListener::from_std(listener), &local);
         }
-        let (mut draining, mut sweep) = (self.draining.clone(), interval(SWEEP));
+        let (mut draining, mut sweep, mut watch) = (self.draining.clone(), interval(SWEEP), interval(WATCH));
+        let mut bystanders = Watch::new(self.whose);
         self.open_named(&local);
         loop {
             tokio::select! {
@@ -262,6 +275,7 @@ impl Acceptor {
                 _ = draining.wait_for(|draining| *draining) => break,
                 _ = announced.changed() => self.open_named(&local),
                 _ = sweep.tick() => local.pool.sweep(),
+                _ = watch.tick() => self.look_around(&mut bystanders),
             }
         }
         let (end, mut look) = (Instant::now() + self.plane.limits.drain, interval(DRAINING));
@@ -283,6 +297,14 @@ impl Acceptor {
                 self.add(port, listening::open(port).and_then(|opened| TcpListener::from_std(opened.listener)), local);
             }
         }
+    }
+
+    /// Tells of ports beside the firewall.
+    fn look_around(&self, watch: &mut Watch) {
+        let ports: Vec<Port> = self.state().ports.values().map(|(port, _)| *port).collect();
+        let seen = watch.look(&ports);
+        watch.news(&seen).into_iter().for_each(|draft| self.plane.reporter.report(draft));
+        self.state().bystanders = seen;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -81,6 +81,7 @@ fn start(ports: Vec<Port>, fail_mode: FailMode, limits: Limits) -> (Arc<Waas>, A
         reporter: reports.clone(),
         instance: "0123456789abcdef0123456789abcdef".into(),
         certificates: std::collections::BTreeMap::new(),
+        whose: defender::waas::bystanders::Whose::Workload,
     };
     (Waas::start(config).unwrap(), reports)
 }

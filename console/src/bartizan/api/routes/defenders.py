@@ -16,6 +16,7 @@ from bartizan.api.shapes import (
     Defender,
     DefenderFirewall,
     DefenderFirewallPort,
+    DefenderOpenPort,
     DefenderWorkload,
     InstallBundleAnswer,
 )
@@ -236,5 +237,6 @@ def _firewall(record: DefenderRecord, firewall: Firewall) -> DefenderFirewall | 
         desired_policy_hash=firewall.resolve(scopes or (Workload(app_id=record.app_id),)).hash,
         error=record.firewall.error,
         ports=[DefenderFirewallPort(exposed=exposed, internal=internal) for exposed, internal in record.firewall.ports],
+        open_ports=[DefenderOpenPort(port=port, covered=covered) for port, covered in record.firewall.open_ports],
         counters=record.firewall.counters,
     )
