@@ -21,13 +21,11 @@ POLICY = "policies/firewall/app/app-embedded"
 EVENTS = "audits/firewall/app/app-embedded"
 
 
-def waas_rule(effect: str, **application: object) -> Json:
+def waas_rule(effect: str, *, exposed: int = 80, internal: int = 8080, **application: object) -> Json:
     """A rule for every workload that looks for SQL injection, with an effect and whatever else its application has."""
-    return {
-        "name": "web",
-        "collections": [{"name": "All"}],
-        "applicationsSpec": [{"appID": "storefront", "sqli": {"effect": effect}, **application}],
-    }
+    endpoint = {"exposedPort": exposed, "internalPort": internal}
+    found = {"appID": "storefront", "apiSpec": {"endpoints": [endpoint]}, "sqli": {"effect": effect}}
+    return {"name": "web", "collections": [{"name": "All"}], "applicationsSpec": [{**found, **application}]}
 
 
 class Firewall:

@@ -46,7 +46,9 @@ def firewall(console: Console) -> Firewall:
 
 
 @pytest.fixture(scope="module")
-def said(console: Console, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def said(
+    console: Console, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
     """The shop's definition, protected with a firewall before its port; and what the command said about it."""
     folder = tmp_path_factory.mktemp("definition")
     bundle = folder / "bundle.json"
@@ -57,9 +59,8 @@ def said(console: Console, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     containers = [*DEFINITION["containerDefinitions"], helper | listening]
     plain.write_text(json.dumps(DEFINITION | {"containerDefinitions": containers}))
     command = [*BARTIZAN, "app-embedded", "generate-fargate-task", "--bundle", str(bundle), "--waas-port", "80:8080"]
-    command += ["--output-file", str(protected), "--image", "battlement/shop:1=battlement", str(plain)]
-    command = [word for word in command if word not in {"--image", "battlement/shop:1=battlement"}]
-    done = subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True)
+    command += ["--image", f"battlement/shop:1={images['battlement/shop:1']}"]
+    done = subprocess.run([*command, "--output-file", str(protected), str(plain)], check=True, stderr=subprocess.PIPE, text=True)
     return protected, done.stderr
 
 

@@ -52,13 +52,14 @@ struct WaasTold {
 }
 
 impl WaasTold {
-    fn is_due(&self, present: Option<&Value>) -> bool {
-        let Some(present) = present else { return false };
-        let Some((when, last)) = &self.last else { return true };
+    /// When it is to be told of; none while there is nothing to tell.
+    fn due_in(&self, present: Option<&Value>) -> Option<Duration> {
+        let present = present?;
+        let Some((when, last)) = &self.last else { return Some(Duration::ZERO) };
         let differs = |field: &str| last.get(field) != present.get(field);
-        let passed = when.elapsed();
-        (["hash", "error", "ports"].into_iter().any(differs) && passed >= WAAS_PACE)
-            || (last != present && passed >= NEWS_EVERY)
+        let pace =
+            if ["hash", "error", "ports", "openPorts"].into_iter().any(differs) { WAAS_PACE } else { NEWS_EVERY };
+        (last != present).then(|| pace.saturating_sub(when.elapsed()))
     }
 
     fn told(&mut self, present: Option<&Value>) {
@@ -174,7 +175,7 @@ impl Session<'_> {
     async fn report(&self, connection: &mut Connection, progress: &mut Progress) -> Result<(), End> {
         let present = self.speaker.protected.statuses();
         let waas = self.speaker.protected.waas();
-        let changed = progress.waas.is_due(waas.as_ref());
+        let changed = progress.waas.due_in(waas.as_ref()) == Some(Duration::ZERO);
         let news = progress.session.news(progress.milliseconds(), present.clone());
         if news.is_some() || changed {
             progress.waas.told(waas.as_ref());
@@ -193,8 +194,11 @@ impl Session<'_> {
 
     /// Resolves when a status that had to wait for its turn is due.
     async fn status_due(&self, progress: &Progress) {
-        match progress.session.news_due_in(progress.milliseconds(), &self.speaker.protected.statuses()) {
-            Some(wait) => sleep(Duration::from_millis(wait)).await,
+        let protected = &self.speaker.protected;
+        let news =
+            progress.session.news_due_in(progress.milliseconds(), &protected.statuses()).map(Duration::from_millis);
+        match news.into_iter().chain(progress.waas.due_in(protected.waas().as_ref())).min() {
+            Some(wait) => sleep(wait).await,
             None => pending().await,
         }
     }
