@@ -40,9 +40,12 @@ class Firewall:
         eventually(self.is_in_force, what="the WAAS policy in force", otherwise=self.told)
 
     def is_in_force(self) -> bool:
-        """True when every Defender has the Console's present policy."""
-        states = [defender.get("waas") for defender in self.console.defenders(connected=True)]
-        return bool(states) and all(state and state["policyHash"] == state["desiredPolicyHash"] for state in states)
+        """True when every Defender there is has the Console's present policy."""
+        return all(map(_has_policy, self.console.defenders(connected=True)))
+
+    def in_force_at(self, app_id: str) -> bool:
+        """True when there is a Defender of this application, and it has the Console's present policy."""
+        return any(map(_has_policy, self.console.defenders(connected=True, search=app_id)))
 
     def told(self) -> str:
         """What the Defenders say, for failures."""
@@ -64,6 +67,11 @@ class Firewall:
         environment = os.environ | {f"BARTIZAN_{name}": value for name, value in given.items()}
         done = subprocess.run([*BARTIZAN, *words], env=environment, check=True, stdout=subprocess.PIPE, text=True)
         return done.stdout
+
+
+def _has_policy(defender: Json) -> bool:
+    state = defender.get("waas") or {}
+    return "policyHash" in state and state["policyHash"] == state["desiredPolicyHash"]
 
 
 def searched(site: str, goods: str, *, client: str = "") -> httpx.Response:

@@ -26,6 +26,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The Battle
 <style>body{{font:16px/1.5 Georgia,serif;max-width:40em;margin:3em auto;color:#222}}td{{padding:.2em 1.5em .2em 0}}
 pre{{background:#f4f1ea;padding:1em;white-space:pre-wrap}}</style><h1>The Battlement Shop</h1>{body}"""
 PARCELS = os.environ.get("SHOP_PARCELS", "/shop/parcels")
+ADDRESS = os.environ.get("SHOP_ADDRESS", "0.0.0.0")  # noqa: S104 - a container's port
 PORT = int(os.environ.get("SHOP_PORT", "8080"))
 
 
@@ -85,4 +86,4 @@ def track(parcel: str) -> str:
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("0.0.0.0", PORT), Shop).serve_forever()  # noqa: S104 - a container's port
+    ThreadingHTTPServer((ADDRESS, PORT), Shop).serve_forever()
