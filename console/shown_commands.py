@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("docs/how-to/protect-a-cloudformation-template.md", "docs/how-to/put-the-firewall-before-an-app.md")
+PAGES = ("docs/how-to/protect-a-cloudformation-template.md", "docs/how-to/protect-a-web-app.md")
 """The pages with such blocks."""
 WIDTH = 118
 _BLOCK = re.compile(r"^```console\n(?P<command>\$ (?:.*\\\n)*.*\n)(?P<output>(?:.*\n)*?)```$", re.MULTILINE)

@@ -30,13 +30,17 @@ from bartizan.runtask import check_platform
 
 HERE = Path(__file__).resolve().parent
 
-sys.path.insert(0, str(HERE / "shop"))
+sys.path[:0] = [str(HERE), str(HERE / "shop")]
 from image import shop_files  # noqa: E402 - the path is set just above
+
+import demo_firewall  # noqa: E402
 
 BARTIZAN = [sys.executable, "-m", "bartizan.cli"]
 DEFENDER = Path(os.environ["BARTIZAN_DEFENDER"])
 HOST = "host.bartizan.internal"
 SHOP_IMAGE, DEFENDER_IMAGE = "battlement/shop:1", "bartizan/defender:0.1.0"
+EFFECTS = {"alert": "reports", "prevent": "prevents"}
+WAAS_PORT, SHOP_PORT = 80, 8080
 MINER = b"#!/bin/sh\necho mining for somebody else\n"
 ATTACK = [
     ("a shell, through the hole in the parcel search", "BTZ-1 -exec sh -c id ;"),
@@ -63,8 +67,12 @@ def main() -> int:
         stack.enter_context(shown_audits(console))
         for effect in ("alert", "prevent"):
             attack(shop, console, effect)
+        for effect in ("alert", "prevent"):
+            title(f"Another attack, under a firewall that {EFFECTS[effect]}")
+            demo_firewall.attack(shop.url, console, effect, ports=shop.ports, say=say)
         title("Everything stays up until Ctrl-C")
         say(f"Shop      {shop.url}")
+        say(f"Firewall  try curl -i '{shop.url}/goods?named=%27+OR+1=1+--'")
         say(f"Console   {console.url}/api/v1/audits/runtime/app-embedded")
         say(f"Log in    user admin, password {console.password}")
         say(f"Try       BARTIZAN_PASSWORD={console.password} bartizan audits --address {console.url} \\")
@@ -136,10 +144,11 @@ def port_is_free(port: int) -> bool:
 
 
 class Shop:
-    """The running shop."""
+    """The running shop; ``ports`` are the firewall's and its own."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, address: str, ports: tuple[int, int]) -> None:
+        self.url = f"http://{address}" if ports[0] == WAAS_PORT else f"http://{address}:{ports[0]}"
+        self.ports = ports
 
     def track(self, parcel: str) -> str:
         """Search for a parcel; return what the page says."""
@@ -159,7 +168,7 @@ def protected_task(folder: Path, console: Console) -> Iterator[Shop]:
     task, protected = HERE / "shop/task.json", folder / "protected.json"
     console.run(
         "app-embedded", "generate-fargate-task", "--console-host", HOST, "--output-file", str(protected),
-        "--image", f"{SHOP_IMAGE}=oci:{images[SHOP_IMAGE]}", str(task),
+        "--waas-port", f"{WAAS_PORT}:{SHOP_PORT}", "--image", f"{SHOP_IMAGE}=oci:{images[SHOP_IMAGE]}", str(task),
     )  # fmt: skip
     title("The protected task runs here, as it would on Fargate")
     options = [word for name, path in images.items() for word in ("--image", f"{name}=oci:{path}")]
@@ -183,9 +192,8 @@ def protected_task(folder: Path, console: Console) -> Iterator[Shop]:
             if "shop started" in line:
                 break
         threading.Thread(target=process.stderr.read, daemon=True).start()
-        shop = Shop(f"http://{address}:8080")
-        wait_until_serving(address, 8080)
-        yield shop
+        wait_until_serving(address, SHOP_PORT)
+        yield Shop(address, (WAAS_PORT, SHOP_PORT))
 
 
 def image_files() -> list[File]:
@@ -209,22 +217,28 @@ def embedded_shop(folder: Path, console: Console) -> Iterator[Shop]:
     data.mkdir()
     (parcels / "BTZ-1").write_text("a bucket of pitch, out for delivery\n")
     bundle = console.http.get("defenders/install-bundle", params={"consoleaddr": "localhost"}).json()
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
+    exposed, port = free_port(), free_port()
     environment = os.environ | {
         "DEFENDER_TYPE": "appEmbedded", "DEFENDER_APP_ID": "battlement-shop", "DATA_FOLDER": str(data),
         "WS_ADDRESS": bundle["wsAddress"], "INSTALL_BUNDLE": bundle["installBundle"],
-        "SHOP_PORT": str(port), "SHOP_PARCELS": str(parcels),
+        "SHOP_PORT": str(port), "SHOP_PARCELS": str(parcels), "DEFENDER_WAAS_PORTS": f"{exposed}:{port}",
     }  # fmt: skip
     command = [str(DEFENDER), "app-embedded", sys.executable, str(HERE / "shop/shop.py")]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         wait_until_serving("127.0.0.1", port)
-        yield Shop(f"http://127.0.0.1:{port}")
+        yield Shop("127.0.0.1", (exposed, port))
     finally:
         process.terminate()
         process.wait()
         Path("/tmp/xmrig").unlink(missing_ok=True)  # noqa: S108 - what the attack left
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def wait_until_serving(address: str, port: int) -> None:
@@ -276,7 +290,7 @@ def miners_pool(host: str) -> Iterator[None]:
 
 def attack(shop: Shop, console: Console, effect: str) -> None:
     """Put a policy in force and play the attack."""
-    title(f"The attack, under a policy that {'reports' if effect == 'alert' else 'prevents'}")
+    title(f"The attack, under a policy that {EFFECTS[effect]}")
     console.run("policy", "put", str(policy_file(console, effect)))
     wait_for_policy(console)
     for what, parcel in ATTACK:

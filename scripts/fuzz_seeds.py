@@ -40,7 +40,9 @@ BODIES = {
     "form": [b"a=1&b=%27%20or%201=1&c[]=x+y&d=%u0041"],
     "json": [b'{"a":[1,-2e3,"\\u0041\\ud83d\\ude00",null,true],"b":{"c":"<x>"}}', b'"[1]"'],
     "xml": [b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "y">]><a b="c">&x;<![CDATA[d]]><!-- e --></a>'],
-    "multipart": [b'--b\r\nContent-Disposition: form-data; name="a"; filename="x.php"\r\nContent-Type: a/b\r\n\r\n1\r\n--b--\r\n'],
+    "multipart": [
+        b'--b\r\nContent-Disposition: form-data; name="a"; filename="x.php"\r\nContent-Type: a/b\r\n\r\n1\r\n--b--\r\n'
+    ],
 }
 
 
@@ -69,7 +71,9 @@ def policies(target: str) -> Iterator[bytes]:
     for path in sorted(VECTORS.glob("*.json")):
         text = path.read_text("utf-8")
         if target == "expression":
-            yield from (json.loads(f'"{found}"').encode() for found in re.findall(r'"expression": "((?:[^"\\]|\\.)*)"', text))
+            yield from (
+                json.loads(f'"{found}"').encode() for found in re.findall(r'"expression": "((?:[^"\\]|\\.)*)"', text)
+            )
         else:
             for vector in json.loads(text):
                 if isinstance(vector, dict) and "policy" in vector:

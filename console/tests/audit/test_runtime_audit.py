@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bartizan.audit import Audit, CustomText, Reason, Reporter, Retention, RuntimeAudit, cutoff, describe
+from bartizan.audit.wire import AuditEffect, DefenderEvent, Notice
 from bartizan.audit.detections import DETECTIONS
 from bartizan.audit.table import csv_head, csv_line
 
@@ -27,6 +28,29 @@ def shown(vector: str, index: int = 0) -> dict[str, Any]:
     message = json.loads((VECTORS / f"{vector}.json").read_text(encoding="utf-8"))["message"]
     audit = msgspec.convert(message["audits"][index], Audit)
     return dict(msgspec.to_builtins(describe(audit, REPORTER)))
+
+
+@pytest.mark.parametrize("notice", list(Notice))
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.WAAS])
+def test_whatever_a_defender_says_of_itself_is_shown(notice: Notice, reason: Reason) -> None:
+    """No notice, with whatever reason, is without a type and a sentence; not even of a Defender that makes them up."""
+    event = DefenderEvent(notice=notice, detail="a detail", count=1)
+    audit = Audit(seq=1, time=1, rule=None, effect=AuditEffect.ALERT, reason=reason, matched=None, event=event)
+
+    seen = describe(audit, REPORTER)
+
+    assert seen.attack_type
+    assert "a detail" in seen.msg
+
+
+def test_a_change_of_the_defender_is_a_detection() -> None:
+    """That something of the Defender was changed is told as the attack that it is."""
+    event = DefenderEvent(notice=Notice.ATTACKED, detail="its program file was replaced", count=1)
+    audit = Audit(
+        seq=1, time=1, rule="r", effect=AuditEffect.ALERT, reason=Reason.TAMPERING, matched="program", event=event
+    )
+
+    assert (describe(audit, REPORTER).severity, describe(audit, REPORTER).attack_type) == ("high", "tampering")
 
 
 def test_a_prevented_program() -> None:

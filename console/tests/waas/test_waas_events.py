@@ -121,6 +121,8 @@ def test_an_event_has_the_vendors_names(console: ConsoleUnderTest) -> None:
         "subnet": "203.0.113.9",
         "connectingIPs": ["203.0.113.9", "10.0.0.7"],
         "rules": [942100],
+        "count": 1,
+        "firewallType": "app-embedded",
         "score": 5,
         "resource": {"appIDs": ["kinds:1"]},
         "version": "0.1.0",

@@ -75,6 +75,7 @@ def test_status_of_the_firewall_is_kept(console: ConsoleUnderTest, defender: Cal
     sent = end.receive_waas()
     counters = {"requests": 12, "statuses": {"2xx": 11, "4xx": 1}, "errors": [{"time": 1, "error": "cut off"}]}
     state = {"hash": sent["hash"], "ports": [{"exposed": 80, "internal": 8080}], "counters": counters}
+    state["openPorts"] = [{"port": 8080, "covered": True}]
     end.send({"type": "status", "workloads": [], "waas": state})
     end.send({"type": "status", "workloads": []})
     end.send(end.audits(1))
@@ -87,6 +88,7 @@ def test_status_of_the_firewall_is_kept(console: ConsoleUnderTest, defender: Cal
         "error": None,
         "ports": [{"exposed": 80, "internal": 8080}],
         "ruleset": None,
+        "openPorts": [{"port": 8080, "covered": True}],
         "counters": counters,
     }
 

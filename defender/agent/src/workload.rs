@@ -24,7 +24,7 @@ use crate::{
         relay::{self, Attachment},
     },
     supervisor,
-    waas::{self, Waas, front::Front, limits::Limits, listening},
+    waas::{self, Waas, bystanders::Whose, front::Front, limits::Limits, listening},
 };
 
 const FAIL_CLOSED: u8 = 78;
@@ -102,6 +102,7 @@ pub fn embedded(
         certificates: config.waas.certificates,
         resolvers: Resolvers::of_this_machine().sockets(),
         secret: waas::session_secret(&config.console.bundle.secret, &config.console.app_id),
+        whose: Whose::Workload,
     })?;
     let speaker = Speaker {
         config: config.console,

@@ -322,6 +322,7 @@ fn proxy_of(desk: &Arc<Desk>) -> Arc<Waas> {
         certificates: std::collections::BTreeMap::new(),
         resolvers: Vec::new(),
         secret: [7; 32],
+        whose: defender_agent::waas::bystanders::Whose::Workload,
     };
     Waas::start(config).expect("a proxy")
 }

@@ -293,4 +293,6 @@ pub enum Notice {
     AnsweredLate,
     /// Something of the Defender was changed from inside the workload.
     Attacked,
+    /// A port is listened on that does not stand behind the firewall.
+    UnprotectedPort,
 }

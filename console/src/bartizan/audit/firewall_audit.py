@@ -80,11 +80,11 @@ class FirewallAudit(msgspec.Struct, frozen=True, kw_only=True, rename="camel", o
     subnet: str = ""
     connecting_ips: tuple[str, ...] = msgspec.field(name="connectingIPs", default=())
     country: str = ""
-    count: int = 1
+    count: int
     first_seen: str = ""
     rules: tuple[int, ...] = ()
     score: int = 0
-    firewall_type: str = "app-embedded"
+    firewall_type: str
     resource: dict[str, list[str]] = {}
     defender_id: str = msgspec.field(name="defenderID", default="")
     version: str = ""
@@ -100,6 +100,7 @@ def describe_request(audit: Audit, event: RequestEvent, reporter: Reporter) -> F
         profile_id=f"{reporter.app_id}_{reporter.container}" if reporter.container else reporter.app_id,
         container_name=reporter.container or "",
         image_name=reporter.image or "",
+        firewall_type="app-embedded",
         rule_name=_cut(audit.rule or ""),
         rule_app_id=_cut(event.application),
         effect=audit.effect.value,

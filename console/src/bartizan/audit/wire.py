@@ -89,6 +89,7 @@ class Notice(enum.Enum):
     ATTACH_REFUSED = "attachRefused"
     ANSWERED_LATE = "answeredLate"
     ATTACKED = "attacked"
+    UNPROTECTED_PORT = "unprotectedPort"
 
 
 class ProcessEvent(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="process", omit_defaults=True):

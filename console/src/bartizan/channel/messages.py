@@ -94,6 +94,13 @@ class WaasPort(msgspec.Struct, frozen=True):
     internal: Port
 
 
+class WaasOpenPort(msgspec.Struct, frozen=True):
+    """A port that others listen on; covered when a port of the firewall leads there."""
+
+    port: Port
+    covered: bool
+
+
 class WaasError(msgspec.Struct, frozen=True):
     """Something that went wrong at the firewall; it shows nothing of a request."""
 
@@ -156,18 +163,19 @@ class WaasRuleset(msgspec.Struct, frozen=True):
     error: Annotated[str, msgspec.Meta(max_length=16384)] | None
 
 
-class WaasStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+class WaasStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """
     The firewall of a Defender: the policy in force or why it is not, where it listens, and what it has counted.
 
-    `counters` are numbers since the Defender's start by their names, `statuses` those of responses by their class, and
-    `errors` the latest that went wrong. `discovery` is told once, with the next status after it was learnt, and takes
+    `openPorts` are reachable beside it. `counters` are numbers since the Defender's start by their names, `statuses` those
+    of responses by their class, and `errors` the latest that went wrong. `discovery` is told once, with the next status after it was learnt, and takes
     at most 64 KiB: what does not fit comes with a later one.
     """
 
     hash: Hash | None = None
     error: Annotated[str, msgspec.Meta(max_length=16384)] | None = None
     ports: Annotated[tuple[WaasPort, ...], msgspec.Meta(max_length=MOST_PORTS)] = ()
+    open_ports: Annotated[tuple[WaasOpenPort, ...], msgspec.Meta(max_length=MOST_PORTS)] = ()
     counters: Annotated[dict[Counter, Count | WaasCounts | WaasErrors], msgspec.Meta(max_length=MOST_COUNTERS)] = {}
     discovery: Annotated[tuple[WaasDiscovery, ...], msgspec.Meta(max_length=MOST_APPLICATIONS)] = ()
     ruleset: WaasRuleset | None = None

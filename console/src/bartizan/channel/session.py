@@ -469,10 +469,13 @@ def _firewall(status: WaasStatus | None) -> FirewallRecord | None:
     if status is None:
         return None
     ports = tuple((item.exposed, item.internal) for item in status.ports)
+    open_ports = tuple((item.port, item.covered) for item in status.open_ports)
+    counters = msgspec.to_builtins(status.counters)
     return FirewallRecord(
         hash=status.hash,
         error=status.error,
         ports=ports,
-        counters=msgspec.to_builtins(status.counters),
+        open_ports=open_ports,
+        counters=counters,
         ruleset=None if status.ruleset is None else msgspec.to_builtins(status.ruleset),
     )

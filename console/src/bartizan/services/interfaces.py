@@ -162,11 +162,16 @@ class WorkloadRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallRecord:
-    """The last that was heard of a Defender's firewall; `ports` are (exposed, internal), `ruleset` is as it came."""
+    """
+    The last that was heard of a Defender's firewall.
+
+    `ports` are (exposed, internal), `open_ports` (port, covered), `ruleset` is as it came.
+    """
 
     hash: str | None = None
     error: str | None = None
     ports: tuple[tuple[int, int], ...] = ()
+    open_ports: tuple[tuple[int, bool], ...] = ()
     counters: dict[str, Any] = field(default_factory=dict)
     ruleset: dict[str, Any] | None = None
 

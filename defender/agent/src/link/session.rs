@@ -52,27 +52,22 @@ struct WaasTold {
 }
 
 impl WaasTold {
-    fn is_due(&self, present: Option<&Value>) -> bool {
-        let Some(present) = present else { return false };
-        let Some((when, last)) = &self.last else { return true };
-        let passed = when.elapsed();
-        (differ(last, present) && passed >= WAAS_PACE) || (last != present && passed >= NEWS_EVERY)
-    }
-
-    /// When more than counters differ, the time until that may be told.
+    /// When it is to be told of; none while there is nothing to tell.
     fn due_in(&self, present: Option<&Value>) -> Option<Duration> {
-        let (when, last) = self.last.as_ref()?;
-        present.filter(|present| differ(last, present)).map(|_| WAAS_PACE.saturating_sub(when.elapsed()))
+        let present = present?;
+        let Some((when, last)) = &self.last else { return Some(Duration::ZERO) };
+        let differs = |field: &str| last.get(field) != present.get(field);
+        let pace = if ["hash", "error", "ports", "openPorts", "ruleset"].into_iter().any(differs) {
+            WAAS_PACE
+        } else {
+            NEWS_EVERY
+        };
+        (last != present).then(|| pace.saturating_sub(when.elapsed()))
     }
 
     fn told(&mut self, present: Option<&Value>) {
         self.last = present.map(|present| (Instant::now(), present.clone()));
     }
-}
-
-/// Whether more than counters differ.
-fn differ(one: &Value, other: &Value) -> bool {
-    ["hash", "error", "ports", "ruleset"].into_iter().any(|field| one.get(field) != other.get(field))
 }
 
 impl Session<'_> {
@@ -184,7 +179,7 @@ impl Session<'_> {
     async fn report(&self, connection: &mut Connection, progress: &mut Progress) -> Result<(), End> {
         let present = self.speaker.protected.statuses();
         let waas = self.speaker.protected.waas();
-        let changed = progress.waas.is_due(waas.as_ref());
+        let changed = progress.waas.due_in(waas.as_ref()) == Some(Duration::ZERO);
         let news = progress.session.news(progress.milliseconds(), present.clone());
         if news.is_some() || changed {
             progress.waas.told(waas.as_ref());
@@ -205,9 +200,9 @@ impl Session<'_> {
     /// Resolves when a status that had to wait for its turn is due.
     async fn status_due(&self, progress: &Progress) {
         let protected = &self.speaker.protected;
-        let workloads = progress.session.news_due_in(progress.milliseconds(), &protected.statuses());
-        let waas = progress.waas.due_in(protected.waas().as_ref());
-        match workloads.map(Duration::from_millis).into_iter().chain(waas).min() {
+        let news =
+            progress.session.news_due_in(progress.milliseconds(), &protected.statuses()).map(Duration::from_millis);
+        match news.into_iter().chain(progress.waas.due_in(protected.waas().as_ref())).min() {
             Some(wait) => sleep(wait).await,
             None => pending().await,
         }

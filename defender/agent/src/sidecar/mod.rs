@@ -28,6 +28,7 @@ use crate::{
     },
     waas::{
         self, Waas,
+        bystanders::Whose,
         front::{Front, Tray},
         limits::Limits,
         listening,
@@ -95,6 +96,7 @@ pub fn run(config: SidecarConfig, signals: &Signals, directory: &Path, program: 
         certificates: config.waas.certificates,
         resolvers: Resolvers::of_this_machine().sockets(),
         secret: waas::session_secret(&config.console.bundle.secret, &config.console.app_id),
+        whose: Whose::Network,
     })
     .map_err(SidecarError::Runtime)?;
     let speaker = Speaker {

@@ -35,7 +35,7 @@ mod script;
 mod sentry;
 mod stack;
 mod start;
-mod table;
+pub(crate) mod table;
 mod tier;
 mod traced;
 mod unheard;

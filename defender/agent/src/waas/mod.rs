@@ -4,10 +4,11 @@
 //! phase, and written anew for the application; nothing is passed on that was not understood. The policy is swapped whole
 //! between requests, so that a change costs no request.
 
+pub mod bystanders;
 pub mod connection;
 pub mod counters;
-pub mod discoveries;
 pub mod delivery;
+pub mod discoveries;
 pub mod emission;
 mod forwarding;
 pub mod frames;
@@ -63,6 +64,7 @@ use tokio::{
 };
 
 use self::{
+    bystanders::{Bystander, Watch, Whose},
     delivery::Set,
     limits::Limits,
     listening::Opened,
@@ -75,6 +77,8 @@ use crate::{enforcement::FailMode, rules};
 
 /// How often idle connections to the application are looked through.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often it is looked for ports that do not stand behind the firewall.
+const WATCH: Duration = Duration::from_secs(1);
 /// How often it is looked whether all connections have ended, once no more are taken.
 const DRAINING: Duration = Duration::from_millis(10);
 /// Characters of what is told of rules that do not compile.
@@ -111,6 +115,8 @@ pub struct Config {
     pub resolvers: Vec<SocketAddr>,
     /// Seals what clients are to send again; see [`session_secret`].
     pub secret: [u8; 32],
+    /// Whose other ports are told of.
+    pub whose: Whose,
 }
 
 /// The secret that seals sessions of an application: the same in all its tasks, so that a load balancer may send a client to
@@ -134,6 +140,7 @@ pub struct Waas {
     changing: Mutex<()>,
     /// Counts the sets of rules that came: only the newest is compiled.
     sets: AtomicU64,
+    whose: Whose,
     state: Arc<Mutex<State>>,
     news: watch::Sender<()>,
     draining: watch::Sender<bool>,
@@ -154,6 +161,8 @@ struct State {
     error: Option<String>,
     /// Wanted ports, and why one is not open.
     ports: BTreeMap<u16, (Port, Option<String>)>,
+    /// Ports that others listen on.
+    bystanders: Vec<Bystander>,
     /// True once there was anything to do.
     began: bool,
 }
@@ -174,6 +183,7 @@ impl Waas {
             secret: config.secret,
             changing: Mutex::default(),
             sets: AtomicU64::new(0),
+            whose: config.whose,
             state: Arc::new(Mutex::new(State { ports, ..State::default() })),
             news: watch::channel(()).0,
             draining: watch::channel(false).0,
@@ -194,7 +204,7 @@ impl Waas {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (state, draining, announced) = (self.state.clone(), self.draining.subscribe(), self.news.subscribe());
         let (resolvers, secret) = (self.resolvers.clone(), self.secret);
-        let acceptor = Acceptor { plane: self.plane.clone(), state, draining, resolvers, secret };
+        let acceptor = Acceptor { plane: self.plane.clone(), state, draining, resolvers, secret, whose: self.whose };
         let run = move || LocalSet::new().block_on(&runtime, acceptor.run(opened, announced));
         *thread = Some(thread::Builder::new().name("waas".into()).spawn(run)?);
         self.state().began = true;
@@ -349,6 +359,7 @@ impl Waas {
                 "hash": state.hash,
                 "error": state.error.clone().or(closed),
                 "ports": ports,
+                "openPorts": state.bystanders,
                 "counters": self.plane.counters.to_json(),
                 "ruleset": {
                     "hash": state.set.as_ref().map(|set| &set.hash),
@@ -387,6 +398,7 @@ struct Acceptor {
     draining: watch::Receiver<bool>,
     resolvers: Vec<SocketAddr>,
     secret: [u8; 32],
+    whose: Whose,
 }
 
 impl Acceptor {
@@ -396,7 +408,8 @@ impl Acceptor {
         for Opened { port, listener } in opened {
             self.add(port, TcpListener::from_std(listener), &local);
         }
-        let (mut draining, mut sweep) = (self.draining.clone(), interval(SWEEP));
+        let (mut draining, mut sweep, mut watch) = (self.draining.clone(), interval(SWEEP), interval(WATCH));
+        let mut bystanders = Watch::new(self.whose);
         self.open_named(&local);
         loop {
             tokio::select! {
@@ -404,6 +417,7 @@ impl Acceptor {
                 _ = draining.wait_for(|draining| *draining) => break,
                 _ = announced.changed() => self.open_named(&local),
                 _ = sweep.tick() => local.pool.sweep(),
+                _ = watch.tick() => self.look_around(&mut bystanders),
             }
         }
         let (end, mut look) = (Instant::now() + self.plane.limits.drain, interval(DRAINING));
@@ -425,6 +439,14 @@ impl Acceptor {
                 self.add(port, listening::open(port).and_then(|opened| TcpListener::from_std(opened.listener)), local);
             }
         }
+    }
+
+    /// Tells of ports beside the firewall.
+    fn look_around(&self, watch: &mut Watch) {
+        let ports: Vec<Port> = self.state().ports.values().map(|(port, _)| *port).collect();
+        let seen = watch.look(&ports);
+        watch.news(&seen).into_iter().for_each(|draft| self.plane.reporter.report(draft));
+        self.state().bystanders = seen;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -88,6 +88,7 @@ fn start(
         certificates: std::collections::BTreeMap::new(),
         resolvers,
         secret: [7; 32],
+        whose: defender_agent::waas::bystanders::Whose::Workload,
     };
     (Waas::start(config).unwrap(), reports)
 }

@@ -17,6 +17,7 @@ from bartizan.api.shapes import (
     DefenderFirewall,
     DefenderFirewallPort,
     DefenderRuleset,
+    DefenderOpenPort,
     DefenderWorkload,
     InstallBundleAnswer,
 )
@@ -239,5 +240,6 @@ def _firewall(record: DefenderRecord, firewall: Firewall) -> DefenderFirewall | 
         error=record.firewall.error,
         ports=[DefenderFirewallPort(exposed=exposed, internal=internal) for exposed, internal in record.firewall.ports],
         ruleset=None if found is None else DefenderRuleset(**found),
+        open_ports=[DefenderOpenPort(port=port, covered=covered) for port, covered in record.firewall.open_ports],
         counters=record.firewall.counters,
     )
