@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use defender_waf::{
-    firewall::Client,
+    firewall::{Client, Exchange},
     http::{Head, Refusal, read_head},
 };
 use tokio::{
@@ -160,7 +160,11 @@ impl Site {
         let turn = Turn { local, wire, limits, head, client, port, forwarded, http2, strict, exchange, told };
         let next = turn.serve().await;
         let Turn { exchange, told, .. } = turn;
-        for report in exchange.map(|exchange| exchange.into_inner().finish()).unwrap_or_default() {
+        let mut exchange = exchange.map(RefCell::into_inner);
+        if let Some(exchange) = &mut exchange {
+            plane.reporter.ended(client, exchange);
+        }
+        for report in exchange.map(Exchange::finish).unwrap_or_default() {
             let (names, status) = (told.names.borrow(), told.status.get());
             plane.reporter.report(report::audit(&report, status, &names));
         }

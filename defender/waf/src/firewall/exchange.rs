@@ -248,6 +248,14 @@ impl<'f> Exchange<'f> {
         }
     }
 
+    /// All that the rules found so far, whether it counts or not, and what they add for logs: for tests of rules.
+    pub fn found(&mut self) -> &[Finding] {
+        if self.application.is_some() {
+            self.transaction.judge(Phase::Logging, &self.request, &self.response);
+        }
+        self.transaction.findings()
+    }
+
     /// Ends: what is to be told of.
     #[must_use]
     pub fn finish(mut self) -> Vec<Report> {
