@@ -1,10 +1,10 @@
 """Runs the Core Rule Set's regression tests against the proxy on a socket: `wire.py PROXY RULES TESTS [NAME…]`.
 
-``PROXY`` is the built example `proxy`, ``RULES`` a folder with `*.conf` and `*.data`, ``TESTS`` a folder of tests. Every
-request goes over a connection of its own as the raw bytes that the test says, many at once; behind the proxy stands
-`reflecting.py`. What the rules found comes from the proxy's standard output. Each stage has a source address of its own
-in 127.0.0.0/8, by which the proxy's lines are told apart. Tests that are held to something else than what they say are
-named, with the reason, in ``EXCEPTIONS`` here and of run.py.
+``PROXY`` is the built example `proxy`, ``RULES`` a folder with `*.conf` and `*.data`, ``TESTS`` a folder of tests.
+Every request goes over a connection of its own as the raw bytes that the test says, many at once; behind the proxy
+stands `reflecting.py`. What the rules found comes from the proxy's standard output. Each stage has a source address of
+its own in 127.0.0.0/8, by which the proxy's lines are told apart. Tests that are held to something else than what they
+say are named, with the reason, in ``ANSWERED``, and in run.py's ``EXCEPTIONS``.
 """
 
 from __future__ import annotations
@@ -35,8 +35,23 @@ GROUPS = (
     *("ssrf", "nosql", "ssti", "xxe", "deserialisation", "protocol"),
 )
 
-# Where a proxy on a socket cannot do what the tests want of Apache: why, and what must be seen instead.
-EXCEPTIONS: dict[str, tuple[str, dict[str, Any]]] = {}
+# Tests that say no status, or the application's, and whose requests a strict proxy answers itself: why, with which
+# status, which ones. What they say of rules holds besides, except where the head is none (400): nobody judges that.
+ANSWERED: tuple[tuple[str, int, tuple[str, ...]], ...] = (
+    (
+        "no tunnel leads through a gateway (RFC 9110, section 9.3.6): the head is judged, then refused",
+        405,
+        ("920100-4", "920100-6", "920300-3"),
+    ),
+    (
+        "the head is HTTP/1 and names another version, or none (RFC 9110, section 15.6.6): it is judged, then refused",
+        505,
+        ("920180-4", "920430-4", "920430-5", "920430-8"),
+    ),
+    ("a target with a fragment is none (RFC 9112, section 3.2)", 400, ("920100-7",)),
+    ("a host that is neither a name nor an address is none (RFC 9112, section 3.2)", 400, ("920290-2",)),
+)
+EXCEPTIONS = run.EXCEPTIONS | {name: (why, {"status": status}) for why, status, names in ANSWERED for name in names}
 
 Outcome = tuple[Stage, Answer, str | None]
 
@@ -117,9 +132,8 @@ async def proxy(
         settings, given = Path(name) / "settings.conf", Path(name) / "policy.json"
         settings.write_text(before)
         given.write_text(json.dumps(policy(exposed, effect=effect, profile=profile)))
-        files = [settings, *sorted(rules.glob("*.conf")), *sorted(rules.glob("*.data"))]
         process = await asyncio.create_subprocess_exec(
-            *(program, "--findings", f"{exposed}:{behind}", given, *files),
+            *(program, "--findings", f"{exposed}:{behind}", given, settings, *_files(rules)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=1 << 24,
@@ -146,6 +160,10 @@ async def _listen(lines: asyncio.StreamReader, running: Running) -> None:
         running.take(line)
 
 
+def _files(rules: Path) -> list[Path]:
+    return [*sorted(rules.glob("*.conf")), *sorted(rules.glob("*.data"))]
+
+
 async def _free_port() -> int:
     server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
     port: int = server.sockets[0].getsockname()[1]
@@ -156,7 +174,6 @@ async def _free_port() -> int:
 
 async def outcomes(program: Path, rules: Path, tests: Path, names: Collection[str] = ()) -> list[Outcome]:
     """Every stage, or those whose names are given, with what came of it and what is wrong with it."""
-    exceptions = run.EXCEPTIONS | EXCEPTIONS
     found: list[Outcome] = []
     given = [stage for stage in stages(tests) if not names or stage.name in names]
     numbered = enumerate(given)
@@ -164,14 +181,21 @@ async def outcomes(program: Path, rules: Path, tests: Path, names: Collection[st
 
         async def work() -> None:
             for number, one in numbered:
-                stage = replace(one, **exceptions[one.name][1]) if one.name in exceptions else one
+                stage = replace(one, **EXCEPTIONS[one.name][1]) if one.name in EXCEPTIONS else one
                 client = f"127.1.{number >> 8}.{number & 255}"
                 async with asyncio.timeout(PATIENCE):
                     answer = await running.ask(client, stage.request)
-                found.append((stage, answer, problem(stage, answer)))
+                found.append((stage, answer, _fault(stage, answer)))
 
         await asyncio.gather(*(work() for _ in range(WIDTH)))
     return found
+
+
+def _fault(stage: Stage, answer: Answer) -> str | None:
+    """What is wrong. A test that only says which rules are not to speak does not hold because nobody asked them."""
+    if stage.status is None and answer.status >= 400:
+        return f"answered by the proxy: {answer.status} {answer.refused}"
+    return problem(stage, answer)
 
 
 def main(program: str, rules: str, tests: str, *names: str) -> int:
