@@ -7,6 +7,7 @@ import random
 import socket
 import time
 from contextlib import suppress
+from typing import Self
 from urllib.parse import quote_plus, urlencode
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
@@ -23,24 +24,18 @@ PATIENCE = 120
 
 def requests_of(kind: str, count: int, *, number: int) -> list[bytes]:
     """So many requests of a kind; those with fresh tokens are others for each number."""
-    match kind:
-        case "get":
-            return [_request("/?id=1")] * count
-        case "attack":
-            return [_request("/?id=" + quote_plus("1' UNION SELECT user,password FROM users-- -"))] * count  # noqa: S608
-        case "form":
-            return [_request("/order", "application/x-www-form-urlencoded", _form())] * count
-        case "json":
-            return [_request("/api/order", "application/json", _order(items=40))] * count
-        case "json_1m":
-            return [_request("/api/bulk", "application/json", _bulk(items=50_000))] * count
-        case "tokens_again":
-            return [_with_tokens(random.Random(0))] * count  # noqa: S311 - no secrets
-        case "tokens_fresh":
-            source = random.Random(number)  # noqa: S311 - no secrets
-            return [_with_tokens(source) for _ in range(count)]
-        case _:
-            raise ValueError(f"`{kind}` is no kind of request")
+    if kind == "tokens_fresh":
+        source = random.Random(number)  # noqa: S311 - no secrets
+        return [_with_tokens(source) for _ in range(count)]
+    same = {
+        "get": lambda: _request("/?id=1"),
+        "attack": lambda: _request("/?id=" + quote_plus("1' UNION SELECT user,password FROM users-- -")),  # noqa: S608
+        "form": lambda: _request("/order", "application/x-www-form-urlencoded", _form()),
+        "json": lambda: _request("/api/order", "application/json", _order(items=40)),
+        "json_1m": lambda: _request("/api/bulk", "application/json", _bulk(items=50_000)),
+        "tokens_again": lambda: _with_tokens(random.Random(0)),  # noqa: S311 - no secrets
+    }
+    return [same[kind]()] * count
 
 
 def _request(target: str, kind: str = "", body: bytes = b"", cookies: str = COOKIES) -> bytes:
@@ -100,7 +95,7 @@ class Load:
         self.port = port
         self.open = [self._connect() for _ in range(width)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         """Give itself."""
         return self
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from wire import policy
 
@@ -99,7 +100,7 @@ class Server:
         self.folder = folder
         self.started = 0.0
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         """Start it and wait until it takes connections."""
         self.started = time.perf_counter()
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -198,8 +199,9 @@ def _nginx(behind: int, *, module: str, inspection: str) -> Server | None:
 
 
 def _spaced_rules(folder: Path) -> Path:
-    """A copy of the rules in which a line is free before each directive: libmodsecurity 3.0.9 takes the line after a
-    rule without actions for its actions, and the pinned module has no free lines.
+    """A copy of the rules with a free line before each directive.
+
+    libmodsecurity 3.0.9 takes the line after a rule without actions for its actions; the pinned module has none free.
     """
     target = folder / "rules"
     target.mkdir()
