@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import socket
+import subprocess
+import tempfile
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Self
 from urllib.parse import quote_plus, urlencode
 
@@ -20,6 +24,7 @@ HEADERS = (
 )
 COOKIES = "session=8f2c1d77a90b4e21; theme=dark; _ga=GA1.2.1203945567.1718000000"
 PATIENCE = 120
+SCRIPT = Path(__file__).with_name("waas_wrk.lua")
 
 
 def requests_of(kind: str, count: int, *, number: int) -> list[bytes]:
@@ -146,6 +151,25 @@ class Load:
                     raise SystemExit(f"no event came, but {came!r}")
                 came += more
             return time.perf_counter() - started
+
+
+def send_with_wrk(port: int, width: int, requests: list[bytes], seconds: int) -> int:
+    """Have wrk send requests by turns over connections that are kept open, each as soon as one is answered; how many.
+
+    Raises:
+        SystemExit: not every request was answered.
+    """
+    with tempfile.NamedTemporaryFile(prefix="bartizan-bench-") as file:
+        for request in requests:
+            file.write(b"%d\n%b" % (len(request), request))
+        file.flush()
+        options = ["--threads", "1", "--connections", str(width), "--duration", f"{seconds}s", "--script", str(SCRIPT)]
+        command = ["wrk", *options, f"http://127.0.0.1:{port}", "--", file.name]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"(\d+) requests in", said)
+    if found is None or "Socket errors" in said:
+        raise SystemExit(f"wrk did not get its answers: {said}")
+    return int(found[1])
 
 
 def _answer(connection: socket.socket, status: bytes = b"") -> bool:

@@ -98,13 +98,14 @@ class Server:
         self.command = command
         self.port = port
         self.folder = folder
+        self.processor = 0
         self.started = 0.0
 
     def __enter__(self) -> Self:
         """Start it and wait until it takes connections."""
         self.started = time.perf_counter()
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self.process = subprocess.Popen(pinned(0, self.command), **pipes)  # type: ignore[call-overload]
+        self.process = subprocess.Popen(pinned(self.processor, self.command), **pipes)  # type: ignore[call-overload]
         if self.command[0] != shutil.which("nginx"):
             # It says its state once requests are judged.
             said = json.loads(self.process.stdout.readline() or "{}")
@@ -159,12 +160,31 @@ def application() -> Iterator[int]:
         assert process.stdin is not None
         assert process.stdout is not None
         port = int(process.stdout.readline())
-        os.sched_setaffinity(0, {PROCESSORS[1 % len(PROCESSORS)]})
-        try:
+        with _beside():
             yield port
-        finally:
-            os.sched_setaffinity(0, PROCESSORS)
-            process.stdin.close()
+        process.stdin.close()
+
+
+@contextmanager
+def quick_application() -> Iterator[int]:
+    """The same for requests alone, as quick as can be: nginx where it is."""
+    server = _nginx(0, module="", inspection="return 200 'An ordinary page of an application, of some ninety bytes.';")
+    if server is None:
+        with application() as port:
+            yield port
+        return
+    server.processor = 1
+    with server, _beside():
+        yield server.port
+
+
+@contextmanager
+def _beside() -> Iterator[None]:
+    os.sched_setaffinity(0, {PROCESSORS[1 % len(PROCESSORS)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, PROCESSORS)
 
 
 def plain(behind: int) -> Server | None:
@@ -189,6 +209,7 @@ def _nginx(behind: int, *, module: str, inspection: str) -> Server | None:
         return None
     folder = tempfile.TemporaryDirectory(prefix="bartizan-bench-")
     port, path = free_port(), Path(folder.name)
+    behind = behind or port
     unicode = f"SecUnicodeMapFile {UNICODE} 20127" if UNICODE.exists() else ""
     (path / "rules.conf").write_text(MODSECURITY.format(unicode=unicode, rules=_spaced_rules(path)))
     inspection = inspection.format(folder=path)
@@ -211,11 +232,11 @@ def _spaced_rules(folder: Path) -> Path:
     return target
 
 
-def guarded(behind: int, *, profile: str = "balanced") -> Server:
-    """Our proxy with the rules that are built in, every group at `prevent`."""
+def guarded(behind: int, *, profile: str = "balanced", effect: str = "prevent") -> Server:
+    """Our proxy with the rules that are built in, the same effect for every group."""
     folder = tempfile.TemporaryDirectory(prefix="bartizan-bench-")
     port, path = free_port(), Path(folder.name) / "policy.json"
-    path.write_text(json.dumps(policy(port, effect="prevent", profile=profile)))
+    path.write_text(json.dumps(policy(port, effect=effect, profile=profile)))
     return Server([str(example("proxy")), f"{port}:{behind}", str(path)], port, folder)
 
 
