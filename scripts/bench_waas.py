@@ -37,7 +37,8 @@ KINDS = {
 }
 # libmodsecurity gets so many of a batch; of the last kind none, since it needs minutes for one.
 SLOW = {"get": 64, "form": 32, "json": 2, "attack": 64, "tokens_again": 32, "tokens_fresh": 32}
-ROUNDS = 7
+ORDINARY = tuple(kind for kind in KINDS if kind != "json_1m")
+ROUNDS = 12
 WRK = shutil.which("wrk")
 
 
@@ -114,29 +115,29 @@ def _tell_cost(kind: str, bound: str, spent: dict[str, float]) -> None:
 def ready(*, quick: bool) -> None:
     """From the proxy's start to the first answer through it, with rules and policy."""
     with application() as behind:
-        times = []
+        times, spent = [], []
         for _ in range(3 if quick else 9):
             server = guarded(behind)
             with server:
                 with Load(server.port, 1) as load:
                     load.send(requests_of("get", 1, number=0))
                 times.append(server.seconds())
-    line("waas_ready", 1000 * min(times), "ms", bound="≤ 500 ms", note=f"median {1000 * statistics.median(times):.0f}")
+                spent.append(server.spent() / 1e6)
+    note = f"median {1000 * statistics.median(times):.0f}; {min(spent):.0f} ms of processor time"
+    line("waas_ready", 1000 * min(times), "ms", bound="≤ 500 ms", note=note)
 
 
 def memory(*, quick: bool) -> None:
-    """Memory that is resident, the most of it, under ordinary requests over many connections, then with long bodies."""
-    width = 64 if quick else 256
+    """Memory that is resident, the most of it, under ordinary requests; then with more connections, with long bodies."""
     with application() as behind, guarded(behind) as server:
-        idle = server.resident()
-        with Load(server.port, width) as load:
-            for kind in KINDS:
-                if kind != "json_1m":
-                    load.send(requests_of(kind, 4 * width, number=7))
-        most = server.resident(most=True)
-        with Load(server.port, 4) as load:
-            load.send(requests_of("json_1m", 8, number=7))
-        note = f"{width} connections; {idle:.1f} idle; {server.resident(most=True):.1f} with four 1 MB JSON at once"
+        seen = [server.resident()]
+        for width, kinds in ((64, ORDINARY), (64 if quick else 512, ORDINARY), (4, ("json_1m",))):
+            with Load(server.port, width) as load:
+                for kind in kinds:
+                    load.send(requests_of(kind, 2 * width, number=7))
+            seen.append(server.resident(most=True))
+    idle, most, wide, long = seen
+    note = f"64 connections; idle {idle:.1f}, 512 connections {wide:.1f}, then four 1 MB JSON at once {long:.1f}"
     line("waas_resident", most, "MiB", bound="≤ 60 MiB", note=note)
 
 
