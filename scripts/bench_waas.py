@@ -33,12 +33,12 @@ KINDS = {
     "attack": (2000, "≥ 85 x, ≤ 100 us"),
     "tokens_again": (4000, ""),
     "tokens_fresh": (4000, ""),
-    "json_1m": (8, "≤ 60 ms"),
+    "json_1m": (3, "≤ 60 ms"),
 }
 # libmodsecurity gets so many of a batch; of the last kind none, since it needs minutes for one.
 SLOW = {"get": 64, "form": 32, "json": 2, "attack": 64, "tokens_again": 32, "tokens_fresh": 32}
 ORDINARY = tuple(kind for kind in KINDS if kind != "json_1m")
-ROUNDS = 12
+ROUNDS = 9
 WRK = shutil.which("wrk")
 
 
@@ -128,7 +128,7 @@ def ready(*, quick: bool) -> None:
 
 
 def memory(*, quick: bool) -> None:
-    """Memory that is resident, the most of it, under ordinary requests; then with more connections, with long bodies."""
+    """Memory that is resident, the most of it: under ordinary requests, with more connections, with long bodies."""
     with application() as behind, guarded(behind) as server:
         seen = [server.resident()]
         for width, kinds in ((64, ORDINARY), (64 if quick else 512, ORDINARY), (4, ("json_1m",))):

@@ -61,7 +61,7 @@ fn mutate(ruleset: &Ruleset, profile: Profile, count: u64, seed: u64) -> Result<
         let judged = judge(ruleset, profile, &request);
         let took = spent()? - before;
         if took > LONG {
-            eprintln!("{} ms: {}", took / 1_000_000, request.escape_ascii());
+            eprintln!("{} ms, work {}: {}", took / 1_000_000, judged.work, request.escape_ascii());
         }
         (most, all) = (took.max(most), all + took);
         (over, overrun) = (over + u64::from(took > LONG), overrun + u64::from(judged.overrun));
@@ -82,6 +82,7 @@ struct Judged {
     status: u16,
     rules: Vec<u32>,
     refused: Option<String>,
+    work: u64,
     overrun: bool,
 }
 
@@ -158,6 +159,7 @@ fn judge_due(ruleset: &Ruleset, profile: Profile, head: &Head, body: &mut Body, 
         verdict = transaction.judge(Phase::RequestBody, &request, &Request::new());
     }
     judged.rules.extend(transaction.findings().iter().filter(|finding| finding.logged).map(|finding| finding.rule));
+    judged.work += transaction.work();
     judged.overrun |= transaction.overrun();
     judged.status = match verdict {
         Verdict::Refuse { status, .. } => status,
