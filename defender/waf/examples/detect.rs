@@ -3,6 +3,12 @@
 //!
 //! `PROFILE` is `crsStrict` or `balanced`; `RULES` are the Core Rule Set's set-up and rules in their order, and the `.data` files
 //! that these name. A frame is a length (u32, big endian) and raw HTTP/1.1 bytes.
+//!
+//! `detect PROFILE --mutate COUNT SEED RULES…` takes the frames as seeds, judges so many requests that differ from them in a few
+//! places, and prints how much processor time they took, in nanoseconds: `{"most","mean","over","overrun"}`, the third how many
+//! took more than 100 ms, the fourth how many were cut short by the engine's budget.
+
+mod mutation;
 
 use std::{
     env, fs,
@@ -18,19 +24,79 @@ use defender_waf::{
     seclang::{Source, load},
     value::Collection,
 };
-use serde_json::json;
+use mutation::Mutator;
+use serde_json::{Value, json};
+
+/// Nanoseconds that no request may take.
+const LONG: u64 = 100_000_000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = env::args().skip(1);
     let profile: Profile = serde_json::from_value(json!(arguments.next().unwrap_or_default()))?;
+    let mut arguments = arguments.peekable();
+    if arguments.next_if_eq("--mutate").is_some() {
+        let mut number = || arguments.next().unwrap_or_default().parse::<u64>();
+        let (count, seed) = (number()?, number()?);
+        return mutate(&ruleset(profile, arguments)?, profile, count, seed);
+    }
     let ruleset = ruleset(profile, arguments)?;
     let mut input = io::stdin().lock();
     let mut output = io::stdout().lock();
     while let Some(request) = frame(&mut input)? {
-        writeln!(output, "{}", judge(&ruleset, profile, &request))?;
+        writeln!(output, "{}", judge(&ruleset, profile, &request).shown())?;
         output.flush()?;
     }
     Ok(())
+}
+
+fn mutate(ruleset: &Ruleset, profile: Profile, count: u64, seed: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let (mut input, mut seeds) = (io::stdin().lock(), Vec::new());
+    while let Some(seed) = frame(&mut input)? {
+        seeds.push(seed);
+    }
+    let (mut mutator, mut most, mut all, mut over, mut overrun) = (Mutator::new(seed), 0, 0, 0, 0);
+    for _ in 0..count {
+        let request = mutator.request(&seeds);
+        let before = spent()?;
+        let judged = judge(ruleset, profile, &request);
+        let took = spent()? - before;
+        if took > LONG {
+            eprintln!("{} ms, work {}: {}", took / 1_000_000, judged.work, request.escape_ascii());
+        }
+        (most, all) = (took.max(most), all + took);
+        (over, overrun) = (over + u64::from(took > LONG), overrun + u64::from(judged.overrun));
+    }
+    println!("{}", json!({"most": most, "mean": all / count.max(1), "over": over, "overrun": overrun}));
+    Ok(())
+}
+
+/// Nanoseconds of processor time of this thread (Linux, Documentation/scheduler/sched-stats.rst).
+fn spent() -> Result<u64, Box<dyn std::error::Error>> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(text.split(' ').next().unwrap_or_default().parse()?)
+}
+
+/// What came of a request.
+#[derive(Default)]
+struct Judged {
+    status: u16,
+    rules: Vec<u32>,
+    refused: Option<String>,
+    work: u64,
+    overrun: bool,
+}
+
+impl Judged {
+    fn refused(why: impl Into<String>) -> Self {
+        Self { status: 400, refused: Some(why.into()), ..Self::default() }
+    }
+
+    fn shown(&self) -> Value {
+        match &self.refused {
+            Some(why) => json!({"status": self.status, "rules": [], "refused": why}),
+            None => json!({"status": self.status, "rules": self.rules}),
+        }
+    }
 }
 
 /// The first file is the set-up; the profile's rules stand between it and the others.
@@ -55,32 +121,32 @@ fn frame(input: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-fn judge(ruleset: &Ruleset, profile: Profile, raw: &[u8]) -> serde_json::Value {
+fn judge(ruleset: &Ruleset, profile: Profile, raw: &[u8]) -> Judged {
     let (head, taken) = match read_head(raw) {
         Ok(Some(found)) => found,
-        Ok(None) => return json!({"status": 400, "rules": [], "refused": "the head is not whole"}),
-        Err(refusal) => return json!({"status": 400, "rules": [], "refused": refusal.to_string()}),
+        Ok(None) => return Judged::refused("the head is not whole"),
+        Err(refusal) => return Judged::refused(refusal.to_string()),
     };
     let Some(content) = content(&head, &raw[taken..]) else {
-        return json!({"status": 400, "rules": [], "refused": "the body is malformed"});
+        return Judged::refused("the body is malformed");
     };
     let limits = Limits { held: ruleset.settings.body_limit, depth: ruleset.settings.depth_limit };
     let mut body = Body::new(profile, &head, limits);
-    let (mut status, mut rules) = (200, Vec::new());
+    let mut judged = Judged { status: 200, ..Judged::default() };
     let mut rest = &content[..];
-    while status == 200 {
+    while judged.status == 200 {
         let (taken, due) = body.feed(rest);
         rest = &rest[taken..];
         if rest.is_empty() && due == Due::Nothing && body.end() == Due::Nothing {
             break;
         }
-        status = judge_due(ruleset, profile, &head, &mut body, &mut rules);
+        judge_due(ruleset, profile, &head, &mut body, &mut judged);
     }
-    json!({"status": status, "rules": rules})
+    judged
 }
 
 /// Judges what is due, with the head before it.
-fn judge_due(ruleset: &Ruleset, profile: Profile, head: &Head, body: &mut Body, rules: &mut Vec<u32>) -> u16 {
+fn judge_due(ruleset: &Ruleset, profile: Profile, head: &Head, body: &mut Body, judged: &mut Judged) {
     let mut request = Request::new();
     fill_head(&mut request, head);
     request.set(Collection::RemoteAddr, b"127.0.0.1");
@@ -92,11 +158,13 @@ fn judge_due(ruleset: &Ruleset, profile: Profile, head: &Head, body: &mut Body, 
         body.fill(&mut request, chosen, transaction.body_forced());
         verdict = transaction.judge(Phase::RequestBody, &request, &Request::new());
     }
-    rules.extend(transaction.findings().iter().filter(|finding| finding.logged).map(|finding| finding.rule));
-    match verdict {
+    judged.rules.extend(transaction.findings().iter().filter(|finding| finding.logged).map(|finding| finding.rule));
+    judged.work += transaction.work();
+    judged.overrun |= transaction.overrun();
+    judged.status = match verdict {
         Verdict::Refuse { status, .. } => status,
         Verdict::Pass => 200,
-    }
+    };
 }
 
 fn content(head: &Head, rest: &[u8]) -> Option<Vec<u8>> {

@@ -167,8 +167,11 @@ impl Site {
         let turn = Turn { local, wire, limits, head, client, port, believed, http2, strict, exchange, told, held };
         let next = turn.serve().await;
         let Turn { exchange, told, .. } = turn;
-        let exchange = exchange.map(RefCell::into_inner);
-        exchange.iter().for_each(|exchange| plane.discoveries.observe(exchange));
+        let mut exchange = exchange.map(RefCell::into_inner);
+        if let Some(exchange) = &mut exchange {
+            plane.discoveries.observe(exchange);
+            plane.reporter.ended(client, exchange);
+        }
         for report in exchange.map(Exchange::finish).unwrap_or_default() {
             let (names, status) = (told.names.borrow(), told.status.get());
             plane.reporter.report(report::audit(&report, status, &names));

@@ -15,7 +15,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use defender_core::AuditDraft;
-use defender_waf::firewall::{Firewall, Standing};
+use defender_waf::firewall::{Client, Exchange, Firewall, Standing};
 use tokio::sync::watch;
 
 use super::{
@@ -28,6 +28,9 @@ use crate::enforcement::FailMode;
 pub trait Reporter: Send + Sync {
     /// Takes one audit.
     fn report(&self, draft: AuditDraft);
+
+    /// Is shown every exchange at its end, whether there is anything to report or not. Nobody looks unless he says so.
+    fn ended(&self, _client: Client, _exchange: &mut Exchange<'_>) {}
 }
 
 /// A policy in force.

@@ -101,8 +101,8 @@ impl<'f> Exchange<'f> {
             request.set(Collection::RemoteAddr, origin.address.to_string().as_bytes());
         }
         let size = application.and_then(|application| application.body.inspection_size);
-        let held = size.unwrap_or(ruleset.settings.body_limit);
-        let body = Body::new(policy.profile, head, Limits { held, depth: ruleset.settings.depth_limit });
+        let limits = Limits { held: size.unwrap_or(ruleset.settings.body_limit), depth: ruleset.settings.depth_limit };
+        let body = Body::new(policy.profile, head, limits);
         Self {
             firewall,
             ruleset,
@@ -263,6 +263,14 @@ impl<'f> Exchange<'f> {
             Some(application) => self.answer_body(application, held),
             None => Ruling::Pass,
         }
+    }
+
+    /// All that the rules found so far, whether it counts or not, and what they add for logs: for tests of rules.
+    pub fn found(&mut self) -> &[Finding] {
+        if self.application.is_some() {
+            self.transaction.judge(Phase::Logging, &self.request, &self.response);
+        }
+        self.transaction.findings()
     }
 
     /// Ends: what is to be told of.

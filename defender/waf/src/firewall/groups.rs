@@ -24,7 +24,7 @@ pub enum Group {
     MalformedReq,
     /// Requests that make the application ask elsewhere.
     Ssrf,
-    /// Injection into databases without SQL.
+    /// Injection into databases without SQL, directories (LDAP) among them.
     Nosql,
     /// Injection into templates.
     Ssti,
@@ -106,7 +106,7 @@ impl Group {
         Some(match tag {
             "attack-ssrf" => Self::Ssrf,
             "attack-ssti" => Self::Ssti,
-            "attack-nosql" => Self::Nosql,
+            "attack-nosql" | "attack-ldap" => Self::Nosql,
             "attack-xxe" => Self::Xxe,
             "attack-deserialisation" | "attack-deserialization" => Self::Deserialisation,
             "attack-shellshock" => Self::Shellshock,
@@ -118,8 +118,8 @@ impl Group {
     fn of_number(rule: u32) -> Option<Self> {
         Some(match rule {
             932_170 | 932_171 => Self::Shellshock,
-            // Injection into MongoDB.
-            942_290 => Self::Nosql,
+            // Injection into LDAP, into MongoDB.
+            921_200 | 942_290 => Self::Nosql,
             // Serialised Java objects, by class, by magic number, by gadget.
             944_120 | 944_200 | 944_210 | 944_240 => Self::Deserialisation,
             913_000..=913_999 => Self::AttackTools,
@@ -227,6 +227,8 @@ mod tests {
         let group = |rule, tags: &[&str]| Group::of(&finding(rule, tags));
         assert_eq!(group(942_100, &["attack-sqli"]), Group::Sqli);
         assert_eq!(group(942_290, &["attack-sqli"]), Group::Nosql);
+        assert_eq!(group(921_200, &["attack-protocol"]), Group::Nosql);
+        assert_eq!(group(60_120, &["attack-ldap"]), Group::Nosql);
         assert_eq!(group(934_110, &["attack-ssrf"]), Group::Ssrf);
         assert_eq!(group(934_100, &["attack-rce"]), Group::CodeInjection);
         assert_eq!(group(932_171, &["attack-rce"]), Group::Shellshock);
