@@ -76,7 +76,9 @@ fn each_word<A: Automaton>(automaton: &A, value: &[u8], mut see: impl FnMut(usiz
 pub(super) struct Layer {
     /// Values with other bytes are not for this layer.
     pub alphabet: ByteSet,
-    /// Words of 64 questions.
+    /// The questions that can hold for such values at all; the tables below know each by its place here.
+    questions: Vec<u16>,
+    /// Words of 64 of these questions.
     width: usize,
     /// By length: the questions that do not ask for more.
     by_length: Vec<u64>,
@@ -97,10 +99,14 @@ pub(super) struct Layer {
 
 impl Layer {
     /// The tables of an alphabet. `demands` are those of the questions, nothing for one that no such value can meet.
-    pub fn new(alphabet: ByteSet, demands: &[Option<Demand>]) -> Result<Self, BuildError> {
+    pub fn new(alphabet: ByteSet, demands: Vec<Option<Demand>>) -> Result<Self, BuildError> {
+        let possible = demands.into_iter().enumerate();
+        let (questions, demands): (Vec<u16>, Vec<Demand>) =
+            possible.filter_map(|(number, demand)| Some((number as u16, demand?))).unzip();
         let width = demands.len().div_ceil(64).max(1);
         let mut layer = Self {
             alphabet,
+            questions,
             width,
             by_length: vec![0; (LONGEST + 1) * width],
             free_of_set: vec![0; SETS * width],
@@ -112,14 +118,19 @@ impl Layer {
             askers: Vec::new(),
             asked: Vec::new(),
         };
-        for (number, demand) in
-            demands.iter().enumerate().filter_map(|(number, demand)| Some((number, demand.as_ref()?)))
-        {
+        for (number, demand) in demands.iter().enumerate() {
             layer.add_shape(number, demand);
         }
-        layer.add_bytes(demands);
-        layer.add_words(demands)?;
+        layer.add_bytes(&demands);
+        layer.add_words(&demands)?;
         Ok(layer)
+    }
+
+    /// The questions that can hold for values of this alphabet, of so many.
+    pub fn possible(&self, questions: usize) -> BitSet {
+        let mut possible = BitSet::new(questions.max(1));
+        self.questions.iter().for_each(|number| possible.insert(usize::from(*number)));
+        possible
     }
 
     /// Adds what does not depend on the bytes of values.
@@ -137,15 +148,15 @@ impl Layer {
     }
 
     /// Makes the rows of the bytes that some set has.
-    fn add_bytes(&mut self, demands: &[Option<Demand>]) {
-        let sets = demands.iter().flatten().flat_map(|demand| &demand.sets);
+    fn add_bytes(&mut self, demands: &[Demand]) {
+        let sets = demands.iter().flat_map(|demand| &demand.sets);
         self.relevant = sets.fold(ByteSet::EMPTY, |all, set| all.or(*set)).and(self.alphabet);
         let length = SETS * self.width;
         for (row, byte) in self.relevant.bytes().enumerate() {
             self.rows[usize::from(byte)] = row as u8;
             let mut bits = vec![0_u64; length];
             for (number, demand) in demands.iter().enumerate() {
-                for (set, bytes) in demand.iter().flat_map(|demand| &demand.sets).enumerate() {
+                for (set, bytes) in demand.sets.iter().enumerate() {
                     bits[set * self.width + number / 64] |= u64::from(bytes.contains(byte)) << (number % 64);
                 }
             }
@@ -154,13 +165,11 @@ impl Layer {
     }
 
     /// Builds the automaton of all words.
-    fn add_words(&mut self, demands: &[Option<Demand>]) -> Result<(), BuildError> {
+    fn add_words(&mut self, demands: &[Demand]) -> Result<(), BuildError> {
         let mut pairs: Vec<(&[u8], u16)> = demands
             .iter()
             .enumerate()
-            .flat_map(|(number, demand)| {
-                demand.iter().flat_map(|demand| &demand.words).map(move |word| (&word[..], number as u16))
-            })
+            .flat_map(|(number, demand)| demand.words.iter().map(move |word| (&word[..], number as u16)))
             .collect();
         pairs.sort_unstable();
         pairs.dedup();
@@ -191,16 +200,10 @@ impl Layer {
         found: &mut BitSet,
     ) -> bool {
         self.by_shape(value.len(), present, kept);
-        let found = found.words_mut();
-        let mut wanted = 0;
-        for ((found, kept), free) in found.iter_mut().zip(&*kept).zip(&self.free_of_words) {
-            *found = kept & free;
-            wanted |= kept & !free;
-        }
-        let Some(words) = self.words.as_ref().filter(|_| wanted != 0) else {
-            return known;
-        };
-        if !known {
+        let wanted = kept.iter().zip(&self.free_of_words).any(|(kept, free)| kept & !free != 0);
+        let words = self.words.as_ref().filter(|_| wanted);
+        let looked = known || words.is_some();
+        if let Some(words) = words.filter(|_| !known) {
             named.reset(self.width * 64);
             let named = named.words_mut();
             words.each(value, |word| {
@@ -209,10 +212,20 @@ impl Layer {
                 }
             });
         }
-        for ((found, kept), named) in found.iter_mut().zip(&*kept).zip(named.words()) {
-            *found |= kept & named;
+        if looked {
+            for ((kept, free), named) in kept.iter_mut().zip(&self.free_of_words).zip(named.words()) {
+                *kept &= free | named;
+            }
+        } else {
+            kept.iter_mut().zip(&self.free_of_words).for_each(|(kept, free)| *kept &= free);
         }
-        true
+        for (place, mut bits) in kept.iter().copied().enumerate() {
+            while bits != 0 {
+                found.insert(usize::from(self.questions[place * 64 + bits.trailing_zeros() as usize]));
+                bits &= bits - 1;
+            }
+        }
+        looked
     }
 
     #[inline]

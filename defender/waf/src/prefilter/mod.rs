@@ -22,11 +22,15 @@ mod tests;
 use regex_syntax::hir::Hir;
 
 pub use sets::{BitSet, ByteSet};
-pub use triggers::TransformationTriggers;
+pub(crate) use triggers::{MARKS, stays_within};
+pub use triggers::{Shape, TransformationTriggers};
 
 use demand::Demand;
 use injection::SqlWords;
 use layer::Layer;
+
+/// How many alphabets there are tables for.
+pub(crate) const LAYERS: usize = 4;
 
 /// What an operator asks of a value.
 #[derive(Debug, Clone)]
@@ -90,11 +94,13 @@ pub struct Scratch {
     named: BitSet,
 }
 
-/// The questions of which a word is in a value, once they are known. A value in other case has the same.
+/// The questions of which a word is in a value, once they are known, as the layer of the value numbers them. A value in other
+/// case has the same.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Named {
     pub questions: BitSet,
-    pub known: bool,
+    /// The layer.
+    pub known: Option<usize>,
 }
 
 impl Prefilter {
@@ -106,13 +112,13 @@ impl Prefilter {
         if questions.len() > usize::from(u16::MAX) {
             return Err(format!("{} questions are more than a filter can hold", questions.len()));
         }
-        let alphabets = [alphabet::NAMES, alphabet::WORDS, alphabet::UNFILLED, ByteSet::ALL];
+        let alphabets: [ByteSet; LAYERS] = [alphabet::NAMES, alphabet::WORDS, alphabet::UNFILLED, ByteSet::ALL];
         let layers = alphabets
             .into_iter()
             .map(|alphabet| {
                 let demands: Vec<Option<Demand>> =
                     questions.iter().map(|question| question.demand(&alphabet)).collect();
-                Layer::new(alphabet, &demands)
+                Layer::new(alphabet, demands)
                     .map_err(|error| format!("the words of the rules cannot be joined: {error}"))
             })
             .collect::<Result<_, _>>()?;
@@ -128,7 +134,7 @@ impl Prefilter {
 
     /// As [`Prefilter::candidates`], for a value whose bytes are known.
     pub fn candidates_of(&self, value: &[u8], present: &ByteSet, scratch: &mut Scratch, found: &mut BitSet) {
-        let mut named = Named { questions: std::mem::take(&mut scratch.named), known: false };
+        let mut named = Named { questions: std::mem::take(&mut scratch.named), known: None };
         self.candidates_with(value, present, scratch, &mut named, found);
         scratch.named = named.questions;
     }
@@ -143,15 +149,24 @@ impl Prefilter {
         found: &mut BitSet,
     ) {
         found.reset(self.questions.max(1));
-        let Some(layer) = self.layers.iter().find(|layer| present.is_within(&layer.alphabet)) else {
-            return;
-        };
-        let words = (&mut named.questions, named.known);
-        named.known = layer.candidates(value, present, &mut scratch.kept, words, found);
+        let Some(place) = self.layer_of(present) else { return };
+        let layer = &self.layers[place];
+        let words = (&mut named.questions, named.known == Some(place));
+        named.known = layer.candidates(value, present, &mut scratch.kept, words, found).then_some(place);
         let sql = self.sql.iter().any(|place| found.contains(*place));
-        if sql && layer.alphabet.is_within(&alphabet::WORDS) && !self.sql_words.may_hold(value) {
+        if sql && !self.sql_words.may_hold(value, present) {
             self.sql.iter().for_each(|place| found.remove(*place));
         }
+    }
+
+    /// The layer of values of these bytes; the last is of all others.
+    pub(crate) fn layer_of(&self, present: &ByteSet) -> Option<usize> {
+        self.layers.iter().position(|layer| present.is_within(&layer.alphabet))
+    }
+
+    /// The alphabet of each layer, and the questions that can hold for values of it at all.
+    pub(crate) fn possible(&self) -> impl Iterator<Item = (ByteSet, BitSet)> + '_ {
+        self.layers.iter().map(|layer| (layer.alphabet, layer.possible(self.questions)))
     }
 
     /// How many questions there are.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use proptest::{collection::vec, prelude::*};
 
-use super::{BitSet, ByteSet, Prefilter, Question, Scratch, TransformationTriggers};
+use super::{BitSet, ByteSet, Prefilter, Question, Scratch, Shape, TransformationTriggers};
 use crate::{
     operator::{pattern, syntax_tree},
     transformation::Transformation,
@@ -78,7 +78,7 @@ proptest! {
         chain in vec(prop::sample::select(Transformation::all().collect::<Vec<_>>()), 1..4),
         value in prop_oneof![value(), vec(prop::sample::select(b"aA0xX%+&\\*-#/. ,\t".to_vec()), 0..10)],
     ) {
-        if TransformationTriggers::of_chain(&chain).spare(&ByteSet::of(&value)) {
+        if TransformationTriggers::of_chain(&chain).spare(&Shape::of(&value)) {
             let mut output = value.clone();
             for transformation in chain {
                 output = transformation.apply(&output).into_owned();
