@@ -11,7 +11,9 @@ use std::{
 use super::memory::is_kept;
 use crate::{
     operator::Operator,
-    prefilter::{BitSet, ByteSet, LAYERS, MARKS, Prefilter, Question, Shape, TransformationTriggers, stays_within},
+    prefilter::{
+        BitSet, Builder, ByteSet, LAYERS, MARKS, Masks, Prefilter, Shape, TransformationTriggers, stays_within,
+    },
     rule::{Link, Selector, Step, Target},
     transformation::Transformation,
     value::{COLLECTIONS, Collection, owners},
@@ -48,6 +50,8 @@ pub(super) struct Asking {
     pub wanted: BitSet,
     /// By which it is known to the memo; nothing if there are too many.
     pub number: Option<u32>,
+    /// As the prefilter knows them.
+    pub masks: Masks,
     /// By layer: the nodes that a value of its alphabet needs, and the bytes that change it on the way there.
     needs: [Need; LAYERS],
 }
@@ -115,7 +119,7 @@ impl Interests {
     pub(super) fn of(phases: &mut [Vec<Step>; 5]) -> Option<Self> {
         let mut tree = Tree::new();
         let mut known: HashMap<(String, usize, bool), u16> = HashMap::new();
-        let (mut questions, mut nodes_of) = (Vec::new(), Vec::new());
+        let (mut questions, mut nodes_of) = (Builder::default(), Vec::new());
         for link in links_of(phases) {
             let Some(key) = key(link) else { continue };
             let Some(node) = tree.node(&link.transformations) else { continue };
@@ -124,28 +128,23 @@ impl Interests {
             } else {
                 let Some(question) = link.operator.question() else { continue };
                 let number = u16::try_from(questions.len()).ok()?;
-                questions.push(question);
+                questions.add(&question);
                 nodes_of.push((node, link.multi_match));
                 known.insert((key, node, link.multi_match), number);
                 number
             };
             link.plan.ask = Some(number);
         }
-        let made = Self::new(&questions, &nodes_of, tree, phases);
+        let made = Self::new(questions, &nodes_of, tree, phases);
         if made.is_none() {
             links_of(phases).for_each(|link| link.plan.ask = None);
         }
         made
     }
 
-    fn new(
-        questions: &[Question],
-        nodes_of: &[(usize, bool)],
-        tree: Tree,
-        phases: &mut [Vec<Step>; 5],
-    ) -> Option<Self> {
-        let prefilter = Prefilter::new(questions).ok()?;
-        let empty = BitSet::new(questions.len().max(1));
+    fn new(questions: Builder, nodes_of: &[(usize, bool)], tree: Tree, phases: &mut [Vec<Step>; 5]) -> Option<Self> {
+        let prefilter = questions.build().ok()?;
+        let empty = BitSet::new(prefilter.len().max(1));
         let (mut nodes, mut multiple) = (tree.nodes, empty.clone());
         for node in &mut nodes {
             node.asks = empty.clone();
@@ -198,7 +197,7 @@ impl Interests {
         let needs = std::array::from_fn(|layer| {
             self.layers.get(layer).map_or_else(Need::default, |layer| self.need(wanted, layer))
         });
-        Asking { wanted: wanted.clone(), number, needs }
+        Asking { wanted: wanted.clone(), number, masks: self.prefilter.masks(wanted), needs }
     }
 
     /// The nodes that lead to a question that is wanted and can hold for what a value of a layer becomes there.

@@ -16,6 +16,9 @@ use crate::{
 /// So many values of one request are looked for in the memo: of more, few are old ones.
 const MOST_RECALLED: usize = 1024;
 
+/// So many sets of what is asked of values as they came are kept.
+const MOST_ASKED_FIRST: usize = 64;
+
 /// The end of a list.
 const NONE: u32 = u32::MAX;
 
@@ -62,6 +65,8 @@ struct Room {
     wanted: BitSet,
     /// What is asked of one form.
     asked_here: BitSet,
+    /// What is asked of values as they came, of which so many nodes make another: it is the same for many.
+    asked_first: Vec<(u32, u128, BitSet)>,
     found: BitSet,
     named: Named,
     forms: Vec<Form>,
@@ -231,10 +236,22 @@ impl Room {
         let shape = Shape::of(value);
         let active = interests.active(asking, interests.prefilter.layer_of(&shape.present), &shape);
         self.named.known = None;
-        interests.prefilter.candidates_with(value, &shape.present, &mut self.scratch, &mut self.named, &mut self.found);
+        let (looked_at, masks) = ((value, &shape.present), Some(&asking.masks));
+        interests.prefilter.candidates_with(looked_at, masks, &mut self.scratch, &mut self.named, &mut self.found);
         if active == 0 {
             self.found.keep(&asking.wanted);
             return value.len() as u64 + 1;
+        }
+        self.find_asked_first(interests, asking, active);
+        self.transformed(interests, asking, (value, shape), active)
+    }
+
+    /// Puts into `asked_here` what is asked of a value as it came, when these nodes make another of it.
+    fn find_asked_first(&mut self, interests: &Interests, asking: &Asking, active: u128) {
+        let known = self.asked_first.iter().find(|(known, nodes, _)| (Some(*known), *nodes) == (asking.number, active));
+        if let Some((.., known)) = known {
+            self.asked_here.copy(known);
+            return;
         }
         self.asked_here.copy(&asking.wanted);
         let mut rest = active;
@@ -244,7 +261,9 @@ impl Room {
         }
         // Where each transformation is followed by a question, the first of them is about the value as it came.
         self.asked_here.add_common(&asking.wanted, &interests.multiple);
-        self.transformed(interests, asking, (value, shape), active)
+        if let Some(number) = asking.number.filter(|_| self.asked_first.len() < MOST_ASKED_FIRST) {
+            self.asked_first.push((number, active, self.asked_here.clone()));
+        }
     }
 
     fn transformed(
@@ -297,7 +316,8 @@ impl Room {
                     form.asked = true;
                     looked += form.bytes.len() as u64;
                     let Form { bytes, shape, candidates, named, .. } = form;
-                    interests.prefilter.candidates_with(bytes, &shape.present, &mut self.scratch, named, candidates);
+                    let (looked_at, masks) = ((&bytes[..], &shape.present), Some(&asking.masks));
+                    interests.prefilter.candidates_with(looked_at, masks, &mut self.scratch, named, candidates);
                 }
                 self.asked_here.copy(&asking.wanted);
                 self.asked_here.keep(&node.asks);

@@ -46,6 +46,8 @@ fn script_words() -> Vec<Vec<u8>> {
 pub(super) struct SqlWords {
     /// By [`mark`], a bit for each word that is of another kind than name, number or operator; of phrases the first word.
     telling: Box<[u64; MARKS / 64]>,
+    /// The words of which `telling` has the marks: sorted, lower case.
+    words: Vec<Vec<u8>>,
     /// The same for all words and the first words of all phrases, of whatever kind.
     known: Box<[u64; MARKS / 64]>,
     longest: usize,
@@ -63,7 +65,7 @@ const OPENING: ByteSet = ByteSet::from_bytes(b"'\"`*");
 impl SqlWords {
     pub fn new() -> Self {
         let (mut telling, mut known) = (Box::new([0; MARKS / 64]), Box::new([0; MARKS / 64]));
-        let mut longest = 0;
+        let mut words = Vec::new();
         for keyword in SQL_KEYWORDS.iter().filter(|keyword| keyword.token_type != b'F') {
             let word: Vec<u8> = keyword.word.bytes().take_while(|byte| is_word(*byte)).collect();
             if word.is_empty() {
@@ -73,10 +75,13 @@ impl SqlWords {
             known[place / 64] |= 1 << (place % 64);
             if !matches!(keyword.token_type, b'o' | b'n' | b'1') {
                 telling[place / 64] |= 1 << (place % 64);
-                longest = longest.max(word.len());
+                words.push(word.to_ascii_lowercase());
             }
         }
-        Self { telling, known, longest }
+        words.sort_unstable();
+        words.dedup();
+        let longest = words.iter().map(Vec::len).max().unwrap_or(0);
+        Self { telling, words, known, longest }
     }
 
     /// Whether `@detectSQLi` may hold for a value of these bytes.
@@ -133,7 +138,11 @@ impl SqlWords {
     }
 
     fn is_telling(&self, word: &[u8]) -> bool {
-        !word.is_empty() && word.len() <= self.longest && is_marked(&self.telling, word)
+        if word.is_empty() || word.len() > self.longest || !is_marked(&self.telling, word) {
+            return false;
+        }
+        let lower = |byte: &u8| byte.to_ascii_lowercase();
+        self.words.binary_search_by(|known| known.iter().copied().cmp(word.iter().map(lower))).is_ok()
     }
 }
 
