@@ -3,12 +3,17 @@
 //! A question is an operator behind a chain of transformations. Chains share their beginnings, so they make a tree, of which a
 //! value's bytes tell at once in which nodes nothing can change.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use super::memory::is_kept;
 use crate::{
     operator::Operator,
-    prefilter::{BitSet, ByteSet, Prefilter, Question, TransformationTriggers},
+    prefilter::{
+        BitSet, Builder, ByteSet, LAYERS, MARKS, Masks, Prefilter, Shape, TransformationTriggers, stays_within,
+    },
     rule::{Link, Selector, Step, Target},
     transformation::Transformation,
     value::{COLLECTIONS, Collection, owners},
@@ -23,15 +28,51 @@ pub(super) struct Interests {
     pub prefilter: Prefilter,
     /// The tree of transformations; the first node is the value as it came.
     pub nodes: Vec<Node>,
-    /// By byte: the nodes on whose way it may be changed.
-    triggers: Box<[u128; 256]>,
-    relevant: ByteSet,
-    /// The nodes on whose way any value is changed.
-    always: u128,
+    /// What may be changed on the way to which nodes, and what changes whatever comes.
+    triggers: Triggers,
+    /// For each alphabet of the prefilter: the questions that can hold for its values at all, and the nodes whose way leads
+    /// from such values to no others.
+    layers: Vec<(BitSet, u128)>,
     /// The questions that are asked after each transformation (`multiMatch`).
     pub multiple: BitSet,
     /// By owning collection, of values and of names.
     sides: Vec<[Side; 2]>,
+    /// What was asked of values so far; the same is asked of many.
+    askings: Mutex<Vec<Arc<Asking>>>,
+}
+
+/// So many askings are kept; a ruleset that names more values makes them anew.
+const MOST_ASKINGS: usize = 512;
+
+/// Some questions that are asked of a value, and what follows from that.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub wanted: BitSet,
+    /// By which it is known to the memo; nothing if there are too many.
+    pub number: Option<u32>,
+    /// As the prefilter knows them.
+    pub masks: Masks,
+    /// By layer: the nodes that a value of its alphabet needs, and the bytes that change it on the way there.
+    needs: [Need; LAYERS],
+}
+
+/// Nodes that are needed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Need {
+    nodes: u128,
+    /// Whether some of them change whatever comes, or what has a mark.
+    unseen: bool,
+    bytes: ByteSet,
+}
+
+/// The bytes and marks that may be changed on the way to which nodes.
+#[derive(Debug, Default)]
+struct Triggers {
+    /// Sets of bytes that trigger the same nodes.
+    bytes: Vec<(ByteSet, u128)>,
+    marks: Vec<(u8, u128)>,
+    /// The nodes on whose way any value is changed.
+    always: u128,
 }
 
 /// A transformation after those of its parent.
@@ -42,8 +83,6 @@ pub(super) struct Node {
     pub triggers: TransformationTriggers,
     /// What is asked of what comes out.
     pub asks: BitSet,
-    /// What is asked of that, or of what further transformations make of it.
-    below: BitSet,
 }
 
 /// What is asked of the values, or of the names, of a collection.
@@ -53,14 +92,17 @@ pub(super) struct Side {
     all: BitSet,
     /// Of those of a name.
     named: Vec<(Arc<[u8]>, BitSet)>,
-    /// The nodes that any of these need.
-    nodes: u128,
 }
 
 impl Side {
     /// Whether nothing is asked.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty() && self.named.is_empty()
+    }
+
+    /// Whether something is asked of the value of this name alone.
+    pub fn names(&self, name: &[u8]) -> bool {
+        self.named.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
     }
 
     /// Adds what is asked of the value of this name.
@@ -77,7 +119,7 @@ impl Interests {
     pub(super) fn of(phases: &mut [Vec<Step>; 5]) -> Option<Self> {
         let mut tree = Tree::new();
         let mut known: HashMap<(String, usize, bool), u16> = HashMap::new();
-        let (mut questions, mut nodes_of) = (Vec::new(), Vec::new());
+        let (mut questions, mut nodes_of) = (Builder::default(), Vec::new());
         for link in links_of(phases) {
             let Some(key) = key(link) else { continue };
             let Some(node) = tree.node(&link.transformations) else { continue };
@@ -86,38 +128,29 @@ impl Interests {
             } else {
                 let Some(question) = link.operator.question() else { continue };
                 let number = u16::try_from(questions.len()).ok()?;
-                questions.push(question);
+                questions.add(&question);
                 nodes_of.push((node, link.multi_match));
                 known.insert((key, node, link.multi_match), number);
                 number
             };
             link.plan.ask = Some(number);
         }
-        let made = Self::new(&questions, &nodes_of, tree, phases);
+        let made = Self::new(questions, &nodes_of, tree, phases);
         if made.is_none() {
             links_of(phases).for_each(|link| link.plan.ask = None);
         }
         made
     }
 
-    fn new(
-        questions: &[Question],
-        nodes_of: &[(usize, bool)],
-        tree: Tree,
-        phases: &mut [Vec<Step>; 5],
-    ) -> Option<Self> {
-        let prefilter = Prefilter::new(questions).ok()?;
-        let empty = BitSet::new(questions.len().max(1));
+    fn new(questions: Builder, nodes_of: &[(usize, bool)], tree: Tree, phases: &mut [Vec<Step>; 5]) -> Option<Self> {
+        let prefilter = questions.build().ok()?;
+        let empty = BitSet::new(prefilter.len().max(1));
         let (mut nodes, mut multiple) = (tree.nodes, empty.clone());
         for node in &mut nodes {
             node.asks = empty.clone();
-            node.below = empty.clone();
         }
         for (number, (node, multi)) in nodes_of.iter().enumerate() {
             nodes[*node].asks.insert(number);
-            for node in way(&nodes, *node) {
-                nodes[node].below.insert(number);
-            }
             if *multi {
                 multiple.insert(number);
                 for node in way(&nodes, *node) {
@@ -125,17 +158,16 @@ impl Interests {
                 }
             }
         }
-        let (triggers, relevant, always) = triggers(&nodes);
+        let (triggers, layers) = (Triggers::of(&nodes), layers(&prefilter, &nodes));
         let side = Side { all: empty.clone(), ..Side::default() };
         let mut sides = vec![[side.clone(), side]; COLLECTIONS];
         for link in links_of(phases) {
             let Some(ask) = link.plan.ask.map(usize::from) else { continue };
-            let needed = way(&nodes, nodes_of[ask].0).fold(0, |all, node| all | 1_u128 << node);
             for target in &link.targets {
-                add_target(&mut sides, target, ask, needed, &empty);
+                add_target(&mut sides, target, ask, &empty);
             }
         }
-        Some(Self { prefilter, nodes, triggers, relevant, always, multiple, sides })
+        Some(Self { prefilter, nodes, triggers, layers, multiple, sides, askings: Mutex::default() })
     }
 
     /// How many questions there are.
@@ -147,16 +179,67 @@ impl Interests {
         &self.sides[collection as usize][usize::from(names)]
     }
 
-    /// The nodes that questions need.
-    pub(super) fn needed(&self, wanted: &BitSet) -> u128 {
-        let needed = self.nodes.iter().enumerate().filter(|(_, node)| node.below.meets(wanted));
-        needed.fold(0, |all, (number, _)| all | 1 << number)
+    /// What follows from asking these questions.
+    pub(super) fn asking(&self, wanted: &BitSet) -> Arc<Asking> {
+        let Ok(mut askings) = self.askings.lock() else { return Arc::new(self.asking_of(wanted, None)) };
+        if let Some(known) = askings.iter().find(|known| known.wanted == *wanted) {
+            return Arc::clone(known);
+        }
+        let number = (askings.len() < MOST_ASKINGS).then_some(askings.len() as u32);
+        let asking = Arc::new(self.asking_of(wanted, number));
+        if number.is_some() {
+            askings.push(Arc::clone(&asking));
+        }
+        asking
     }
 
-    /// The nodes of a side in which a value of these bytes may be another than it came.
-    pub(super) fn active(&self, side: &Side, present: &ByteSet) -> u128 {
-        let changing = present.and(self.relevant).bytes();
-        changing.fold(self.always, |active, byte| active | self.triggers[usize::from(byte)]) & side.nodes
+    fn asking_of(&self, wanted: &BitSet, number: Option<u32>) -> Asking {
+        let needs = std::array::from_fn(|layer| {
+            self.layers.get(layer).map_or_else(Need::default, |layer| self.need(wanted, layer))
+        });
+        Asking { wanted: wanted.clone(), number, masks: self.prefilter.masks(wanted), needs }
+    }
+
+    /// The nodes that lead to a question that is wanted and can hold for what a value of a layer becomes there.
+    fn need(&self, wanted: &BitSet, (possible, closed): &(BitSet, u128)) -> Need {
+        let mut nodes = 0;
+        for (number, node) in self.nodes.iter().enumerate().skip(1) {
+            let met = if closed >> number & 1 == 1 {
+                node.asks.meets_both(wanted, possible)
+            } else {
+                node.asks.meets(wanted)
+            };
+            if met {
+                nodes |= way(&self.nodes, number).fold(0, |all, node| all | 1_u128 << node);
+            }
+        }
+        nodes &= !1;
+        let bytes = self.triggers.bytes.iter().filter(|(_, triggered)| triggered & nodes != 0);
+        Need {
+            nodes,
+            unseen: self.triggers.always & nodes != 0
+                || self.triggers.marks.iter().any(|(_, marked)| marked & nodes != 0),
+            bytes: bytes.fold(ByteSet::EMPTY, |all, (bytes, _)| all.or(*bytes)),
+        }
+    }
+
+    /// The nodes that are needed for a value of this shape and in which it may be another than it came.
+    pub(super) fn active(&self, asking: &Asking, layer: Option<usize>, shape: &Shape) -> u128 {
+        let Some(need) = layer.and_then(|layer| asking.needs.get(layer)) else { return 0 };
+        let changed = shape.present.meets(&need.bytes);
+        if !changed && !need.unseen {
+            return 0;
+        }
+        let mut active = self.triggers.always;
+        if changed {
+            let met = self.triggers.bytes.iter().filter(|(bytes, _)| bytes.meets(&shape.present));
+            active |= met.fold(0, |all, (_, nodes)| all | nodes);
+        }
+        if shape.is_marked() {
+            let met = self.triggers.marks.iter().filter(|(mark, _)| shape.has(*mark));
+            active |= met.fold(0, |all, (_, nodes)| all | nodes);
+        }
+        active & need.nodes
     }
 }
 
@@ -189,11 +272,10 @@ fn key(link: &Link) -> Option<String> {
     })
 }
 
-fn add_target(sides: &mut [[Side; 2]], target: &Target, ask: usize, needed: u128, empty: &BitSet) {
+fn add_target(sides: &mut [[Side; 2]], target: &Target, ask: usize, empty: &BitSet) {
     let (first, second, names) = owners(target.collection);
     for owner in if first == second { vec![first] } else { vec![first, second] } {
         let side = &mut sides[owner as usize][usize::from(names)];
-        side.nodes |= needed;
         match &target.selector {
             Selector::All | Selector::Matching(_) => side.all.insert(ask),
             Selector::Named(name) => {
@@ -217,32 +299,47 @@ fn way(nodes: &[Node], node: usize) -> impl Iterator<Item = usize> + use<> {
     way.into_iter()
 }
 
-/// For each byte the nodes on whose way it may be changed, the bytes that have any, and the nodes that change whatever comes.
-fn triggers(nodes: &[Node]) -> (Box<[u128; 256]>, ByteSet, u128) {
-    let (mut table, mut relevant, mut always) = (Box::new([0_u128; 256]), ByteSet::EMPTY, 0);
-    for number in 1..nodes.len() {
-        let bit = 1_u128 << number;
-        let chain: Vec<Transformation> =
-            way(nodes, number).filter(|node| *node != 0).map(|node| nodes[node].transformation).collect();
-        let of_chain = TransformationTriggers::of_chain(&chain);
-        if !of_chain.spare(&ByteSet::EMPTY) {
-            always |= bit;
-        }
+/// For each alphabet: which questions can hold, and which ways do not lead out of it.
+fn layers(prefilter: &Prefilter, nodes: &[Node]) -> Vec<(BitSet, u128)> {
+    let closed = |alphabet: &ByteSet| {
+        (1..nodes.len())
+            .filter(|node| {
+                way(nodes, *node)
+                    .filter(|node| *node != 0)
+                    .all(|node| stays_within(nodes[node].transformation, alphabet))
+            })
+            .fold(0, |all, node| all | 1_u128 << node)
+    };
+    prefilter.possible().map(|(alphabet, possible)| (possible, closed(&alphabet))).collect()
+}
+
+impl Triggers {
+    fn of(nodes: &[Node]) -> Self {
+        let chains: Vec<TransformationTriggers> = (0..nodes.len())
+            .map(|number| {
+                let chain: Vec<Transformation> =
+                    way(nodes, number).filter(|node| *node != 0).map(|node| nodes[node].transformation).collect();
+                TransformationTriggers::of_chain(&chain)
+            })
+            .collect();
+        let triggered = |shape: Shape| {
+            let nodes = (1..chains.len()).filter(|node| !chains[*node].spare(&shape));
+            nodes.fold(0, |all, node| all | 1_u128 << node)
+        };
+        let always = triggered(Shape::default());
+        let mut bytes: Vec<(ByteSet, u128)> = Vec::new();
         for byte in 0..=255 {
             let one = ByteSet::EMPTY.with(byte, byte);
-            if !of_chain.spare(&one) {
-                table[usize::from(byte)] |= bit;
-                relevant = relevant.or(one);
+            let nodes = triggered(Shape::single(one, 0)) & !always;
+            match bytes.iter_mut().find(|(_, known)| *known == nodes) {
+                Some((set, _)) => *set = set.or(one),
+                None if nodes != 0 => bytes.push((one, nodes)),
+                None => {}
             }
         }
+        let marks = MARKS.map(|mark| (mark, triggered(Shape::single(ByteSet::EMPTY, mark)) & !always)).to_vec();
+        Self { bytes, marks, always }
     }
-    // What changes whatever comes makes every byte one that changes: it is in `always`, and need not be looked for.
-    for bits in table.iter_mut() {
-        *bits &= !always;
-    }
-    let left = (0..=255_u8).filter(|byte| table[usize::from(*byte)] != 0);
-    relevant = left.fold(ByteSet::EMPTY, |set, byte| set.with(byte, byte));
-    (table, relevant, always)
 }
 
 /// The tree while it is made.
@@ -258,7 +355,6 @@ impl Tree {
             transformation: Transformation::Lowercase,
             triggers: TransformationTriggers::of_chain(&[]),
             asks: BitSet::default(),
-            below: BitSet::default(),
         };
         Self { nodes: vec![root] }
     }
@@ -278,7 +374,6 @@ impl Tree {
                         transformation: *transformation,
                         triggers: TransformationTriggers::of(*transformation),
                         asks: BitSet::default(),
-                        below: BitSet::default(),
                     });
                     self.nodes.len() - 1
                 }

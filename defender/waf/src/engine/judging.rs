@@ -150,7 +150,7 @@ impl Transaction<'_> {
                             && hits.list.len() == before
                             && let Ok(mut memo) = self.ruleset.plan().memo.try_lock()
                         {
-                            memo.refute(candidate.memo, value.value, usize::from(ask));
+                            memo.refute(candidate.memo, value.value, ask);
                         }
                     }
                 }

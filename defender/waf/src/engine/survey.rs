@@ -1,20 +1,23 @@
 //! One look at each value of a request: which questions may hold for it. What is left to be asked is kept by question, so that
 //! a rule finds the few values that it has to look at, and most rules none.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    interests::{Interests, Side},
+    interests::{Asking, Interests, Side},
     memo::{Memo, Place},
 };
 use crate::{
-    prefilter::{BitSet, ByteSet, Named, Scratch},
+    prefilter::{BitSet, Named, Scratch, Shape},
     transformation::Transformation,
-    value::{Request, State},
+    value::{COLLECTIONS, Collection, Request, State},
 };
 
 /// So many values of one request are looked for in the memo: of more, few are old ones.
 const MOST_RECALLED: usize = 1024;
+
+/// So many sets of what is asked of values as they came are kept.
+const MOST_ASKED_FIRST: usize = 64;
 
 /// The end of a list.
 const NONE: u32 = u32::MAX;
@@ -29,6 +32,8 @@ pub(super) struct Survey {
     /// For each question its first and its last candidate.
     ends: Vec<(u32, u32)>,
     candidates: Vec<Linked>,
+    /// What is asked of values without a name of their own, by collection, of values and of names; nothing as long as none came.
+    usual: Vec<[Option<Arc<Asking>>; 2]>,
     /// How many values were looked for in the memo.
     recalled: usize,
     room: Room,
@@ -58,10 +63,10 @@ struct Linked {
 struct Room {
     scratch: Scratch,
     wanted: BitSet,
-    /// The nodes that are needed for what was wanted of values before: it is the same for many.
-    needed: Vec<(BitSet, u128)>,
     /// What is asked of one form.
     asked_here: BitSet,
+    /// What is asked of values as they came, of which so many nodes make another: it is the same for many.
+    asked_first: Vec<(u32, u128, BitSet)>,
     found: BitSet,
     named: Named,
     forms: Vec<Form>,
@@ -72,7 +77,7 @@ struct Room {
 #[derive(Debug, Default)]
 struct Form {
     bytes: Vec<u8>,
-    present: ByteSet,
+    shape: Shape,
     candidates: BitSet,
     asked: bool,
     named: Named,
@@ -84,6 +89,7 @@ impl Survey {
         self.live = live;
         self.ends = vec![(NONE, NONE); questions];
         self.candidates = Vec::with_capacity(256);
+        self.usual = vec![[None, None]; COLLECTIONS];
     }
 
     pub(super) fn has_begun(&self) -> bool {
@@ -154,15 +160,13 @@ impl Survey {
             if side.is_empty() {
                 continue;
             }
-            self.room.wanted.reset(interests.len());
-            side.asks_of(own_name, &mut self.room.wanted);
-            self.room.wanted.keep(&self.live);
-            if self.room.wanted.is_empty() {
+            let asking = self.asking(interests, side, collection, name, own_name);
+            if asking.wanted.is_empty() {
                 continue;
             }
             self.recalled += 1;
             let memo = memo.as_deref_mut().filter(|_| self.recalled <= MOST_RECALLED);
-            let (work, memo) = self.room.remembered(interests, side, request.text(place, name), memo);
+            let (work, memo) = self.room.remembered(interests, &asking, request.text(place, name), memo);
             looked += work;
             for ask in self.room.found.numbers() {
                 let linked = self.candidates.len() as u32;
@@ -178,6 +182,30 @@ impl Survey {
         }
         looked
     }
+
+    /// What is asked of a value, or of a name, of a collection.
+    fn asking(
+        &mut self,
+        interests: &Interests,
+        side: &Side,
+        collection: Collection,
+        name: bool,
+        own_name: &[u8],
+    ) -> Arc<Asking> {
+        let usual = &mut self.usual[collection as usize][usize::from(name)];
+        let has_name = side.names(own_name);
+        if let Some(usual) = usual.as_ref().filter(|_| !has_name) {
+            return Arc::clone(usual);
+        }
+        self.room.wanted.reset(interests.len());
+        side.asks_of(own_name, &mut self.room.wanted);
+        self.room.wanted.keep(&self.live);
+        let asking = interests.asking(&self.room.wanted);
+        if !has_name {
+            *usual = Some(Arc::clone(&asking));
+        }
+        asking
+    }
 }
 
 impl Room {
@@ -185,57 +213,70 @@ impl Room {
     fn remembered(
         &mut self,
         interests: &Interests,
-        side: &Side,
+        asking: &Asking,
         value: &[u8],
         memo: Option<&mut Memo>,
     ) -> (u64, Place) {
-        let Some(memo) = memo else { return (self.judge(interests, side, value), Place::default()) };
-        let place = Place::of(value, &self.wanted);
-        if let Some((found, work)) = memo.recall(place, value, &self.wanted) {
-            self.found.copy(found);
+        let (Some(memo), Some(number)) = (memo, asking.number) else {
+            return (self.judge(interests, asking, value), Place::default());
+        };
+        let place = Place::of(value, number);
+        if let Some((found, work)) = memo.recall(place, value, number) {
+            self.found.reset(interests.len());
+            found.iter().for_each(|ask| self.found.insert(usize::from(*ask)));
             return (work, place);
         }
-        let work = self.judge(interests, side, value);
-        memo.keep(place, value, &self.wanted, &self.found, work);
+        let work = self.judge(interests, asking, value);
+        memo.keep(place, value, number, &self.found, work);
         (work, place)
     }
 
-    /// The nodes that are needed for `wanted`.
-    fn needed(&mut self, interests: &Interests) -> u128 {
-        if let Some((_, nodes)) = self.needed.iter().find(|(wanted, _)| *wanted == self.wanted) {
-            return *nodes;
+    /// Puts into `found` what may hold for a value of what is asked. Gives the bytes that were looked at.
+    fn judge(&mut self, interests: &Interests, asking: &Asking, value: &[u8]) -> u64 {
+        let shape = Shape::of(value);
+        let active = interests.active(asking, interests.prefilter.layer_of(&shape.present), &shape);
+        self.named.known = None;
+        let (looked_at, masks) = ((value, &shape.present), Some(&asking.masks));
+        interests.prefilter.candidates_with(looked_at, masks, &mut self.scratch, &mut self.named, &mut self.found);
+        if active == 0 {
+            self.found.keep(&asking.wanted);
+            return value.len() as u64 + 1;
         }
-        let nodes = interests.needed(&self.wanted);
-        self.needed.push((self.wanted.clone(), nodes));
-        nodes
+        self.find_asked_first(interests, asking, active);
+        self.transformed(interests, asking, (value, shape), active)
     }
 
-    /// Puts into `found` what of `wanted` may hold for a value. Gives the bytes that were looked at.
-    fn judge(&mut self, interests: &Interests, side: &Side, value: &[u8]) -> u64 {
-        let present = ByteSet::of(value);
-        let active = interests.active(side, &present) & self.needed(interests);
-        self.asked_here.copy(&self.wanted);
+    /// Puts into `asked_here` what is asked of a value as it came, when these nodes make another of it.
+    fn find_asked_first(&mut self, interests: &Interests, asking: &Asking, active: u128) {
+        let known = self.asked_first.iter().find(|(known, nodes, _)| (Some(*known), *nodes) == (asking.number, active));
+        if let Some((.., known)) = known {
+            self.asked_here.copy(known);
+            return;
+        }
+        self.asked_here.copy(&asking.wanted);
         let mut rest = active;
         while rest != 0 {
             self.asked_here.drop_all(&interests.nodes[rest.trailing_zeros() as usize].asks);
             rest &= rest - 1;
         }
         // Where each transformation is followed by a question, the first of them is about the value as it came.
-        self.asked_here.add_common(&self.wanted, &interests.multiple);
-        self.named.known = false;
-        interests.prefilter.candidates_with(value, &present, &mut self.scratch, &mut self.named, &mut self.found);
-        if active == 0 {
-            self.found.keep(&self.asked_here);
-            return value.len() as u64 + 1;
+        self.asked_here.add_common(&asking.wanted, &interests.multiple);
+        if let Some(number) = asking.number.filter(|_| self.asked_first.len() < MOST_ASKED_FIRST) {
+            self.asked_first.push((number, active, self.asked_here.clone()));
         }
-        self.transformed(interests, value, active)
     }
 
-    fn transformed(&mut self, interests: &Interests, value: &[u8], active: u128) -> u64 {
+    fn transformed(
+        &mut self,
+        interests: &Interests,
+        asking: &Asking,
+        (value, shape): (&[u8], Shape),
+        active: u128,
+    ) -> u64 {
         self.form_of.clear();
         self.form_of.resize(interests.nodes.len(), 0);
         let mut forms = 1;
-        self.put_form(0, value.to_vec());
+        self.put_form(0, value, shape);
         self.forms[0].candidates.copy(&self.found);
         self.forms[0].asked = true;
         std::mem::swap(&mut self.forms[0].named, &mut self.named);
@@ -247,7 +288,7 @@ impl Room {
             rest &= rest - 1;
             let node = &interests.nodes[number];
             let mut form = usize::from(self.form_of[node.parent]);
-            if !node.triggers.spare(&self.forms[form].present) {
+            if !node.triggers.spare(&self.forms[form].shape) {
                 let from = form;
                 let before = std::mem::take(&mut self.forms[form].bytes);
                 looked += before.len() as u64;
@@ -260,7 +301,7 @@ impl Room {
                     let known = self.forms[..forms].iter().position(|known| known.bytes == after);
                     form = known.unwrap_or(forms);
                     if known.is_none() {
-                        self.put_form(forms, after);
+                        self.put_form(forms, &after, Shape::of(&after));
                         if node.transformation == Transformation::Lowercase {
                             self.share_words(from, forms);
                         }
@@ -269,15 +310,16 @@ impl Room {
                 }
             }
             self.form_of[number] = form as u8;
-            if node.asks.meets(&self.wanted) {
+            if node.asks.meets(&asking.wanted) {
                 let form = &mut self.forms[form];
                 if !form.asked {
                     form.asked = true;
                     looked += form.bytes.len() as u64;
-                    let Form { bytes, present, candidates, named, .. } = form;
-                    interests.prefilter.candidates_with(bytes, present, &mut self.scratch, named, candidates);
+                    let Form { bytes, shape, candidates, named, .. } = form;
+                    let (looked_at, masks) = ((&bytes[..], &shape.present), Some(&asking.masks));
+                    interests.prefilter.candidates_with(looked_at, masks, &mut self.scratch, named, candidates);
                 }
-                self.asked_here.copy(&self.wanted);
+                self.asked_here.copy(&asking.wanted);
                 self.asked_here.keep(&node.asks);
                 self.found.add_common(&form.candidates, &self.asked_here);
             }
@@ -286,15 +328,16 @@ impl Room {
     }
 
     /// Puts a value where forms are kept, for which nothing is known yet.
-    fn put_form(&mut self, place: usize, bytes: Vec<u8>) {
+    fn put_form(&mut self, place: usize, bytes: &[u8], shape: Shape) {
         if self.forms.len() == place {
             self.forms.push(Form::default());
         }
         let form = &mut self.forms[place];
-        form.present = ByteSet::of(&bytes);
-        form.bytes = bytes;
+        form.shape = shape;
+        form.bytes.clear();
+        form.bytes.extend_from_slice(bytes);
         form.asked = false;
-        form.named.known = false;
+        form.named.known = None;
     }
 
     /// Words are the same in either case.
@@ -302,7 +345,7 @@ impl Room {
         let (before, after) = self.forms.split_at_mut(to);
         let (from, to) = (&before[from].named, &mut after[0].named);
         to.known = from.known;
-        if from.known {
+        if from.known.is_some() {
             to.questions.copy(&from.questions);
         }
     }

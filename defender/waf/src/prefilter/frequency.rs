@@ -6,7 +6,7 @@ use super::sets::ByteSet;
 pub(super) const NEARLY_ALWAYS: f32 = 2.5;
 
 /// How many of a byte an ordinary value of twenty bytes holds.
-pub(super) fn of_byte(byte: u8) -> f32 {
+const fn of_byte(byte: u8) -> f32 {
     match byte {
         b'e' | b'a' | b'i' | b'o' | b't' | b'n' | b'r' | b's' => 0.9,
         b'l' | b'c' | b'd' | b'u' | b'm' | b'p' => 0.5,
@@ -20,13 +20,24 @@ pub(super) fn of_byte(byte: u8) -> f32 {
     }
 }
 
+/// By byte, as [`of_byte`] tells.
+static OF_BYTE: [f32; 256] = {
+    let mut table = [0.0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = of_byte(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
 /// How many bytes of a set an ordinary value holds.
 pub(super) fn of_set(set: &ByteSet) -> f32 {
-    set.bytes().map(of_byte).sum()
+    set.bytes().map(|byte| OF_BYTE[usize::from(byte)]).sum()
 }
 
 /// How many of these strings, in lower case, an ordinary value holds. Bytes of a string are taken for independent.
 pub(super) fn of_strings(strings: &[Vec<u8>]) -> f32 {
-    let one = |string: &Vec<u8>| string.iter().map(|byte| of_byte(*byte) / 12.0).product::<f32>() * 12.0;
+    let one = |string: &Vec<u8>| string.iter().map(|byte| OF_BYTE[usize::from(*byte)] / 12.0).product::<f32>() * 12.0;
     strings.iter().map(one).sum()
 }

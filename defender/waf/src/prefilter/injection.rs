@@ -41,47 +41,89 @@ fn script_words() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The words that libinjection takes for more than a name, a number or an operator; of phrases the first word.
+/// What is known of libinjection's own words, which are of more kinds than a name, a number or an operator.
 #[derive(Debug, Clone)]
 pub(super) struct SqlWords {
-    /// Sorted, lower case.
+    /// By [`mark`], a bit for each word that is of another kind than name, number or operator; of phrases the first word.
+    telling: Box<[u64; MARKS / 64]>,
+    /// The words of which `telling` has the marks: sorted, lower case.
     words: Vec<Vec<u8>>,
-    /// Marks of all words, so that few others are looked for.
-    marks: Box<[bool; 2048]>,
+    /// The same for all words and the first words of all phrases, of whatever kind.
+    known: Box<[u64; MARKS / 64]>,
     longest: usize,
 }
 
+const MARKS: usize = 1 << 16;
+
+/// Bytes of which words, numbers, operators, dots, commas, colons and unknown tokens are made, and blanks: no strings, no
+/// parentheses, no braces, and comments, variables and `&&` only by pairs that are looked for.
+const PLAIN: ByteSet = super::alphabet::WORDS.or(ByteSet::from_bytes(b"=;!?<>%~^&|\t\n\r").with(0x80, 0xFF));
+
+/// Bytes that begin or end strings, or a comment that makes anything of a value: what comes after them counts.
+const OPENING: ByteSet = ByteSet::from_bytes(b"'\"`*");
+
 impl SqlWords {
     pub fn new() -> Self {
-        let mut words: Vec<Vec<u8>> = SQL_KEYWORDS
-            .iter()
-            .filter(|keyword| !matches!(keyword.token_type, b'F' | b'o' | b'n' | b'1'))
-            .map(|keyword| {
-                keyword.word.bytes().take_while(|byte| is_word(*byte)).map(|byte| byte.to_ascii_lowercase()).collect()
-            })
-            .filter(|word: &Vec<u8>| !word.is_empty())
-            .collect();
+        let (mut telling, mut known) = (Box::new([0; MARKS / 64]), Box::new([0; MARKS / 64]));
+        let mut words = Vec::new();
+        for keyword in SQL_KEYWORDS.iter().filter(|keyword| keyword.token_type != b'F') {
+            let word: Vec<u8> = keyword.word.bytes().take_while(|byte| is_word(*byte)).collect();
+            if word.is_empty() {
+                continue;
+            }
+            let place = mark(&word);
+            known[place / 64] |= 1 << (place % 64);
+            if !matches!(keyword.token_type, b'o' | b'n' | b'1') {
+                telling[place / 64] |= 1 << (place % 64);
+                words.push(word.to_ascii_lowercase());
+            }
+        }
         words.sort_unstable();
         words.dedup();
-        let mut marks = Box::new([false; 2048]);
-        for word in &words {
-            marks[mark(word)] = true;
-        }
         let longest = words.iter().map(Vec::len).max().unwrap_or(0);
-        Self { words, marks, longest }
+        Self { telling, words, known, longest }
     }
 
-    /// Whether `@detectSQLi` may hold for a value of `alphabet::WORDS`: no fingerprint of an injection has only
-    /// names, numbers, operators, dots, commas and colons, so that there must be a comment, a variable or a word of SQL.
-    pub fn may_hold(&self, value: &[u8]) -> bool {
-        let mut before = 0;
-        for byte in value {
-            if *byte == b'@' || (*byte == b'-' && before == b'-') {
-                return true;
-            }
-            before = *byte;
+    /// Whether `@detectSQLi` may hold for a value of these bytes.
+    ///
+    /// A value is no injection if it begins with two names ([`SqlWords::begins_plainly`]), or if it has [`PLAIN`] bytes only:
+    /// no fingerprint of an injection has only names, numbers, operators, dots, commas, colons, semicolons and unknown
+    /// tokens, so that there must be a comment, a variable, `&&`, `||` or a word of SQL.
+    pub fn may_hold(&self, value: &[u8], present: &ByteSet) -> bool {
+        if !present.meets(&OPENING) && self.begins_plainly(value) {
+            return false;
         }
-        value.split(|byte| !is_word(*byte)).any(|run| self.has_word(run))
+        if !present.is_within(&PLAIN) || present.contains(b'@') {
+            return true;
+        }
+        let paired = |byte: u8| present.contains(byte) && value.windows(2).any(|pair| pair == [byte, byte]);
+        paired(b'-')
+            || paired(b'&')
+            || paired(b'|')
+            || value.split(|byte| !is_word(*byte)).any(|run| self.has_word(run))
+    }
+
+    /// Whether the first tokens are two names, or a name and a colon: nothing folds them into others, and no fingerprint of an
+    /// injection begins so. Only for values without strings and comments.
+    fn begins_plainly(&self, value: &[u8]) -> bool {
+        let start = value.iter().take_while(|byte| **byte == b' ').count();
+        let Some(rest) = self.after_name(&value[start..]) else { return false };
+        match rest {
+            [b':', b' ' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z', ..] => true,
+            [b' ', ..] => {
+                let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
+                let second = self.after_name(&rest[blanks..]);
+                second.is_some_and(|rest| rest.first().is_none_or(|byte| ENDS.contains(*byte)))
+            }
+            _ => false,
+        }
+    }
+
+    /// What follows the name at the beginning: a word that is none of SQL and begins no phrase of it.
+    fn after_name<'v>(&self, value: &'v [u8]) -> Option<&'v [u8]> {
+        let length = value.iter().take_while(|byte| is_word(**byte)).count();
+        let (word, rest) = value.split_at(length);
+        (word.first().is_some_and(u8::is_ascii_alphabetic) && !is_marked(&self.known, word)).then_some(rest)
     }
 
     /// Whether a word of SQL may begin somewhere in a run of letters, digits and `_`, and end with it: at its start, or after
@@ -90,13 +132,13 @@ impl SqlWords {
         if run.first().is_some_and(u8::is_ascii_digit) {
             let number =
                 run.iter().take_while(|byte| byte.is_ascii_hexdigit() || byte.eq_ignore_ascii_case(&b'x')).count();
-            return (1..=number).any(|start| self.is_known(&run[start..]));
+            return (1..=number).any(|start| self.is_telling(&run[start..]));
         }
-        self.is_known(run) || matches!(run, [b'd' | b'D' | b'f' | b'F', rest @ ..] if self.is_known(rest))
+        self.is_telling(run) || matches!(run, [b'd' | b'D' | b'f' | b'F', rest @ ..] if self.is_telling(rest))
     }
 
-    fn is_known(&self, word: &[u8]) -> bool {
-        if word.is_empty() || word.len() > self.longest || !self.marks[mark(word)] {
+    fn is_telling(&self, word: &[u8]) -> bool {
+        if word.is_empty() || word.len() > self.longest || !is_marked(&self.telling, word) {
             return false;
         }
         let lower = |byte: &u8| byte.to_ascii_lowercase();
@@ -104,13 +146,22 @@ impl SqlWords {
     }
 }
 
+/// Bytes that end a word and begin no other token than an operator, a parenthesis or a blank.
+const ENDS: ByteSet = ByteSet::from_bytes(b" ,:;()?!=<>/&+-%|\t\n\r");
+
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// A number below 2,048 of a word, made of its ends and its length, without regard to case.
+/// Whether a word may be one of those that were marked; most others are not.
+fn is_marked(marks: &[u64; MARKS / 64], word: &[u8]) -> bool {
+    let place = mark(word);
+    marks[place / 64] >> (place % 64) & 1 == 1
+}
+
+/// A number below [`MARKS`] of a word, without regard to case.
 fn mark(word: &[u8]) -> usize {
-    let bits = |byte: Option<&u8>| usize::from(byte.copied().unwrap_or(0) & 31);
-    let middle = bits(word.get(word.len() / 2));
-    (bits(word.first()) << 6 ^ bits(word.last()) << 3 ^ middle ^ word.len() << 4) & 2047
+    let hash =
+        word.iter().fold(0x811C_9DC5_u32, |hash, byte| (hash ^ u32::from(byte | 0x20)).wrapping_mul(0x0100_0193));
+    ((hash ^ hash >> 15).wrapping_mul(0x2C1B_3C6D) >> 16) as usize
 }

@@ -19,14 +19,20 @@ mod triggers;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use regex_syntax::hir::Hir;
 
 pub use sets::{BitSet, ByteSet};
-pub use triggers::TransformationTriggers;
+pub(crate) use triggers::{MARKS, stays_within};
+pub use triggers::{Shape, TransformationTriggers};
 
 use demand::Demand;
 use injection::SqlWords;
 use layer::Layer;
+
+/// How many alphabets there are tables for.
+pub(crate) const LAYERS: usize = 4;
 
 /// What an operator asks of a value.
 #[derive(Debug, Clone)]
@@ -46,11 +52,22 @@ pub enum Question {
 }
 
 impl Question {
-    /// What it asks of values of an alphabet; nothing when it holds for none.
+    /// What it asks of values of each alphabet, from the largest to the smallest; nothing where it holds for none.
+    fn demands(&self, alphabets: &[ByteSet; LAYERS]) -> [Option<Demand>; LAYERS] {
+        let Self::Pattern(pattern) = self else { return alphabets.each_ref().map(|alphabet| self.demand(alphabet)) };
+        // Each alphabet is part of the one before it, so that what is left for that one is enough to look at.
+        let mut left = Some(Cow::Borrowed(pattern));
+        alphabets.each_ref().map(|alphabet| {
+            if *alphabet != ByteSet::ALL {
+                left = left.as_ref().and_then(|pattern| alphabet::within(pattern, alphabet)).map(Cow::Owned);
+            }
+            left.as_deref().map(Demand::of)
+        })
+    }
+
+    /// What anything but a pattern asks of values of an alphabet.
     fn demand(&self, alphabet: &ByteSet) -> Option<Demand> {
         match self {
-            Self::Pattern(pattern) if *alphabet == ByteSet::ALL => Some(Demand::of(pattern)),
-            Self::Pattern(pattern) => alphabet::within(pattern, alphabet).map(|pattern| Demand::of(&pattern)),
             Self::Words(words) => {
                 let fits = |word: &&Vec<u8>| word.iter().all(|byte| is_within_either_case(*byte, alphabet));
                 let left: Vec<Vec<u8>> = words.iter().filter(fits).cloned().collect();
@@ -62,7 +79,7 @@ impl Question {
                 let left = bytes.and(*alphabet);
                 (!left.is_empty()).then(|| Demand { length: 1, words: Vec::new(), sets: vec![left] })
             }
-            Self::Anything => Some(Demand::default()),
+            Self::Anything | Self::Pattern(_) => Some(Demand::default()),
         }
     }
 }
@@ -90,35 +107,88 @@ pub struct Scratch {
     named: BitSet,
 }
 
-/// The questions of which a word is in a value, once they are known. A value in other case has the same.
+/// The questions of which a word is in a value, once they are known, as the layer of the value numbers them. A value in other
+/// case has the same.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Named {
     pub questions: BitSet,
-    pub known: bool,
+    /// The layer.
+    pub known: Option<usize>,
 }
+
+/// The alphabets, from all bytes to the fewest; each is part of the one before it.
+const ALPHABETS: [ByteSet; LAYERS] = [ByteSet::ALL, alphabet::UNFILLED, alphabet::WORDS, alphabet::NAMES];
+
+/// Takes questions in one by one, so that none need be kept.
+#[derive(Debug, Default)]
+pub struct Builder {
+    /// By alphabet, what each question asks.
+    demands: [Vec<Option<Demand>>; LAYERS],
+    sql: Vec<usize>,
+}
+
+impl Builder {
+    /// Takes a question in; it is known by its place among all of them.
+    pub fn add(&mut self, question: &Question) {
+        if matches!(question, Question::SqlInjection) {
+            self.sql.push(self.len());
+        }
+        for (demands, demand) in self.demands.iter_mut().zip(question.demands(&ALPHABETS)) {
+            demands.push(demand);
+        }
+    }
+
+    /// How many questions there are so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.demands[0].len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes the tables.
+    ///
+    /// # Errors
+    /// In words, for more questions or words than the tables can hold (65,536 questions, some millions of words).
+    pub fn build(self) -> Result<Prefilter, String> {
+        let questions = self.len();
+        if questions > usize::from(u16::MAX) {
+            return Err(format!("{questions} questions are more than a filter can hold"));
+        }
+        let layers = ALPHABETS.into_iter().zip(self.demands).rev().map(|(alphabet, demands)| {
+            Layer::new(alphabet, demands).map_err(|error| format!("the words of the rules cannot be joined: {error}"))
+        });
+        Ok(Prefilter {
+            questions,
+            layers: layers.collect::<Result<_, _>>()?,
+            sql: self.sql,
+            sql_words: SqlWords::new(),
+        })
+    }
+}
+
+/// Some questions, as each layer numbers them.
+#[derive(Debug, Default)]
+pub(crate) struct Masks([Vec<u64>; LAYERS]);
 
 impl Prefilter {
     /// Takes the questions in; each is known by its place from here on.
     ///
     /// # Errors
-    /// In words, for more questions or words than the tables can hold (65,536 questions, some millions of words).
+    /// As [`Builder::build`].
     pub fn new(questions: &[Question]) -> Result<Self, String> {
-        if questions.len() > usize::from(u16::MAX) {
-            return Err(format!("{} questions are more than a filter can hold", questions.len()));
-        }
-        let alphabets = [alphabet::NAMES, alphabet::WORDS, alphabet::UNFILLED, ByteSet::ALL];
-        let layers = alphabets
-            .into_iter()
-            .map(|alphabet| {
-                let demands: Vec<Option<Demand>> =
-                    questions.iter().map(|question| question.demand(&alphabet)).collect();
-                Layer::new(alphabet, &demands)
-                    .map_err(|error| format!("the words of the rules cannot be joined: {error}"))
-            })
-            .collect::<Result<_, _>>()?;
-        let is_sql = |(_, question): &(usize, &Question)| matches!(question, Question::SqlInjection);
-        let sql = questions.iter().enumerate().filter(is_sql).map(|(place, _)| place).collect();
-        Ok(Self { questions: questions.len(), layers, sql, sql_words: SqlWords::new() })
+        let mut builder = Builder::default();
+        questions.iter().for_each(|question| builder.add(question));
+        builder.build()
+    }
+
+    /// These questions, so that [`Prefilter::candidates_with`] tells of them only.
+    pub(crate) fn masks(&self, asked: &BitSet) -> Masks {
+        Masks(std::array::from_fn(|layer| self.layers.get(layer).map(|layer| layer.mask(asked)).unwrap_or_default()))
     }
 
     /// The places of the questions that may hold for the value; none that is left out can.
@@ -128,30 +198,40 @@ impl Prefilter {
 
     /// As [`Prefilter::candidates`], for a value whose bytes are known.
     pub fn candidates_of(&self, value: &[u8], present: &ByteSet, scratch: &mut Scratch, found: &mut BitSet) {
-        let mut named = Named { questions: std::mem::take(&mut scratch.named), known: false };
-        self.candidates_with(value, present, scratch, &mut named, found);
+        let mut named = Named { questions: std::mem::take(&mut scratch.named), known: None };
+        self.candidates_with((value, present), None, scratch, &mut named, found);
         scratch.named = named.questions;
     }
 
-    /// As [`Prefilter::candidates_of`]; the words that are found, or were found before, are kept in `named`.
+    /// As [`Prefilter::candidates_of`], of some questions; the words that are found, or were found before, are kept in `named`.
     pub(crate) fn candidates_with(
         &self,
-        value: &[u8],
-        present: &ByteSet,
+        (value, present): (&[u8], &ByteSet),
+        asked: Option<&Masks>,
         scratch: &mut Scratch,
         named: &mut Named,
         found: &mut BitSet,
     ) {
         found.reset(self.questions.max(1));
-        let Some(layer) = self.layers.iter().find(|layer| present.is_within(&layer.alphabet)) else {
-            return;
-        };
-        let words = (&mut named.questions, named.known);
-        named.known = layer.candidates(value, present, &mut scratch.kept, words, found);
+        let Some(place) = self.layer_of(present) else { return };
+        let layer = &self.layers[place];
+        let words = (&mut named.questions, named.known == Some(place));
+        let asked = asked.and_then(|asked| asked.0.get(place)).map(Vec::as_slice);
+        named.known = layer.candidates((value, present), asked, &mut scratch.kept, words, found).then_some(place);
         let sql = self.sql.iter().any(|place| found.contains(*place));
-        if sql && layer.alphabet.is_within(&alphabet::WORDS) && !self.sql_words.may_hold(value) {
+        if sql && !self.sql_words.may_hold(value, present) {
             self.sql.iter().for_each(|place| found.remove(*place));
         }
+    }
+
+    /// The layer of values of these bytes; the last is of all others.
+    pub(crate) fn layer_of(&self, present: &ByteSet) -> Option<usize> {
+        self.layers.iter().position(|layer| present.is_within(&layer.alphabet))
+    }
+
+    /// The alphabet of each layer, and the questions that can hold for values of it at all.
+    pub(crate) fn possible(&self) -> impl Iterator<Item = (ByteSet, BitSet)> + '_ {
+        self.layers.iter().map(|layer| (layer.alphabet, layer.possible(self.questions)))
     }
 
     /// How many questions there are.

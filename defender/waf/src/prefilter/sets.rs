@@ -214,6 +214,13 @@ impl BitSet {
         self.0.iter().zip(&other.0).any(|(one, two)| one & two != 0)
     }
 
+    /// Whether the three have a number in common.
+    #[inline]
+    #[must_use]
+    pub fn meets_both(&self, one: &Self, two: &Self) -> bool {
+        self.0.iter().zip(&one.0).zip(&two.0).any(|((mine, one), two)| mine & one & two != 0)
+    }
+
     /// Its words, 64 numbers each, the lowest in the lowest bit.
     #[inline]
     #[must_use]

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use proptest::{collection::vec, prelude::*};
 
-use super::{BitSet, ByteSet, Prefilter, Question, Scratch, TransformationTriggers};
+use super::{BitSet, ByteSet, Prefilter, Question, Scratch, Shape, TransformationTriggers};
 use crate::{
     operator::{pattern, syntax_tree},
     transformation::Transformation,
@@ -78,12 +78,27 @@ proptest! {
         chain in vec(prop::sample::select(Transformation::all().collect::<Vec<_>>()), 1..4),
         value in prop_oneof![value(), vec(prop::sample::select(b"aA0xX%+&\\*-#/. ,\t".to_vec()), 0..10)],
     ) {
-        if TransformationTriggers::of_chain(&chain).spare(&ByteSet::of(&value)) {
+        if TransformationTriggers::of_chain(&chain).spare(&Shape::of(&value)) {
             let mut output = value.clone();
             for transformation in chain {
                 output = transformation.apply(&output).into_owned();
             }
             prop_assert_eq!(output, value);
+        }
+    }
+
+    /// A transformation that is said to stay within an alphabet gives no other bytes.
+    #[test]
+    fn what_stays_within_an_alphabet_gives_no_other_bytes(
+        transformation in prop::sample::select(Transformation::all().collect::<Vec<_>>()),
+        value in vec(prop::sample::select(b"aAbZ019_.- ,:/@+%\\&*;\"(\0\t\xA0".to_vec()), 0..12),
+    ) {
+        for alphabet in super::ALPHABETS {
+            let value: Vec<u8> = value.iter().copied().filter(|byte| alphabet.contains(*byte)).collect();
+            if super::stays_within(transformation, &alphabet) {
+                let output = transformation.apply(&value).into_owned();
+                prop_assert!(ByteSet::of(&output).is_within(&alphabet), "{transformation:?} {value:?}");
+            }
         }
     }
 
@@ -109,6 +124,35 @@ proptest! {
     fn sql_of_plain_words_is_a_candidate(pieces in vec(sql_piece(), 1..9), separators in vec("( |  |,|:|/|-|--|\\+|\\.|@|, |)", 9)) {
         let value: String = pieces.iter().zip(&separators).flat_map(|(piece, separator)| [&piece[..], separator]).collect();
         assert_detected_is_candidate(value.as_bytes());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Words of SQL after two names, or among signs of all kinds, are never left out where they make an injection.
+    #[test]
+    fn sql_among_names_and_signs_is_a_candidate(
+        names in prop_oneof!["", "", "[a-z]{1,5} +[a-z_]{1,6}", "[a-z]{1,5}:"],
+        pieces in vec(sql_piece(), 1..8),
+        separators in vec(r"( |  |,|:|;|=|!|\?|<|>|%|~|\^|&|\||&&|\|\||\(|\)|-|--|\+|\.|@|#|\{|\}|\[|\]|\$|\\|é|\t|\n|\*|/\*|'|`|)", 9),
+    ) {
+        let rest: String = separators.iter().zip(&pieces).flat_map(|(separator, piece)| [&separator[..], piece]).collect();
+        assert_detected_is_candidate(format!("{names}{rest}{}", separators[8]).as_bytes());
+    }
+}
+
+/// What the filter goes by: no fingerprint of an injection begins with two names or with a name and a colon, and none is of
+/// names, numbers, operators and marks alone.
+#[test]
+fn fingerprints_have_more_than_names_and_signs() {
+    let keywords = libinjectionrs::sqli::sqli_data::SQL_KEYWORDS;
+    let fingerprints: Vec<&str> =
+        keywords.iter().filter(|keyword| keyword.token_type == b'F').map(|keyword| &keyword.word[1..]).collect();
+    assert!(fingerprints.len() > 8000);
+    for fingerprint in fingerprints {
+        assert!(!fingerprint.starts_with("NN") && !fingerprint.starts_with("N:"), "{fingerprint}");
+        assert!(!fingerprint.bytes().all(|kind| b"N1O,.:;?".contains(&kind)), "{fingerprint}");
     }
 }
 
