@@ -46,6 +46,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         reporter: Arc::new(Lines::default()),
         instance: "0".repeat(32),
         certificates: BTreeMap::new(),
+        resolvers: Vec::new(),
+        secret: [0; 32],
     })?;
     waas.take_policy("example", Some(&fs::read_to_string(policy)?));
     io::stdin().read_to_end(&mut Vec::new())?;

@@ -101,8 +101,8 @@ impl<'f> Exchange<'f> {
             request.set(Collection::RemoteAddr, origin.address.to_string().as_bytes());
         }
         let size = application.and_then(|application| application.body.inspection_size);
-        let held = size.unwrap_or(ruleset.settings.body_limit);
-        let body = Body::new(policy.profile, head, Limits { held, depth: ruleset.settings.depth_limit });
+        let most = size.unwrap_or(ruleset.settings.body_limit);
+        let body = Body::new(policy.profile, head, Limits { held: most, depth: ruleset.settings.depth_limit });
         Self {
             firewall,
             ruleset,
