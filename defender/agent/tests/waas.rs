@@ -147,7 +147,7 @@ fn responses_keep_their_framing() {
 #[test]
 fn bodies_until_the_end_pass() {
     let application = Application::raw(|mut stream| {
-        stream.read(&mut [0; 1024])?;
+        let _ = stream.read(&mut [0; 1024])?;
         stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nabc")
     });
     let stage = Stage::new(application.port);
@@ -175,7 +175,7 @@ fn broken_applications_are_502() {
         "no http\r\n\r\n",
     ] {
         let application = Application::raw(move |mut stream| {
-            stream.read(&mut [0; 1024])?;
+            let _ = stream.read(&mut [0; 1024])?;
             stream.write_all(answer.as_bytes())
         });
         let stage = Stage::new(application.port);
@@ -188,7 +188,7 @@ fn broken_applications_are_502() {
 #[test]
 fn a_cut_response_stays_cut() {
     let application = Application::raw(|mut stream| {
-        stream.read(&mut [0; 1024])?;
+        let _ = stream.read(&mut [0; 1024])?;
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
     });
     for (stage, end) in
@@ -249,7 +249,7 @@ fn gone_clients_let_go() {
     let (gone, told) = std::sync::mpsc::channel();
     let gone = std::sync::Mutex::new(gone);
     let application = Application::raw(move |mut stream| {
-        stream.read(&mut [0; 1024])?;
+        let _ = stream.read(&mut [0; 1024])?;
         let end = stream.read(&mut [0; 1]);
         gone.lock().unwrap().send(end.is_err() || end.is_ok_and(|count| count == 0)).unwrap();
         Ok(())

@@ -163,8 +163,8 @@ impl Site {
         let strict = armed.as_ref().and_then(|armed| armed.settings.strict.get(&client.port)).map(String::as_str);
         let http2 = armed.as_ref().is_some_and(|armed| armed.settings.speaks_http2(client.port));
         let (exchange, told, limits, port) = (judge.map(RefCell::new), Told::default(), &limits, self.port);
-        let held = Held::new(local);
-        let turn = Turn { local, wire, limits, head, client, port, believed, http2, strict, exchange, told, held };
+        let reserve = Held::new(local);
+        let turn = Turn { local, wire, limits, head, client, port, believed, http2, strict, exchange, told, reserve };
         let next = turn.serve().await;
         let Turn { exchange, told, .. } = turn;
         let mut exchange = exchange.map(RefCell::into_inner);
@@ -181,7 +181,8 @@ impl Site {
 
     /// Answers who speaks HTTP where TLS is spoken.
     pub async fn refuse_plain<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: &Wire<S>) {
-        (self.local.plane.counters.requests.add(), self.local.plane.counters.parse_errors.add());
+        self.local.plane.counters.requests.add();
+        self.local.plane.counters.parse_errors.add();
         self.refuse(wire, 400).await;
         linger(wire).await;
     }
@@ -194,7 +195,8 @@ impl Site {
         armed: Option<&Armed>,
     ) {
         let plane = &self.local.plane;
-        (plane.counters.requests.add(), plane.counters.parse_errors.add());
+        plane.counters.requests.add();
+        plane.counters.parse_errors.add();
         let status = if refusal == Refusal::TooLarge { 431 } else { 400 };
         if let Some(rule) = armed.and_then(|armed| armed.firewall.policy().rule.as_deref()) {
             let id = plane.next_id();

@@ -78,7 +78,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
                         // An application that takes no more may have said why.
                         Err(halt @ Halt::Stale(_)) => {
                             failed = Some(halt);
-                            (progress.done.set(true), progress.cut.set(true));
+                            progress.done.set(true);
+                            progress.cut.set(true);
                         }
                         Err(halt) => return Err(halt),
                     },
@@ -90,18 +91,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
                 }
             }
         }?;
-        self.end(reply, upstream, progress.done.get() && !progress.cut.get())
+        Ok(self.end(reply, upstream, progress.done.get() && !progress.cut.get()))
     }
 
-    fn end(&self, reply: Reply, upstream: Upstream, sent: bool) -> Result<Next, Halt> {
+    fn end(&self, reply: Reply, upstream: Upstream, sent: bool) -> Next {
         match reply {
-            Reply::Switched => Ok(Next::Upgraded(upstream)),
+            Reply::Switched => Next::Upgraded(upstream),
             Reply::Whole { persistent, closes } => {
                 if persistent && sent {
                     self.local.pool.keep(self.port, upstream);
                 }
                 // What the client still sends of a body that nobody reads is no request.
-                Ok(if closes || !sent { Next::Close } else { Next::Again })
+                if closes || !sent { Next::Close } else { Next::Again }
             }
         }
     }
@@ -118,7 +119,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         let mut sent = self.send_up(upstream, &beginning, 0).await?;
         if !body.is_done() {
             // It is not sent again once something of it was sent; the rest may take long, and needs no memory.
-            (drop(beginning), drop(request.take()), self.held.release());
+            drop(beginning);
+            drop(request.take());
+            self.reserve.release();
         }
         let (mut piece, mut framed) = (Vec::new(), Vec::new());
         while !body.is_done() {

@@ -11,7 +11,7 @@ pub struct FrameHead {
     pub kind: Kind,
     /// Bytes of the payload.
     pub length: u64,
-    /// The payload is XORed with it.
+    /// Each byte of the payload is combined with one of it by exclusive or.
     pub mask: [u8; 4],
     /// Bytes of this head.
     pub size: usize,
@@ -76,7 +76,7 @@ pub fn read(received: &[u8]) -> Result<Option<FrameHead>, BadFrame> {
     if matches!(kind, Kind::Close | Kind::Control) && (!last || short > 125) {
         return Err(BadFrame::Control);
     }
-    let (extra, least) = match short {
+    let (extra, shortest) = match short {
         126 => (2, 126),
         127 => (8, 1 << 16),
         _ => (0, 0),
@@ -87,7 +87,7 @@ pub fn read(received: &[u8]) -> Result<Option<FrameHead>, BadFrame> {
         0 => u64::from(short),
         _ => number.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
     };
-    if length < least || length > i64::MAX as u64 {
+    if length < shortest || length > i64::MAX as u64 {
         return Err(BadFrame::Length);
     }
     Ok(Some(FrameHead { last, kind, length, mask: *mask, size: 2 + extra + 4 }))

@@ -72,7 +72,9 @@ impl Reporter for Tray {
 }
 
 fn push(spool: &mut Spool, out: Vec<Counted>) {
-    out.into_iter().for_each(|one| spool.push_counted(one.draft, one.count));
+    for one in out {
+        spool.push_counted(one.draft, one.count);
+    }
 }
 
 /// What is protected, with the proxy before it.

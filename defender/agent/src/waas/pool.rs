@@ -43,10 +43,13 @@ pub struct Upstream {
     pub used: bool,
 }
 
+/// A connection that waits, and since when.
+type Idle = (Instant, Wire<Line>);
+
 /// The connections that wait.
 #[derive(Debug, Default)]
 pub struct Pool {
-    idle: RefCell<HashMap<u16, Vec<(Instant, Wire<Line>)>>>,
+    idle: RefCell<HashMap<u16, Vec<Idle>>>,
 }
 
 impl Pool {

@@ -44,12 +44,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             let parsed = self.head(upstream, progress).await?;
             match parsed.head.status {
                 101 => return self.switch(parsed).await,
-                // Ours was sent when the body was asked for.
-                100 => {}
                 102..=199 if self.head.version() == Version::Http11 => {
                     self.send(&emission::response(&parsed.head, &parsed.reason, Sent::Nothing, false)).await?;
                 }
-                102..=199 => {}
+                // Ours was sent when the body was asked for; others are nothing to HTTP/1.0.
+                100..=199 => {}
                 _ => break parsed,
             }
         };
@@ -116,8 +115,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         let mut out = emission::response(&head, &reason, sent, closes);
         self.begin(&head);
         loop {
-            self.read_more(upstream, &mut body, &mut piece)?;
-            self.frame(sent, &body, &piece, &mut out);
+            read_more(upstream, &mut body, &mut piece)?;
+            frame(sent, &body, &piece, &mut out);
             if !out.is_empty() {
                 self.send(&out).await?;
                 progress.moved.set(progress.moved.get() + 1);
@@ -125,7 +124,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             if body.is_done() {
                 return Ok(Reply::Whole { persistent, closes });
             }
-            (out.clear(), piece.clear());
+            out.clear();
+            piece.clear();
             if self.more(upstream).await? == 0 {
                 body.end()?;
                 if sent == Sent::Chunked {
@@ -137,27 +137,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         }
     }
 
-    fn frame(&self, sent: Sent, body: &ResponseBody, piece: &[u8], out: &mut Vec<u8>) {
-        if sent != Sent::Chunked {
-            out.extend_from_slice(piece);
-            return;
-        }
-        emission::chunk(out, piece);
-        if body.is_done() {
-            emission::last_chunk(out, body.trailers());
-        }
-    }
-
     /// What the firewall wants to see of the body before any of it is sent. Streams are not held up.
     async fn show(&self, upstream: &Upstream, head: &ResponseHead, body: &mut ResponseBody) -> Result<Vec<u8>, Halt> {
         let need = self.exchange.as_ref().map_or(0, |exchange| exchange.borrow().response_body_need());
-        let mut held = Vec::new();
+        let mut shown = Vec::new();
         if need == 0 || body.is_done() || is_stream(head) {
-            return Ok(held);
+            return Ok(shown);
         }
         loop {
-            self.read_more(upstream, body, &mut held)?;
-            if body.is_done() || held.len() >= need {
+            read_more(upstream, body, &mut shown)?;
+            if body.is_done() || shown.len() >= need {
                 break;
             }
             if self.more(upstream).await? == 0 {
@@ -165,14 +154,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
                 break;
             }
         }
-        self.judged(|exchange: &mut Exchange| exchange.response_body(&held[..held.len().min(need)]))?;
-        Ok(held)
-    }
-
-    fn read_more(&self, upstream: &Upstream, body: &mut ResponseBody, out: &mut Vec<u8>) -> Result<(), Halt> {
-        let taken = body.read(&upstream.wire.received(), out)?;
-        upstream.wire.consume(taken);
-        Ok(())
+        self.judged(|exchange: &mut Exchange| exchange.response_body(&shown[..shown.len().min(need)]))?;
+        Ok(shown)
     }
 
     async fn more(&self, upstream: &Upstream) -> Result<usize, Halt> {
@@ -193,6 +176,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             let names = head.headers.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned());
             *self.told.names.borrow_mut() = names.collect();
         }
+    }
+}
+
+fn read_more(upstream: &Upstream, body: &mut ResponseBody, out: &mut Vec<u8>) -> Result<(), Halt> {
+    let taken = body.read(&upstream.wire.received(), out)?;
+    upstream.wire.consume(taken);
+    Ok(())
+}
+
+fn frame(sent: Sent, body: &ResponseBody, piece: &[u8], out: &mut Vec<u8>) {
+    if sent != Sent::Chunked {
+        out.extend_from_slice(piece);
+        return;
+    }
+    emission::chunk(out, piece);
+    if body.is_done() {
+        emission::last_chunk(out, body.trailers());
     }
 }
 

@@ -30,8 +30,8 @@ const MOST_RESOLVERS: usize = 3;
 /// For one answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// For how long names are believed, and for how long nobody is asked again who did not answer.
-const LIFE: Duration = Duration::from_secs(3600);
-const PAUSE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_hours(1);
+const PAUSE: Duration = Duration::from_mins(1);
 /// Bytes of an answer.
 const MOST_ANSWER: usize = 4096;
 

@@ -128,11 +128,11 @@ impl Site {
         }
         // Control frames may stand between those of a message, and do not wait for its end.
         let mut own = Message::default();
-        let held = if control { &mut own } else { message };
+        let part = if control { &mut own } else { message };
         if !control && frame.kind != Kind::Continuation {
-            held.under_way = Some(frame.kind);
+            part.under_way = Some(frame.kind);
         }
-        held.frames.extend_from_slice(&client.received()[..frame.size]);
+        part.frames.extend_from_slice(&client.received()[..frame.size]);
         client.consume(frame.size);
         let mut offset = 0;
         while offset < frame.length {
@@ -142,29 +142,29 @@ impl Site {
             let taken = {
                 let received = client.received();
                 let length = usize::try_from(frame.length - offset).unwrap_or(usize::MAX).min(received.len());
-                held.frames.extend_from_slice(&received[..length]);
-                frames::unmask(&received[..length], frame.mask, offset, &mut held.text);
+                part.frames.extend_from_slice(&received[..length]);
+                frames::unmask(&received[..length], frame.mask, offset, &mut part.text);
                 length
             };
             client.consume(taken);
             offset += taken as u64;
-            if held.text.len() > MOST_MESSAGE {
-                self.judge(head, held)?;
-                self.pass(application, held, &limits).await?;
-                if !std::mem::replace(&mut held.long, true) {
+            if part.text.len() > MOST_MESSAGE {
+                self.judge(head, part)?;
+                self.pass(application, part, &limits).await?;
+                if !std::mem::replace(&mut part.long, true) {
                     self.local.plane.counters.inspection_limit.add();
                 }
-                let gone = held.text.len() - OVERLAP;
-                held.text.drain(..gone);
+                let gone = part.text.len() - OVERLAP;
+                part.text.drain(..gone);
             }
         }
         if control {
-            return self.pass(application, held, &limits).await;
+            return self.pass(application, part, &limits).await;
         }
         if frame.last {
-            self.judge(head, held)?;
-            self.pass(application, held, &limits).await?;
-            *held = Message::default();
+            self.judge(head, part)?;
+            self.pass(application, part, &limits).await?;
+            *part = Message::default();
         }
         Ok(())
     }
@@ -211,9 +211,8 @@ async fn more<S: AsyncRead + AsyncWrite + Unpin>(wire: &Wire<S>, limits: &Limits
                 moved.set(Instant::now());
                 return true;
             }
-            Ok(_) => return false,
             Err(_) if moved.get().elapsed() < limits.silence => {}
-            Err(_) => return false,
+            Ok(_) | Err(_) => return false,
         }
     }
 }

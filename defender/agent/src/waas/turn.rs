@@ -43,7 +43,8 @@ pub struct Turn<'a, S> {
     /// None while there is no policy.
     pub(super) exchange: Option<RefCell<Exchange<'a>>>,
     pub(super) told: Told,
-    pub(super) held: Held<'a>,
+    /// What of the body is held back.
+    pub(super) reserve: Held<'a>,
 }
 
 /// What the client was sent so far.
@@ -86,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
     }
 
     async fn proceed(&self, body: &mut RequestBody) -> Result<Next, Halt> {
-        self.judged(|exchange| exchange.request_head())?;
+        self.judged(|exchange: &mut Exchange| exchange.request_head())?;
         let target = self.checked()?;
         let held = self.hold(body).await?;
         let sent = match (self.head.framing(), body.is_done()) {
@@ -145,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             while !body.is_done() && held.len() < limit {
                 piece.clear();
                 body.next(self.wire, self.limits, (limit - held.len()).min(PIECE), &mut piece).await?;
-                if !self.held.add(piece.len()) {
+                if !self.reserve.add(piece.len()) {
                     return Err(Halt::Crowded);
                 }
                 if !piece.is_empty() {
@@ -157,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
                 self.local.plane.counters.inspection_limit.add();
             }
         }
-        self.judged(|exchange| exchange.request_end())?;
+        self.judged(|exchange: &mut Exchange| exchange.request_end())?;
         Ok(held)
     }
 

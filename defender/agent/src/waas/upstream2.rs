@@ -124,9 +124,8 @@ async fn answer(near: &Wire<DuplexStream>, response: ResponseFuture, method: &[u
     let bodyless = method == b"HEAD" || matches!(head.status.as_u16(), 100..=199 | 204 | 304);
     let known = head.headers.contains_key(http::header::CONTENT_LENGTH);
     let framing = match (bodyless, body.is_end_stream(), known) {
-        (true, ..) => Framing::None,
+        (true, ..) | (false, _, true) => Framing::None,
         (false, true, false) => Framing::Length(0),
-        (false, _, true) => Framing::None,
         (false, false, false) => Framing::Chunked,
     };
     near.send(&written(&head, framing)).await.ok()?;

@@ -141,7 +141,7 @@ fn trickling_bodies_are_not_waited_for() {
     let mut stream = client.0.get_ref().try_clone().unwrap();
     let writer = std::thread::spawn(move || {
         while stream.write_all(b"x").is_ok() {
-            std::thread::yield_now()
+            std::thread::yield_now();
         }
     });
 
@@ -204,7 +204,7 @@ fn held_bodies_are_limited_in_all() {
     eventually("a refusal", || stage.waas.status().unwrap()["counters"]["statuses"]["5xx"].as_u64() == Some(1));
 
     assert_eq!(stage.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").0, 200);
-    (drop(first), drop(second));
+    drop((first, second));
     eventually("an end", || stage.counter("connections") == 0);
     let body = "a".repeat(100_001);
     assert_eq!(stage.ask(&format!("{head}{body}")).0, 200);
@@ -216,7 +216,7 @@ fn silent_applications_are_504() {
     let (end, wait) = std::sync::mpsc::channel::<()>();
     let wait = std::sync::Mutex::new(wait);
     let application = Application::raw(move |mut stream| {
-        stream.read(&mut [0; 1024])?;
+        let _ = stream.read(&mut [0; 1024])?;
         // Until the test is over.
         let _ = wait.lock().unwrap().recv();
         Ok(())
@@ -237,7 +237,7 @@ fn stale_connections_are_replaced() {
     static SERVED: AtomicUsize = AtomicUsize::new(0);
     // Answers the first request of a connection, reads a second one and closes without a word.
     let application = Application::raw(|mut stream| {
-        stream.read(&mut [0; 4096])?;
+        let _ = stream.read(&mut [0; 4096])?;
         SERVED.fetch_add(1, Ordering::SeqCst);
         stream.write_all(&ok("x"))?;
         if stream.read(&mut [0; 4096])? > 0 {

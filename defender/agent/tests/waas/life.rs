@@ -45,7 +45,9 @@ fn policies_change_under_load() {
         }
     }
     over.store(true, Ordering::Relaxed);
-    clients.into_iter().for_each(|client| client.join().unwrap());
+    for client in clients {
+        client.join().unwrap();
+    }
 
     assert!(answered.load(Ordering::Relaxed) >= 1600);
     assert!(stage.counter("blocked") > 0);

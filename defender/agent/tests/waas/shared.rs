@@ -15,6 +15,7 @@ use defender_agent::waas::ports::Port;
 
 use crate::stage::{Application, Client, PATIENCE, Stage, eventually, ok};
 
+const GOOGLE: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 const FROM_NINE: &str = "X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\n";
 
 fn ask(port: u16, target: &str, fields: &str) -> (u16, String) {
@@ -175,7 +176,6 @@ fn bots_are_known_by_their_names() {
     let visit = |last: u8, agent: &str| {
         ask(stage.port, "/", &format!("X-Forwarded-For: 203.0.113.{last}\r\nUser-Agent: {agent}\r\n")).0
     };
-    const GOOGLE: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 
     assert_eq!(visit(9, "curl/8.5.0"), 200);
     assert_eq!(resolver.asked.load(Ordering::SeqCst), 0);

@@ -54,7 +54,7 @@ fn slow_readers_hold_up_the_application() {
     let (written, told) = mpsc::channel();
     let written = Mutex::new(written);
     let application = Application::raw(move |mut stream| {
-        stream.read(&mut [0; 1024])?;
+        let _ = stream.read(&mut [0; 1024])?;
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
         stream.set_write_timeout(Some(std::time::Duration::from_millis(300)))?;
         let piece = vec![b'a'; 1 << 20];
@@ -78,7 +78,7 @@ fn events_come_at_once() {
     let (go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
     let application = Application::raw(move |mut stream| {
-        stream.read(&mut [0; 1024])?;
+        let _ = stream.read(&mut [0; 1024])?;
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")?;
         for number in 0..3 {
             stream.write_all(format!("data: {number}\n\n").as_bytes())?;
@@ -102,7 +102,7 @@ fn events_come_at_once() {
 #[test]
 fn early_answers_are_heard() {
     let application = Application::raw(|mut stream| {
-        stream.read(&mut [0; 16])?;
+        let _ = stream.read(&mut [0; 16])?;
         stream.write_all(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")?;
         // Closing now would take the answer back.
         io::copy(&mut stream, &mut io::sink())?;

@@ -52,7 +52,8 @@ proptest! {
         target in "/[!-~&&[^#]]{0,20}",
         fields in proptest::collection::vec(("[A-Za-z-]{1,8}", "[ -~]{0,12}"), 0..6),
     ) {
-        let lines: String = fields.iter().map(|(name, value)| format!("X-{name}: {value}\r\n")).collect();
+        let lines: Vec<String> = fields.iter().map(|(name, value)| format!("X-{name}: {value}\r\n")).collect();
+        let lines = lines.concat();
         let text = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n{lines}\r\n");
         let (head, _) = read_head(text.as_bytes()).unwrap().unwrap();
         let out = request(&head, head.target(), None, &Passage { body: Sent::Length(3), ..passage() });
