@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use thiserror::Error;
 
-use crate::rules;
+use crate::{link::tls::hex, rules};
 
 /// Why pieces are no set of rules.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -73,13 +73,13 @@ impl Delivery {
             return Delivered::Nothing;
         }
         let bytes = std::mem::take(self).bytes;
-        let whole = if hex(&bytes) == hash { Ok(bytes) } else { Err(DeliveryError::Hash) };
+        let whole = if hash_of(&bytes) == hash { Ok(bytes) } else { Err(DeliveryError::Hash) };
         Delivered::Set(hash, whole)
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+fn hash_of(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
 }
 
 /// A set of rules as files: settings first, then the others by their names.
@@ -128,7 +128,7 @@ mod tests {
         let parts = bytes.len().div_ceil(size).max(1);
         let made = (0..parts).map(|part| {
             let data = STANDARD.encode(&bytes[part * size..bytes.len().min((part + 1) * size)]);
-            RulesetPart { hash: Some(hex(bytes)), part: part as u32, parts: parts as u32, data }
+            RulesetPart { hash: Some(hash_of(bytes)), part: part as u32, parts: parts as u32, data }
         });
         made.collect()
     }
@@ -144,7 +144,7 @@ mod tests {
             let pieces = pieces(&bytes, size);
             let last = pieces.len() - 1;
             for (number, piece) in pieces.into_iter().enumerate() {
-                let whole = Delivered::Set(hex(&bytes), Ok(bytes.clone()));
+                let whole = Delivered::Set(hash_of(&bytes), Ok(bytes.clone()));
                 prop_assert_eq!(delivery.take(piece), if number == last { whole } else { Delivered::Nothing });
             }
         }
@@ -158,7 +158,7 @@ mod tests {
             for (hash, part, parts, data) in given {
                 let hash = [Some("a".repeat(64)), Some("b".repeat(64)), None][usize::from(hash)].clone();
                 if let Delivered::Set(named, Ok(bytes)) = delivery.take(RulesetPart { hash, part, parts, data }) {
-                    prop_assert_eq!(hex(&bytes), named);
+                    prop_assert_eq!(hash_of(&bytes), named);
                 }
                 prop_assert!(delivery.bytes.len() <= 24 * 16);
             }
@@ -173,7 +173,7 @@ mod tests {
             let mut delivery = Delivery::default();
             given.iter().cloned().map(|piece| delivery.take(piece)).last().unwrap()
         };
-        let refused = |error| Delivered::Set(hex(b"0123456789"), Err(error));
+        let refused = |error| Delivered::Set(hash_of(b"0123456789"), Err(error));
         assert_eq!(outcome(&[good[0].clone(), good[2].clone()]), refused(DeliveryError::Order));
         assert_eq!(outcome(&[good[1].clone()]), refused(DeliveryError::Order));
         let beyond = RulesetPart { part: 3, ..good[2].clone() };

@@ -30,7 +30,7 @@ fn named(word: &str, version: &str) -> Vec<u8> {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest(&SHA256, bytes).as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn pieces(bytes: &[u8], size: usize) -> Vec<RulesetPart> {
@@ -54,7 +54,9 @@ fn ruleset(stage: &Stage) -> Value {
 }
 
 fn deliver(front: &Front, stage: &Stage, bytes: &[u8]) {
-    pieces(bytes, 40).into_iter().for_each(|piece| front.take_ruleset(piece));
+    for piece in pieces(bytes, 40) {
+        front.take_ruleset(piece);
+    }
     eventually("the set", || ruleset(stage)["hash"] == json!(hash(bytes)));
 }
 
@@ -105,7 +107,9 @@ fn a_bad_set_changes_nothing() {
         (damaged, "its bytes are not those that its hash names"),
     ];
     for (pieces, said) in cases {
-        pieces.into_iter().for_each(|piece| front.take_ruleset(piece));
+        for piece in pieces {
+            front.take_ruleset(piece);
+        }
 
         eventually(said, || ruleset(&stage)["error"].as_str().is_some_and(|error| error.contains(said)));
         assert_eq!(ruleset(&stage)["hash"], json!(hash(&pear)));
@@ -123,7 +127,9 @@ fn the_newest_set_wins() {
     let sets: Vec<_> = (0..8).map(|number| set(&format!("word{number}"))).collect();
 
     for bytes in &sets {
-        pieces(bytes, 40).into_iter().for_each(|piece| front.take_ruleset(piece));
+        for piece in pieces(bytes, 40) {
+            front.take_ruleset(piece);
+        }
     }
     stage.waas.take_policy("00", Some(crate::stage::POLICY));
 
@@ -159,5 +165,7 @@ fn rules_change_under_load() {
         eventually("requests", || answered.load(Ordering::Relaxed) >= before + 6);
     }
     over.store(true, Ordering::Relaxed);
-    clients.into_iter().for_each(|client| client.join().unwrap());
+    for client in clients {
+        client.join().unwrap();
+    }
 }

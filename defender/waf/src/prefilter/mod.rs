@@ -182,7 +182,9 @@ impl Prefilter {
     /// As [`Builder::build`].
     pub fn new(questions: &[Question]) -> Result<Self, String> {
         let mut builder = Builder::default();
-        questions.iter().for_each(|question| builder.add(question));
+        for question in questions {
+            builder.add(question);
+        }
         builder.build()
     }
 
