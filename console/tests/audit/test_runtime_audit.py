@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bartizan.audit import Audit, CustomText, Reason, Reporter, Retention, RuntimeAudit, cutoff, describe
-from bartizan.audit.wire import AuditEffect, DefenderEvent, Notice
 from bartizan.audit.detections import DETECTIONS
 from bartizan.audit.table import csv_head, csv_line
+from bartizan.audit.wire import AuditEffect, DefenderEvent, Notice
 
 VECTORS = Path(__file__).parents[3] / "contract/vectors/messages"
 REPORTER = Reporter(app_id="shop:5c1f", instance="i", task="shop", container="web", image="shop:1", version="0.1.0")
@@ -46,7 +46,9 @@ def test_whatever_a_defender_says_of_itself_is_shown(notice: Notice, reason: Rea
 def test_a_change_of_the_defender_is_a_detection() -> None:
     """That something of the Defender was changed is told as the attack that it is."""
     event = DefenderEvent(notice=Notice.ATTACKED, detail="its program file was replaced", count=1)
-    audit = Audit(seq=1, time=1, rule="r", effect=AuditEffect.ALERT, reason=Reason.TAMPERING, matched="program", event=event)
+    audit = Audit(
+        seq=1, time=1, rule="r", effect=AuditEffect.ALERT, reason=Reason.TAMPERING, matched="program", event=event
+    )
 
     assert (describe(audit, REPORTER).severity, describe(audit, REPORTER).attack_type) == ("high", "tampering")
 

@@ -112,8 +112,8 @@ class WaasStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     """
     The firewall of a Defender: the policy in force or why it is not, where it listens, and what it has counted.
 
-    `openPorts` are reachable beside it. `counters` are numbers since the Defender's start by their names, `statuses` those of responses by their class, and
-    `errors` the latest that went wrong.
+    `openPorts` are reachable beside it. `counters` are numbers since the Defender's start by their names, `statuses`
+    those of responses by their class, and `errors` the latest that went wrong.
     """
 
     hash: Hash | None = None

@@ -444,6 +444,4 @@ def _firewall(status: WaasStatus | None) -> FirewallRecord | None:
     ports = tuple((item.exposed, item.internal) for item in status.ports)
     open_ports = tuple((item.port, item.covered) for item in status.open_ports)
     counters = msgspec.to_builtins(status.counters)
-    return FirewallRecord(
-        hash=status.hash, error=status.error, ports=ports, open_ports=open_ports, counters=counters
-    )
+    return FirewallRecord(hash=status.hash, error=status.error, ports=ports, open_ports=open_ports, counters=counters)

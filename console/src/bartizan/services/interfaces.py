@@ -162,7 +162,7 @@ class WorkloadRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallRecord:
-    """The last that was heard of a Defender's firewall; `ports` are (exposed, internal), `open_ports` (port, covered)."""
+    """What was last heard of a Defender's firewall; `ports` are (exposed, internal), `open_ports` (port, covered)."""
 
     hash: str | None = None
     error: str | None = None
