@@ -92,6 +92,15 @@ def test_a_mapping_moves_to_the_sidecar_with_its_name() -> None:
     assert not any(item["name"] == "DEFENDER_WAAS_PORTS" for item in found["web"]["environment"])
 
 
+@pytest.mark.parametrize("protocol", ["tcp", "TCP", "http", ""])
+def test_what_is_not_udp_is_tcp(protocol: str) -> None:
+    """Templates call the protocol of a mapping `http`, too: it moves like any other, as it is written."""
+    text = exposed(awsvpc(web(portMappings=[{**HTTP, "protocol": protocol}])), "80:8080").text
+
+    (mapping,) = containers(text)["BartizanDefender"]["portMappings"]
+    assert (mapping["protocol"], mapping["containerPort"]) == (protocol, 80)
+
+
 def test_the_last_mapping_takes_its_list_along() -> None:
     """A container without any mapping left has no empty list of them."""
     assert "portMappings" not in containers(exposed(awsvpc(web(portMappings=[HTTP])), "80:8080").text)["web"]
@@ -232,8 +241,8 @@ def test_a_forged_label_writes_nothing_into_the_template(path: list[str], old: s
             ["80:8080", "8080:80"],
             "80 is the firewall's in `80:8080` and the application's in `8080:80`",
         ),
-        (awsvpc(web(portMappings=[HTTP])), ["80:8081"], "no container maps port 8081 of `80:8081`"),
-        (awsvpc(web()), ["80:8080"], "no container maps port 8080"),
+        (awsvpc(web(portMappings=[HTTP])), ["80:8081"], "no container maps port 8081 of `80:8081`: mapped are 8080"),
+        (awsvpc(web()), ["80:8080"], "no container maps port 8080 of `80:8080`, nor any other"),
         (awsvpc(web(portMappings=[HTTP, {"containerPort": 80}])), ["80:8080"], "already that of container `web`"),
         (
             awsvpc(web(portMappings=[HTTP]), web(name="b", portMappings=[{"containerPort": 80}])),

@@ -192,7 +192,7 @@ class DefenderRuleset(msgspec.Struct):
 
 
 class DefenderOpenPort(msgspec.Struct):
-    """A port that others than the firewall listen on for other machines; covered when a port of the firewall leads there."""
+    """A port that others than the firewall listen on; `covered` when a port of the firewall leads there."""
 
     port: int
     covered: bool
@@ -202,8 +202,8 @@ class DefenderFirewall(msgspec.Struct, rename="camel"):
     """
     A Defender's firewall as it last reported; `policyHash` and `desiredPolicyHash` are equal once a change has arrived.
 
-    `error` tells why the policy is not in force; `openPorts` are reachable beside the firewall, unless the network closes
-    them; `counters` count from the Defender's start.
+    `error` tells why the policy is not in force; `openPorts` are reachable beside the firewall, unless the network
+    closes them; `counters` count from the Defender's start.
     """
 
     policy_hash: str | None

@@ -65,6 +65,13 @@ def missing(ports: Sequence[WaasPort], found: Sequence[Moved]) -> list[WaasPort]
     return [port for port in ports if port not in there]
 
 
+def mapped_ports(definition: TaskDefinition) -> list[int]:
+    """Return the ports that containers of a task map and that are known, each once, the smallest first."""
+    mappings = (mapping for container in definition.containers for mapping in container.objects("portMappings"))
+    found = {number(definition, mapping.get("containerPort")) for mapping in mappings}
+    return sorted(port for port in found if port is not None)
+
+
 def without_mappings(value: Mapping[str, Value], container: Container, found: Sequence[Moved]) -> dict[str, Value]:
     """Return a container definition without those of its mappings that move."""
     gone = [one.mapping for one in found if one.container.index == container.index]
@@ -153,7 +160,8 @@ def _refuse_mapping(definition: TaskDefinition, container: Container, mapping: M
         message = f"the mappings of container `{container.name}` depend on a condition"
         raise EmbedError(f"{message}: write out the list with port {port.app}", where)
     protocol = definition.template.resolve(mapping.get("protocol")).value
-    if isinstance(protocol, str) and protocol.lower() not in {"tcp", ""}:
+    # Templates have `http` there, too, which is no protocol of the API's and means nothing but TCP.
+    if isinstance(protocol, str) and protocol.lower() == "udp":
         message = (
             f"container `{container.name}` maps port {port.app} for `{protocol}`, and the firewall speaks TCP only"
         )

@@ -18,6 +18,8 @@ from bartizan.embed.rewrite import same
 from bartizan.embed.undo import Embedding
 from bartizan.embed.waas_ports import read_waas_ports
 
+_SHOWN_PORTS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Protection:
@@ -223,7 +225,10 @@ def _plans(
     ports = read_waas_ports(settings.waas_ports)
     for port in exposure.missing(ports, [one for planned in plans for one in planned.moved]):
         message = f"no container maps port {port.app} of `{port}`"
-        raise EmbedError(f"{message}: give the port on which the application listens, with a mapping in the definition")
+        mapped = list(dict.fromkeys(each for planned in plans for each in exposure.mapped_ports(planned.definition)))
+        if mapped:
+            raise EmbedError(f"{message}: mapped are {', '.join(map(str, mapped[:_SHOWN_PORTS]))}")
+        raise EmbedError(f"{message}, nor any other: map the port on which the application listens in the definition")
     if not plans:
         raise EmbedError(f"no task definition is left to protect: {skipped[0].skipped}")
     return plans, skipped
