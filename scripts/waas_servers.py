@@ -246,8 +246,8 @@ def example(name: str) -> Path:
     Raises:
         SystemExit: it was not built.
     """
-    default = ROOT / "defender/target/x86_64-unknown-linux-gnu/release/examples" / name
-    path = Path(os.environ.get(f"BARTIZAN_{name.upper()}", default))
+    programs = os.environ.get("BARTIZAN_PROGRAMS", ROOT / "defender/target/x86_64-unknown-linux-gnu/release/examples")
+    path = Path(os.environ.get(f"BARTIZAN_{name.upper()}", Path(programs) / name))
     if not path.exists():
         raise SystemExit(f"`{path}` is not there: `cargo build --release --locked --example {name}` makes it")
     return path
