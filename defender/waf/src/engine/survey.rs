@@ -223,7 +223,9 @@ impl Room {
         let place = Place::of(value, number);
         if let Some((found, work)) = memo.recall(place, value, number) {
             self.found.reset(interests.len());
-            found.iter().for_each(|ask| self.found.insert(usize::from(*ask)));
+            for ask in found {
+                self.found.insert(usize::from(*ask));
+            }
             return (work, place);
         }
         let work = self.judge(interests, asking, value);

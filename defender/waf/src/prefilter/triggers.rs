@@ -95,12 +95,11 @@ impl TransformationTriggers {
             T::RemoveWhitespace => SPACE.with(0xA0, 0xA0),
             T::UrlDecode | T::UrlDecodeUni => ByteSet::from_bytes(b"%+"),
             T::HtmlEntityDecode => ByteSet::from_bytes(b"&"),
-            T::JsDecode | T::CssDecode | T::EscapeSeqDecode => ByteSet::from_bytes(b"\\"),
+            T::JsDecode | T::CssDecode | T::EscapeSeqDecode | T::NormalizePathWin => ByteSet::from_bytes(b"\\"),
             T::Utf8ToUnicode => HIGH.with(0, 0),
             T::ReplaceComments => ByteSet::from_bytes(b"*"),
             T::RemoveComments | T::RemoveCommentsChar => ByteSet::from_bytes(b"*-#"),
             T::NormalizePath => ByteSet::EMPTY,
-            T::NormalizePathWin => ByteSet::from_bytes(b"\\"),
             T::CmdLine => ByteSet::from_bytes(b"\"'\\^,;\t\r\n").or(UPPER),
             T::SqlHexDecode => ByteSet::from_bytes(b"xX"),
             T::Base64Decode
