@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use defender_waf::prefilter::{BitSet, Prefilter, Question, Scratch};
 
 /// Of so many pairs of an operator and a value one is asked, always the same.
-const SHARE: usize = 32;
+const SHARE: usize = 8;
 
 /// What the prefilter leaves out holds for none of the values.
 #[test]

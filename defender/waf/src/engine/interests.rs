@@ -128,7 +128,7 @@ impl Interests {
             } else {
                 let Some(question) = link.operator.question() else { continue };
                 let number = u16::try_from(questions.len()).ok()?;
-                questions.add(&question);
+                questions.add(question);
                 nodes_of.push((node, link.multi_match));
                 known.insert((key, node, link.multi_match), number);
                 number

@@ -120,7 +120,7 @@ impl Operator {
     #[must_use]
     pub fn question(&self) -> Option<Question> {
         match self {
-            Self::Matches(pattern) => Some(Question::Pattern(pattern.tree())),
+            Self::Matches(pattern) => Some(pattern.question()),
             Self::Words(phrases) => Some(Question::Words(phrases.words().to_vec())),
             Self::SqlInjection => Some(Question::SqlInjection),
             Self::CrossSiteScripting => Some(Question::CrossSiteScripting),

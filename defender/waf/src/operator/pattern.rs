@@ -4,10 +4,16 @@
 //! word: `\<` is a literal in PCRE, `[a&&b]`, `[a--b]` and `[[a]` know no sets, `\v` and `\h` are classes, `a++` takes without
 //! giving back. So every pattern is written anew, each construct in the one spelling that cannot be misread, or refused.
 
-use std::{iter::Peekable, str::Chars, sync::OnceLock};
+use std::{
+    iter::Peekable,
+    str::Chars,
+    sync::{Mutex, OnceLock},
+};
 
 use regex_automata::{meta::Regex, util::syntax};
 use regex_syntax::hir::{Hir, HirKind};
+
+use crate::prefilter::{Demands, Question};
 
 /// Bytes of the lazily made automaton of one pattern, for each thread that uses it.
 const CACHE_BYTES: usize = 4 << 20;
@@ -20,6 +26,8 @@ const MOST_STEPS: usize = 2 << 20;
 pub struct Pattern {
     written: String,
     regex: OnceLock<Option<Regex>>,
+    /// What it asks of values, until that was told once.
+    demands: Mutex<Option<Box<Demands>>>,
 }
 
 impl Pattern {
@@ -35,13 +43,22 @@ impl Pattern {
         if steps(&tree) > MOST_STEPS {
             return Err(format!("the pattern `{text}` is too large: its repetitions are too many"));
         }
-        Ok(Self { written, regex: OnceLock::new() })
+        let demands = Mutex::new(Some(Box::new(Demands::of(&tree))));
+        Ok(Self { written, regex: OnceLock::new(), demands })
     }
 
     /// The automaton. Nothing if it cannot be built, which the bound on its size rules out; such a pattern matches nothing.
     #[must_use]
     pub fn regex(&self) -> Option<&Regex> {
         self.regex.get_or_init(|| build(&self.written).ok()).as_ref()
+    }
+
+    /// What it asks of a value, for a prefilter.
+    #[must_use]
+    pub fn question(&self) -> Question {
+        // It is asked for once, when the rules are all read, and then no longer needed.
+        let read = self.demands.lock().ok().and_then(|mut demands| demands.take());
+        read.map_or_else(|| Question::Pattern(self.tree()), Question::Read)
     }
 
     /// Its syntax tree.

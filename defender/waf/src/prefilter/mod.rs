@@ -39,6 +39,8 @@ pub(crate) const LAYERS: usize = 4;
 pub enum Question {
     /// `@rx`: the pattern, over bytes.
     Pattern(Hir),
+    /// The same, read before.
+    Read(Box<Demands>),
     /// `@pm`: one of these words occurs, without regard to case.
     Words(Vec<Vec<u8>>),
     /// `@detectSQLi`.
@@ -53,16 +55,12 @@ pub enum Question {
 
 impl Question {
     /// What it asks of values of each alphabet, from the largest to the smallest; nothing where it holds for none.
-    fn demands(&self, alphabets: &[ByteSet; LAYERS]) -> [Option<Demand>; LAYERS] {
-        let Self::Pattern(pattern) = self else { return alphabets.each_ref().map(|alphabet| self.demand(alphabet)) };
-        // Each alphabet is part of the one before it, so that what is left for that one is enough to look at.
-        let mut left = Some(Cow::Borrowed(pattern));
-        alphabets.each_ref().map(|alphabet| {
-            if *alphabet != ByteSet::ALL {
-                left = left.as_ref().and_then(|pattern| alphabet::within(pattern, alphabet)).map(Cow::Owned);
-            }
-            left.as_deref().map(Demand::of)
-        })
+    fn demands(self) -> Demands {
+        match self {
+            Self::Pattern(pattern) => Demands::of(&pattern),
+            Self::Read(demands) => *demands,
+            other => Demands(ALPHABETS.map(|alphabet| other.demand(&alphabet))),
+        }
     }
 
     /// What anything but a pattern asks of values of an alphabet.
@@ -79,8 +77,27 @@ impl Question {
                 let left = bytes.and(*alphabet);
                 (!left.is_empty()).then(|| Demand { length: 1, words: Vec::new(), sets: vec![left] })
             }
-            Self::Anything | Self::Pattern(_) => Some(Demand::default()),
+            Self::Anything | Self::Pattern(_) | Self::Read(_) => Some(Demand::default()),
         }
+    }
+}
+
+/// What a pattern asks of values of each alphabet: much smaller than the pattern's tree.
+#[derive(Debug, Clone)]
+pub struct Demands([Option<Demand>; LAYERS]);
+
+impl Demands {
+    /// What a pattern asks.
+    #[must_use]
+    pub fn of(pattern: &Hir) -> Self {
+        // Each alphabet is part of the one before it, so that what is left for that one is enough to look at.
+        let mut left = Some(Cow::Borrowed(pattern));
+        Self(ALPHABETS.map(|alphabet| {
+            if alphabet != ByteSet::ALL {
+                left = left.as_ref().and_then(|pattern| alphabet::within(pattern, &alphabet)).map(Cow::Owned);
+            }
+            left.as_deref().map(Demand::of)
+        }))
     }
 }
 
@@ -129,11 +146,11 @@ pub struct Builder {
 
 impl Builder {
     /// Takes a question in; it is known by its place among all of them.
-    pub fn add(&mut self, question: &Question) {
+    pub fn add(&mut self, question: Question) {
         if matches!(question, Question::SqlInjection) {
             self.sql.push(self.len());
         }
-        for (demands, demand) in self.demands.iter_mut().zip(question.demands(&ALPHABETS)) {
+        for (demands, demand) in self.demands.iter_mut().zip(question.demands().0) {
             demands.push(demand);
         }
     }
@@ -183,7 +200,7 @@ impl Prefilter {
     pub fn new(questions: &[Question]) -> Result<Self, String> {
         let mut builder = Builder::default();
         for question in questions {
-            builder.add(question);
+            builder.add(question.clone());
         }
         builder.build()
     }
