@@ -20,7 +20,7 @@ from bartizan.policy.rulesets import archive_of
 PAGE = Path(__file__).parents[3] / "docs/how-to/protect-a-web-app.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^\$ (?P<command>.*\n(?:    .*\n)*)(?P<output>(?:(?!\$ ).*\n)*)", re.MULTILINE)
+COMMAND = re.compile(r"^\$ (?P<command>(?:.*[,\\]\n)*.*\n)(?P<output>(?:(?!\$ ).*\n)*)", re.MULTILINE)
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
 VENDOR = {
     "rules": [
