@@ -1,10 +1,11 @@
 //! Sets of rules as the Console hands them out: pieces put together, checked, and read as files.
 
+use std::{collections::BTreeMap, fmt::Write as _};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use defender_core::message::{MOST_RULESET_PART, MOST_RULESET_PARTS, RulesetPart};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::rules;
@@ -79,7 +80,12 @@ impl Delivery {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(64);
+    for byte in digest(&SHA256, bytes).as_ref() {
+        // Writing to memory cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// A set of rules as files: settings first, then the others by their names.

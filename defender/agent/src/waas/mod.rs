@@ -119,11 +119,14 @@ pub struct Waas {
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
+/// Rules, and the profile that they were compiled for.
+type Compiled = (Profile, Arc<Ruleset>);
+
 /// What is told of the proxy.
 #[derive(Default)]
 struct State {
     /// The rules in force, compiled for a profile.
-    ruleset: Option<(Profile, Arc<Ruleset>)>,
+    ruleset: Option<Compiled>,
     /// What they were compiled from; none: those that come with the Defender.
     set: Option<Arc<Set>>,
     set_error: Option<String>,
@@ -220,7 +223,7 @@ impl Waas {
         let set = match set {
             Ok(set) => set,
             Err(error) => {
-                self.refuse_rules(error);
+                self.refuse_rules(&error);
                 return done();
             }
         };
@@ -235,7 +238,7 @@ impl Waas {
             done();
         };
         if let Err(error) = thread::Builder::new().name("waas-rules".into()).spawn(change) {
-            self.refuse_rules(format!("there is no thread for it: {error}"));
+            self.refuse_rules(&format!("there is no thread for it: {error}"));
         }
     }
 
@@ -248,23 +251,23 @@ impl Waas {
                     self.plane.armed.store(armed.map(Arc::new));
                 }
             }
-            Err(error) => self.refuse_rules(error),
+            Err(error) => self.refuse_rules(&error),
         }
     }
 
     /// The rules compiled, and the policy in force with them.
-    fn with_rules(&self, set: Option<&Set>) -> Result<(Option<Armed>, (Profile, Arc<Ruleset>)), String> {
+    fn with_rules(&self, set: Option<&Set>) -> Result<(Option<Armed>, Compiled), String> {
         let policy = self.state().policy.clone();
         let profile = match &policy {
             Some((_, text)) => Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?.profile,
             None => Profile::default(),
         };
         let ruleset = self.load(profile, set)?;
-        let armed = policy.map(|(hash, text)| self.arm(&hash, &text, ruleset.clone())).transpose()?;
+        let armed = policy.map(|(hash, text)| self.arm(&hash, &text, &ruleset)).transpose()?;
         Ok((armed, (profile, ruleset)))
     }
 
-    fn refuse_rules(&self, error: String) {
+    fn refuse_rules(&self, error: &str) {
         crate::say!("bartizan: the set of rules was refused, the last one stays: {error}");
         let mut state = self.state();
         (state.set_error, state.began) = (Some(error.chars().take(MOST_TOLD).collect()), true);
@@ -301,13 +304,13 @@ impl Waas {
     fn compile(&self, hash: &str, text: &str) -> Result<Armed, String> {
         let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
         let ruleset = self.ruleset(policy.profile)?;
-        self.arm(hash, text, ruleset)
+        self.arm(hash, text, &ruleset)
     }
 
-    fn arm(&self, hash: &str, text: &str, ruleset: Arc<Ruleset>) -> Result<Armed, String> {
+    fn arm(&self, hash: &str, text: &str, ruleset: &Arc<Ruleset>) -> Result<Armed, String> {
         let settings = Settings::parse(text.as_bytes(), &self.certificates)?;
         let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-        let firewall = Firewall::new(policy, ruleset).map_err(|error| error.to_string())?;
+        let firewall = Firewall::new(policy, ruleset.clone()).map_err(|error| error.to_string())?;
         let limits = self.plane.limits.reading(settings.read_timeout);
         Ok(Armed { hash: hash.to_owned(), firewall, settings, limits })
     }
