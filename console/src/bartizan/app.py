@@ -27,6 +27,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -40,7 +41,6 @@ from bartizan.channel.peer import identify_with
 from bartizan.channel.server import ChannelServer
 from bartizan.channel.session import Limits, Services
 from bartizan.data_directory import ConsoleError, locked, setup_token
-from bartizan.registry.reader import RegistryReader
 from bartizan.services.accounts import Accounts
 from bartizan.services.audit_sources import AuditSources
 from bartizan.services.audits import Audits
@@ -56,7 +56,7 @@ from bartizan.services.firewall import Firewall
 from bartizan.services.firewall_audits import FirewallAudits
 from bartizan.services.forensics import Forensics
 from bartizan.services.housekeeping import Housekeeping
-from bartizan.services.image_lookup import ImageLookUp, LookUpLimits
+from bartizan.services.image_lookup import Ask, ImageLookUp, ImageRecord, LookUpLimits, RegistryReader
 from bartizan.services.incidents import Incidents
 from bartizan.services.ingest import AuditFeed, Ingest
 from bartizan.services.learning import Learning
@@ -64,7 +64,7 @@ from bartizan.services.models import Models
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import Embedder, ProtectTask
-from bartizan.services.registries import Registries
+from bartizan.services.registries import ImageName, Registries
 from bartizan.services.rulesets import Rulesets
 from bartizan.settings import Settings
 from bartizan.store import (
@@ -214,7 +214,7 @@ class _Parts:
             SqlImages(self.database),
             self.registries,
             self.credentials,
-            RegistryReader(),
+            _LateReader(),
             limits=LookUpLimits(request_seconds=settings.look_up_seconds, tag_seconds=settings.image_tag_seconds),
             clock=_milliseconds,
         )
@@ -364,6 +364,28 @@ class _Parts:
 
     def _forget_setup_token(self) -> None:
         (self._directory / "setup-token").unlink(missing_ok=True)
+
+
+class _LateReader:
+    """Implements `RegistryReader`; what talks to registries is imported when the first image is asked for."""
+
+    def name(self, reference: str) -> ImageName:
+        """Return a reference in its parts. Raises InvalidError."""
+        return self._reader.name(reference)
+
+    def look_up(self, ask: Ask) -> ImageRecord:
+        """Return what a registry says of an image. Raises ServiceError."""
+        return self._reader.look_up(ask)
+
+    def privileged(self, ask: Ask) -> tuple[str, ...]:
+        """Return the programs of an image that gain rights. Raises ServiceError."""
+        return self._reader.privileged(ask)
+
+    @cached_property
+    def _reader(self) -> RegistryReader:
+        from bartizan.registry import reader  # noqa: PLC0415 - keeps the start quick
+
+        return reader.RegistryReader()
 
 
 class _ApiServer(uvicorn.Server):

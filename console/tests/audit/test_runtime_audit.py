@@ -263,6 +263,7 @@ audits = st.fixed_dictionaries(
         "time": st.integers(0, 253_402_300_799_999),
         "rule": st.none() | short,
         "effect": st.sampled_from(["alert", "prevent"]),
+        # Requests alone have the reason `waas`: they are shown as events of their own.
         "reason": st.sampled_from([reason.value for reason in Reason if reason is not Reason.WAAS]),
         "matched": st.none() | short,
         "event": events,

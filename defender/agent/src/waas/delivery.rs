@@ -1,10 +1,11 @@
 //! Sets of rules as the Console hands them out: pieces put together, checked, and read as files.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use defender_core::message::{MOST_RULESET_PART, MOST_RULESET_PARTS, RulesetPart};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::{link::tls::hex, rules};

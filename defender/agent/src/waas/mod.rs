@@ -299,7 +299,7 @@ impl Waas {
             None => Profile::default(),
         };
         let ruleset = self.load(profile, set)?;
-        let armed = policy.map(|(hash, text)| self.arm(&hash, &text, ruleset.clone())).transpose()?;
+        let armed = policy.map(|(hash, text)| self.arm(&hash, &text, &ruleset)).transpose()?;
         Ok((armed, (profile, ruleset)))
     }
 
@@ -340,13 +340,13 @@ impl Waas {
     fn compile(&self, hash: &str, text: &str) -> Result<Armed, String> {
         let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
         let ruleset = self.ruleset(policy.profile)?;
-        self.arm(hash, text, ruleset)
+        self.arm(hash, text, &ruleset)
     }
 
-    fn arm(&self, hash: &str, text: &str, ruleset: Arc<Ruleset>) -> Result<Armed, String> {
+    fn arm(&self, hash: &str, text: &str, ruleset: &Arc<Ruleset>) -> Result<Armed, String> {
         let settings = Settings::parse(text.as_bytes(), &self.certificates)?;
         let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-        let firewall = Firewall::new(policy, ruleset).map_err(|error| error.to_string())?;
+        let firewall = Firewall::new(policy, ruleset.clone()).map_err(|error| error.to_string())?;
         let limits = self.plane.limits.reading(settings.read_timeout);
         Ok(Armed { hash: hash.to_owned(), firewall, settings, limits })
     }
