@@ -1,4 +1,4 @@
-"""Writes inputs to begin with: `fuzz_seeds.py TARGET FOLDER`, out of the rules, their tests and the contract's vectors."""
+"""Writes inputs to begin with, out of the rules, their tests and the vectors: `fuzz_seeds.py TARGET FOLDER`."""
 
 from __future__ import annotations
 
@@ -47,12 +47,14 @@ BODIES = {
 
 
 def values() -> Iterator[str]:
+    """The values that the rules' tests send."""
     for path in sorted((CRS / "tests").rglob("*.yaml")):
-        for found in re.finditer(r"""^\s+(?:uri|data): (["']?)(.+)\1$""", path.read_text("utf-8"), re.M):
+        for found in re.finditer(r"""^\s+(?:uri|data): (["']?)(.+)\1$""", path.read_text("utf-8"), re.MULTILINE):
             yield found[2]
 
 
 def requests() -> Iterator[str]:
+    """Requests with those values."""
     for number, value in enumerate(values()):
         if value.startswith("/"):
             yield HEAD.format(method="GET", target=value.replace(" ", "%20"), fields="")
@@ -63,11 +65,13 @@ def requests() -> Iterator[str]:
 
 
 def rules() -> Iterator[str]:
+    """The rules, one by one."""
     for path in sorted((CRS / "rules").glob("*.conf")):
         yield from (rule for rule in re.split(r"\n\n", path.read_text("utf-8")) if "Sec" in rule and len(rule) < 8192)
 
 
 def policies(target: str) -> Iterator[bytes]:
+    """The policies of the vectors, or the conditions in them."""
     for path in sorted(VECTORS.glob("*.json")):
         text = path.read_text("utf-8")
         if target == "expression":
@@ -81,6 +85,7 @@ def policies(target: str) -> Iterator[bytes]:
 
 
 def main() -> None:
+    """Writes them to the folder."""
     target, folder = sys.argv[1], Path(sys.argv[2])
     for seed in seeds(target):
         (folder / f"seed-{hashlib.sha256(seed).hexdigest()[:16]}").write_bytes(seed)

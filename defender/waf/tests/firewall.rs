@@ -191,3 +191,33 @@ fn bad_policies_are_refused() {
         assert!(error.contains(&case.error), "{}: {error}", case.name);
     }
 }
+
+/// Of a request that asks for more work than it may, the rest is not judged in silence: it is told of, or refused.
+#[test]
+fn too_much_work_is_told_of() {
+    let mut rules =
+        load(&[Source { name: "a.conf", text: br#"SecRule ARGS "@rx a.*b" "id:1,phase:2,pass""# }], &[]).unwrap();
+    rules.settings.work_limit = 100;
+    let rules = Arc::new(rules);
+    for (effect, status) in [("disable", None), ("prevent", Some(403))] {
+        let text = format!(
+            r#"{{"version":1,"rule":"r","applications":[{{"appID":"a","sqli":{{"effect":"alert"}},
+                "body":{{"inspectionLimitExceededEffect":"{effect}"}}}}]}}"#
+        );
+        let firewall = Firewall::new(Policy::parse(text.as_bytes()).unwrap(), rules.clone()).unwrap();
+        let target = "ab".repeat(200);
+        let text = format!("GET /?q={target} HTTP/1.1\r\nHost: h\r\n\r\n");
+        let (head, _) = read_head(text.as_bytes()).unwrap().unwrap();
+        let client = Client { peer: "192.0.2.1".parse().unwrap(), port: 80, secure: false };
+        let standing = Standing::default();
+        let mut exchange = firewall.open(&head, client, &standing, 0, "1");
+        assert_eq!(exchange.request_head(), Ruling::Pass);
+        let ruling = exchange.request_end();
+        assert_eq!(if let Ruling::Answer(answer) = ruling { Some(answer.status) } else { None }, status);
+        let reports = exchange.finish();
+        assert_eq!(
+            reports.iter().map(|report| report.attack.as_str()).collect::<Vec<_>>(),
+            ["inspectionLimitExceeded"]
+        );
+    }
+}

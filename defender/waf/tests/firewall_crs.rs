@@ -46,7 +46,8 @@ fn ruleset() -> Arc<Ruleset> {
 fn firewall(application: &Value) -> Firewall {
     let mut application = application.clone();
     application["appID"] = "web".into();
-    let policy = json!({"version": 1, "rule": "shop", "applications": [application]});
+    // The default profile reads bodies by more than their type, and has rules of its own.
+    let policy = json!({"version": 1, "rule": "shop", "profile": "crsStrict", "applications": [application]});
     Firewall::new(Policy::parse(policy.to_string().as_bytes()).unwrap(), ruleset()).unwrap()
 }
 
@@ -69,7 +70,9 @@ fn judged(firewall: &Firewall, (head, body): &(String, String)) -> (Option<u16>,
     let mut exchange = firewall.open(&head, client, &standing, 0, "1");
     let mut ruling = exchange.request_head();
     if ruling == Ruling::Pass {
-        exchange.request_body(body.as_bytes());
+        ruling = exchange.request_body(body.as_bytes());
+    }
+    if ruling == Ruling::Pass {
         ruling = exchange.request_end();
     }
     let status = match ruling {
@@ -92,7 +95,7 @@ fn attacks_are_of_their_kinds() {
         ("lfi", request("/?q=../etc/passwd", "", "")),
         ("attackTools", request("/", "User-Agent: sqlmap/1.8\r\n", "")),
         ("shellshock", request("/", "User-Agent: () { :; }; /bin/eject\r\n", "")),
-        ("malformedRequest", request("/", "Content-Length: 3\r\n", "")),
+        ("malformedRequest", (request("/", "Content-Length: 3\r\n", "").0, "abc".to_owned())),
         ("ssrf", request("/?u=http://169.254.169.254/latest/meta-data/", "", "")),
         ("nosql", request("/", FORM, "user%5B%24ne%5D=1")),
         ("deserialisation", request("/", FORM, "o=ProcessBuilder.evil.clonetransformer")),

@@ -137,7 +137,7 @@ fn trickling_bodies_are_not_waited_for() {
     let stage = Stage::with(application.port, FailMode::Open, limits, None);
     let mut client = stage.connect();
     // A second is needed for a rate to mean anything.
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
     let mut stream = client.0.get_ref().try_clone().unwrap();
     let writer = std::thread::spawn(move || {
         while stream.write_all(b"x").is_ok() {

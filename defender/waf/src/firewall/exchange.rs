@@ -46,6 +46,8 @@ pub struct Exchange<'f> {
     came: u64,
     /// Whether it was told that the body is too long.
     length_told: bool,
+    /// Whether it was told that the work is over its limit.
+    work_told: bool,
     /// Whether the request was judged without its body, which nobody reads.
     unread: bool,
     reports: Vec<Report>,
@@ -117,6 +119,7 @@ impl<'f> Exchange<'f> {
             whole: false,
             came: 0,
             length_told: false,
+            work_told: false,
             unread: false,
             reports: Vec::new(),
             found: Effect::Disable,
@@ -323,6 +326,9 @@ impl<'f> Exchange<'f> {
             return Ruling::Pass;
         }
         self.transaction.judge(phase, &self.request, &self.response);
+        if let refusal @ Ruling::Answer(_) = self.guard_work(application) {
+            return refusal;
+        }
         let excepted = self.excepted(application, phase);
         let found = |finding: &&Finding| is_of(finding.phase, phase) && !excepted.contains(&finding.rule);
         let findings = self.transaction.findings().iter().filter(found);

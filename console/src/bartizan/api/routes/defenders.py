@@ -16,8 +16,8 @@ from bartizan.api.shapes import (
     Defender,
     DefenderFirewall,
     DefenderFirewallPort,
-    DefenderRuleset,
     DefenderOpenPort,
+    DefenderRuleset,
     DefenderWorkload,
     InstallBundleAnswer,
 )

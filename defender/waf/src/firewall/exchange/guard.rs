@@ -131,6 +131,19 @@ impl<'f> Exchange<'f> {
         self.act(application, report)
     }
 
+    /// Does what follows from a request that asks for more work than the rules' settings allow, once: the rest of it was not
+    /// looked at.
+    pub(super) fn guard_work(&mut self, application: &'f Application) -> Ruling {
+        if !self.transaction.overrun() || std::mem::replace(&mut self.work_told, true) {
+            return Ruling::Pass;
+        }
+        let message = "the request asks for more work than one may, and was not looked at as a whole";
+        // Never passed over in silence, for nobody knows what the rest is.
+        let effect = application.body.limit_effect.max(Effect::Alert);
+        let report = self.report(application, effect, "inspectionLimitExceeded", "firewall", message);
+        self.act(application, report)
+    }
+
     /// Does what follows from a body that is longer than what is looked at, once.
     pub(super) fn guard_length(&mut self, application: &'f Application) -> Ruling {
         let size = application.body.inspection_size.unwrap_or(self.ruleset.settings.body_limit);
