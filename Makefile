@@ -1,7 +1,7 @@
 # `make help` explains the targets. Everything that is made lies in .venv/, .cache/ and defender/target/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test build setup lint format bench bench-smoke bench-programs test-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat test-arm64-machine test-old-kernel soak soak-smoke fuzz
+.PHONY: help run test build setup lint format bench bench-smoke bench-programs test-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat test-arm64-machine test-old-kernel soak soak-smoke fuzz test-waf-whole
 
 PYTHON := .venv/bin/python
 HOST_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -49,16 +49,20 @@ format: build ## Rewrite the sources in the house's format
 
 test-rust: build test-programs ## Tests of the Defender on this machine
 	cd defender && cargo test --quiet --locked
-	cd defender && cargo test --quiet --locked -p defender-waf --test prefilter_crs
+	cd defender && cargo test --quiet --locked -p defender-waf --test prefilter_crs --test firewall_crs
+
+test-waf-whole: build ## Slow: the firewall's prefilter beside asking rule by rule, every pair
+	cd defender && BARTIZAN_EVERY_PAIR=1 cargo test --quiet --locked --release -p defender-waf --test prefilter_crs
 
 test-arm64: build ## The Defender's unit tests on arm64, emulated
-	cd defender && $(ARM64_ENV) cargo test --quiet --locked --target $(ARM64_TARGET) --lib
+	cd defender && $(ARM64_ENV) cargo test --quiet --locked --target $(ARM64_TARGET) -p defender -p defender-core -p defender-sys --lib
+	cd defender && $(ARM64_ENV) cargo test --quiet --locked --target $(ARM64_TARGET) -p defender-waf --test firewall
 
 test-python: build ## Tests of the Console and the command line
 	cd console && ../.venv/bin/python -m pytest -n 2
 
-test-e2e: build ## The whole system: real Console, real Defender, real containers
-	.venv/bin/python -m pytest -c e2e/pytest.ini e2e
+test-e2e: build test-programs ## The whole system: real Console, real Defender, real containers
+	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) .venv/bin/python -m pytest -c e2e/pytest.ini e2e
 
 test-compat: build bench-programs ## Slow: Debian's runtimes and servers behave alike with and without the Defender
 	@sh scripts/packages.sh scripts/apt-packages-compat.txt
@@ -91,12 +95,15 @@ soak-smoke: build test-programs
 
 bench: build bench-programs ## Measure every promised number (docs/spec.md), as ratios within one run
 	@sh scripts/packages.sh scripts/apt-packages-compat.txt
+	@sh scripts/packages.sh scripts/apt-packages-bench.txt
 	$(PYTHON) scripts/bench.py
 	$(PYTHON) scripts/bench_programs.py
+	$(PYTHON) scripts/bench_waas.py
 
 # That the benchmarks run is shown with the tests' own programs: building them for measuring takes longer than that.
 bench-smoke: build test-programs
 	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) $(PYTHON) scripts/bench.py --quick
+	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) $(PYTHON) scripts/bench_waas.py --quick
 
 gen: build ## Write the generated files anew: contract/openapi.json, contract/*.schema.json, docs/reference
 	$(PYTHON) console/generate.py

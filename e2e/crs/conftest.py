@@ -21,19 +21,23 @@ def rules() -> Path:
 
 @pytest.fixture(scope="session")
 def judge() -> Path:
-    """The engine as a program, as `make test-programs` builds it."""
-    return built("defender-waf", "judge")
+    """The engine as a program."""
+    return built("judge")
 
 
 @pytest.fixture(scope="session")
 def proxy_program() -> Path:
     """The proxy as a program."""
-    return built("defender", "proxy")
+    return built("proxy")
 
 
-def built(package: str, example: str) -> Path:
-    """An example's program."""
-    command = ["cargo", "build", "--locked", "-p", package, "--example", example, "--message-format", "json"]
+def built(example: str) -> Path:
+    """An example's program: in the folder that `make test-e2e` names, else as `make test-programs` builds it."""
+    if folder := os.environ.get("BARTIZAN_PROGRAMS"):
+        return Path(folder) / example
+    command = ["cargo", "build", "--locked", "--examples", "--message-format", "json"]
     output = subprocess.run(command, cwd=ROOT / "defender", check=True, capture_output=True).stdout
     messages = (json.loads(line) for line in output.splitlines())
-    return next(Path(one["executable"]) for one in messages if one.get("executable"))
+    return next(
+        Path(one["executable"]) for one in messages if one.get("executable") and one["target"]["name"] == example
+    )
