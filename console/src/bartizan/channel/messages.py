@@ -167,9 +167,9 @@ class WaasStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     """
     The firewall of a Defender: the policy in force or why it is not, where it listens, and what it has counted.
 
-    `openPorts` are reachable beside it. `counters` are numbers since the Defender's start by their names,
-    `statuses` those of responses by their class, and `errors` the latest that went wrong. `discovery` is told once, with
-    the next status after it was learnt, and takes at most 64 KiB: what does not fit comes with a later one.
+    `openPorts` are reachable beside it. `counters` are numbers since the Defender's start by their names, `statuses`
+    those of responses by their class, and `errors` the latest that went wrong. `discovery` is told once, with the next
+    status after it was learnt, and takes at most 64 KiB: what does not fit comes with a later one.
     """
 
     hash: Hash | None = None
