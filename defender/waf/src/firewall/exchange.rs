@@ -44,10 +44,8 @@ pub struct Exchange<'f> {
     whole: bool,
     /// Bytes of the body so far, as they came over the wire.
     came: u64,
-    /// Whether it was told that the body is too long.
-    length_told: bool,
-    /// Whether it was told that the work is over its limit.
-    work_told: bool,
+    /// What was told of limits.
+    told: Told,
     /// Whether the request was judged without its body, which nobody reads.
     unread: bool,
     reports: Vec<Report>,
@@ -74,6 +72,13 @@ pub struct Exchange<'f> {
     standing: &'f Standing,
     now: u64,
     id: &'f str,
+}
+
+/// Which limits it was told of that the request is beyond.
+#[derive(Debug, Default)]
+struct Told {
+    length: bool,
+    work: bool,
 }
 
 impl<'f> Exchange<'f> {
@@ -118,8 +123,7 @@ impl<'f> Exchange<'f> {
             held: Vec::new(),
             whole: false,
             came: 0,
-            length_told: false,
-            work_told: false,
+            told: Told::default(),
             unread: false,
             reports: Vec::new(),
             found: Effect::Disable,

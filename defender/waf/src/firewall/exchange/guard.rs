@@ -134,7 +134,7 @@ impl<'f> Exchange<'f> {
     /// Does what follows from a request that asks for more work than the rules' settings allow, once: the rest of it was not
     /// looked at.
     pub(super) fn guard_work(&mut self, application: &'f Application) -> Ruling {
-        if !self.transaction.overrun() || std::mem::replace(&mut self.work_told, true) {
+        if !self.transaction.overrun() || std::mem::replace(&mut self.told.work, true) {
             return Ruling::Pass;
         }
         let message = "the request asks for more work than one may, and was not looked at as a whole";
@@ -147,7 +147,7 @@ impl<'f> Exchange<'f> {
     /// Does what follows from a body that is longer than what is looked at, once.
     pub(super) fn guard_length(&mut self, application: &'f Application) -> Ruling {
         let size = application.body.inspection_size.unwrap_or(self.ruleset.settings.body_limit);
-        if self.came <= size as u64 || std::mem::replace(&mut self.length_told, true) {
+        if self.came <= size as u64 || std::mem::replace(&mut self.told.length, true) {
             return Ruling::Pass;
         }
         let message = format!("the body is longer than the {size} bytes that are looked at as a whole");
