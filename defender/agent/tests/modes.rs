@@ -125,8 +125,9 @@ fn one_request_is_judged_without_a_console() {
     let folder = std::env::temp_dir().join(format!("bartizan-judge-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("made");
     let policy = folder.join("policy.json");
-    std::fs::write(&policy, r#"{"rule":"shop","applications":[{"appID":"a"}]}"#).expect("written");
-    let rule = "SecRule REQUEST_URI \"@pmFromFile words.data\" \"id:7,phase:1,deny,status:418\"";
+    std::fs::write(&policy, r#"{"rule":"shop","applications":[{"appID":"a","malformedReq":{"effect":"prevent"}}]}"#)
+        .expect("written");
+    let rule = "SecRule REQUEST_URI \"@pmFromFile words.data\" \"id:7,phase:1,deny\"";
     std::fs::write(folder.join("a.conf"), rule).expect("written");
     std::fs::write(folder.join("words.data"), "teapot").expect("written");
     let words = ["waf", "test", "--policy", policy.to_str().expect("text"), "--rules", folder.to_str().expect("text")];
@@ -139,9 +140,10 @@ fn one_request_is_judged_without_a_console() {
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(
         (output.status.code(), &answer["outcome"], &answer["status"]),
-        (Some(0), &"refused".into(), &418.into())
+        (Some(0), &"refused".into(), &403.into())
     );
-    assert_eq!((&answer["stage"], &answer["rulesLoaded"]), (&"head".into(), &1.into()));
+    assert_eq!(answer["reports"][0]["rules"], serde_json::json!([7]));
+    assert_eq!(answer["stage"], "head");
 }
 
 /// The Defender says whose rules are in it, and under which licence.
