@@ -77,7 +77,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         certificates: BTreeMap::new(),
         resolvers: Vec::new(),
         secret: [0; 32],
-        whose: Whose::Network,
+        whose: Whose::Workload,
     })?;
     waas.take_policy("example", Some(&fs::read_to_string(policy)?));
     say(&waas.status());

@@ -227,11 +227,12 @@ impl Waas {
     pub fn take_policy(&self, hash: &str, policy: Option<&str>) {
         let changing = self.changing();
         let outcome = policy.map(|text| self.compile(hash, text)).transpose();
-        let outcome = outcome.and_then(|armed| match armed {
-            Some(_) => {
+        let outcome = outcome.and_then(|armed| match &armed {
+            Some(Armed { firewall, .. }) if !firewall.policy().applications.is_empty() => {
                 self.run(Vec::new()).map(|()| armed).map_err(|error| format!("there is no thread for it: {error}"))
             }
-            None => Ok(None),
+            // Nothing to listen for.
+            _ => Ok(armed),
         });
         let mut state = self.state();
         match outcome {
@@ -339,7 +340,8 @@ impl Waas {
 
     fn compile(&self, hash: &str, text: &str) -> Result<Armed, String> {
         let policy = Policy::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-        let ruleset = self.ruleset(policy.profile)?;
+        // Rules take time and memory, which a policy without applications is not worth.
+        let ruleset = if policy.applications.is_empty() { Arc::default() } else { self.ruleset(policy.profile)? };
         self.arm(hash, text, &ruleset)
     }
 

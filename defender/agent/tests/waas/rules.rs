@@ -1,6 +1,7 @@
 //! Sets of rules that the Console hands out, as the link gives them to the proxy.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -10,8 +11,9 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use defender_agent::{
+    enforcement::FailMode,
     link::{desk::Desk, message::RulesetPart, protected::Embedded, protected::Protected},
-    waas::front::Front,
+    waas::{Config, Waas, bystanders::Whose, front::Front, limits::Limits},
 };
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -168,4 +170,29 @@ fn rules_change_under_load() {
     for client in clients {
         client.join().unwrap();
     }
+}
+
+/// A Defender whose policy names no application compiles no rules, starts nothing, and tells of no firewall.
+#[test]
+fn without_applications_there_are_no_rules() {
+    let desk = Desk::new("0".repeat(32));
+    let waas = Waas::start(Config {
+        opened: Vec::new(),
+        fail_mode: FailMode::Closed,
+        limits: Limits::default(),
+        rules: Box::new(|_| Err("rules were asked for".into())),
+        reporter: desk,
+        instance: "0".repeat(32),
+        certificates: BTreeMap::new(),
+        resolvers: Vec::new(),
+        secret: [7; 32],
+        whose: Whose::Workload,
+    })
+    .unwrap();
+
+    waas.take_policy("00", Some(r#"{"version":1,"revision":1,"rule":null,"applications":[]}"#));
+    assert_eq!(waas.status(), None);
+
+    waas.take_policy("01", Some(r#"{"version":1,"revision":2,"rule":"r","applications":[{"appID":"a"}]}"#));
+    assert_eq!(waas.status().unwrap()["error"], "rules were asked for");
 }
