@@ -62,7 +62,7 @@ test-python: build ## Tests of the Console and the command line
 	cd console && ../.venv/bin/python -m pytest -n 2
 
 test-e2e: build test-programs ## The whole system: real Console, real Defender, real containers
-	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) .venv/bin/python -m pytest -c e2e/pytest.ini e2e
+	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) .venv/bin/python -m pytest -c e2e/pytest.ini -n 2 e2e
 
 test-compat: build bench-programs ## Slow: Debian's runtimes and servers behave alike with and without the Defender
 	@sh scripts/packages.sh scripts/apt-packages-compat.txt
