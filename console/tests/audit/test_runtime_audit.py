@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bartizan.audit import Audit, CustomText, Reason, Reporter, Retention, RuntimeAudit, cutoff, describe
 from bartizan.audit.detections import DETECTIONS
 from bartizan.audit.table import csv_head, csv_line
+from bartizan.audit.wire import AuditEffect, DefenderEvent, Notice
 
 VECTORS = Path(__file__).parents[3] / "contract/vectors/messages"
 REPORTER = Reporter(app_id="shop:5c1f", instance="i", task="shop", container="web", image="shop:1", version="0.1.0")
@@ -265,3 +266,26 @@ def test_retention_never_removes_what_should_stay(now: int, newest: int, days: i
     assert received_before < now
     assert below_id <= newest
     assert newest - below_id + 1 == keep
+
+
+@pytest.mark.parametrize("notice", list(Notice))
+@pytest.mark.parametrize("reason", list(Reason))
+def test_whatever_a_defender_says_of_itself_is_shown(notice: Notice, reason: Reason) -> None:
+    """No notice, with whatever reason, is without a type and a sentence; not even of a Defender that makes them up."""
+    event = DefenderEvent(notice=notice, detail="a detail", count=1)
+    audit = Audit(seq=1, time=1, rule=None, effect=AuditEffect.ALERT, reason=reason, matched=None, event=event)
+
+    seen = describe(audit, REPORTER)
+
+    assert seen.attack_type
+    assert "a detail" in seen.msg
+
+
+def test_a_change_of_the_defender_is_a_detection() -> None:
+    """That something of the Defender was changed is told as the attack that it is."""
+    event = DefenderEvent(notice=Notice.ATTACKED, detail="its program file was replaced", count=1)
+    audit = Audit(
+        seq=1, time=1, rule="r", effect=AuditEffect.ALERT, reason=Reason.TAMPERING, matched="program", event=event
+    )
+
+    assert (describe(audit, REPORTER).severity, describe(audit, REPORTER).attack_type) == ("high", "tampering")

@@ -77,6 +77,7 @@ VENDOR_NAMES = {
 }
 """The vendor's attack type of each detection; those that are missing have our own name there too."""
 _TYPES = {"process": "processes", "network": "network", "file": "filesystem", "defender": "defender"}
+# Without `attacked`: that is a detection, and told as one.
 _NOTICES: dict[Notice, tuple[Severity, str]] = {
     Notice.STARTED_WITHOUT_POLICY: ("high", "the application was started before a policy could be had"),
     Notice.AUDITS_DROPPED: ("medium", "audits were given up, since the spool was full"),
@@ -88,7 +89,7 @@ _NOTICES: dict[Notice, tuple[Severity, str]] = {
 
 def attack_of(audit: Audit) -> Attack:
     """Return how an audit is classified."""
-    if isinstance(audit.event, DefenderEvent):
+    if isinstance(audit.event, DefenderEvent) and audit.event.notice in _NOTICES:
         severity, why = _NOTICES[audit.event.notice]
         return Attack(type="defender", attack_type=audit.event.notice.value, severity=severity, why=why)
     listed = _LISTS.get(audit.reason)
