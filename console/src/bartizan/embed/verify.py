@@ -79,6 +79,8 @@ def _ports(definition: TaskDefinition, sidecar: Container) -> Iterator[Finding]:
     except EmbedError as error:
         yield _tampered(sidecar, "environment", f"has a firewall that cannot listen: {error.message}")
         return
+    if not ports:
+        return
     mapped = {
         (container.name, exposure.number(definition, mapping.get("containerPort")))
         for container in definition.containers
