@@ -63,12 +63,19 @@ pub struct Rule {
     pub(crate) plan: RulePlan,
 }
 
+impl Rule {
+    /// Whether a match leads past other rules.
+    pub(crate) fn leads(&self) -> bool {
+        self.skip_after.is_some() || self.skip > 0
+    }
+}
+
 /// What is known of a rule once all rules are read; [`crate::Ruleset::new`] fills it in.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RulePlan {
     /// Its number among all rules, from 0.
     pub place: usize,
-    /// The step of its phase on which `skipAfter` goes on.
+    /// The step of its phase on which `skipAfter` and `skip` go on.
     pub skip_to: usize,
     /// Nobody is told of it, and nothing in it looks at what it matched.
     pub quiet: bool,

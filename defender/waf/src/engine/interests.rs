@@ -12,7 +12,8 @@ use super::memory::is_kept;
 use crate::{
     operator::Operator,
     prefilter::{
-        BitSet, Builder, ByteSet, LAYERS, MARKS, Masks, Prefilter, Shape, TransformationTriggers, stays_within,
+        BitSet, Builder, ByteSet, LAYERS, MARKS, Masks, Prefilter, Question, Shape, TransformationTriggers,
+        stays_within,
     },
     rule::{Link, Selector, Step, Target},
     transformation::Transformation,
@@ -39,7 +40,12 @@ pub(super) struct Interests {
     sides: Vec<[Side; 2]>,
     /// What was asked of values so far; the same is asked of many.
     askings: Mutex<Vec<Arc<Asking>>>,
+    /// What was asked of requests so far: seldom more than one.
+    tables: Mutex<Vec<Arc<Table>>>,
 }
+
+/// So many tables are kept.
+const MOST_TABLES: usize = 8;
 
 /// So many askings are kept; a ruleset that names more values makes them anew.
 const MOST_ASKINGS: usize = 512;
@@ -100,33 +106,60 @@ impl Side {
         self.all.is_empty() && self.named.is_empty()
     }
 
-    /// Whether something is asked of the value of this name alone.
-    pub fn names(&self, name: &[u8]) -> bool {
-        self.named.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    /// Of which name that has questions of its own this one is.
+    fn place(&self, name: &[u8]) -> Option<usize> {
+        self.named.iter().position(|(known, _)| known.eq_ignore_ascii_case(name))
     }
+}
 
-    /// Adds what is asked of the value of this name.
-    pub fn asks_of(&self, name: &[u8], asks: &mut BitSet) {
-        asks.add_all(&self.all);
-        for (_, more) in self.named.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            asks.add_all(more);
-        }
+/// What is asked of all values of a request, out of some questions.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The questions.
+    pub live: BitSet,
+    /// As [`Interests::sides`]; nothing where nothing is asked.
+    sides: Vec<[Option<Askings>; 2]>,
+}
+
+/// What is asked of the values, or of the names, of a collection.
+#[derive(Debug)]
+struct Askings {
+    /// Of those without questions of their own; nothing if that is nothing.
+    usual: Option<Arc<Asking>>,
+    /// Of the others, in the order of the side.
+    named: Vec<Option<Arc<Asking>>>,
+}
+
+impl Table {
+    /// What is asked of a value, or of a name, of a collection; nothing if that is nothing.
+    pub(super) fn asking(
+        &self,
+        interests: &Interests,
+        (collection, name): (Collection, bool),
+        own_name: &[u8],
+    ) -> Option<&Asking> {
+        let askings = self.sides[collection as usize][usize::from(name)].as_ref()?;
+        let asking = match interests.side(collection, name).place(own_name) {
+            Some(place) => &askings.named[place],
+            None => &askings.usual,
+        };
+        asking.as_deref()
     }
 }
 
 impl Interests {
-    /// Numbers all questions, and notes its number in each link. Nothing when they are too many.
-    pub(super) fn of(phases: &mut [Vec<Step>; 5]) -> Option<Self> {
+    /// Numbers all questions of some rules, by their places, and notes its number in each link. Nothing when they are too many.
+    pub(super) fn of(phases: &mut [Vec<Step>; 5], asking: &BitSet) -> Option<Self> {
         let mut tree = Tree::new();
         let mut known: HashMap<(String, usize, bool), u16> = HashMap::new();
         let (mut questions, mut nodes_of) = (Builder::default(), Vec::new());
-        for link in links_of(phases) {
+        for link in links_of(phases, asking) {
             let Some(key) = key(link) else { continue };
             let Some(node) = tree.node(&link.transformations) else { continue };
             let number = if let Some(number) = known.get(&(key.clone(), node, link.multi_match)) {
                 *number
             } else {
-                let Some(question) = link.operator.question() else { continue };
+                let Some(question) = question(link) else { continue };
                 let number = u16::try_from(questions.len()).ok()?;
                 questions.add(question);
                 nodes_of.push((node, link.multi_match));
@@ -135,14 +168,19 @@ impl Interests {
             };
             link.plan.ask = Some(number);
         }
-        let made = Self::new(questions, &nodes_of, tree, phases);
+        let made = Self::new(questions, &nodes_of, tree, links_of(phases, asking));
         if made.is_none() {
-            links_of(phases).for_each(|link| link.plan.ask = None);
+            links_of(phases, asking).for_each(|link| link.plan.ask = None);
         }
         made
     }
 
-    fn new(questions: Builder, nodes_of: &[(usize, bool)], tree: Tree, phases: &mut [Vec<Step>; 5]) -> Option<Self> {
+    fn new<'l>(
+        questions: Builder,
+        nodes_of: &[(usize, bool)],
+        tree: Tree,
+        links: impl Iterator<Item = &'l mut Link>,
+    ) -> Option<Self> {
         let prefilter = questions.build().ok()?;
         let empty = BitSet::new(prefilter.len().max(1));
         let (mut nodes, mut multiple) = (tree.nodes, empty.clone());
@@ -161,13 +199,22 @@ impl Interests {
         let (triggers, layers) = (Triggers::of(&nodes), layers(&prefilter, &nodes));
         let side = Side { all: empty.clone(), ..Side::default() };
         let mut sides = vec![[side.clone(), side]; COLLECTIONS];
-        for link in links_of(phases) {
+        for link in links {
             let Some(ask) = link.plan.ask.map(usize::from) else { continue };
             for target in &link.targets {
                 add_target(&mut sides, target, ask, &empty);
             }
         }
-        Some(Self { prefilter, nodes, triggers, layers, multiple, sides, askings: Mutex::default() })
+        Some(Self {
+            prefilter,
+            nodes,
+            triggers,
+            layers,
+            multiple,
+            sides,
+            askings: Mutex::default(),
+            tables: Mutex::default(),
+        })
     }
 
     /// How many questions there are.
@@ -179,8 +226,38 @@ impl Interests {
         &self.sides[collection as usize][usize::from(names)]
     }
 
+    /// What is asked of all values when nothing but these questions is.
+    pub(super) fn table(&self, live: &BitSet) -> Arc<Table> {
+        let Ok(mut tables) = self.tables.lock() else { return Arc::new(self.table_of(live)) };
+        if let Some(known) = tables.iter().find(|known| known.live == *live) {
+            return Arc::clone(known);
+        }
+        let table = Arc::new(self.table_of(live));
+        if tables.len() < MOST_TABLES {
+            tables.push(Arc::clone(&table));
+        }
+        table
+    }
+
+    fn table_of(&self, live: &BitSet) -> Table {
+        let asking = |asks: &[&BitSet]| {
+            let mut wanted = BitSet::new(self.len().max(1));
+            asks.iter().for_each(|asks| wanted.add_all(asks));
+            wanted.keep(live);
+            (!wanted.is_empty()).then(|| self.asking(&wanted))
+        };
+        let askings = |side: &Side| {
+            (!side.is_empty()).then(|| Askings {
+                usual: asking(&[&side.all]),
+                named: side.named.iter().map(|(_, more)| asking(&[&side.all, more])).collect(),
+            })
+        };
+        let sides = self.sides.iter().map(|[values, names]| [askings(values), askings(names)]).collect();
+        Table { live: live.clone(), sides }
+    }
+
     /// What follows from asking these questions.
-    pub(super) fn asking(&self, wanted: &BitSet) -> Arc<Asking> {
+    fn asking(&self, wanted: &BitSet) -> Arc<Asking> {
         let Ok(mut askings) = self.askings.lock() else { return Arc::new(self.asking_of(wanted, None)) };
         if let Some(known) = askings.iter().find(|known| known.wanted == *wanted) {
             return Arc::clone(known);
@@ -243,24 +320,24 @@ impl Interests {
     }
 }
 
-fn links_of(phases: &mut [Vec<Step>; 5]) -> impl Iterator<Item = &mut Link> {
+fn links_of<'l>(phases: &'l mut [Vec<Step>; 5], asking: &'l BitSet) -> impl Iterator<Item = &'l mut Link> {
     phases.iter_mut().flatten().flat_map(|step| match step {
-        Step::Rule(rule) => rule.links.iter_mut(),
-        Step::Marker(_) => [].iter_mut(),
+        Step::Rule(rule) if asking.contains(rule.plan.place) => rule.links.iter_mut(),
+        _ => [].iter_mut(),
     })
 }
 
-/// By what two operators are the same; nothing for a link that may hold for any value, or looks at something else than values
-/// of the request and the response.
+/// By what two operators are the same; nothing for a link whose operator depends on more than the value, or that looks at
+/// something else than values of the request and the response.
 fn key(link: &Link) -> Option<String> {
     let surveyed = |target: &Target| {
         let changes = is_kept(target.collection) || target.collection == Collection::ReqbodyProcessor;
         !target.counted && !changes
     };
-    if link.negated || link.targets.is_empty() || !link.targets.iter().all(surveyed) {
+    if link.targets.is_empty() || !link.targets.iter().all(surveyed) {
         return None;
     }
-    Some(match &link.operator {
+    let key = match &link.operator {
         Operator::Matches(pattern) => format!("rx {}", pattern.text()),
         Operator::Words(phrases) => format!("pm {:?}", phrases.words()),
         Operator::OutsideBytes(allowed) => format!("bytes {allowed:?}"),
@@ -269,7 +346,14 @@ fn key(link: &Link) -> Option<String> {
         Operator::BadUrlEncoding => "url".to_owned(),
         Operator::BadUtf8 => "utf8".to_owned(),
         _ => return None,
-    })
+    };
+    Some(if link.negated { format!("!{key}") } else { key })
+}
+
+/// What a link's operator asks. A negated one may hold for any value, but what was found out of a value is remembered.
+fn question(link: &Link) -> Option<Question> {
+    let question = link.operator.question()?;
+    Some(if link.negated { Question::Anything } else { question })
 }
 
 fn add_target(sides: &mut [[Side; 2]], target: &Target, ask: usize, empty: &BitSet) {

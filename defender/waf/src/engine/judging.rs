@@ -8,6 +8,7 @@ use super::{
     survey::Candidate,
 };
 use crate::{
+    prefilter::BitSet,
     rule::{Chosen, Control, Disruption, Link, Rule, Selector, Target},
     value::{Collection, Request, Response, Value, owners},
 };
@@ -15,7 +16,8 @@ use crate::{
 /// What `ctl` took away while this request is judged.
 #[derive(Debug, Default)]
 pub(super) struct Removed {
-    rules: Vec<Chosen>,
+    /// By their places.
+    rules: BitSet,
     targets: Vec<Withdrawn>,
     /// Whether one of the targets is of what rules keep.
     kept: bool,
@@ -45,7 +47,17 @@ struct Sides<'a> {
 
 impl Removed {
     pub(super) fn removes(&self, rule: &Rule) -> bool {
-        self.rules.iter().any(|chosen| chosen.chooses(rule))
+        self.rules.contains(rule.plan.place)
+    }
+
+    fn add(&mut self, chosen: &Chosen) {
+        // All that a `ctl` chooses is known by places once the rules are read.
+        let Chosen::Places(places) = chosen else { return };
+        if self.rules.is_empty() {
+            self.rules.copy(places);
+        } else {
+            self.rules.add_all(places);
+        }
     }
 
     /// Whether a rule that only compares what rules keep is asked as if nothing was taken away.
@@ -225,7 +237,7 @@ impl Transaction<'_> {
 
     fn control(&mut self, control: &Control) {
         match control {
-            Control::Remove(chosen) => self.removed.rules.push(chosen.clone()),
+            Control::Remove(chosen) => self.removed.add(chosen),
             Control::RemoveTarget(chosen, target) => {
                 self.removed.kept |= memory::is_kept(target.collection);
                 self.removed.targets.push(Withdrawn { rules: chosen.clone(), target: target.clone() });

@@ -23,9 +23,11 @@ pub struct Matched {
 }
 
 /// The memory of one request's judging.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Memory<'r> {
     names: &'r Names,
+    /// What names held before the first rule, by the name's number.
+    before: &'r [Kept],
     /// By number of the name.
     kept: Vec<Kept>,
     /// Under names that no rule spells out.
@@ -40,8 +42,10 @@ pub(super) struct Memory<'r> {
 
 /// What a name holds.
 #[derive(Debug, Clone, Default)]
-enum Kept {
+pub(super) enum Kept {
+    /// What it held before the first rule.
     #[default]
+    Before,
     Nothing,
     /// A text that stands in a rule.
     Constant(Arc<[u8]>, i64),
@@ -83,7 +87,7 @@ impl Written {
 impl Kept {
     fn text(&self) -> Option<&[u8]> {
         match self {
-            Self::Nothing => None,
+            Self::Before | Self::Nothing => None,
             Self::Constant(text, _) => Some(text),
             Self::Text(text) => Some(text),
             Self::Number(written) => Some(written.text()),
@@ -100,11 +104,12 @@ impl Kept {
 }
 
 impl<'r> Memory<'r> {
-    /// A memory that holds nothing.
-    pub(super) fn new(names: &'r Names) -> Self {
+    /// A memory that holds what its names held before; nothing, if that is nothing.
+    pub(super) fn new(names: &'r Names, before: &'r [Kept]) -> Self {
         Self {
             names,
-            kept: vec![Kept::Nothing; names.len()],
+            before,
+            kept: vec![Kept::Before; names.len()],
             others: BTreeMap::new(),
             captures: Default::default(),
             has_captures: false,
@@ -127,7 +132,19 @@ impl<'r> Memory<'r> {
 
     /// `TX`, by the number of a name.
     pub(super) fn slot(&self, slot: u16) -> Option<&[u8]> {
-        self.kept[usize::from(slot)].text()
+        self.at(usize::from(slot)).text()
+    }
+
+    fn at(&self, slot: usize) -> &Kept {
+        match &self.kept[slot] {
+            Kept::Before => self.before.get(slot).unwrap_or(&Kept::Nothing),
+            kept => kept,
+        }
+    }
+
+    /// What all names hold, by their numbers.
+    pub(super) fn all(&self) -> Vec<Kept> {
+        (0..self.kept.len()).map(|slot| self.at(slot).clone()).collect()
     }
 
     /// The name of a number.
@@ -137,12 +154,12 @@ impl<'r> Memory<'r> {
 
     /// Whether a comparison holds now.
     pub(super) fn holds(&self, comparison: Comparison) -> bool {
-        let kept = &self.kept[usize::from(comparison.slot)];
+        let kept = self.at(usize::from(comparison.slot));
         let one = if comparison.counted { Some(i64::from(kept.text().is_some())) } else { kept.number() };
         let two = match comparison.with {
             Number::Constant(number) => number,
             // A place with nothing to fill in is an empty text, which counts as 0.
-            Number::Slot(slot) => self.kept[usize::from(slot)].number().unwrap_or(0),
+            Number::Slot(slot) => self.at(usize::from(slot)).number().unwrap_or(0),
         };
         one.is_some_and(|one| {
             comparison.holds[match one.cmp(&two) {
@@ -255,7 +272,7 @@ impl<'r> Memory<'r> {
     }
 
     fn each_kept<'m>(&'m self, show: impl FnMut(&'m [u8], &'m [u8])) {
-        let named = self.kept.iter().enumerate().filter_map(|(slot, kept)| Some((self.names.name(slot), kept.text()?)));
+        let named = (0..self.kept.len()).filter_map(|slot| Some((self.names.name(slot), self.at(slot).text()?)));
         self.each_of(named, show);
     }
 
@@ -268,7 +285,12 @@ impl<'r> Memory<'r> {
         const DIGITS: &[u8; 10] = b"0123456789";
         let captures = DIGITS.chunks(1).zip(&self.captures).filter_map(|(name, text)| Some((name, text.as_deref()?)));
         let others = self.others.iter().filter_map(|(name, kept)| Some((&name[..], kept.text()?)));
-        let mut all: Vec<(&[u8], &[u8])> = captures.chain(named).chain(others).collect();
+        // Most rules that look at names of a kind find none.
+        let mut all: Vec<(&[u8], &[u8])> = Vec::new();
+        all.extend(named.chain(others));
+        if self.has_captures {
+            all.extend(captures);
+        }
         all.sort_unstable_by_key(|(name, _)| *name);
         for (name, text) in all {
             show(name, text);
@@ -295,7 +317,7 @@ impl<'r> Memory<'r> {
 
     fn sum(&self, set: &SetVariable, change: i64, request: &Request, response: &Response) -> Kept {
         let before = match set.slot {
-            Some(slot) => self.kept[usize::from(slot)].number(),
+            Some(slot) => self.at(usize::from(slot)).number(),
             None => self.kept(&self.fill(&set.name, request, response)).map(number),
         };
         Kept::Number(Written::new(before.unwrap_or(0).saturating_add(change)))
@@ -304,7 +326,7 @@ impl<'r> Memory<'r> {
 
 /// Whether a variable is an anomaly score as rules count it, and not a sum of them. Source: Core Rule Set, every rule's
 /// `setvar:'tx.inbound_anomaly_score_pl1=+…'` or `outbound`; `anomaly_score_pl1` in version 3.
-fn is_score(name: &[u8]) -> bool {
+pub(super) fn is_score(name: &[u8]) -> bool {
     [&b"inbound_anomaly_score_pl"[..], b"outbound_anomaly_score_pl", b"anomaly_score_pl"]
         .iter()
         .any(|prefix| name.starts_with(prefix))

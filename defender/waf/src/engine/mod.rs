@@ -3,6 +3,7 @@
 //! Every value is looked at once, for all rules together (`survey`); a rule then asks its operator of the few values for which
 //! that may hold. [`Transaction::one_by_one`] goes the plain way, every rule asking of every value, and finds the same.
 
+mod course;
 mod interests;
 mod judging;
 mod memo;
@@ -18,7 +19,7 @@ use std::{cell::Cell, sync::Arc};
 
 pub use self::memory::Matched;
 pub(crate) use self::plan::Plan;
-use self::{memory::Memory, plan::Gate, survey::Survey};
+use self::{course::Course, memory::Memory, plan::Gate, survey::Survey};
 use crate::{
     rule::{Chosen, Disruption, EngineMode, Phase, Rule, Step, Target},
     ruleset::Ruleset,
@@ -76,6 +77,8 @@ const REFUSED: u16 = 403;
 #[derive(Debug)]
 pub struct Transaction<'r> {
     ruleset: &'r Ruleset,
+    /// The rules that are judged.
+    course: &'r Course,
     findings: Vec<Finding>,
     memory: Memory<'r>,
     survey: Survey,
@@ -96,16 +99,20 @@ impl<'r> Transaction<'r> {
     /// A transaction that has seen nothing.
     #[must_use]
     pub fn new(ruleset: &'r Ruleset) -> Self {
-        let guarded = ruleset.plan().is_guarded();
-        let finding = match ruleset.plan().interests {
-            None => Ways::Asking,
-            Some(_) if guarded => Ways::Guarded,
-            Some(_) => Ways::Unsurveyed,
-        };
+        let plan = ruleset.plan();
+        match plan.interests {
+            None => Self::begun(ruleset, &plan.plain, Ways::Asking),
+            Some(_) if plan.is_guarded() => Self::begun(ruleset, &plan.course, Ways::Guarded),
+            Some(_) => Self::begun(ruleset, &plan.course, Ways::Unsurveyed),
+        }
+    }
+
+    fn begun(ruleset: &'r Ruleset, course: &'r Course, finding: Ways) -> Self {
         Self {
             ruleset,
+            course,
             findings: Vec::new(),
-            memory: Memory::new(&ruleset.plan().names),
+            memory: Memory::new(&ruleset.plan().names, &course.before),
             survey: Survey::default(),
             finding,
             work: Cell::new(0),
@@ -132,26 +139,22 @@ impl<'r> Transaction<'r> {
     /// compared with.
     #[must_use]
     pub fn one_by_one(ruleset: &'r Ruleset) -> Self {
-        Self { finding: Ways::Asking, ..Self::new(ruleset) }
+        Self::begun(ruleset, &ruleset.plan().plain, Ways::Asking)
     }
 
     /// Judges a phase. Call it once for each, in order; the response is looked at from phase 3 on.
     pub fn judge(&mut self, phase: Phase, request: &Request, response: &Response) -> Verdict {
         let steps = self.ruleset.steps(phase);
-        let gates = self.ruleset.plan().gates(phase as usize - 1);
+        let way = self.course.way(phase as usize - 1);
         if self.finding == Ways::Surveyed || (self.finding == Ways::Guarded && phase != Phase::RequestHead) {
             self.finding = Ways::Unsurveyed;
         }
-        let (mut place, mut ignored) = (0, 0);
+        let mut place = 0;
         while self.mode != EngineMode::Off && self.allowed_until.is_none_or(|until| phase >= until) {
-            let (Some(step), Some(gate)) = (steps.get(place), gates.get(place)) else { break };
+            let Some(stop) = way.stops.get(place) else { break };
             place += 1;
-            let Step::Rule(rule) = step else { continue };
-            if ignored > 0 {
-                ignored -= 1;
-                continue;
-            }
-            if let Some(next) = self.passed(*gate, rule, request, response) {
+            let Some(Step::Rule(rule)) = steps.get(stop.step as usize) else { continue };
+            if let Some(next) = self.passed(stop.gate, rule, request, response) {
                 place = next.max(place);
                 continue;
             }
@@ -161,9 +164,8 @@ impl<'r> Transaction<'r> {
             if let Some(verdict) = self.disrupt(rule) {
                 return verdict;
             }
-            ignored = rule.skip;
-            if rule.skip_after.is_some() {
-                place = rule.plan.skip_to;
+            if rule.leads() {
+                place = way.stop_at(rule.plan.skip_to);
             }
             if rule.disruption == Disruption::AllowPhase {
                 break;
@@ -172,10 +174,10 @@ impl<'r> Transaction<'r> {
         Verdict::Pass
     }
 
-    /// Whether a rule is passed over, and to which step; 0 for the next.
+    /// Whether a rule is passed over, and to which stop; 0 for the next.
     fn passed(&mut self, gate: Gate, rule: &Rule, request: &Request, response: &Response) -> Option<usize> {
         match gate {
-            Gate::Guard(guard) if self.finding != Ways::Asking && self.removed.spares(rule) => {
+            Gate::Guard(guard) if self.removed.spares(rule) => {
                 if self.finding == Ways::Guarded {
                     self.finding = Ways::Unsurveyed;
                 }
@@ -198,10 +200,13 @@ impl<'r> Transaction<'r> {
         self.finding = Ways::Surveyed;
         if !self.survey.has_begun() {
             let live = self.ruleset.plan().live(interests.len(), |comparison| self.memory.holds(comparison));
-            self.survey.begin(live, interests.len());
+            self.survey.begin(interests.table(&live), interests.len());
         }
-        let mut memo = self.ruleset.plan().memo.try_lock().ok();
-        let looked = self.survey.look(interests, [request, response], memo.as_deref_mut());
+        let plan = self.ruleset.plan();
+        let mut memo = plan.memo.try_lock().ok();
+        let mut room = plan.lent_room();
+        let looked = self.survey.look(interests, [request, response], memo.as_deref_mut(), &mut room);
+        plan.take_back(room);
         self.work.set(self.work.get() + looked);
     }
 

@@ -6,7 +6,17 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{interests::Interests, memo::Memo, names::Names};
+use super::{
+    course::{Course, Stop},
+    interests::Interests,
+    memo::Memo,
+    names::Names,
+    survey::Room,
+};
+
+/// So many are kept: a proxy has few threads.
+const MOST_ROOMS: usize = 8;
+
 use crate::{
     operator::{self, Operator},
     prefilter::BitSet,
@@ -23,8 +33,12 @@ pub(crate) struct Plan {
     pub(super) interests: Option<Interests>,
     /// What is remembered of values of earlier requests.
     pub(super) memo: Mutex<Memo>,
-    /// For each step of a phase, how to pass over it.
-    gates: [Vec<Gate>; 5],
+    /// Where values are looked at, when nobody does.
+    rooms: Mutex<Vec<Room>>,
+    /// What is judged of the rules, and how each may be passed over.
+    pub(super) course: Course,
+    /// The same, with every rule asked as it stands.
+    pub(super) plain: Course,
     /// For each phase, what is asked between the rules that lead past others.
     parts: [Vec<Part>; 5],
 }
@@ -34,11 +48,9 @@ pub(crate) struct Plan {
 pub(super) enum Gate {
     /// It may not.
     Open,
-    /// It is a marker.
-    Marker,
     /// It is passed when no value is a candidate.
     Ask(u16),
-    /// It leads to another step when the number is below another, and does nothing else.
+    /// It leads to another stop when the number is below another, and does nothing else.
     Guard(Guard),
 }
 
@@ -68,14 +80,33 @@ impl Plan {
         for steps in phases.iter_mut() {
             find_markers(steps);
         }
-        let interests = Interests::of(phases);
-        let gates: [Vec<Gate>; 5] = std::array::from_fn(|phase| phases[phase].iter().map(gate).collect());
-        let parts = std::array::from_fn(|phase| parts(&phases[phase], &gates[phase]));
-        Self { names, interests, memo: Mutex::default(), gates, parts }
+        let mut course = Course::settled(phases, &names);
+        let interests = Interests::of(phases, &course.rules(phases));
+        course.note_asks(phases);
+        let parts = std::array::from_fn(|phase| parts(&phases[phase], &course.way(phase).stops));
+        Self {
+            names,
+            interests,
+            memo: Mutex::default(),
+            rooms: Mutex::default(),
+            plain: Course::plain(phases),
+            course,
+            parts,
+        }
     }
 
-    pub(super) fn gates(&self, phase: usize) -> &[Gate] {
-        &self.gates[phase]
+    /// Room to look at values in; a new one when all are in use.
+    pub(super) fn lent_room(&self) -> Room {
+        self.rooms.try_lock().ok().and_then(|mut rooms| rooms.pop()).unwrap_or_default()
+    }
+
+    pub(super) fn take_back(&self, room: Room) {
+        if room.is_small()
+            && let Ok(mut rooms) = self.rooms.try_lock()
+            && rooms.len() < MOST_ROOMS
+        {
+            rooms.push(room);
+        }
     }
 
     /// What may be asked in any phase, given what the guards say now.
@@ -97,7 +128,7 @@ impl Plan {
 
     /// Whether any rule leads past others in the first phase: what it compares is set by the rules before it.
     pub(super) fn is_guarded(&self) -> bool {
-        self.gates[0].iter().any(|gate| matches!(gate, Gate::Guard(_)))
+        self.course.way(0).stops.iter().any(|stop| matches!(stop.gate, Gate::Guard(_)))
     }
 }
 
@@ -196,27 +227,38 @@ fn looks_at_matches(link: &Link) -> bool {
         || link.variables.iter().any(|set| tells(&set.name) || set.change.template().is_some_and(tells))
 }
 
-/// Notes where `skipAfter` leads. A marker that is nowhere ends the phase, as it does in `ModSecurity`.
+/// Notes where `skipAfter` leads, and `skip`, which counts rules from there on. A marker that is nowhere ends the phase, as it
+/// does in `ModSecurity`.
 fn find_markers(steps: &mut [Step]) {
     let mut markers = BTreeMap::new();
     let end = steps.len();
+    // The steps of the rules behind, the nearest last.
+    let mut behind = Vec::new();
     for (place, step) in steps.iter_mut().enumerate().rev() {
         match step {
             Step::Marker(name) => _ = markers.insert(Arc::clone(name), place + 1),
             Step::Rule(rule) => {
-                let marker = rule.skip_after.as_ref().and_then(|name| markers.get(name));
-                rule.plan.skip_to = marker.copied().unwrap_or(end);
+                let marker = rule.skip_after.as_ref().map(|name| markers.get(name).copied().unwrap_or(end));
+                rule.plan.skip_to = past(&behind, marker.unwrap_or(place + 1), rule.skip as usize, end);
+                behind.push(place);
             }
         }
     }
 }
 
-fn gate(step: &Step) -> Gate {
-    let Step::Rule(rule) = step else { return Gate::Marker };
-    match (&rule.links[..], guard(rule)) {
-        (_, Some(guard)) => Gate::Guard(guard),
-        ([link, ..], _) => link.plan.ask.map_or(Gate::Open, Gate::Ask),
-        _ => Gate::Open,
+/// The step behind so many rules that are not before a step. `behind` has the steps of rules, the nearest last.
+fn past(behind: &[usize], start: usize, rules: usize, end: usize) -> usize {
+    match rules.checked_sub(1) {
+        None => start,
+        Some(last) => behind.iter().rev().filter(|step| **step >= start).nth(last).map_or(end, |step| step + 1),
+    }
+}
+
+/// How a rule may be passed over before anything is known of a request's values.
+pub(super) fn gate(step: &Step) -> Gate {
+    match step {
+        Step::Rule(rule) => guard(rule).map_or(Gate::Open, Gate::Guard),
+        Step::Marker(_) => Gate::Open,
     }
 }
 
@@ -234,11 +276,11 @@ fn guard(rule: &Rule) -> Option<Guard> {
 }
 
 /// Parts a phase where guards stand and lead.
-fn parts(steps: &[Step], gates: &[Gate]) -> Vec<Part> {
-    let aims: Vec<u32> =
-        gates.iter().filter_map(|gate| if let Gate::Guard(guard) = gate { Some(guard.to) } else { None }).collect();
+fn parts(steps: &[Step], stops: &[Stop]) -> Vec<Part> {
+    let guard = |stop: &Stop| if let Gate::Guard(guard) = stop.gate { Some(guard) } else { None };
+    let aims: Vec<u32> = stops.iter().filter_map(guard).map(|guard| guard.to).collect();
     let mut parts = Vec::new();
-    // For each step, the part that begins there or goes on there.
+    // For each stop, the part that begins there or goes on there.
     let mut part_of = Vec::new();
     let mut asks = Vec::new();
     let close = |parts: &mut Vec<Part>, asks: &mut Vec<u16>| {
@@ -246,18 +288,18 @@ fn parts(steps: &[Step], gates: &[Gate]) -> Vec<Part> {
             parts.push(Part::Asks(asks.drain(..).map(usize::from).collect()));
         }
     };
-    for (place, (step, gate)) in steps.iter().zip(gates).enumerate() {
+    for (place, stop) in stops.iter().enumerate() {
         if aims.contains(&(place as u32)) {
             close(&mut parts, &mut asks);
         }
-        if let Gate::Guard(guard) = gate {
+        if let Gate::Guard(guard) = stop.gate {
             close(&mut parts, &mut asks);
             part_of.push(parts.len());
-            parts.push(Part::Guard(*guard));
+            parts.push(Part::Guard(guard));
             continue;
         }
         part_of.push(parts.len());
-        if let Step::Rule(rule) = step {
+        if let Step::Rule(rule) = &steps[stop.step as usize] {
             asks.extend(rule.links.iter().filter_map(|link| link.plan.ask));
         }
     }

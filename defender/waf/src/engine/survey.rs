@@ -4,13 +4,13 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    interests::{Asking, Interests, Side},
+    interests::{Asking, Interests, Table},
     memo::{Memo, Place},
 };
 use crate::{
     prefilter::{BitSet, Named, Scratch, Shape},
     transformation::Transformation,
-    value::{COLLECTIONS, Collection, Request, State},
+    value::{Request, State},
 };
 
 /// So many values of one request are looked for in the memo: of more, few are old ones.
@@ -18,6 +18,9 @@ const MOST_RECALLED: usize = 1024;
 
 /// So many sets of what is asked of values as they came are kept.
 const MOST_ASKED_FIRST: usize = 64;
+
+/// Room that took more bytes than these is given back.
+const MOST_KEPT: usize = 64 << 10;
 
 /// The end of a list.
 const NONE: u32 = u32::MAX;
@@ -27,16 +30,13 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Survey {
     /// How far the request and the response were looked at.
     seen: [State; 2],
-    /// What may be asked at all; other questions have no candidates here and must be asked of every value.
-    live: BitSet,
+    /// What is asked; other questions have no candidates here and must be asked of every value.
+    table: Option<Arc<Table>>,
     /// For each question its first and its last candidate.
     ends: Vec<(u32, u32)>,
     candidates: Vec<Linked>,
-    /// What is asked of values without a name of their own, by collection, of values and of names; nothing as long as none came.
-    usual: Vec<[Option<Arc<Asking>>; 2]>,
     /// How many values were looked for in the memo.
     recalled: usize,
-    room: Room,
 }
 
 /// A value for which a question may hold.
@@ -58,11 +58,10 @@ struct Linked {
     next: u32,
 }
 
-/// Room to work in, kept from value to value.
+/// Room to work in, kept from value to value and from request to request.
 #[derive(Debug, Default)]
-struct Room {
+pub(super) struct Room {
     scratch: Scratch,
-    wanted: BitSet,
     /// What is asked of one form.
     asked_here: BitSet,
     /// What is asked of values as they came, of which so many nodes make another: it is the same for many.
@@ -84,21 +83,19 @@ struct Form {
 }
 
 impl Survey {
-    /// Begins; `live` is what may be asked.
-    pub(super) fn begin(&mut self, live: BitSet, questions: usize) {
-        self.live = live;
+    /// Begins, with what is asked out of so many questions.
+    pub(super) fn begin(&mut self, table: Arc<Table>, questions: usize) {
+        self.table = Some(table);
         self.ends = vec![(NONE, NONE); questions];
-        self.candidates = Vec::with_capacity(256);
-        self.usual = vec![[None, None]; COLLECTIONS];
     }
 
     pub(super) fn has_begun(&self) -> bool {
-        !self.ends.is_empty()
+        self.table.is_some()
     }
 
     /// Whether the candidates of a question are known.
     pub(super) fn knows(&self, ask: u16) -> bool {
-        self.live.contains(usize::from(ask))
+        self.table.as_ref().is_some_and(|table| table.live.contains(usize::from(ask)))
     }
 
     /// Whether a question has no candidate; only of those that are known.
@@ -118,8 +115,15 @@ impl Survey {
 
     /// Looks at all values that were not looked at yet, unless the memo knows them. Gives the work that it was, which is the same
     /// for a value that was remembered.
-    pub(super) fn look(&mut self, interests: &Interests, sides: [&Request; 2], mut memo: Option<&mut Memo>) -> u64 {
+    pub(super) fn look(
+        &mut self,
+        interests: &Interests,
+        sides: [&Request; 2],
+        mut memo: Option<&mut Memo>,
+        room: &mut Room,
+    ) -> u64 {
         let mut looked = 0;
+        let Some(table) = self.table.clone() else { return 0 };
         if (0..2).any(|which| self.is_outdated(interests, sides[which], which)) {
             self.ends.fill((NONE, NONE));
             self.candidates.clear();
@@ -128,7 +132,8 @@ impl Survey {
         for (which, request) in sides.into_iter().enumerate() {
             let now = request.state();
             for place in self.seen[which].entries..now.entries {
-                looked += self.look_at(interests, request, which == 1, place, memo.as_deref_mut());
+                looked +=
+                    self.look_at((interests, &table), (request, which == 1), place, memo.as_deref_mut(), &mut *room);
             }
             self.seen[which] = now;
         }
@@ -147,90 +152,56 @@ impl Survey {
 
     fn look_at(
         &mut self,
-        interests: &Interests,
-        request: &Request,
-        response: bool,
+        (interests, table): (&Interests, &Table),
+        (request, response): (&Request, bool),
         place: usize,
         mut memo: Option<&mut Memo>,
+        room: &mut Room,
     ) -> u64 {
         let (collection, own_name) = request.entry(place);
         let mut looked = 0;
         for name in [false, true] {
-            let side = interests.side(collection, name);
-            if side.is_empty() {
-                continue;
-            }
-            let asking = self.asking(interests, side, collection, name, own_name);
-            if asking.wanted.is_empty() {
-                continue;
-            }
+            let Some(asking) = table.asking(interests, (collection, name), own_name) else { continue };
             self.recalled += 1;
-            let memo = memo.as_deref_mut().filter(|_| self.recalled <= MOST_RECALLED);
-            let (work, memo) = self.room.remembered(interests, &asking, request.text(place, name), memo);
-            looked += work;
-            for ask in self.room.found.numbers() {
-                let linked = self.candidates.len() as u32;
-                let candidate = Candidate { place: place as u32, name, response, memo };
-                self.candidates.push(Linked { candidate, next: NONE });
-                let ends = &mut self.ends[ask];
-                match self.candidates.get_mut(ends.1 as usize) {
-                    Some(last) => last.next = linked,
-                    None => ends.0 = linked,
-                }
-                ends.1 = linked;
+            let value = request.text(place, name);
+            let mut candidate = Candidate { place: place as u32, name, response, memo: Place::default() };
+            let memo = memo.as_deref_mut().filter(|_| self.recalled <= MOST_RECALLED).zip(asking.number);
+            let Some((memo, number)) = memo else {
+                looked += room.judge(interests, asking, value);
+                room.found.numbers().for_each(|ask| self.add(ask, candidate));
+                continue;
+            };
+            candidate.memo = Place::of(value, number);
+            if let Some((found, work)) = memo.recall(candidate.memo, value, number) {
+                looked += work;
+                found.iter().for_each(|ask| self.add(usize::from(*ask), candidate));
+                continue;
             }
+            let work = room.judge(interests, asking, value);
+            memo.keep(candidate.memo, value, number, &room.found, work);
+            looked += work;
+            room.found.numbers().for_each(|ask| self.add(ask, candidate));
         }
         looked
     }
 
-    /// What is asked of a value, or of a name, of a collection.
-    fn asking(
-        &mut self,
-        interests: &Interests,
-        side: &Side,
-        collection: Collection,
-        name: bool,
-        own_name: &[u8],
-    ) -> Arc<Asking> {
-        let usual = &mut self.usual[collection as usize][usize::from(name)];
-        let has_name = side.names(own_name);
-        if let Some(usual) = usual.as_ref().filter(|_| !has_name) {
-            return Arc::clone(usual);
+    /// Adds a candidate of a question.
+    fn add(&mut self, ask: usize, candidate: Candidate) {
+        let linked = self.candidates.len() as u32;
+        self.candidates.push(Linked { candidate, next: NONE });
+        let ends = &mut self.ends[ask];
+        match self.candidates.get_mut(ends.1 as usize) {
+            Some(last) => last.next = linked,
+            None => ends.0 = linked,
         }
-        self.room.wanted.reset(interests.len());
-        side.asks_of(own_name, &mut self.room.wanted);
-        self.room.wanted.keep(&self.live);
-        let asking = interests.asking(&self.room.wanted);
-        if !has_name {
-            *usual = Some(Arc::clone(&asking));
-        }
-        asking
+        ends.1 = linked;
     }
 }
 
 impl Room {
-    /// As [`Room::judge`], by the memo if it has the value; tells also where it is remembered.
-    fn remembered(
-        &mut self,
-        interests: &Interests,
-        asking: &Asking,
-        value: &[u8],
-        memo: Option<&mut Memo>,
-    ) -> (u64, Place) {
-        let (Some(memo), Some(number)) = (memo, asking.number) else {
-            return (self.judge(interests, asking, value), Place::default());
-        };
-        let place = Place::of(value, number);
-        if let Some((found, work)) = memo.recall(place, value, number) {
-            self.found.reset(interests.len());
-            for ask in found {
-                self.found.insert(usize::from(*ask));
-            }
-            return (work, place);
-        }
-        let work = self.judge(interests, asking, value);
-        memo.keep(place, value, number, &self.found, work);
-        (work, place)
+    /// Whether it is worth keeping: no long value took much room in it.
+    pub(super) fn is_small(&self) -> bool {
+        self.forms.iter().map(|form| form.bytes.capacity()).sum::<usize>() <= MOST_KEPT
     }
 
     /// Puts into `found` what may hold for a value of what is asked. Gives the bytes that were looked at.
