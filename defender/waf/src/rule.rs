@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regex_automata::meta::Regex;
 
-use crate::{operator::Operator, prefilter::BitSet, transformation::Transformation, value::Collection};
+use crate::{engine::Chain, operator::Operator, prefilter::BitSet, transformation::Transformation, value::Collection};
 
 /// When a rule is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +81,8 @@ pub(crate) struct RulePlan {
     pub quiet: bool,
     /// One of its links looks at what it matched before.
     pub watched: bool,
+    /// Each value of its first link counts by itself.
+    pub chain: Option<Arc<Chain>>,
 }
 
 /// What a match does to the request.
@@ -132,6 +134,8 @@ pub(crate) struct LinkPlan {
     pub ask: Option<u16>,
     /// The comparison of two numbers that is all of it.
     pub comparison: Option<Comparison>,
+    /// The place of its rule, if that is a chain of which it is the first link: its question is asked of nobody else.
+    pub chain: Option<usize>,
 }
 
 /// `TX:a "@lt 2"`, `&TX:a "@eq 0"`.

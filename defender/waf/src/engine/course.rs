@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{
     memory::{Kept, Memory, is_kept, is_score},
     names::Names,
-    plan::{Gate, Guard, gate},
+    plan::{Asks, Gate, Guard, gate},
 };
 use crate::{
     prefilter::BitSet,
@@ -23,6 +23,8 @@ use crate::{
 pub(super) struct Course {
     /// What `TX` holds at the beginning, by the number of its name.
     pub before: Vec<Kept>,
+    /// By the number of a name of `TX`: a rule that is left may change what it holds.
+    changing: Vec<bool>,
     ways: [Way; 5],
 }
 
@@ -45,7 +47,7 @@ impl Course {
     /// Every rule, as it stands.
     pub(super) fn plain(phases: &[Vec<Step>; 5]) -> Self {
         let every = |steps: &Vec<Step>| Way::of(steps, &vec![Gate::Open; steps.len()], &vec![true; steps.len()]);
-        Self { before: Vec::new(), ways: std::array::from_fn(|phase| every(&phases[phase])) }
+        Self { ways: std::array::from_fn(|phase| every(&phases[phase])), ..Self::default() }
     }
 
     /// What is left when all is done that is the same for every request.
@@ -60,7 +62,12 @@ impl Course {
             let done: &[bool] = if phase == 0 { &beginning.done } else { &[] };
             Way::of(steps, &gates, &outlook.left(steps, &gates, done))
         });
-        Self { before, ways }
+        Self { changing: outlook.changing, before, ways }
+    }
+
+    /// Whether a name of `TX`, by its number, holds the same for every request.
+    pub(super) fn is_constant(&self, slot: u16) -> bool {
+        !self.changing.get(usize::from(slot)).copied().unwrap_or(true)
     }
 
     /// The places of all rules that are left.
@@ -76,8 +83,8 @@ impl Course {
     pub(super) fn note_asks(&mut self, phases: &[Vec<Step>; 5]) {
         for (way, steps) in self.ways.iter_mut().zip(phases) {
             for stop in way.stops.iter_mut().filter(|stop| stop.gate == Gate::Open) {
-                let first = rule_of(&steps[stop.step as usize]).and_then(|rule| rule.links.first());
-                stop.gate = first.and_then(|link| link.plan.ask).map_or(Gate::Open, Gate::Ask);
+                let asks = rule_of(&steps[stop.step as usize]).and_then(Asks::of);
+                stop.gate = asks.map_or(Gate::Open, Gate::Ask);
             }
         }
     }

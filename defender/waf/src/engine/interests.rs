@@ -347,6 +347,10 @@ fn key(link: &Link) -> Option<String> {
         Operator::BadUtf8 => "utf8".to_owned(),
         _ => return None,
     };
+    let key = match link.plan.chain {
+        Some(place) => format!("{place} {key}"),
+        None => key,
+    };
     Some(if link.negated { format!("!{key}") } else { key })
 }
 

@@ -74,8 +74,11 @@ impl Transaction<'_> {
     /// Asks a rule and its chain; does what each link says as soon as that holds, and records a finding if all do.
     pub(super) fn holds(&mut self, rule: &Rule, request: &Request, response: &Response) -> bool {
         self.memory.begin_rule();
-        for link in &rule.links {
+        for (place, link) in rule.links.iter().enumerate() {
             if !self.link_holds(rule, link, request, response) {
+                if place == 1 {
+                    self.refute(rule, Sides { request, response });
+                }
                 return false;
             }
         }
@@ -136,6 +139,25 @@ impl Transaction<'_> {
         (!holds || rule.plan.quiet).then_some(holds)
     }
 
+    /// Remembers of the values of a chain that they do not make it hold.
+    fn refute(&self, rule: &Rule, sides: Sides<'_>) {
+        let Some((chain, ask)) = rule.plan.chain.as_ref().zip(rule.links[0].plan.ask) else { return };
+        let surveyed = self.finding == Ways::Surveyed && self.survey.knows(ask) && self.removed.targets.is_empty();
+        if !surveyed || self.overrun() || !self.memory.others(&chain.prefix).all(|name| chain.is_alone(name)) {
+            return;
+        }
+        let Ok(mut memo) = self.ruleset.plan().memo.try_lock() else { return };
+        let link = &rule.links[0];
+        for candidate in self.survey.candidates(ask) {
+            let mut values = link.targets.iter().filter_map(|target| chosen(target, candidate, sides));
+            if let Some(value) = values.next()
+                && !link.excluded.iter().any(|excluded| excludes(excluded, &value))
+            {
+                memo.refute(candidate.memo, value.value, ask);
+            }
+        }
+    }
+
     fn apply_variables(&mut self, link: &Link, request: &Request, response: &Response) {
         for set in &link.variables {
             self.memory.set(set, request, response);
@@ -148,7 +170,9 @@ impl Transaction<'_> {
             link.operator.template().map(|template| self.memory.fill(template, sides.request, sides.response));
         let argument = argument.as_deref().unwrap_or_default();
         let mut hits = Hits { list: Vec::new(), kept: rule.plan.watched || rule.logged };
-        let asked = link.plan.ask.filter(|ask| self.finding == Ways::Surveyed && self.survey.knows(*ask));
+        // Of a chain all values are told when one makes it hold.
+        let asked = link.plan.ask.filter(|_| link.plan.chain.is_none());
+        let asked = asked.filter(|ask| self.finding == Ways::Surveyed && self.survey.knows(*ask));
         for target in &link.targets {
             let excluded = |value: &Value<'_>| {
                 link.excluded.iter().chain(self.removed.targets(rule)).any(|excluded| excludes(excluded, value))

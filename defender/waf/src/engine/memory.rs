@@ -135,6 +135,12 @@ impl<'r> Memory<'r> {
         self.at(usize::from(slot)).text()
     }
 
+    /// The names with this beginning that no rule spells out.
+    pub(super) fn others(&self, prefix: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let from = self.others.range::<[u8], _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
+        from.map(|(name, _)| &name[..]).take_while(move |name| name.starts_with(prefix))
+    }
+
     fn at(&self, slot: usize) -> &Kept {
         match &self.kept[slot] {
             Kept::Before => self.before.get(slot).unwrap_or(&Kept::Nothing),
@@ -190,7 +196,10 @@ impl<'r> Memory<'r> {
 
     /// Does a `setvar`.
     pub(super) fn set(&mut self, set: &SetVariable, request: &Request, response: &Response) {
-        let number = |template| number(&self.fill(template, request, response));
+        let number = |template: &Template| match &template.0[..] {
+            [Piece::Kept(slot)] => self.at(usize::from(*slot)).number().unwrap_or(0),
+            _ => number(&self.fill(template, request, response)),
+        };
         let value = match &set.change {
             Change::Set(template) => match &template.0[..] {
                 [Piece::Text(text)] => Kept::Constant(Arc::clone(text), crate::operator::number(text)),

@@ -3,6 +3,7 @@
 //! Every value is looked at once, for all rules together (`survey`); a rule then asks its operator of the few values for which
 //! that may hold. [`Transaction::one_by_one`] goes the plain way, every rule asking of every value, and finds the same.
 
+mod chain;
 mod course;
 mod interests;
 mod judging;
@@ -17,6 +18,7 @@ mod tests;
 
 use std::{cell::Cell, sync::Arc};
 
+pub(crate) use self::chain::Chain;
 pub use self::memory::Matched;
 pub(crate) use self::plan::Plan;
 use self::{course::Course, memory::Memory, plan::Gate, survey::Survey};
@@ -183,9 +185,10 @@ impl<'r> Transaction<'r> {
                 }
                 Some(if self.memory.holds(guard.comparison) { guard.to as usize } else { 0 })
             }
-            Gate::Ask(ask) => {
+            Gate::Ask(asks) => {
                 self.look(request, response);
-                (self.finding == Ways::Surveyed && self.survey.knows(ask) && self.survey.is_clear(ask)).then_some(0)
+                let cannot = |ask| self.survey.knows(ask) && self.survey.is_clear(ask);
+                (self.finding == Ways::Surveyed && asks.iter().any(cannot)).then_some(0)
             }
             _ => None,
         }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    chain,
     course::{Course, Stop},
     interests::Interests,
     memo::Memo,
@@ -48,10 +49,30 @@ pub(crate) struct Plan {
 pub(super) enum Gate {
     /// It may not.
     Open,
-    /// It is passed when no value is a candidate.
-    Ask(u16),
+    /// It is passed when one of these questions has no candidate.
+    Ask(Asks),
     /// It leads to another stop when the number is below another, and does nothing else.
     Guard(Guard),
+}
+
+/// Questions that must each hold for some value before a rule does anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asks([Option<u16>; 3]);
+
+impl Asks {
+    /// Those of a rule's first links; nothing if there is none.
+    pub(super) fn of(rule: &Rule) -> Option<Self> {
+        // What a link does as soon as it holds is done even when the next does not.
+        let idle = |link: &Link| link.variables.is_empty() && link.controls.is_empty();
+        let before = rule.links.iter().take_while(|link| idle(link)).count();
+        let mut asks = rule.links.iter().take(before + 1).filter_map(|link| link.plan.ask);
+        let asks = [asks.next(), asks.next(), asks.next()];
+        asks[0].is_some().then_some(Self(asks))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        self.0.iter().map_while(|ask| *ask)
+    }
 }
 
 /// `SecRule TX:PARANOIA "@lt 2" "skipAfter:END"`.
@@ -81,7 +102,9 @@ impl Plan {
             find_markers(steps);
         }
         let mut course = Course::settled(phases, &names);
-        let interests = Interests::of(phases, &course.rules(phases));
+        let left = course.rules(phases);
+        chain::note(phases, &left, |slot| course.is_constant(slot));
+        let interests = Interests::of(phases, &left);
         course.note_asks(phases);
         let parts = std::array::from_fn(|phase| parts(&phases[phase], &course.way(phase).stops));
         Self {
