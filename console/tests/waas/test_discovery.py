@@ -56,7 +56,11 @@ def test_what_several_defenders_tell_is_one(console: ConsoleUnderTest, ends: lis
     }
     with console.client() as client:
         (found,) = client.get(f"{DISCOVERY}/applications", params=ONE).json()
+        document = client.get(f"{DISCOVERY}/openapi", params=ONE).json()
     assert (found["ruleName"], found["operations"], found["hits"], found["dropped"]) == ("shop", 2, 8, 2)
+    assert (found["firstSeen"], found["lastSeen"]) == (patch["firstSeen"], patch["lastSeen"])
+    span = "from 2025-11-21T11:59:55.000Z to 2025-11-21T12:00:01.000Z"
+    assert document["info"]["description"] == f"What 8 requests to `shop:1` have shown, {span}."
 
 
 def test_a_wide_path_makes_operations_one(console: ConsoleUnderTest, ends: list[DefenderEnd]) -> None:

@@ -32,12 +32,16 @@ class DiscoveryKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveredApplication:
-    """An application without its operations; `rule` was the WAAS rule when it was last heard of."""
+    """
+    An application without its operations; `rule` was the WAAS rule when it was last heard of.
+
+    Its times are those of its operations, or when it was heard of while there is none.
+    """
 
     key: DiscoveryKey
     rule: str
-    started: int
-    last: int
+    first_seen: int
+    last_seen: int
     operations: int
     hits: int
     dropped: int
@@ -238,7 +242,7 @@ def _is_shadow(documented: Documented | None, path: str, method: str) -> bool | 
 
 
 def _description(application: DiscoveredApplication) -> str:
-    span = f"from {rfc3339(application.started)} to {rfc3339(application.last)}"
+    span = f"from {rfc3339(application.first_seen)} to {rfc3339(application.last_seen)}"
     return f"What {application.hits} requests to `{application.key.app_id}` have shown, {span}."
 
 

@@ -58,6 +58,8 @@ class SqlDiscoveries:
                 sa.func.count(operations.c.id).label("operations"),
                 # An approximation beyond 2^53, but never an overflow.
                 sa.func.total(operations.c.hits).label("hits"),
+                sa.func.coalesce(sa.func.min(operations.c.first_seen), interfaces.c.started).label("first_seen"),
+                sa.func.coalesce(sa.func.max(operations.c.last_seen), interfaces.c.last).label("last_seen"),
             )
             .join(operations, operations.c.interface == interfaces.c.id, isouter=True)
             .where(*_whose(query))
@@ -69,8 +71,8 @@ class SqlDiscoveries:
                 DiscoveredApplication(
                     key=DiscoveryKey(app_id=row.app_id, application=row.application),
                     rule=row.rule,
-                    started=row.started,
-                    last=row.last,
+                    first_seen=row.first_seen,
+                    last_seen=row.last_seen,
                     operations=row.operations,
                     hits=int(row.hits),
                     dropped=row.dropped,

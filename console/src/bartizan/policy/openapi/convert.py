@@ -293,7 +293,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 def _types(schema: Mapping[str, Any]) -> list[str]:
     """Return all types of a schema, `null` too; none for one that does not say, or says what is no type."""
     given = schema.get("type")
-    kinds = given if isinstance(given, list) else [given]
+    kinds: list[Any] = given if isinstance(given, list) else [given]
     if not all(kind in (*PARAMETER_TYPES, "null") for kind in kinds):
         return []
     # OpenAPI 3.0.3, "Schema Object", `nullable`: it says something beside a type only.
