@@ -6,6 +6,7 @@ again, and that must not cost a commit each time. What is asked for is written b
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -16,10 +17,13 @@ from bartizan.policy.firewall import FirewallPolicy
 from bartizan.services.errors import MissingError
 from bartizan.services.interfaces import Clock
 
+_log = logging.getLogger(__name__)
 MOST_APPLICATIONS = 2_000
 """How many pairs of App ID and application are kept; beyond it those go that were not heard of for longest."""
 MOST_NAMES = 15_000
 """How many names of parameters and members the operations of one keep together."""
+MOST_WAITING = 50_000
+"""How many operations, and names in them, wait to be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,23 +133,32 @@ class _Waiting:
 class Discoveries:
     """The discovered interfaces of one Console; `policy` gives the WAAS policy in force."""
 
-    def __init__(self, store: DiscoveryStore, *, policy: Callable[[], FirewallPolicy], clock: Clock) -> None:
+    def __init__(
+        self,
+        store: DiscoveryStore,
+        *,
+        policy: Callable[[], FirewallPolicy],
+        clock: Clock,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
         self._store = store
+        self._most_waiting = most_waiting
+        self._weight = 0
         self._policy = policy
         self._clock = clock
         self._lock = asyncio.Lock()
         self._waiting: dict[DiscoveryKey, _Waiting] = {}
 
     async def learn(self, *, app_id: str, rule: str, learnt: Mapping[str, Discovered]) -> None:
-        """Take over what a Defender told of its applications; it is on disk after the next `flush`."""
+        """Take over what a Defender told of its applications; it is on disk after the next `flush`, if not before."""
         async with self._lock:
             for application, news in learnt.items():
-                key = DiscoveryKey(app_id=app_id, application=application)
-                if key not in self._waiting and len(self._waiting) >= MOST_APPLICATIONS:
-                    await self._write()
-                waiting = self._waiting.setdefault(key, _Waiting())
+                waiting = self._waiting.setdefault(DiscoveryKey(app_id=app_id, application=application), _Waiting())
                 waiting.rule = rule
                 waiting.news = await asyncio.to_thread(combined, waiting.news, news)
+                self._weight += 1 + sum(1 + operation.names for operation in news.operations.values())
+                if self._weight > self._most_waiting:
+                    await self._make_room()
 
     async def flush(self) -> None:
         """Write what waits."""
@@ -179,6 +192,14 @@ class Discoveries:
         await self.flush()
         return await asyncio.to_thread(self._store.prune, most=MOST_APPLICATIONS)
 
+    async def _make_room(self) -> None:
+        try:
+            await self._write()
+        except Exception:  # noqa: BLE001 - memory has to outlive a full disk
+            _log.exception("what was discovered could not be written and is lost")
+            self._waiting.clear()
+            self._weight = 0
+
     async def _write(self) -> None:
         waiting, now = self._waiting, self._clock()
         for key in list(waiting):
@@ -186,6 +207,7 @@ class Discoveries:
             await asyncio.to_thread(self._store.merge, key, item.news, rule=item.rule, now=now, most_names=MOST_NAMES)
             # Only then: what could not be written waits for the next turn.
             del waiting[key]
+        self._weight = 0
 
     def _page(self, query: DiscoveryQuery) -> tuple[list[ShownOperation], int]:
         documented = self._all_documented()
