@@ -51,6 +51,11 @@ EXAMPLES = {
     "waf events": "bartizan waf events --app-id shop --type sqli,xss --since 2026-11-21T00:00:00Z",
     "waf except": "bartizan waf except 1042 --dry-run",
     "waf api-spec": "bartizan waf api-spec openapi.yaml --internal-port 8080 --output-file api-spec.json",
+    "waf discovery list": "bartizan waf discovery list --app-id shop:1 --shadow",
+    "waf discovery export": (
+        "bartizan waf discovery export --app-id shop:1 --application storefront --output-file openapi.json"
+    ),
+    "waf discovery forget": "bartizan waf discovery forget --app-id shop:1 --application storefront",
     "waf rules import": "bartizan waf rules import coreruleset-4.25.0.zip",
     "waf rules use": "bartizan waf rules use aecd811b\nbartizan waf rules use built-in",
     "waf rules list": "bartizan waf rules list",

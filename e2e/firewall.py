@@ -19,6 +19,7 @@ INJECTION = "' UNION SELECT name, password FROM customers --"
 STOLEN = "battery staple"
 POLICY = "policies/firewall/app/app-embedded"
 EVENTS = "audits/firewall/app/app-embedded"
+DISCOVERY = "waas/discovery"
 
 
 def waas_rule(effect: str, *, exposed: int = 80, internal: int = 8080, **application: object) -> Json:
@@ -60,6 +61,11 @@ class Firewall:
         """The newest event that the Console finds by these filters."""
         look = lambda: next(iter(self.events(**filters)), None)  # noqa: E731 - it stands here alone
         return eventually(look, what=f"an event: {what}", otherwise=lambda: json.dumps(self.events(), indent=1))
+
+    def discovered(self, app_id: str) -> list[Json]:
+        """The operations that requests have shown the workloads of an App ID to have."""
+        found: list[Json] = self.console.request("GET", DISCOVERY, params={"appID": app_id}).json()
+        return found
 
     def run(self, *words: str) -> str:
         """Run a `bartizan` command as the administrator; return what it prints."""

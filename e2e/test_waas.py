@@ -215,6 +215,16 @@ def test_a_program_under_the_defender_has_the_firewall_too(
         (defender,) = console.defenders(connected=True, search="corner-shop")
         assert defender["waas"]["ports"] == [{"exposed": exposed, "internal": internal}]
         assert defender["waas"]["openPorts"] == [], "what others of this machine listen on is not the shop's"
+        (search,) = eventually(lambda: firewall.discovered("corner-shop"), what="the search, discovered")
+        assert (search["method"], search["path"], search["application"]) == ("GET", "/goods", "storefront")
+        assert (search["hits"], search["statuses"]) == (1, {"200": 1}), "what was refused teaches nothing"
+        assert search["risks"] == ["unauthenticated", "unencrypted"]
+        exported = tmp_path / "openapi.json"
+        names = ("--app-id", "corner-shop", "--application", "storefront")
+        firewall.run("waf", "discovery", "export", *names, "--output-file", str(exported))
+        (described,) = json.loads(firewall.run("waf", "api-spec", str(exported)))["paths"]
+        assert described["path"] == "/goods"
+        assert [item["name"] for item in described["methods"][0]["parameters"]] == ["named"]
     finally:
         shop.terminate()
         seen, _ = shop.communicate(timeout=20)

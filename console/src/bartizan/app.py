@@ -48,6 +48,7 @@ from bartizan.services.bundles import Bundles
 from bartizan.services.credentials import Credentials
 from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
+from bartizan.services.discoveries import Discoveries
 from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.embedding import TaskEmbedder
 from bartizan.services.enrolment import Enrolment
@@ -75,6 +76,7 @@ from bartizan.store import (
     SqlCredentials,
     SqlCustomRules,
     SqlDefenders,
+    SqlDiscoveries,
     SqlFirewall,
     SqlFirewallAudits,
     SqlImages,
@@ -202,6 +204,9 @@ class _Parts:
         self.firewall_audits = FirewallAudits(
             SqlFirewallAudits(self.database), retention=settings.retention, clock=_milliseconds
         )
+        self.discoveries = Discoveries(
+            SqlDiscoveries(self.database), policy=lambda: self.firewall.current, clock=_milliseconds
+        )
         incidents = SqlIncidents(self.database)
         self.incidents = Incidents(incidents)
         self.forensics = Forensics(SqlSnapshots(self.database), incidents, self.defenders, clock=_milliseconds)
@@ -238,6 +243,7 @@ class _Parts:
                 self.models.prune,
                 self.learning.tick,
                 self.firewall_audits.prune,
+                self.discoveries.prune,
             ),
         )
 
@@ -272,6 +278,7 @@ class _Parts:
             keeper.cancel()
             await asyncio.gather(writer, keeper, return_exceptions=True)
             await self.defenders.flush()
+            await self.discoveries.flush()
 
     def close(self) -> None:
         """Close what is open beside the listeners."""
@@ -283,6 +290,7 @@ class _Parts:
         return Services(
             bundles=self.bundles,
             defenders=self.defenders,
+            discoveries=self.discoveries,
             enrolment=self.enrolment,
             firewall=self.firewall,
             forensics=self.forensics,
@@ -313,6 +321,7 @@ class _Parts:
             credentials=self.credentials,
             custom_rules=self.custom_rules,
             defenders=self.defenders,
+            discoveries=self.discoveries,
             embed_dockerfile=self.embed_dockerfile,
             firewall=self.firewall,
             firewall_audits=self.firewall_audits,

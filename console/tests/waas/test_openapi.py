@@ -173,6 +173,39 @@ def test_a_json_body_keeps_its_schema_whole() -> None:
     assert not validator.is_valid({"name": "a", "parent": {"name": "B"}})
 
 
+def test_a_json_value_may_be_of_several_types() -> None:
+    """What has several types, none, or may be null comes with them: its one type would refuse what is allowed."""
+    one = {"type": "integer"}
+    properties = {
+        "plain": one,
+        "several": {"type": ["integer", "null"]},
+        "nullable": {**one, "nullable": True},
+        "any": {"oneOf": [one, {"type": "string"}]},
+        "no type": {"type": "date"},
+        "unsure": {"type": ["date", "string"]},
+        "list": {"type": "array", "items": one},
+        "mixed": {"type": "array", "items": {"type": ["integer", "string"]}},
+        "anything": {"type": "array"},
+    }
+    media = {"application/json": {"schema": {"type": "object", "properties": properties}}}
+    document = {"openapi": "3.1.0", "paths": {"/a": {"post": {"requestBody": {"content": media}}}}}
+    found = method(api_spec_of(read_spec(json.dumps(document).encode())), "/a", "POST")
+    schemas = {name.removeprefix("json /"): part.get("schema") for name, part in found.items()}
+    whole = schemas.pop("body body")
+    assert schemas == {
+        "plain": None,
+        "several": {"type": ["integer", "null"]},
+        "nullable": {"type": ["integer", "null"]},
+        "any": {},
+        "no type": {},
+        "unsure": {},
+        "list": None,
+        "mixed": {"type": "array", "items": {"type": ["integer", "string"]}},
+        "anything": {"type": "array", "items": {}},
+    }
+    assert (whole["properties"]["no type"], whole["properties"]["unsure"]) == ({}, {})
+
+
 def test_a_scan_finds_what_is_careless(console: ConsoleUnderTest) -> None:
     """Findings come by severity, each with its place; nothing is found in a careful document."""
     careless = yaml.safe_load(SHOP)

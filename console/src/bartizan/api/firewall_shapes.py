@@ -258,11 +258,52 @@ class WaasRulesetChoice(msgspec.Struct):
     hash: str | None
 
 
+class WaasDiscoveredOperation(msgspec.Struct, rename="camel"):
+    """
+    A method of a path that requests have shown an application to have; `{id}` stands for what differs.
+
+    `query` and `body` are JSON Schemas of what was seen. `shadow` tells whether the `apiSpec` of the application lacks
+    it, null when it describes nothing.
+    """
+
+    app_id: str = msgspec.field(name="appID")
+    application: str
+    path: str
+    method: str
+    hits: int
+    first_seen: str
+    last_seen: str
+    statuses: dict[str, int]
+    risks: list[Literal["sensitive", "unauthenticated", "unencrypted"]]
+    shadow: bool | None
+    query: dict[str, Any]
+    body: dict[str, Any]
+
+
+class WaasDiscoveredApplication(msgspec.Struct, rename="camel"):
+    """
+    An application of which operations were discovered; `ruleName` is the WAAS rule when it was last heard of.
+
+    `dropped` counts requests to operations for which there was no room.
+    """
+
+    app_id: str = msgspec.field(name="appID")
+    application: str
+    rule_name: str
+    first_seen: str
+    last_seen: str
+    operations: int
+    hits: int
+    dropped: int
+
+
 FIREWALL_SHAPES = (
     NetworkListShape,
     ScrubbingRuleShape,
     SpecScan,
     WaasApiSpec,
+    WaasDiscoveredApplication,
+    WaasDiscoveredOperation,
     WaasExceptionAnswer,
     WaasPolicyShape,
     WaasRuleset,

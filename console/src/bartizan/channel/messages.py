@@ -14,6 +14,7 @@ import msgspec
 from bartizan.audit import Audit
 from bartizan.audit.wire import Observed, Port, Recorded, Sequence
 from bartizan.policy import DefenderPolicy
+from bartizan.policy.discovery import Shape
 
 PROTOCOL = 1
 SUBPROTOCOL = "bartizan.v1"
@@ -115,16 +116,19 @@ WaasStatuses = Annotated[
 WaasErrors = Annotated[tuple[WaasError, ...], msgspec.Meta(max_length=MOST_ERRORS)]
 
 
+WaasPath = Annotated[str, msgspec.Meta(pattern="^/", max_length=2048)]
+
+
 class WaasEndpoint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """
     An endpoint that requests have shown an application to have; in its path `{id}` stands for what differs.
 
     `hits` and `statuses` are of the time since the endpoint was last told of. `query` and `body` are JSON Schemas of
-    what was sent; values are never told.
+    what was sent so far; values are never told.
     """
 
-    path: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
-    method: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+    path: WaasPath
+    method: Annotated[str, msgspec.Meta(pattern="^(GET|POST|PUT|PATCH|DELETE|HEAD)$")]
     hits: Count
     first_seen: Milliseconds
     last_seen: Milliseconds
@@ -132,21 +136,21 @@ class WaasEndpoint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     sensitive: bool
     unauthenticated: bool
     unencrypted: bool
-    query: dict[str, Any] | None = None
-    body: dict[str, Any] | None = None
+    query: Shape | None = None
+    body: Shape | None = None
 
 
 class WaasDiscovery(msgspec.Struct, frozen=True):
     """
     What was learnt of one application's interface since the last status.
 
-    `merged` are (path, method) of endpoints that were told of before and are one with others now, `dropped` requests
-    for which there was no room.
+    `wide` are paths that so many different segments were seen to follow that these are held for values: endpoints below
+    one, whoever told of them, are one. `dropped` are requests for which there was no room.
     """
 
     application: Name
     endpoints: Annotated[tuple[WaasEndpoint, ...], msgspec.Meta(max_length=MOST_ENDPOINTS)]
-    merged: Annotated[tuple[tuple[str, str], ...], msgspec.Meta(max_length=MOST_ENDPOINTS)]
+    wide: Annotated[tuple[WaasPath, ...], msgspec.Meta(max_length=MOST_ENDPOINTS)]
     dropped: Count
 
 

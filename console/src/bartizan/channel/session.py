@@ -22,6 +22,7 @@ from bartizan.audit import Audit, CustomText, Reason, Reporter, describe
 from bartizan.audit.firewall_audit import describe_request
 from bartizan.audit.incidents import incident_kind
 from bartizan.audit.wire import RequestEvent
+from bartizan.channel.learnt import learnt_of
 from bartizan.channel.messages import (
     LARGEST_RULESET_PART,
     MOST_AUDITS,
@@ -42,6 +43,7 @@ from bartizan.channel.messages import (
     Renewed,
     Ruleset,
     Waas,
+    WaasDiscovery,
     WaasStatus,
     Welcome,
     Workload,
@@ -55,6 +57,7 @@ from bartizan.policy import Workload as Scope
 from bartizan.services.audit_sources import AuditSources
 from bartizan.services.bundles import Bundles
 from bartizan.services.defenders import Defenders
+from bartizan.services.discoveries import Discoveries
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import InvalidError, ServiceError, UnavailableError, misfit
 from bartizan.services.firewall import Firewall
@@ -99,6 +102,7 @@ class Services:
 
     bundles: Bundles
     defenders: Defenders
+    discoveries: Discoveries
     enrolment: Enrolment
     firewall: Firewall
     forensics: Forensics
@@ -255,6 +259,8 @@ class Session:
             case ChannelStatus(workloads=workloads, waas=waas):
                 news = [WorkloadRecord(**msgspec.structs.asdict(status)) for status in workloads]
                 self._services.defenders.reported(self._identity.instance, news, _firewall(waas))
+                if waas is not None and waas.discovery:
+                    await self._discover(waas.discovery)
             case ChannelSnapshot():
                 piece = Piece(**{name: getattr(message, name) for name in Piece.__dataclass_fields__})
                 await self._services.forensics.received(self._identity.instance, piece)
@@ -299,6 +305,15 @@ class Session:
             overflow=message.overflow,
         )
         self._outbox.reply(Learned(container=message.container, number=message.number))
+
+    async def _discover(self, reports: Sequence[WaasDiscovery]) -> None:
+        hello = self._greeted()
+        policy = self._services.firewall.resolve(_scopes(hello)).policy
+        if policy["rule"] is None:
+            return
+        # Off the loop: a report has up to a thousand operations.
+        learnt = await asyncio.to_thread(learnt_of, reports, policy, now=self._services.clock())
+        await self._services.discoveries.learn(app_id=hello.app_id, rule=policy["rule"], learnt=learnt)
 
     async def _claim(self, source: str) -> None:
         if source in self._sources:

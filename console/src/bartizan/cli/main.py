@@ -18,6 +18,7 @@ from bartizan.cli import (
     policy_check,
     registry,
     tasks,
+    waf_discovery,
     waf_rules,
     waf_trial,
 )
@@ -44,6 +45,7 @@ app.add_typer(incidents.app, name="incidents")
 app.add_typer(forensics.app, name="forensics")
 firewall.app.command("test")(waf_trial.try_request)
 firewall.app.add_typer(waf_rules.app, name="rules")
+firewall.app.add_typer(waf_discovery.app, name="discovery")
 app.add_typer(firewall.app, name="waf")
 app.command("profiles")(learning.profiles)
 app.command("defenders")(events.defenders)

@@ -7,6 +7,7 @@ from bartizan.store.credentials import SqlCredentials
 from bartizan.store.custom_rules import SqlCustomRules
 from bartizan.store.database import Database
 from bartizan.store.defenders import SqlDefenders
+from bartizan.store.discoveries import SqlDiscoveries
 from bartizan.store.firewall import SqlFirewall
 from bartizan.store.firewall_audits import SqlFirewallAudits
 from bartizan.store.images import SqlImages
@@ -26,6 +27,7 @@ __all__ = [
     "SqlCredentials",
     "SqlCustomRules",
     "SqlDefenders",
+    "SqlDiscoveries",
     "SqlFirewall",
     "SqlFirewallAudits",
     "SqlImages",

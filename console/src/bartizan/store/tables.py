@@ -317,3 +317,37 @@ waas_audits = Table(
     Index("waas_audits_received", "received"),
     sqlite_autoincrement=True,
 )
+
+waas_interfaces = Table(
+    "waas_interfaces",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app_id", Text, nullable=False),
+    Column("application", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+    Column("wide", LargeBinary, nullable=False),
+    UniqueConstraint("app_id", "application", name="waas_interfaces_once"),
+    sqlite_autoincrement=True,
+)
+
+waas_operations = Table(
+    "waas_operations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("interface", Integer, ForeignKey("waas_interfaces.id", ondelete="CASCADE"), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("sensitive", Integer, nullable=False),
+    Column("unauthenticated", Integer, nullable=False),
+    Column("unencrypted", Integer, nullable=False),
+    Column("names", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    UniqueConstraint("interface", "path", "method", name="waas_operations_once"),
+    sqlite_autoincrement=True,
+)

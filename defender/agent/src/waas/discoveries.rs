@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 /// Bytes of one report; what does not fit goes with the next.
 const MOST_BYTES: usize = 60 << 10;
+/// Bytes that paths which values follow may have of it.
+const MOST_OF_WIDE: usize = 8 << 10;
 /// Applications that are learnt of.
 const MOST_APPLICATIONS: usize = 64;
 
@@ -25,7 +27,8 @@ struct Known {
     discovery: Discovery,
     /// Learnt and not yet reported.
     waiting: VecDeque<Endpoint>,
-    merged: VecDeque<(String, String)>,
+    /// Paths that values follow; they go with each report.
+    wide: Vec<String>,
     dropped: u64,
 }
 
@@ -53,7 +56,7 @@ impl Discoveries {
         let (mut room, mut reports) = (MOST_BYTES, Vec::new());
         let mut all = self.all();
         // Only then: no application's flood may keep the others from being told of.
-        if all.values().all(Known::is_told) {
+        if all.values().all(|known| known.waiting.is_empty()) {
             all.values_mut().for_each(Known::take);
         }
         for (name, known) in all.iter_mut() {
@@ -69,27 +72,28 @@ impl Discoveries {
 }
 
 impl Known {
-    fn is_told(&self) -> bool {
-        self.waiting.is_empty() && self.merged.is_empty()
-    }
-
     fn take(&mut self) {
-        let Learnt { endpoints, merged, dropped } = self.discovery.take();
+        let Learnt { endpoints, wide, dropped } = self.discovery.take();
         self.waiting.extend(endpoints);
-        self.merged.extend(merged);
+        self.wide = wide;
         self.dropped += dropped;
     }
 
     fn report(&mut self, name: &str, room: &mut usize) -> Option<Value> {
-        let (mut endpoints, mut merged) = (Vec::new(), Vec::new());
+        if self.waiting.is_empty() && self.dropped == 0 {
+            return None;
+        }
+        let (mut endpoints, mut wide) = (Vec::new(), Vec::new());
         let fits = |size: usize, room: &mut usize| room.checked_sub(size).map(|left| *room = left).is_some();
         if !fits(2 * name.len() + 128, room) {
             return None;
         }
-        while let Some((path, method)) = self.merged.front()
-            && fits(2 * path.len() + method.len() + 16, room)
-        {
-            merged.extend(self.merged.pop_front());
+        let mut for_wide = MOST_OF_WIDE.min(*room);
+        for path in &self.wide {
+            let size = 2 * path.len() + 4;
+            if fits(size, &mut for_wide) && fits(size, room) {
+                wide.push(path);
+            }
         }
         while let Some(endpoint) = self.waiting.front() {
             let shown = shown(endpoint);
@@ -100,8 +104,8 @@ impl Known {
             self.waiting.pop_front();
         }
         let dropped = std::mem::take(&mut self.dropped);
-        let nothing = endpoints.is_empty() && merged.is_empty() && dropped == 0;
-        (!nothing).then(|| json!({"application": name, "endpoints": endpoints, "merged": merged, "dropped": dropped}))
+        let nothing = endpoints.is_empty() && dropped == 0;
+        (!nothing).then(|| json!({"application": name, "endpoints": endpoints, "wide": wide, "dropped": dropped}))
     }
 }
 
@@ -184,6 +188,22 @@ mod tests {
             (report[0]["endpoints"][0]["path"].as_str(), report[0]["endpoints"][0].get("query")),
             (Some("/large"), None)
         );
+    }
+
+    /// Paths that values follow go with every report, and are no report of their own.
+    #[test]
+    fn wide_paths_go_with_every_report() {
+        let discoveries = Discoveries::default();
+        let name = |number: usize| char::from(b'a' + (number % 26) as u8).to_string().repeat(1 + number / 26);
+        for number in 0..52 {
+            visit(&discoveries, "a", &format!("/shop/{}", name(number)), 0);
+        }
+        let report = discoveries.take().unwrap();
+        assert_eq!((&report[0]["wide"], &report[0]["endpoints"][0]["path"]), (&json!(["/shop"]), &json!("/shop/{id}")));
+        assert_eq!(discoveries.take(), None);
+
+        visit(&discoveries, "a", "/other", 0);
+        assert_eq!(discoveries.take().unwrap()[0]["wide"], json!(["/shop"]));
     }
 
     /// What belongs to an application that is no more is not told of.

@@ -40,8 +40,6 @@ pub struct Discovery {
     /// Paths that are followed by values.
     wide: HashSet<String>,
     budget: Budget,
-    /// Endpoints that were told of and are one with others now.
-    merged: Vec<(String, String)>,
     dropped: u64,
 }
 
@@ -91,9 +89,6 @@ pub struct Endpoint {
     pub unauthenticated: bool,
     /// Whether it was asked for without TLS.
     pub unencrypted: bool,
-    /// Whether it was told of.
-    #[serde(skip)]
-    told: bool,
     /// Bodies that came so far.
     #[serde(skip)]
     bodies: u64,
@@ -105,8 +100,8 @@ pub struct Endpoint {
 pub struct Learnt {
     /// Endpoints with requests, by path and method, each with all that is known of it.
     pub endpoints: Vec<Endpoint>,
-    /// Endpoints that were told of before and are now seen as one with others: to be removed, as path and method.
-    pub merged: Vec<(String, String)>,
+    /// All paths known so far that values follow: endpoints told of before whose paths go on from one of these are one now.
+    pub wide: Vec<String>,
     /// Requests to endpoints for which there was no room.
     pub dropped: u64,
 }
@@ -151,9 +146,10 @@ impl Discovery {
         for endpoint in self.endpoints.values_mut() {
             endpoint.hits = 0;
             endpoint.statuses.clear();
-            endpoint.told = true;
         }
-        Learnt { endpoints, merged: std::mem::take(&mut self.merged), dropped: std::mem::take(&mut self.dropped) }
+        let mut wide: Vec<String> = self.wide.iter().cloned().collect();
+        wide.sort();
+        Learnt { endpoints, wide, dropped: std::mem::take(&mut self.dropped) }
     }
 
     /// How many endpoints are known.
@@ -182,13 +178,10 @@ impl Discovery {
         for key in below {
             let Some(endpoint) = self.endpoints.remove(&key) else { continue };
             let renamed = (path::general(&key.0, &self.wide), key.1.clone());
-            if endpoint.told {
-                self.merged.push(key);
-            }
             match self.endpoints.get_mut(&renamed) {
                 Some(known) => known.merge(endpoint, &mut self.budget),
                 None => {
-                    self.endpoints.insert(renamed.clone(), Endpoint { path: renamed.0, told: false, ..endpoint });
+                    self.endpoints.insert(renamed.clone(), Endpoint { path: renamed.0, ..endpoint });
                 }
             }
         }
@@ -209,7 +202,6 @@ impl Endpoint {
             sensitive: false,
             unauthenticated: false,
             unencrypted: false,
-            told: false,
             bodies: 0,
         }
     }

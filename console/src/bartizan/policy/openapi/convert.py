@@ -216,10 +216,23 @@ class _Properties:
         for name, given, needed in self._members(schema, ()):
             part = self._spec.resolved(given)
             shown = name if flat else f"{above}/{name}"
-            yield _one(shown, place, {"required": required and needed}, part, style="")
+            found = _one(shown, place, {"required": required and needed}, part, style="")
+            yield {**found, **self._kinds(part)} if place == "json" else found
             inner = self._spec.resolved(part.get("items")) if _type(part) == "array" else part
             if not flat and id(inner) not in around and len(around) < DEEPEST_SCHEMA:
                 yield from self._inside(inner, place, required=False, above=shown, around=(*around, id(inner)))
+
+    def _kinds(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the `schema` of a JSON value that may be of several types, or of any: a parameter's type is one."""
+        kinds = _types(schema)
+        items = _types(self._spec.resolved(schema.get("items")))
+        if len(kinds) > 1:
+            return {"schema": {"type": kinds}}
+        if not kinds and "properties" not in schema:
+            return {"schema": {}}
+        if kinds == ["array"] and len(items) != 1:
+            return {"schema": {"type": "array", "items": {"type": items} if items else {}}}
+        return {}
 
     def _members(self, schema: Mapping[str, Any], around: tuple[int, ...]) -> Iterator[tuple[str, object, bool]]:
         """Yield (name, schema, required) of an object's properties; those of `allOf` are its own."""
@@ -275,6 +288,16 @@ def _type(schema: Mapping[str, Any]) -> str:
     if found is not None:
         return str(found)
     return "object" if isinstance(schema.get("properties"), dict) else "string"
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    """Return all types of a schema, `null` too; none for one that does not say, or says what is no type."""
+    given = schema.get("type")
+    kinds: list[Any] = given if isinstance(given, list) else [given]
+    if not all(kind in (*PARAMETER_TYPES, "null") for kind in kinds):
+        return []
+    # OpenAPI 3.0.3, "Schema Object", `nullable`: it says something beside a type only.
+    return [*kinds, "null"] if kinds and schema.get("nullable") is True and "null" not in kinds else kinds
 
 
 def _bounds(schema: Mapping[str, Any], kind: str) -> dict[str, float | int]:

@@ -17,6 +17,7 @@ _DEEPEST = 40
 _LONGEST_PATTERN = 1000
 _LARGEST_COUNT = 2**31
 _PLAIN = frozenset(("type",))
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _LONG_REPEAT = re.compile(r"\{[0-9]*,?[0-9]{4,}\}")
 
 
@@ -43,6 +44,11 @@ def _are_texts(given: object) -> bool:
     return isinstance(given, list) and all(isinstance(item, str) for item in given)
 
 
+def _are_types(given: object) -> bool:
+    # A Defender refuses a policy with a type that is none.
+    return isinstance(given, list) and given != [] and all(item in _TYPES for item in given)
+
+
 _FURTHER: Mapping[str, tuple[type, ...]] = {
     "properties": (dict,),
     "allOf": (list,),
@@ -54,7 +60,7 @@ _FURTHER: Mapping[str, tuple[type, ...]] = {
 }
 """Keywords that hold further schemas, and what they may be."""
 _FITS: Mapping[str, Callable[[Any], bool]] = {
-    "type": lambda given: isinstance(given, str) or (given != [] and _are_texts(given)),
+    "type": lambda given: given in (*_TYPES, "file") if isinstance(given, str) else _are_types(given),
     "enum": lambda given: isinstance(given, list) and bool(given),
     "const": lambda _given: True,
     "format": lambda given: isinstance(given, str),

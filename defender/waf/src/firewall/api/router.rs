@@ -26,7 +26,7 @@ impl<T> Default for Node<T> {
     }
 }
 
-/// A segment with names: texts between them, one more than names.
+/// A segment with names: texts between them, percent-decoded, one more than names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Segment {
     texts: Vec<Vec<u8>>,
@@ -118,14 +118,14 @@ impl Segment {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             let (name, behind) = after.split_once('}').ok_or_else(|| format!("`{text}` has a `{{` without `}}`"))?;
-            texts.push(before.as_bytes().to_vec());
+            texts.push(plain(before.as_bytes()));
             names.push(name.to_owned());
             rest = behind;
         }
         if rest.contains('}') || names.iter().any(|name| name.is_empty() || name.contains('{')) {
             return Err(format!("`{text}` is no segment of a path such as `{{id}}`"));
         }
-        texts.push(rest.as_bytes().to_vec());
+        texts.push(plain(rest.as_bytes()));
         Ok(Self { texts, names })
     }
 
@@ -185,8 +185,15 @@ mod tests {
 
     #[test]
     fn fixed_segments_go_before_open_ones() {
-        let router =
-            router(&["/", "/users/{id}", "/users/me", "/users/me/pets", "/users/{id}/pets/{pet}", "/r/{n}.{ext}"]);
+        let router = router(&[
+            "/",
+            "/users/{id}",
+            "/users/me",
+            "/users/me/pets",
+            "/users/{id}/pets/{pet}",
+            "/r/{n}.{ext}",
+            "/a%20b/{n}+%7bx%7D",
+        ]);
         let name = |path| found(&router, path).map(|(held, _)| held);
 
         assert_eq!(name("/").as_deref(), Some("/"));
@@ -197,6 +204,7 @@ mod tests {
             [("id".to_owned(), "a/b+c".to_owned()), ("pet".to_owned(), "7".to_owned())]
         );
         assert_eq!(found(&router, "/r/a.b.c").unwrap().1[1].1, "b.c");
+        assert_eq!(name("/a%20b/1+%7Bx%7D").as_deref(), Some("/a%20b/{n}+%7bx%7D"));
         for path in ["/users", "/users/1/2", "/Users/me", "/r/.x", "/r/x.", "/x"] {
             assert_eq!(name(path), None, "{path}");
         }
