@@ -15,6 +15,7 @@ use defender_waf::{
     http::{Chunked, Framing, Head, read_head},
     inspection::Profile,
     rule::{Phase, Piece, Step, Template},
+    ruleset::LeftOut,
 };
 use serde_json::{Value, json};
 
@@ -76,9 +77,11 @@ pub fn run(asked: &Asked, input: impl Read) -> Result<Value, String> {
     let ruleset = ruleset(policy.profile, asked.rules.as_deref())?;
     let client = client(&policy, asked);
     let (count, texts) = (ruleset.len(), messages(&ruleset));
+    let left_out: Vec<Value> = ruleset.left_out.iter().map(left_out).collect();
     let firewall = Firewall::new(policy, Arc::new(ruleset)).map_err(|error| error.to_string())?;
     let mut answer = judge(&firewall, client, &request(input)?);
     answer["rulesLoaded"] = json!(count);
+    answer["rulesLeftOut"] = json!(left_out);
     for report in answer["reports"].as_array_mut().into_iter().flatten() {
         let rules = report["rules"].as_array().into_iter().flatten().filter_map(Value::as_u64);
         report["messages"] = rules.map(|id| texts.get(&id).cloned().unwrap_or_default()).collect();
@@ -195,6 +198,10 @@ fn ruleset(profile: Profile, folder: Option<&Path>) -> Result<Ruleset, String> {
         });
     }
     rules::load(profile, &files).map_err(|error| error.to_string())
+}
+
+fn left_out(rule: &LeftOut) -> Value {
+    json!({"rule": rule.rule, "file": rule.file, "line": rule.line, "reason": rule.reason})
 }
 
 /// A report as an audit would have it, with the effect and the policy's rule.
