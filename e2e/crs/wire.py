@@ -70,6 +70,8 @@ class Running:
     port: int
     told: dict[str, asyncio.Future[Answer]] = field(default_factory=dict)
     """What it said of a client's first request, by the client's address."""
+    seen: list[bytes] = field(default_factory=list)
+    """First lines of the requests that reached the application."""
 
     async def ask(self, client: str, request: bytes) -> Answer:
         """Send a request's bytes from an address; the status that came back, and what was found in it."""
@@ -132,7 +134,8 @@ async def proxy(
 ) -> AsyncIterator[Running]:
     """The proxy before the application; `before` is SecLang that goes before the release's rules."""
     loop = asyncio.get_running_loop()
-    application = await loop.create_server(Reflecting, "127.0.0.1", 0)
+    seen: list[bytes] = []
+    application = await loop.create_server(lambda: Reflecting(seen), "127.0.0.1", 0)
     behind = application.sockets[0].getsockname()[1]
     exposed = await _free_port()
     with tempfile.TemporaryDirectory() as name:
@@ -147,7 +150,7 @@ async def proxy(
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        running = Running(exposed)
+        running = Running(exposed, seen=seen)
         try:
             # The first line is said once requests are judged.
             await process.stdout.readline()

@@ -91,6 +91,9 @@ def told(answer: Mapping[str, Any], policy: Mapping[str, Any]) -> str:
     if not answer["reports"] and application is not None:
         lines.append("nothing was found\n")
     lines += [_report(item) for item in answer["reports"]]
+    if left_out := answer.get("rulesLeftOut"):
+        lines.append(f"{len(left_out)} of the rules are not judged:\n")
+        lines += [f"  {item['rule']}  {shown(item['file'])}:{item['line']}: {shown(item['reason'])}\n" for item in left_out]
     return "".join(lines)
 
 

@@ -11,6 +11,7 @@ mod base64;
 mod body;
 mod charset;
 mod coding;
+mod graphql;
 mod nested;
 mod reading;
 mod sniff;
