@@ -112,7 +112,7 @@ CASES: dict[str, Made] = {
     ),
     "duplicate keys, the last": lambda value: post("application/json", f'{{"a":"1","a":{json.dumps(value)}}}'.encode()),
     "duplicate names in a query": lambda value: get(f"a={quote(value)}&a=1"),
-    "an attack cut in two names": lambda value: get(f"a=1&a={quote(value)}&a=2"),
+    "an attack between two of its name": lambda value: get(f"a=1&a={quote(value)}&a=2"),
     "byte order mark before json": lambda value: post(
         "application/json", codecs.BOM_UTF8 + json.dumps({"a": value}).encode()
     ),
@@ -163,6 +163,7 @@ TWO_ENDS = {
     "a folded field": f"X: y\r\n {CHUNKED}\r\n0\r\n\r\n{HIDDEN}",
     "two hosts": f"Host: admin.test\r\n\r\n{HIDDEN}",
     "duplicate boundary": f"{TWO_BOUNDARIES}Content-Length: {len(ONE_PART)}\r\n\r\n{ONE_PART}",
+}
 
 # Requests of HTTP/2 whose fields would frame a request of HTTP/1.1 in another way than its frames do.
 TWO_FRAMINGS: dict[str, tuple[tuple[bytes, bytes], ...]] = {

@@ -5,6 +5,7 @@
 //! between requests, so that a change costs no request.
 
 pub mod bystanders;
+mod calls;
 pub mod connection;
 pub mod counters;
 pub mod delivery;

@@ -17,6 +17,7 @@ mod reading;
 mod sniff;
 mod window;
 
+pub(crate) use self::coding::Decoding;
 pub use self::{
     body::{Body, Due, Limits},
     coding::CodingError,
