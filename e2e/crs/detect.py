@@ -26,6 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, quote_from_bytes, quote_plus, unquote_to_bytes
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from payloads import ATTACKS, GRAPHQL_ATTACKS, GRAPHQL_ORDINARY, ORDINARY
+
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = ("crsStrict", "balanced")
 # Percent of all attacks that `balanced` has to refuse.
@@ -57,16 +61,57 @@ def request(
     target: str = "/", *, kind: str = "", body: bytes | None = None, headers: dict[str, str] | None = None
 ) -> bytes:
     """A browser's request as raw bytes; a ``POST`` when there is a body."""
-    fields = {**BROWSER, **(headers or {})}
+    fields = dict(BROWSER)
     if body is not None:
         fields |= {"Content-Type": kind or FORM, "Content-Length": str(len(body))}
+    fields |= headers or {}
     method = "GET" if body is None else "POST"
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode() + (body or b"")
 
 
+PLACES: dict[str, Callable[[str], bytes]] = {
+    "argument": lambda value: request("/search?q=" + quote(value, safe="")),
+    "argument in base64": lambda value: request("/search?q=" + quote(base64.b64encode(value.encode()), safe="")),
+    "form": lambda value: request("/save", body=f"a=1&note={quote_plus(value)}".encode()),
+    "JSON": lambda value: request("/api", kind="application/json", body=json.dumps({"a": [{"b": value}]}).encode()),
+    "part": lambda value: request(
+        "/save",
+        kind="multipart/form-data; boundary=bound",
+        body=f'--bound\r\nContent-Disposition: form-data; name="a"\r\n\r\n{value}\r\n--bound--\r\n'.encode(),
+    ),
+    "path": lambda value: request("/a/" + quote(value, safe="")),
+}
+# Where a class's values mean nothing, or are what is asked for.
+ELSEWHERE = {"serialised": {"argument in base64", "path"}, "path": {"path"}}
+
+
+def own() -> Iterator[Case]:
+    """Cases of payloads.py, each in every place."""
+    for name, values in ATTACKS.items():
+        for place in sorted(PLACES.keys() - ELSEWHERE.get(name, set())):
+            for value in values:
+                named = f"{name} as {place}: {value[:60]!r}"
+                yield Case(f"own {name}", named, attack=True, request=PLACES[place](value))
+    for value in ORDINARY:
+        for place in sorted(PLACES.keys() - {"path"}):
+            yield Case("own ordinary", f"{place}: {value[:60]!r}", attack=False, request=PLACES[place](value))
+        text = request("/beacon", kind="text/plain;charset=UTF-8", body=value.encode())
+        yield Case("own ordinary", f"text: {value[:60]!r}", attack=False, request=text)
+        # No cookie has lines.
+        cookie = {"Cookie": f"_pref={quote(' '.join(value.split()), safe='')}; session=8f2c1d"}
+        yield Case("own ordinary", f"cookie: {value[:60]!r}", attack=False, request=request("/", headers=cookie))
+    for attack, queries in ((True, GRAPHQL_ATTACKS), (False, GRAPHQL_ORDINARY)):
+        for query in queries:
+            body = json.dumps({"query": query, "variables": {"id": "7"}}).encode()
+            group = "own GraphQL" if attack else "own ordinary"
+            yield Case(group, query[:60], attack, request("/graphql", kind="application/json", body=body))
+            yield Case(group, query[:60], attack, request("/graphql?query=" + quote(query, safe="")))
+
+
 def cases(corpus: Path) -> Iterator[Case]:
-    """Every request of the lists that are there."""
+    """Every request of the lists that are there, and of our own."""
+    yield from own()
     yield from nemesida(corpus / "nemesida/utils/payload")
     yield from fastly(corpus / "fastly/nuclei-templates/helpers/payloads")
     yield from libinjection(corpus / "libinjection/data")

@@ -15,9 +15,10 @@ from typing import Any
 class Reflecting(asyncio.Protocol):
     """One connection of the proxy, which frames strictly: by length or in chunks."""
 
-    def __init__(self) -> None:
-        """Nothing has come yet."""
+    def __init__(self, seen: list[bytes]) -> None:
+        """Nothing has come yet; requests' first lines are added to `seen`."""
         self.came = bytearray()
+        self.seen = seen
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep where to answer."""
@@ -29,6 +30,7 @@ class Reflecting(asyncio.Protocol):
         self.came += data
         while (request := self._whole()) is not None:
             line, body = request
+            self.seen.append(line)
             reflects = line.startswith(b"POST /reflect")
             self.transport.write(reflection(body) if reflects else _answer(200, {}, b"", head=line.startswith(b"HEAD")))
 

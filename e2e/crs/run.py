@@ -1,12 +1,15 @@
-"""Runs the Core Rule Set's regression tests against the engine: `run.py JUDGE RULES TESTS [NAME…]`.
+"""Runs a rule set's regression tests in the engine alone: `run.py [--rules FOLDER] [--both] [NAME…]`.
 
-``JUDGE`` is the built example `judge`, ``RULES`` a folder with `*.conf` and `*.data`, ``TESTS`` a folder of tests. It
-prints every test that does not hold and a closing line, and exits with 1 if there was one. Tests that are held to
-something else than what they say are named, with the reason, in ``EXCEPTIONS``.
+``FOLDER`` is a release of the Core Rule Set as it is unpacked, else the one that scripts/rules.sh fetched;
+``PROGRAM`` (`--judge`) is the built example `judge`, else it is built. With `--both` each request is judged the plain
+way too. It prints every test that does not hold and a closing line, and exits with 1 if there was one. Tests that are
+held to something else than what they say are named, with the reason, in ``EXCEPTIONS``. With the proxy around the
+engine: `wire.py`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import struct
 import subprocess
@@ -20,7 +23,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from built import built
 from ftw import Answer, Stage, log_of, problem, stages
+from release import Release, fetched
 
 # What goes before the rules in any case: which body is read how (ModSecurity's recommended configuration).
 BODIES = """
@@ -65,31 +70,36 @@ EXCEPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 Ask = Callable[[bytes, bytes], Answer]
 
 
-def main(judge: str, rules: str, tests: str, *names: str) -> int:
-    """Run all tests, or those whose names are given, with `--both` also the plain way; return the exit status."""
-    both = "--both" in names
-    names = tuple(name for name in names if name != "--both")
+def main() -> int:
+    """Run all tests, or those whose names are given; return the exit status."""
+    parser = argparse.ArgumentParser(description="A rule set's regression tests in the engine alone.")
+    parser.add_argument("--rules", type=Path, default=fetched(), help="the rule set's folder")
+    parser.add_argument("--judge", type=Path, help="the built example `judge`")
+    parser.add_argument("--both", action="store_true", help="judge the plain way, too")
+    parser.add_argument("names", nargs="*", help="tests such as 920100-4")
+    named = parser.parse_args()
     failed = total = 0
-    for stage, answer, fault in outcomes(Path(judge), Path(rules), Path(tests), names, both=both):
+    judge = named.judge or built("judge")
+    for stage, answer, fault in outcomes(judge, Release.at(named.rules), named.names, both=named.both):
         total += 1
         if fault:
             failed += 1
             print(f"{stage.name}: {fault}")
-            if names:
+            if named.names:
                 print(stage.request.decode(errors="replace"), answer, sep="\n")
     print(f"{total - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
 def outcomes(
-    judge: Path, rules: Path, tests: Path, names: Collection[str] = (), *, both: bool = False, step: int = 1
+    judge: Path, release: Release, names: Collection[str] = (), *, both: bool = False, step: int = 1
 ) -> Iterator[tuple[Stage, Answer, str | None]]:
     """Every stage (every `step`th), or those whose names are given, with the engine's answer and what is wrong with it.
 
     With `both` the engine judges each the plain way too, and it is wrong when the two differ.
     """
-    with engine(judge, rules, BODIES + TESTED, both=both) as ask:
-        for number, given in enumerate(stages(tests)):
+    with engine(judge, release, BODIES + TESTED, both=both) as ask:
+        for number, given in enumerate(stages(release.tests)):
             if (names and given.name not in names) or number % step:
                 continue
             stage = replace(given, **EXCEPTIONS[given.name][1]) if given.name in EXCEPTIONS else given
@@ -98,12 +108,12 @@ def outcomes(
 
 
 @contextmanager
-def engine(judge: Path, rules: Path, before: str, *, both: bool = False) -> Iterator[Ask]:
-    """The engine as a process that answers; `before` is SecLang that goes before the rules of the folder."""
+def engine(judge: Path, release: Release, before: str, *, both: bool = False) -> Iterator[Ask]:
+    """The engine as a process that answers; `before` is SecLang that goes before the release's rules."""
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as configuration:
         configuration.write(before)
         configuration.flush()
-        files = [configuration.name, *sorted(map(str, rules.glob("*.conf"))), *sorted(map(str, rules.glob("*.data")))]
+        files = [configuration.name, *map(str, release.files())]
         options = ["--both"] if both else []
         with subprocess.Popen([judge, *options, *files], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None
@@ -125,4 +135,4 @@ def engine(judge: Path, rules: Path, before: str, *, both: bool = False) -> Iter
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

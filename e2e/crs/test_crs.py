@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from release import Release
 from run import outcomes
 from test_wire import STAGES
 
 
-def test_the_prefilter_changes_nothing(judge: Path, rules: Path) -> None:
+def test_the_prefilter_changes_nothing(judge: Path, release: Release) -> None:
     """Both ways of judging, with the prefilter and rule by rule, find the same in the rule set's own requests."""
-    judged = outcomes(judge, rules / "rules", rules / "tests", both=True, step=4)
+    judged = outcomes(judge, release, both=True, step=4)
     faults = {stage.name: fault for stage, _, fault in judged}
 
     assert {name: fault for name, fault in faults.items() if fault} == {}

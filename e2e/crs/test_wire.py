@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ftw import Answer
+from release import Release
 from samples import ATTACKS, ATTACKS_TOO, ORDINARY, ORDINARY_TOO
 from wire import outcomes, proxy
 
@@ -19,22 +20,22 @@ PROFILES = {
 Answers = dict[tuple[str, str], Answer]
 
 
-def test_all_of_the_rule_sets_own_tests_hold(proxy_program: Path, rules: Path) -> None:
+def test_all_of_the_rule_sets_own_tests_hold(proxy_program: Path, release: Release) -> None:
     """Every stage of the Core Rule Set's regression tests holds, but for what wire.py and run.py name."""
-    found = asyncio.run(outcomes(proxy_program, rules / "rules", rules / "tests"))
+    found = asyncio.run(outcomes(proxy_program, release))
 
     assert {stage.name: fault for stage, _, fault in found if fault} == {}
     assert len(found) == STAGES
 
 
 @pytest.fixture(scope="module")
-def answers(proxy_program: Path, rules: Path) -> Answers:
+def answers(proxy_program: Path, release: Release) -> Answers:
     """What each profile answers to its requests when every group prevents."""
 
     async def ask_all(profile: str) -> Answers:
         ordinary, attacks = PROFILES[profile]
-        settings = (rules / "setup.conf").read_text()
-        async with proxy(proxy_program, rules / "rules", settings, effect="prevent", profile=profile) as running:
+        settings = release.settings.read_text()
+        async with proxy(proxy_program, release, settings, effect="prevent", profile=profile) as running:
             given = {**{f"ordinary {name}": one for name, one in ordinary.items()}, **attacks}
             return {(profile, name): await running.ask("127.0.0.1", one) for name, one in given.items()}
 

@@ -1,14 +1,19 @@
-"""Runs the Core Rule Set's regression tests against the proxy on a socket: `wire.py PROXY RULES TESTS [NAME…]`.
+"""Runs a rule set's regression tests against the proxy on a socket: `wire.py [--rules FOLDER] [NAME…]`.
 
-``PROXY`` is the built example `proxy`, ``RULES`` a folder with `*.conf` and `*.data`, ``TESTS`` a folder of tests.
+``FOLDER`` is a release of the Core Rule Set as it is unpacked, else the one that scripts/rules.sh fetched;
+``PROGRAM`` (`--proxy`) is the built example `proxy`, else it is built. With names only these tests are run, and
+shown. It prints what does not hold, what is held to something else and why, and a closing line; it ends with 1 when a
+test does not hold.
+
 Every request goes over a connection of its own as the raw bytes that the test says, many at once; behind the proxy
-stands `reflecting.py`. What the rules found comes from the proxy's standard output. Each stage has a source address of
-its own in 127.0.0.0/8, by which the proxy's lines are told apart. Tests that are held to something else than what they
-say are named, with the reason, in ``ANSWERED``, and in run.py's ``EXCEPTIONS``.
+stands `reflecting.py`. What the rules found comes from the proxy's standard output. Each stage has a source address
+of its own in 127.0.0.0/8, by which the proxy's lines are told apart. Tests that are held to something else than what
+they say are named, with the reason, in ``ANSWERED``, and in run.py's ``EXCEPTIONS``.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import sys
@@ -22,8 +27,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import run
+from built import built
 from ftw import Answer, Stage, log_of, problem, stages
 from reflecting import Reflecting
+from release import Release, fetched
 
 # Connections at once.
 WIDTH = 16
@@ -63,6 +70,8 @@ class Running:
     port: int
     told: dict[str, asyncio.Future[Answer]] = field(default_factory=dict)
     """What it said of a client's first request, by the client's address."""
+    seen: list[bytes] = field(default_factory=list)
+    """First lines of the requests that reached the application."""
 
     async def ask(self, client: str, request: bytes) -> Answer:
         """Send a request's bytes from an address; the status that came back, and what was found in it."""
@@ -121,11 +130,12 @@ def policy(port: int, *, effect: str, profile: str = "crsStrict") -> dict[str, A
 
 @asynccontextmanager
 async def proxy(
-    program: Path, rules: Path, before: str, *, effect: str, profile: str = "crsStrict"
+    program: Path, release: Release, before: str, *, effect: str, profile: str = "crsStrict"
 ) -> AsyncIterator[Running]:
-    """The proxy before the application; `before` is SecLang that goes before the rules of the folder."""
+    """The proxy before the application; `before` is SecLang that goes before the release's rules."""
     loop = asyncio.get_running_loop()
-    application = await loop.create_server(Reflecting, "127.0.0.1", 0)
+    seen: list[bytes] = []
+    application = await loop.create_server(lambda: Reflecting(seen), "127.0.0.1", 0)
     behind = application.sockets[0].getsockname()[1]
     exposed = await _free_port()
     with tempfile.TemporaryDirectory() as name:
@@ -133,14 +143,14 @@ async def proxy(
         settings.write_text(before)
         given.write_text(json.dumps(policy(exposed, effect=effect, profile=profile)))
         process = await asyncio.create_subprocess_exec(
-            *(program, "--findings", f"{exposed}:{behind}", given, settings, *_files(rules)),
+            *(program, "--findings", f"{exposed}:{behind}", given, settings, *release.files()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=1 << 24,
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        running = Running(exposed)
+        running = Running(exposed, seen=seen)
         try:
             # The first line is said once requests are judged.
             await process.stdout.readline()
@@ -160,10 +170,6 @@ async def _listen(lines: asyncio.StreamReader, running: Running) -> None:
         running.take(line)
 
 
-def _files(rules: Path) -> list[Path]:
-    return [*sorted(rules.glob("*.conf")), *sorted(rules.glob("*.data"))]
-
-
 async def _free_port() -> int:
     server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
     port: int = server.sockets[0].getsockname()[1]
@@ -172,12 +178,12 @@ async def _free_port() -> int:
     return port
 
 
-async def outcomes(program: Path, rules: Path, tests: Path, names: Collection[str] = ()) -> list[Outcome]:
+async def outcomes(program: Path, release: Release, names: Collection[str] = ()) -> list[Outcome]:
     """Every stage, or those whose names are given, with what came of it and what is wrong with it."""
     found: list[Outcome] = []
-    given = [stage for stage in stages(tests) if not names or stage.name in names]
+    given = [stage for stage in stages(release.tests) if not names or stage.name in names]
     numbered = enumerate(given)
-    async with proxy(program, rules, run.TESTED, effect="alert") as running:
+    async with proxy(program, release, run.TESTED, effect="alert") as running:
 
         async def work() -> None:
             for number, one in numbered:
@@ -198,17 +204,31 @@ def _fault(stage: Stage, answer: Answer) -> str | None:
     return problem(stage, answer)
 
 
-def main(program: str, rules: str, tests: str, *names: str) -> int:
+def main() -> int:
     """Run all tests, or those whose names are given; return the exit status."""
-    found = asyncio.run(outcomes(Path(program), Path(rules), Path(tests), names))
+    parser = argparse.ArgumentParser(description="A rule set's regression tests against the proxy on a socket.")
+    parser.add_argument("--rules", type=Path, default=fetched(), help="the rule set's folder")
+    parser.add_argument("--proxy", type=Path, help="the built example `proxy`")
+    parser.add_argument("names", nargs="*", help="tests such as 920100-4")
+    named = parser.parse_args()
+    try:
+        release = Release.at(named.rules)
+    except FileNotFoundError as error:
+        parser.error(str(error))
+    found = asyncio.run(outcomes(named.proxy or built("proxy"), release, named.names))
     faults = [(stage, answer, fault) for stage, answer, fault in found if fault]
-    for stage, answer, fault in sorted(faults, key=lambda one: one[0].name):
+    for stage, _, fault in sorted(faults, key=lambda one: one[0].name):
         print(f"{stage.name}: {fault}")
-        if names:
+    if named.names:
+        for stage, answer, _ in found:
             print(stage.request.decode(errors="replace"), answer, sep="\n")
-    print(f"{len(found) - len(faults)} passed, {len(faults)} failed")
+    for name in sorted(EXCEPTIONS.keys() & {stage.name for stage, _, _ in found}):
+        print(f"{name} is held to something else: {EXCEPTIONS[name][0]}")
+    tests = len({stage.name.partition(".")[0] for stage, _, _ in found})
+    failed = len({stage.name.partition(".")[0] for stage, _, _ in faults})
+    print(f"{tests - failed} of {tests} tests passed ({len(found)} requests), {failed} failed")
     return 1 if faults else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

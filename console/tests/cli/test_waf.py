@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -119,6 +120,11 @@ def test_rules_are_imported_from_a_folder_or_an_archive(console: ConsoleUnderTes
     assert bartizan(console, "rules", "use", name)[1].startswith(f"Defenders judge by {name}")
     assert "no set of rules begins with `zz`" in bartizan(console, "rules", "use", "zz")[2]
     assert len(bartizan(console, "rules", "list", "--json")[1].splitlines()) == 1
+    with (folder / "crs/rules/REQUEST-942.conf").open("a") as rules:
+        rules.write('SecRule ARGS "@rx (?<!a)b" "id:942130,phase:2,block"\n')
+    *_, said, left_out = bartizan(console, "rules", "import", str(folder))[1].splitlines()
+    assert said == "1 of its rules are not judged:"
+    assert re.fullmatch(r"  942130  REQUEST-942.conf:\d+: look-behinds need more than linear time", left_out)
     (folder / "crs/rules/words.data").unlink()
     code, _, err = bartizan(console, "rules", "import", str(folder))
     assert (code, "`words.data` is missing" in err) == (1, True)

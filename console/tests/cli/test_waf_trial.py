@@ -224,6 +224,16 @@ def test_what_has_crlf_is_never_touched(rest: bytes) -> None:
     assert on_the_wire(raw) == raw
 
 
+def test_rules_that_are_not_judged_are_named() -> None:
+    """Whoever tries rules of their own sees which of them say nothing, and why."""
+    left_out = [{"rule": 942130, "file": "a.conf", "line": 7, "reason": "look-aheads need more than linear time"}]
+    lines = told({**REFUSED, "rulesLeftOut": left_out}, {"rule": "r"}).splitlines()
+    assert lines[-2:] == [
+        "1 of the rules are not judged:",
+        "  942130  a.conf:7: look-aheads need more than linear time",
+    ]
+
+
 def test_nothing_of_a_request_steers_a_terminal() -> None:
     """Control characters that an attacker sent are shown as escapes, and long values are cut."""
     field = {"type": "query", "key": "\x1b[2J", "value": "\x1b[31m" + "a" * 500}

@@ -78,7 +78,7 @@ def test_the_set_in_use_reaches_every_defender(console: ConsoleUnderTest, defend
             (piece,) = end.receive_ruleset()
             assert piece == {"type": "ruleset", "hash": None, "part": 0, "parts": 0, "data": ""}
         assert client.delete(f"{PATH}/{brought['hash']}").status_code == 200
-        report = {"hash": None, "version": "v4.25.0 h1:x", "error": "a.conf:1: bad"}
+        report = {"hash": None, "version": "v4.25.0 h1:x", "error": "a.conf:1: bad", "leftOut": [942130]}
         early.send({"type": "status", "workloads": [], "waas": {"hash": "0" * 64, "ruleset": report}})
         until(lambda: shown(client, early.instance) == report)
 

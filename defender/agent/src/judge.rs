@@ -15,6 +15,7 @@ use defender_waf::{
     http::{Chunked, Framing, Head, read_head},
     inspection::Profile,
     rule::{Phase, Piece, Step, Template},
+    ruleset::LeftOut,
 };
 use serde_json::{Value, json};
 
@@ -76,9 +77,11 @@ pub fn run(asked: &Asked, input: impl Read) -> Result<Value, String> {
     let ruleset = ruleset(policy.profile, asked.rules.as_deref())?;
     let client = client(&policy, asked);
     let (count, texts) = (ruleset.len(), messages(&ruleset));
+    let left_out: Vec<Value> = ruleset.left_out.iter().map(left_out).collect();
     let firewall = Firewall::new(policy, Arc::new(ruleset)).map_err(|error| error.to_string())?;
     let mut answer = judge(&firewall, client, &request(input)?);
     answer["rulesLoaded"] = json!(count);
+    answer["rulesLeftOut"] = json!(left_out);
     for report in answer["reports"].as_array_mut().into_iter().flatten() {
         let rules = report["rules"].as_array().into_iter().flatten().filter_map(Value::as_u64);
         report["messages"] = rules.map(|id| texts.get(&id).cloned().unwrap_or_default()).collect();
@@ -197,6 +200,10 @@ fn ruleset(profile: Profile, folder: Option<&Path>) -> Result<Ruleset, String> {
     rules::load(profile, &files).map_err(|error| error.to_string())
 }
 
+fn left_out(rule: &LeftOut) -> Value {
+    json!({"rule": rule.rule, "file": rule.file, "line": rule.line, "reason": rule.reason})
+}
+
 /// A report as an audit would have it, with the effect and the policy's rule.
 fn told(report: &Report) -> Value {
     let mut event = json!(report.event());
@@ -205,13 +212,16 @@ fn told(report: &Report) -> Value {
     event
 }
 
-/// A folder's files of rules and words. Settings come first, however a rule set calls them (`crs-setup.conf`, `setup.conf`), as
-/// its rules need them.
+/// A folder's files of rules and words, and those of its `rules`, as a release is unpacked. Settings come first, however a rule set
+/// calls them (`crs-setup.conf`, `crs-setup.conf.example`, `setup.conf`), as its rules need them.
 fn rule_files(folder: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    let within = folder.join("rules");
+    let within = within.is_dir().then(|| fs::read_dir(&within)).transpose()?;
+    for entry in fs::read_dir(folder)?.chain(within.into_iter().flatten()) {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
+        let name = if name == "crs-setup.conf.example" { "crs-setup.conf".to_owned() } else { name };
         if rules::is_rules(&name) || rules::is_data(&name) {
             files.push((name, fs::read(entry.path())?));
         }
@@ -272,6 +282,31 @@ mod tests {
                 prop_assert!(["pass", "refused", "malformed"].contains(&answer["outcome"].as_str().unwrap()));
             }
         }
+    }
+
+    #[test]
+    /// A release as it is unpacked is taken as a whole, and what of it is not judged is told.
+    fn a_releases_folder_is_taken() {
+        let folder = std::env::temp_dir().join(format!("bartizan-judge-{}", std::process::id()));
+        fs::create_dir_all(folder.join("rules")).unwrap();
+        let refuses = "SecRule ARGS \"@contains attack\" \"id:3,phase:1,deny,status:403\"";
+        let rules = format!("{refuses}\nSecRule ARGS \"@rx (?=x)\" id:4,phase:1");
+        fs::write(folder.join("rules/a.conf"), rules).unwrap();
+        fs::write(folder.join("crs-setup.conf.example"), "SecAction id:5,phase:1,pass,nolog").unwrap();
+        fs::write(folder.join("policy.json"), POLICY).unwrap();
+        let asked = Asked {
+            policy: folder.join("policy.json"),
+            rules: Some(folder.clone()),
+            port: None,
+            from: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+
+        let answer = run(&asked, &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..]).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+
+        let reason = "look-aheads need more than linear time";
+        assert_eq!(answer["rulesLeftOut"], json!([{"rule": 4, "file": "a.conf", "line": 2, "reason": reason}]));
+        assert_eq!(answer["outcome"], "pass");
     }
 
     #[test]

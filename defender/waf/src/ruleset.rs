@@ -34,6 +34,8 @@ impl Default for Settings {
 pub struct Ruleset {
     /// Settings made by the rules' files.
     pub settings: Settings,
+    /// Rules of the files that are not judged, in the order of the files.
+    pub left_out: Vec<LeftOut>,
     phases: [Vec<Step>; 5],
     plan: Arc<Plan>,
 }
@@ -43,7 +45,7 @@ impl Ruleset {
     #[must_use]
     pub fn new(settings: Settings, mut phases: [Vec<Step>; 5]) -> Self {
         let plan = Arc::new(Plan::new(&mut phases));
-        Self { settings, phases, plan }
+        Self { settings, left_out: Vec::new(), phases, plan }
     }
 
     /// The steps of a phase.
@@ -68,6 +70,19 @@ impl Ruleset {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// A rule that makes sense and that is not judged here, with all that is chained to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its number.
+    pub rule: u32,
+    /// Its file.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// Why rules could not be loaded: where, what, and what is to be done.

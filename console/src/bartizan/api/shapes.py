@@ -179,16 +179,17 @@ class DefenderFirewallPort(msgspec.Struct):
     internal: int
 
 
-class DefenderRuleset(msgspec.Struct):
+class DefenderRuleset(msgspec.Struct, rename="camel"):
     """
     The rules that a Defender's firewall judges by; without `hash` they came with the Defender.
 
-    `error` says why the set that came last is not in force.
+    `error` says why the set that came last is not in force; `leftOut` are numbers of rules that it does not judge.
     """
 
     hash: str | None
     version: str | None
     error: str | None
+    left_out: list[int]
 
 
 class DefenderOpenPort(msgspec.Struct):

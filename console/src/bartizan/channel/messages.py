@@ -25,6 +25,7 @@ MOST_RECORDED = 5000
 MOST_OBSERVED = 1000
 MOST_PORTS = 200
 MOST_COUNTERS = 200
+MOST_LEFT_OUT = 1000
 MOST_ERRORS = 100
 MOST_ENDPOINTS = 1000
 MOST_APPLICATIONS = 64
@@ -154,17 +155,18 @@ class WaasDiscovery(msgspec.Struct, frozen=True):
     dropped: Count
 
 
-class WaasRuleset(msgspec.Struct, frozen=True):
+class WaasRuleset(msgspec.Struct, frozen=True, rename="camel"):
     """
     The rules that a firewall judges by.
 
     `hash` names the set from the Console, None: the rules come with the Defender; `error` says why the set that
-    came last is not in force.
+    came last is not in force. `leftOut` are numbers of rules that it does not judge, since it has no way to.
     """
 
     hash: Hash | None
     version: Annotated[str, msgspec.Meta(max_length=256)] | None
     error: Annotated[str, msgspec.Meta(max_length=16384)] | None
+    left_out: Annotated[tuple[Count, ...], msgspec.Meta(max_length=MOST_LEFT_OUT)] = ()
 
 
 class WaasStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

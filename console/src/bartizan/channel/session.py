@@ -492,5 +492,5 @@ def _firewall(status: WaasStatus | None) -> FirewallRecord | None:
         ports=ports,
         open_ports=open_ports,
         counters=counters,
-        ruleset=None if status.ruleset is None else msgspec.to_builtins(status.ruleset),
+        ruleset=None if status.ruleset is None else msgspec.structs.asdict(status.ruleset),
     )

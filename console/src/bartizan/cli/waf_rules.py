@@ -1,14 +1,18 @@
 """`bartizan waf rules …`: sets of rules for the firewall."""
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bartizan.cli.connection import Connection, connects
 from bartizan.cli.failure import Failure
 from bartizan.cli.terminal import Json, local, write_json, write_table
+
+if TYPE_CHECKING:
+    from bartizan.policy.rules_left_out import LeftOut
 
 app = typer.Typer(help="Sets of rules: releases of the OWASP Core Rule Set.", no_args_is_help=True)
 _PATH = "waas/rulesets"
@@ -22,11 +26,14 @@ def import_rules(
     keep_only: Annotated[bool, typer.Option("--keep-only", help="Let Defenders go on as they do.")] = False,  # noqa: FBT002
 ) -> None:
     """Check a release of the Core Rule Set, keep it in the Console, and let connected Defenders judge by it."""
-    archive = _archive(source)
+    archive, left_out = _archive(source)
     client = connection.client()
     kept = client.upload(_PATH, archive, media="application/zip", query={"use": "false"} if keep_only else {})
     what = "is in use" if kept["inUse"] else "is kept"
     sys.stdout.write(f"Core Rule Set {kept['version']}, {kept['files']} files, {what} as {kept['hash']}\n")
+    if left_out:
+        sys.stdout.write(f"{len(left_out)} of its rules are not judged:\n")
+        sys.stdout.writelines(f"  {item.rule}  {item.file}:{item.line}: {item.reason}\n" for item in left_out)
 
 
 @app.command("use")
@@ -64,9 +71,10 @@ def list_rules(connection: Connection, raw: Json = False) -> None:  # noqa: FBT0
     write_table(("HASH", "VERSION", "FILES", "IN USE", "BROUGHT IN"), rows, nothing="no set of rules was brought in")
 
 
-def _archive(source: Path) -> bytes:
-    """Return the archive of a release, checked. Raises Failure with every problem."""
+def _archive(source: Path) -> "tuple[bytes, list[LeftOut]]":
+    """Return a release's archive, and its rules that are not judged. Raises Failure with every problem."""
     from bartizan.policy import PolicyError  # noqa: PLC0415 - keeps `--help` quick
+    from bartizan.policy.rules_left_out import rules_left_out  # noqa: PLC0415
     from bartizan.policy.rulesets import LARGEST_ARCHIVE, archive_of, is_taken, read_ruleset  # noqa: PLC0415
 
     try:
@@ -76,9 +84,9 @@ def _archive(source: Path) -> bytes:
         else:
             with source.open("rb") as file:
                 archive = file.read(LARGEST_ARCHIVE + 1)
-        read_ruleset(archive)
+        files = json.loads(read_ruleset(archive).content)["files"]
     except OSError as error:
         raise Failure(f"`{source}` cannot be read: {error.strerror}") from None
     except PolicyError as error:
         raise Failure(f"`{source}` is not taken", problems=error.shown) from None
-    return archive
+    return archive, rules_left_out({name: text for name, text in files.items() if name.endswith(".conf")})

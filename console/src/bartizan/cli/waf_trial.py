@@ -91,6 +91,10 @@ def told(answer: Mapping[str, Any], policy: Mapping[str, Any]) -> str:
     if not answer["reports"] and application is not None:
         lines.append("nothing was found\n")
     lines += [_report(item) for item in answer["reports"]]
+    if left_out := answer.get("rulesLeftOut"):
+        lines.append(f"{len(left_out)} of the rules are not judged:\n")
+        places = (f"{item['rule']}  {shown(item['file'])}:{item['line']}" for item in left_out)
+        lines += [f"  {place}: {shown(item['reason'])}\n" for place, item in zip(places, left_out, strict=True)]
     return "".join(lines)
 
 

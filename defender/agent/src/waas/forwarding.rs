@@ -7,17 +7,19 @@ use std::{
     time::Instant,
 };
 
-use defender_waf::firewall::Exchange;
+use defender_waf::firewall::{Exchange, Ruling};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{sleep, timeout},
 };
 
 use super::{
+    calls::Messages,
     emission,
     halt::Halt,
     pool::{NoApplication, Pool, Upstream},
     reply::Reply,
+    report,
     request_body::RequestBody,
     turn::{Next, PIECE, Turn},
     wire::Unsent,
@@ -124,6 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             self.reserve.release();
         }
         let (mut piece, mut framed) = (Vec::new(), Vec::new());
+        let mut messages = self.is_call().then(Messages::default);
         while !body.is_done() {
             piece.clear();
             body.next(self.wire, self.limits, PIECE, &mut piece).await?;
@@ -133,6 +136,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             if body.is_done() {
                 // What came after the last window is judged as well before the application has the whole of it.
                 self.judged(|exchange: &mut Exchange| exchange.request_end())?;
+            }
+            if let Some(messages) = &mut messages {
+                let judge = &mut |compressed, message: &[u8]| self.judge_call(compressed, message);
+                piece = messages.take(&piece, judge)?;
+                if body.is_done() {
+                    piece.extend(messages.end(judge)?);
+                } else if piece.is_empty() {
+                    continue;
+                }
             }
             let out = if chunked {
                 framed.clear();
@@ -148,6 +160,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             progress.moved.set(progress.moved.get() + 1);
         }
         Ok(())
+    }
+
+    /// Judges a message of a call of gRPC by the policy of now.
+    fn judge_call(&self, compressed: bool, message: &[u8]) -> Result<(), Halt> {
+        let plane = &self.local.plane;
+        let Some(armed) = plane.armed.load_full() else { return Ok(()) };
+        let id = plane.next_id();
+        let mut exchange = armed.firewall.open(self.head, self.client, &self.local.standing, plane.now(), &id);
+        let coding = compressed.then(|| self.head.header("grpc-encoding").unwrap_or_default());
+        let ruling = exchange.call(message, coding);
+        for found in exchange.finish() {
+            plane.reporter.report(report::audit(&found, None, &[]));
+        }
+        match ruling {
+            Ruling::Pass => Ok(()),
+            Ruling::Answer(answer) => Err(Halt::Blocked(answer)),
+        }
     }
 
     async fn send_up(&self, upstream: &Upstream, bytes: &[u8], before: usize) -> Result<usize, Halt> {

@@ -5,6 +5,7 @@
 //! between requests, so that a change costs no request.
 
 pub mod bystanders;
+mod calls;
 pub mod connection;
 pub mod counters;
 pub mod delivery;
@@ -83,6 +84,8 @@ const WATCH: Duration = Duration::from_secs(1);
 const DRAINING: Duration = Duration::from_millis(10);
 /// Characters of what is told of rules that do not compile.
 const MOST_TOLD: usize = 2048;
+/// Rules that are not judged, of which a status tells; `messages.py` has the same number.
+const MOST_LEFT_OUT: usize = 1000;
 
 /// Gives the rules that policies of a profile are compiled with, when the first of them comes.
 pub type Rules = Box<dyn Fn(Profile) -> Result<Arc<Ruleset>, String> + Send + Sync>;
@@ -282,6 +285,14 @@ impl Waas {
     fn change_rules(&self, set: Option<&Arc<Set>>) {
         match self.with_rules(set.map(Arc::as_ref)) {
             Ok((armed, ruleset)) => {
+                let left_out: Vec<_> = left_out(&ruleset.1).map(|rule| rule.to_string()).collect();
+                if !left_out.is_empty() {
+                    crate::say!(
+                        "bartizan: {} rules of the set are not judged: {}",
+                        left_out.len(),
+                        left_out.join(", ")
+                    );
+                }
                 let mut state = self.state();
                 (state.set, state.set_error, state.ruleset, state.began) = (set.cloned(), None, Some(ruleset), true);
                 if armed.is_some() {
@@ -370,6 +381,7 @@ impl Waas {
                     "hash": state.set.as_ref().map(|set| &set.hash),
                     "version": state.set.as_ref().map_or_else(rules::version, |set| Some(set.version.clone())),
                     "error": state.set_error,
+                    "leftOut": state.ruleset.iter().flat_map(|(_, ruleset)| left_out(ruleset)).collect::<Vec<_>>(),
                 },
             })
         })
@@ -394,6 +406,11 @@ impl Waas {
         // A proxy that panicked has ended.
         let _ = thread.map(thread::JoinHandle::join);
     }
+}
+
+/// Numbers of rules that are not judged, as many as a status tells of.
+fn left_out(ruleset: &Ruleset) -> impl Iterator<Item = u32> {
+    ruleset.left_out.iter().map(|left| left.rule).take(MOST_LEFT_OUT)
 }
 
 /// The part that lives on the proxy's thread.

@@ -164,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
 
     /// Whether it is a call of gRPC: its messages go both ways at once, and whoever holds one back may wait for ever. Elsewhere
     /// than at an endpoint of gRPC the name of its content type says nothing: it would hide bodies from being judged.
-    fn is_call(&self) -> bool {
+    pub(super) fn is_call(&self) -> bool {
         self.http2 && self.head.header("content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
     }
 

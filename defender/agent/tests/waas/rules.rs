@@ -77,7 +77,7 @@ fn a_set_is_judged_by() {
     deliver(&front, &stage, &pear);
 
     assert_eq!((stage.ask(&asks("attack")).0, stage.ask(&asks("pear")).0), (200, 403));
-    assert_eq!(ruleset(&stage), json!({"hash": hash(&pear), "version": "pear", "error": null}));
+    assert_eq!(ruleset(&stage), json!({"hash": hash(&pear), "version": "pear", "error": null, "leftOut": []}));
     assert_eq!(front.ruleset(), Some(hash(&pear)));
     for profile in ["crsStrict", "balanced"] {
         let applications = r#"[{"appID":"a","sqli":{"effect":"prevent"}}]"#;
@@ -90,6 +90,21 @@ fn a_set_is_judged_by() {
 
     eventually("the built-in rules", || ruleset(&stage)["hash"] == Value::Null);
     assert_eq!((stage.ask(&asks("attack")).0, stage.ask(&asks("pear")).0), (403, 200));
+}
+
+/// A set with rules that nobody can judge in linear time is judged by without them, and the status names them.
+#[test]
+fn rules_beyond_linear_time_are_left_out() {
+    let stage = Stage::new(Application::new(|_| ok("x")).port);
+    let front = front(&stage);
+    let rules = "SecRule ARGS \"@rx pl(?!ain)um\" \"id:942130,phase:1,deny,status:403\"\n\
+                 SecRule ARGS \"@contains pear\" \"id:942500,phase:1,deny,status:403,severity:CRITICAL\"";
+    let set = json!({"files": {"crs-setup.conf": "", "a.conf": rules}, "version": "3.3.4"});
+
+    deliver(&front, &stage, set.to_string().as_bytes());
+
+    assert_eq!((ruleset(&stage)["error"].clone(), ruleset(&stage)["leftOut"].clone()), (Value::Null, json!([942_130])));
+    assert_eq!((stage.ask(&asks("plum")).0, stage.ask(&asks("pear")).0), (200, 403));
 }
 
 /// A set that does not compile, is damaged or is none leaves the last one in force, and the status says why.

@@ -260,10 +260,9 @@ fn http2_is_spoken_to_clients() {
     assert_eq!(application.seen().len(), 1);
 }
 
-/// A call of gRPC goes to an application that speaks HTTP/2: messages both ways at once, and the outcome after them.
-#[test]
-fn calls_of_grpc_pass() {
-    let application = Application::raw(|stream| {
+/// An application that speaks gRPC and answers each message with itself.
+fn caller() -> Application {
+    Application::raw(|stream| {
         stream.set_nonblocking(true)?;
         run(async {
             let mut connection = server::handshake(tokio::net::TcpStream::from_std(stream)?).await.unwrap();
@@ -284,7 +283,17 @@ fn calls_of_grpc_pass() {
             }
             Ok(())
         })
-    });
+    })
+}
+
+/// A message with what stands before it ("gRPC over HTTP2", Length-Prefixed-Message), of one field with a text.
+fn call(text: &str) -> Bytes {
+    let field = [&[0x0a, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    [&[0][..], &u32::try_from(field.len()).unwrap().to_be_bytes(), &field].concat().into()
+}
+
+/// A stage whose one endpoint is of gRPC.
+fn calls(application: &Application) -> Stage {
     let stage = Stage::new(application.port);
     let policy = format!(
         r#"{{"version":1,"rule":"r","applications":[{{"appID":"a","sqli":{{"effect":"prevent"}},"apiSpec":{{"endpoints":[
@@ -292,18 +301,55 @@ fn calls_of_grpc_pass() {
         stage.port, application.port
     );
     stage.waas.take_policy("1", Some(&policy));
+    stage
+}
+
+fn watching() -> Request<()> {
+    let request = Request::post("http://a/shop.Carts/Watch").header("content-type", "application/grpc");
+    request.header("te", "trailers").body(()).unwrap()
+}
+
+/// A message of a call is judged before the application has any of it, also when the call began long ago, in whatever pieces it
+/// comes, deep within other messages.
+#[test]
+fn messages_of_grpc_are_judged() {
+    let application = caller();
+    let stage = calls(&application);
     run(async {
         let mut requests = http2(stage.port).await;
-        let call = Request::post("http://a/shop.Carts/Watch")
-            .header("content-type", "application/grpc")
-            .header("te", "trailers");
-        let (response, mut up) = requests.send_request(call.body(()).unwrap(), false).unwrap();
-        up.send_data("one".into(), false).unwrap();
+        let (response, mut up) = requests.send_request(watching(), false).unwrap();
+        up.send_data(call("an attack"), false).unwrap();
+        assert_eq!(whole(response).await.0, 403);
+
+        let (response, mut up) = requests.send_request(watching(), false).unwrap();
+        up.send_data(call("one"), false).unwrap();
+        let mut down = response.await.unwrap().into_body();
+        assert_eq!(down.data().await.unwrap().unwrap(), call("one"));
+        let within = call("attack").slice(5..);
+        let message = [&[0_u8, 0, 0, 0, 10, 0x12, 8][..], &within].concat();
+        up.send_data(Bytes::copy_from_slice(&message[..9]), false).unwrap();
+        up.send_data(Bytes::copy_from_slice(&message[9..]), false).unwrap();
+        assert!(!matches!(down.data().await, Some(Ok(_))));
+    });
+    let told = stage.reports.requests();
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().all(|event| event.attack == "sqli"));
+}
+
+/// A call of gRPC goes to an application that speaks HTTP/2: messages both ways at once, and the outcome after them.
+#[test]
+fn calls_of_grpc_pass() {
+    let application = caller();
+    let stage = calls(&application);
+    run(async {
+        let mut requests = http2(stage.port).await;
+        let (response, mut up) = requests.send_request(watching(), false).unwrap();
+        up.send_data(call("one"), false).unwrap();
         let (head, mut down) = response.await.unwrap().into_parts();
         assert_eq!(head.status, 200);
-        assert_eq!(down.data().await.unwrap().unwrap(), "one");
-        up.send_data("two".into(), true).unwrap();
-        assert_eq!(down.data().await.unwrap().unwrap(), "two");
+        assert_eq!(down.data().await.unwrap().unwrap(), call("one"));
+        up.send_data(call("two"), true).unwrap();
+        assert_eq!(down.data().await.unwrap().unwrap(), call("two"));
         assert!(down.data().await.is_none());
         assert_eq!(down.trailers().await.unwrap().unwrap()["grpc-status"], "0");
     });

@@ -2,6 +2,7 @@
 
 pub(crate) mod json;
 pub(crate) mod multipart;
+pub(crate) mod protobuf;
 pub(crate) mod xml;
 
 use crate::{

@@ -11,11 +11,13 @@ mod base64;
 mod body;
 mod charset;
 mod coding;
+mod graphql;
 mod nested;
 mod reading;
 mod sniff;
 mod window;
 
+pub(crate) use self::coding::Decoding;
 pub use self::{
     body::{Body, Due, Limits},
     coding::CodingError,

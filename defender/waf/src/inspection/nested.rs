@@ -1,6 +1,6 @@
 //! Documents within values: JSON, XML, forms, base64, charsets and encodings laid over one another, to a depth of two.
 
-use super::{base64, charset, sniff};
+use super::{base64, charset, graphql, sniff};
 use crate::{
     body::{Processor, json, xml},
     http::{Head, percent_decoded},
@@ -177,6 +177,7 @@ fn look(value: &[u8], tell: &mut dyn FnMut(Option<Collection>, Vec<u8>)) {
         }
         _ => {}
     }
+    graphql::strings(value).into_iter().for_each(|text| tell(None, text));
     if let Some(text) = base64::text(value) {
         tell(None, text);
     }

@@ -13,7 +13,7 @@ use std::{borrow::Cow, net::IpAddr, ops::Range, sync::Arc};
 use memchr::memmem;
 use regex_automata::{Input, meta::Regex};
 
-pub use compile::{compile, question};
+pub use compile::{OperatorError, compile, question};
 pub use injection::fingerprint;
 pub(crate) use number::read as number;
 pub use pattern::{Pattern, pattern, syntax_tree};

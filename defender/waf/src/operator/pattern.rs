@@ -13,6 +13,7 @@ use std::{
 use regex_automata::{meta::Regex, util::syntax};
 use regex_syntax::hir::{Hir, HirKind};
 
+use super::OperatorError;
 use crate::prefilter::{Demands, Question};
 
 /// Bytes of the lazily made automaton of one pattern, for each thread that uses it.
@@ -34,14 +35,14 @@ impl Pattern {
     /// Reads a pattern as `@rx` means it: bytes, `.` for any byte, `^` and `$` for the very ends.
     ///
     /// # Errors
-    /// In words, for what the linear-time engine does not have: look-around, back-references, possessive and atomic groups;
-    /// and for a pattern that would be too large.
-    pub fn new(text: &str) -> Result<Self, String> {
-        let wrong = |problem: String| format!("the pattern `{text}` is not understood: {problem}");
-        let written = rewrite(text).map_err(wrong)?;
-        let tree = parsed(&written).map_err(wrong)?;
+    /// [`OperatorError::NotDone`] for what no engine of linear time has: look-around, back-references, possessive and atomic
+    /// groups; [`OperatorError::Wrong`] for what is no pattern, and for one that would be too large.
+    pub fn new(text: &str) -> Result<Self, OperatorError> {
+        let wrong = |problem: &str| format!("the pattern `{text}` is not understood: {problem}");
+        let written = rewrite(text).map_err(|error| error.within(wrong))?;
+        let tree = parsed(&written).map_err(|problem| wrong(&problem))?;
         if steps(&tree) > MOST_STEPS {
-            return Err(format!("the pattern `{text}` is too large: its repetitions are too many"));
+            return Err(format!("the pattern `{text}` is too large: its repetitions are too many").into());
         }
         let demands = Mutex::new(Some(Box::new(Demands::of(&tree))));
         Ok(Self { written, regex: OnceLock::new(), demands })
@@ -89,7 +90,7 @@ pub fn pattern(text: &str) -> Result<Regex, String> {
 /// # Errors
 /// As [`pattern`].
 pub fn syntax_tree(text: &str) -> Result<Hir, String> {
-    Pattern::new(text).map(|pattern| pattern.tree())
+    Ok(Pattern::new(text).map(|pattern| pattern.tree())?)
 }
 
 fn build(written: &str) -> Result<Regex, String> {
@@ -139,8 +140,8 @@ const HORIZONTAL: &str = r"\t\x20\xA0";
 /// Writes a pattern of PCRE anew for the engine.
 ///
 /// # Errors
-/// In words, for what the engine cannot have and would not refuse itself.
-pub(super) fn rewrite(text: &str) -> Result<String, String> {
+/// [`OperatorError`], for what the engine cannot have, and for what it would not refuse itself.
+pub(super) fn rewrite(text: &str) -> Result<String, OperatorError> {
     let mut input = text.chars().peekable();
     let mut output = String::with_capacity(text.len() + 16);
     // Whether a quantifier stands just before, so that a plus would make it possessive.
@@ -148,10 +149,19 @@ pub(super) fn rewrite(text: &str) -> Result<String, String> {
     while let Some(next) = input.next() {
         let after_quantifier = std::mem::take(&mut quantified);
         match next {
+            '\\' if input.peek().is_some_and(|next| ('1'..='9').contains(next)) => {
+                return Err(not_linear("back-references"));
+            }
             '\\' => output.push_str(&escape(&mut input)?),
             '[' => class(&mut input, &mut output)?,
             '{' => quantified = brace(&mut input, &mut output),
-            '+' if after_quantifier => return Err("possessive quantifiers are not supported".to_owned()),
+            '+' if after_quantifier => return Err(not_linear("possessive quantifiers")),
+            '(' => {
+                if let Some(what) = beyond_linear(&input) {
+                    return Err(not_linear(what));
+                }
+                output.push('(');
+            }
             '?' if after_quantifier => output.push('?'),
             '*' | '+' | '?' => {
                 // `(?` begins a group's kind; it is no quantifier.
@@ -162,6 +172,27 @@ pub(super) fn rewrite(text: &str) -> Result<String, String> {
         }
     }
     Ok(output)
+}
+
+fn not_linear(what: &str) -> OperatorError {
+    OperatorError::NotDone(format!("{what} need more than linear time"))
+}
+
+/// What kind of group that no engine of linear time has begins after a parenthesis, if one does. Source: pcre2pattern(3).
+fn beyond_linear(after: &Peekable<Chars<'_>>) -> Option<&'static str> {
+    const KINDS: [(&str, &str); 9] = [
+        ("?=", "look-aheads"),
+        ("?!", "look-aheads"),
+        ("?<=", "look-behinds"),
+        ("?<!", "look-behinds"),
+        ("?>", "atomic groups"),
+        ("?P=", "back-references"),
+        ("?P>", "recursions"),
+        ("?R", "recursions"),
+        ("?(", "conditions"),
+    ];
+    let ahead: String = after.clone().take(3).collect();
+    KINDS.iter().find(|(sign, _)| ahead.starts_with(sign)).map(|(_, what)| *what)
 }
 
 /// A brace: a quantifier if it reads as one, else a literal. Tells which.

@@ -9,9 +9,10 @@ use super::{
     targets,
 };
 use crate::{
-    operator::{self, Operator},
+    operator::{self, Operator, OperatorError},
     rule::{Disruption, Link, LinkPlan, Phase, Rule, RulePlan, Step, Target},
-    ruleset::{Ruleset, Settings},
+    ruleset::{LeftOut, Ruleset, Settings},
+    value::Collection,
 };
 
 /// Directives about what does not exist here (`ModSecurity`'s logs, files and collections), or that fix what we do anyway.
@@ -59,14 +60,31 @@ pub(super) struct Reading<'a> {
     defaults: HashMap<Phase, Disruption>,
     /// In file order, a marker as itself: it goes to every phase in the end.
     steps: Vec<Step>,
-    /// The rule whose chain is still open, and the line on which that began.
-    open: Option<(Rule, usize)>,
+    /// The rule whose chain is still open.
+    open: Option<Open>,
+    file: &'a str,
+    /// Rules of `steps` that are not to be judged, by their numbers.
+    left_out: HashMap<u32, LeftOut>,
+}
+
+/// A rule whose chain may go on.
+struct Open {
+    rule: Rule,
+    /// Where it began.
+    line: usize,
+    /// Why it cannot be judged, if it cannot.
+    not_done: Option<String>,
 }
 
 impl<'a> Reading<'a> {
     pub(super) fn new(data: &'a [Source<'a>]) -> Self {
         let (settings, defaults) = (Settings::default(), HashMap::new());
-        Self { data, settings, defaults, steps: Vec::new(), open: None }
+        Self { data, settings, defaults, steps: Vec::new(), open: None, file: "", left_out: HashMap::new() }
+    }
+
+    /// What is taken from now on is in this file.
+    pub(super) fn begin_file(&mut self, name: &'a str) {
+        self.file = name;
     }
 
     /// Takes the next directive.
@@ -110,7 +128,7 @@ impl<'a> Reading<'a> {
     /// A chain may not go on in the next file.
     pub(super) fn end_of_file(&mut self) -> Result<(), (usize, String)> {
         match self.open.take() {
-            Some((rule, line)) => {
+            Some(Open { rule, line, .. }) => {
                 Err((line, format!("the chain of rule `{}` has no end: a `SecRule` must follow", rule.id)))
             }
             None => Ok(()),
@@ -118,10 +136,14 @@ impl<'a> Reading<'a> {
     }
 
     /// The rules by phase.
-    pub(super) fn finish(self) -> Ruleset {
+    pub(super) fn finish(mut self) -> Ruleset {
         let mut phases: [Vec<Step>; 5] = Default::default();
+        let mut left_out = Vec::new();
         for step in self.steps {
             match step {
+                Step::Rule(rule) if self.left_out.contains_key(&rule.id) => {
+                    left_out.extend(self.left_out.remove(&rule.id))
+                }
                 Step::Rule(rule) => phases[rule.phase as usize - 1].push(Step::Rule(rule)),
                 Step::Marker(name) => {
                     for steps in &mut phases {
@@ -130,14 +152,20 @@ impl<'a> Reading<'a> {
                 }
             }
         }
-        Ruleset::new(self.settings, phases)
+        let mut ruleset = Ruleset::new(self.settings, phases);
+        ruleset.left_out = left_out;
+        ruleset
     }
 
     fn rule(&mut self, line: usize, aims: &str, asked: &str, said: &str) -> Result<(), String> {
         let (targets, excluded) = targets::parse(aims, &['|'])?;
         let (negated, operator) = self.operator(asked)?;
+        let (operator, not_done) = match operator {
+            Ok(operator) => (operator, only_absent(&targets).then(|| NOTHING_THERE.to_owned())),
+            Err(reason) => (Operator::Never, Some(reason)),
+        };
         let actions = actions::parse(said)?;
-        self.add_link(line, actions, |actions| Link {
+        self.add_link(line, actions, not_done, |actions| Link {
             targets,
             excluded,
             transformations: actions.transformations.clone(),
@@ -155,7 +183,7 @@ impl<'a> Reading<'a> {
         if self.open.is_some() {
             return Err("a `SecAction` cannot be chained to a rule".to_owned());
         }
-        self.add_link(line, actions::parse(said)?, |actions| Link {
+        self.add_link(line, actions::parse(said)?, None, |actions| Link {
             targets: Vec::new(),
             excluded: Vec::new(),
             transformations: Vec::new(),
@@ -169,20 +197,32 @@ impl<'a> Reading<'a> {
         })
     }
 
-    /// Adds a link to the open chain, or begins a rule with it.
-    fn add_link(&mut self, line: usize, actions: Actions, make: impl FnOnce(&Actions) -> Link) -> Result<(), String> {
+    /// Adds a link to the open chain, or begins a rule with it; `not_done` says why it cannot be judged, if it cannot.
+    fn add_link(
+        &mut self,
+        line: usize,
+        actions: Actions,
+        not_done: Option<String>,
+        make: impl FnOnce(&Actions) -> Link,
+    ) -> Result<(), String> {
         let condition = make(&actions);
         let chained = actions.chain;
-        let (mut rule, start) = match self.open.take() {
+        let mut open = match self.open.take() {
             Some(open) => open,
-            None => (self.begin(actions)?, line),
+            None => Open { rule: self.begin(actions)?, line, not_done: None },
         };
-        rule.links.push(condition);
+        open.rule.links.push(condition);
+        open.not_done = open.not_done.or(not_done);
         if chained {
-            self.open = Some((rule, start));
-        } else {
-            self.steps.push(Step::Rule(Box::new(rule)));
+            self.open = Some(open);
+            return Ok(());
         }
+        let Open { rule, line, not_done } = open;
+        if let Some(reason) = not_done {
+            let left = LeftOut { rule: rule.id, file: self.file.to_owned(), line, reason };
+            self.left_out.insert(rule.id, left);
+        }
+        self.steps.push(Step::Rule(Box::new(rule)));
         Ok(())
     }
 
@@ -216,8 +256,8 @@ impl<'a> Reading<'a> {
         })
     }
 
-    /// `!@rx …`, `@rx …`, or a bare pattern.
-    fn operator(&self, text: &str) -> Result<(bool, Operator), String> {
+    /// `!@rx …`, `@rx …`, or a bare pattern: whether what it says is turned round, and the operator, or why it is not to be had.
+    fn operator(&self, text: &str) -> Result<(bool, Result<Operator, String>), String> {
         let trimmed = text.trim_start();
         let (negated, rest) = trimmed.strip_prefix('!').map_or((false, trimmed), |rest| (true, rest));
         let (name, argument) = match rest.strip_prefix('@') {
@@ -228,7 +268,11 @@ impl<'a> Reading<'a> {
             let base = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
             self.data.iter().find(|source| base(source.name) == base(wanted)).map(|source| source.text.to_vec())
         };
-        Ok((negated, operator::compile(name, argument, &data)?))
+        match operator::compile(name, argument, &data) {
+            Ok(operator) => Ok((negated, Ok(operator))),
+            Err(OperatorError::NotDone(reason)) => Ok((negated, Err(reason))),
+            Err(OperatorError::Wrong(problem)) => Err(problem),
+        }
     }
 
     fn default_action(&mut self, text: &str) -> Result<(), String> {
@@ -271,6 +315,14 @@ impl<'a> Reading<'a> {
             Step::Marker(_) => None,
         })
     }
+}
+
+/// Why a rule that asks of nothing but what is kept between requests, and the like, is not judged.
+const NOTHING_THERE: &str = "what it looks at holds nothing here; bans and rates are the policy's";
+
+/// Whether targets are all of what holds nothing here. Their number is 0, which a rule may well ask.
+fn only_absent(targets: &[Target]) -> bool {
+    !targets.is_empty() && targets.iter().all(|target| target.collection == Collection::Absent && !target.counted)
 }
 
 fn set(setting: &mut usize, text: &str) -> Result<(), String> {
@@ -321,6 +373,40 @@ mod tests {
 
         let Step::Rule(rule) = &ruleset.steps(Phase::RequestBody)[0] else { panic!("no rule") };
         assert_eq!((rule.links[0].targets.len(), rule.links[0].excluded.len()), (2, 1));
+    }
+
+    /// `contract/vectors/rules/left-out.json`, to which the Console's reader is held as well.
+    #[test]
+    fn rules_that_cannot_be_judged_are_left_out_one_by_one() {
+        let text = include_str!("../../../../contract/vectors/rules/left-out.json");
+        let vector: serde_json::Value = serde_json::from_str(text).unwrap();
+        let files = vector["files"].as_object().unwrap();
+        let sources: Vec<_> =
+            files.iter().map(|(name, text)| Source { name, text: text.as_str().unwrap().as_bytes() }).collect();
+
+        let ruleset = load(&sources, &[]).unwrap();
+
+        let told = ruleset.left_out.iter().map(
+            |left| serde_json::json!({"rule": left.rule, "file": left.file, "line": left.line, "reason": left.reason}),
+        );
+        assert_eq!(told.collect::<Vec<_>>(), *vector["leftOut"].as_array().unwrap());
+        let phases = [Phase::RequestHead, Phase::RequestBody];
+        let judged = phases.into_iter().flat_map(|phase| ruleset.steps(phase)).filter_map(|step| match step {
+            Step::Rule(rule) => Some(serde_json::json!(rule.id)),
+            Step::Marker(_) => None,
+        });
+        let mut judged: Vec<_> = judged.collect();
+        judged.sort_by_key(serde_json::Value::as_u64);
+        assert_eq!(judged, *vector["judged"].as_array().unwrap());
+    }
+
+    /// What was removed is not told of, and a rule's mistake is one even beside what cannot be judged.
+    #[test]
+    fn only_rules_that_are_there_are_left_out() {
+        let text = "SecRule ARGS \"@rx (?=a)\" id:1,phase:2\nSecRuleRemoveById 1";
+        assert!(rules(text).unwrap().left_out.is_empty());
+        assert!(rules("SecRule ARGS \"@rx (?=a)\" id:1,explode").is_err());
+        assert!(rules("SecRule ARGS \"@rx [(?=a\" id:1").is_err());
     }
 
     #[test]

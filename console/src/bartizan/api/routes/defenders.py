@@ -239,7 +239,7 @@ def _firewall(record: DefenderRecord, firewall: Firewall) -> DefenderFirewall | 
         desired_policy_hash=firewall.resolve(scopes or (Workload(app_id=record.app_id),)).hash,
         error=record.firewall.error,
         ports=[DefenderFirewallPort(exposed=exposed, internal=internal) for exposed, internal in record.firewall.ports],
-        ruleset=None if found is None else DefenderRuleset(**found),
+        ruleset=None if found is None else DefenderRuleset(**{**found, "left_out": list(found.get("left_out", ()))}),
         open_ports=[DefenderOpenPort(port=port, covered=covered) for port, covered in record.firewall.open_ports],
         counters=record.firewall.counters,
     )
