@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::{
     engine::Plan,
     rule::{EngineMode, Phase, Step},
+    value::Collection,
 };
 
 /// Settings that `SecLang` files make (`SecRequestBodyLimit` and others) and that the embedding program may overrule.
@@ -55,6 +56,11 @@ impl Ruleset {
     /// What was found out about the rules as a whole.
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Whether a rule of the phases that follow a request's looks at a value that one of these collections owns.
+    pub(crate) fn looks_back(&self, owners: impl Iterator<Item = Collection>) -> bool {
+        self.plan.looks_back(owners)
     }
 
     /// How many rules there are.

@@ -3,6 +3,7 @@
 //! Every value is looked at once, for all rules together (`survey`); a rule then asks its operator of the few values for which
 //! that may hold. [`Transaction::one_by_one`] goes the plain way, every rule asking of every value, and finds the same.
 
+mod backward;
 mod interests;
 mod judging;
 mod memo;
@@ -216,6 +217,24 @@ impl<'r> Transaction<'r> {
     #[must_use]
     pub fn work(&self) -> u64 {
         self.work.get()
+    }
+
+    /// Lets go of what is known of the request's entries but the first ones, which are no longer there, and of what its
+    /// findings matched. To be called when the request's phases are over, unless a later rule looks at those entries
+    /// ([`Ruleset::looks_back`]).
+    pub(crate) fn forget_from(&mut self, entries: usize) {
+        self.survey.forget_from(entries);
+        self.memory.begin_rule();
+        self.memory.matched = Vec::new();
+        for finding in &mut self.findings {
+            finding.matches = Vec::new();
+        }
+    }
+
+    /// Bytes of memory that it takes beyond a small request's.
+    pub(crate) fn size(&self) -> usize {
+        let matched = self.findings.iter().flat_map(|finding| &finding.matches);
+        self.survey.size() + matched.map(Matched::size).sum::<usize>()
     }
 
     /// Whether there is work left for a value of so many bytes; then it counts as done.

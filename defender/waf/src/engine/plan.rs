@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{interests::Interests, memo::Memo, names::Names};
+use super::{backward::Backward, interests::Interests, memo::Memo, names::Names};
 use crate::{
     operator::{self, Operator},
     prefilter::BitSet,
@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(super) names: Names,
     /// What is asked of a request's values; nothing when the rules are too many for the prefilter.
     pub(super) interests: Option<Interests>,
+    /// What rules of the response look at of the request.
+    backward: Backward,
     /// What is remembered of values of earlier requests.
     pub(super) memo: Mutex<Memo>,
     /// For each step of a phase, how to pass over it.
@@ -71,7 +73,12 @@ impl Plan {
         let interests = Interests::of(phases);
         let gates: [Vec<Gate>; 5] = std::array::from_fn(|phase| phases[phase].iter().map(gate).collect());
         let parts = std::array::from_fn(|phase| parts(&phases[phase], &gates[phase]));
-        Self { names, interests, memo: Mutex::default(), gates, parts }
+        Self { names, interests, backward: Backward::of(phases), memo: Mutex::default(), gates, parts }
+    }
+
+    /// Whether a rule of the response looks at a value that one of these collections owns.
+    pub(crate) fn looks_back(&self, owners: impl Iterator<Item = Collection>) -> bool {
+        self.backward.looks_at(owners)
     }
 
     pub(super) fn gates(&self, phase: usize) -> &[Gate] {

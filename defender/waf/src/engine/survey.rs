@@ -135,6 +135,28 @@ impl Survey {
         looked
     }
 
+    /// Lets go of what is known of the request's entries but the first ones, and of the room to work in.
+    pub(super) fn forget_from(&mut self, entries: usize) {
+        let before = std::mem::take(&mut self.candidates);
+        for ends in &mut self.ends {
+            let mut place = std::mem::replace(ends, (NONE, NONE)).0;
+            while let Some(Linked { candidate, next }) = before.get(place as usize) {
+                place = *next;
+                if candidate.response || (candidate.place as usize) < entries {
+                    link(&mut self.candidates, ends, *candidate);
+                }
+            }
+        }
+        self.seen[0].entries = self.seen[0].entries.min(entries);
+        self.room = Room::default();
+    }
+
+    /// Bytes of memory that what is known takes.
+    pub(super) fn size(&self) -> usize {
+        self.candidates.capacity() * size_of::<Linked>()
+            + self.room.forms.iter().map(|form| form.bytes.capacity()).sum::<usize>()
+    }
+
     /// Whether something that was looked at is another now.
     fn is_outdated(&self, interests: &Interests, request: &Request, which: usize) -> bool {
         if self.seen[which].entries == 0 {
@@ -169,15 +191,8 @@ impl Survey {
             let (work, memo) = self.room.remembered(interests, &asking, request.text(place, name), memo);
             looked += work;
             for ask in self.room.found.numbers() {
-                let linked = self.candidates.len() as u32;
                 let candidate = Candidate { place: place as u32, name, response, memo };
-                self.candidates.push(Linked { candidate, next: NONE });
-                let ends = &mut self.ends[ask];
-                match self.candidates.get_mut(ends.1 as usize) {
-                    Some(last) => last.next = linked,
-                    None => ends.0 = linked,
-                }
-                ends.1 = linked;
+                link(&mut self.candidates, &mut self.ends[ask], candidate);
             }
         }
         looked
@@ -206,6 +221,17 @@ impl Survey {
         }
         asking
     }
+}
+
+/// Appends a candidate to a list.
+fn link(candidates: &mut Vec<Linked>, ends: &mut (u32, u32), candidate: Candidate) {
+    let linked = candidates.len() as u32;
+    candidates.push(Linked { candidate, next: NONE });
+    match candidates.get_mut(ends.1 as usize) {
+        Some(last) => last.next = linked,
+        None => ends.0 = linked,
+    }
+    ends.1 = linked;
 }
 
 impl Room {
