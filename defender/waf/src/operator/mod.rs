@@ -1,5 +1,6 @@
 //! What a rule asks of a value. Source: `ModSecurity` reference manual v3, "Operators".
 
+mod automaton;
 mod bytes;
 mod compile;
 mod injection;
@@ -11,7 +12,10 @@ mod phrase;
 use std::{borrow::Cow, net::IpAddr, ops::Range, sync::Arc};
 
 use memchr::memmem;
-use regex_automata::{Input, meta::Regex};
+use regex_automata::{
+    Input, PatternID,
+    meta::{Cache, Regex},
+};
 
 pub use compile::{compile, question};
 pub use injection::fingerprint;
@@ -19,6 +23,7 @@ pub(crate) use number::read as number;
 pub use pattern::{Pattern, pattern, syntax_tree};
 pub use phrase::Phrases;
 
+use self::automaton::Automaton;
 use crate::{
     prefilter::{ByteSet, Question},
     rule::Template,
@@ -82,7 +87,7 @@ impl Operator {
     #[must_use]
     pub fn ask(&self, value: &[u8], argument: &[u8]) -> Option<Captures> {
         match self {
-            Self::Matches(pattern) => groups(pattern.regex()?, value),
+            Self::Matches(pattern) => groups(pattern.automaton()?, value),
             Self::Words(words) => words.automaton()?.find(value).map(|found| vec![found.range()]),
             Self::SqlInjection | Self::CrossSiteScripting if self.holds(value, argument) => Some(vec![0..value.len()]),
             other => other.holds(value, argument).then(Vec::new),
@@ -93,7 +98,7 @@ impl Operator {
     #[must_use]
     pub fn holds(&self, value: &[u8], argument: &[u8]) -> bool {
         match self {
-            Self::Matches(pattern) => pattern.regex().is_some_and(|regex| regex.is_match(value)),
+            Self::Matches(pattern) => pattern.automaton().is_some_and(|automaton| automaton.matches(value).0),
             Self::Words(words) => words.automaton().is_some_and(|words| words.is_match(value)),
             Self::Equals(_) => value == argument,
             Self::Contains(_) => memmem::find(value, argument).is_some(),
@@ -171,18 +176,22 @@ impl Operator {
 }
 
 /// The first match of a pattern with its groups.
-fn groups(regex: &Regex, value: &[u8]) -> Option<Captures> {
-    if regex.group_info().group_len(regex_automata::PatternID::ZERO) == 1 {
-        return regex.find(value).map(|found| vec![found.range()]);
-    }
-    let mut captures = regex.create_captures();
-    regex.search_captures(&Input::new(value), &mut captures);
-    captures.is_match().then(|| {
-        (0..captures.group_len())
-            .take(MOST_CAPTURES)
-            .map(|group| captures.get_group(group).map_or(0..0, |span| span.range()))
-            .collect()
-    })
+fn groups(automaton: &Automaton, value: &[u8]) -> Option<Captures> {
+    let input = Input::new(value);
+    let search = |regex: &Regex, cache: &mut Cache| {
+        if regex.group_info().group_len(PatternID::ZERO) == 1 {
+            return regex.search_with(cache, &input).map(|found| vec![found.range()]);
+        }
+        let mut captures = regex.create_captures();
+        regex.search_captures_with(cache, &input, &mut captures);
+        captures.is_match().then(|| {
+            (0..captures.group_len())
+                .take(MOST_CAPTURES)
+                .map(|group| captures.get_group(group).map_or(0..0, |span| span.range()))
+                .collect()
+        })
+    };
+    automaton.search(search).0
 }
 
 /// What a value would be called in an error.
