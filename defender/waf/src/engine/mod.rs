@@ -21,6 +21,7 @@ pub use self::memory::Matched;
 pub(crate) use self::plan::Plan;
 use self::{memory::Memory, plan::Gate, survey::Survey};
 use crate::{
+    operator::Effort,
     rule::{Chosen, Disruption, EngineMode, Phase, Rule, Step, Target},
     ruleset::Ruleset,
     value::{Collection, Request, Response},
@@ -70,6 +71,11 @@ pub enum Verdict {
     },
 }
 
+/// Bytes of automata's states that a request makes without its being work; the first of a process makes about so many.
+const FREELY_MADE: u64 = 6 << 20;
+/// The work of making a byte of a state, in bytes that are looked at.
+const MAKING: u64 = 2;
+
 /// The status of a refusal for which no rule names one. Source: `ModSecurity` reference manual, "deny".
 const REFUSED: u16 = 403;
 
@@ -82,8 +88,10 @@ pub struct Transaction<'r> {
     survey: Survey,
     /// How the values of this phase can be found.
     finding: Ways,
-    /// Bytes that operators looked at, each time.
+    /// See [`Transaction::work`].
     work: Cell<u64>,
+    /// Bytes of automata's states that were made.
+    made: Cell<u64>,
     overrun: Cell<bool>,
     mode: EngineMode,
     body_processor: Option<Arc<str>>,
@@ -110,6 +118,7 @@ impl<'r> Transaction<'r> {
             survey: Survey::default(),
             finding,
             work: Cell::new(0),
+            made: Cell::new(0),
             overrun: Cell::new(false),
             mode: ruleset.settings.mode,
             body_processor: None,
@@ -202,8 +211,10 @@ impl<'r> Transaction<'r> {
             self.survey.begin(live, interests.len());
         }
         let mut memo = self.ruleset.plan().memo.try_lock().ok();
-        let looked = self.survey.look(interests, [request, response], memo.as_deref_mut());
+        let left = self.ruleset.settings.work_limit.saturating_sub(self.work.get());
+        let looked = self.survey.look(interests, [request, response], memo.as_deref_mut(), left);
         self.work.set(self.work.get() + looked);
+        self.overrun.set(self.overrun.get() || looked > left);
     }
 
     /// Whether more work than the settings allow was asked for: values were no longer looked at from then on, while rules
@@ -213,7 +224,14 @@ impl<'r> Transaction<'r> {
         self.overrun.get()
     }
 
-    /// How much work it was so far: bytes that were looked at, once for each operator that looked.
+    /// Bytes of automata's states that were made for it.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.made.get()
+    }
+
+    /// How much work it was so far: bytes that were looked at, once for each operator that looked, and more for what takes
+    /// longer than a look.
     #[must_use]
     pub fn work(&self) -> u64 {
         self.work.get()
@@ -247,6 +265,16 @@ impl<'r> Transaction<'r> {
             self.overrun.set(true);
         }
         afforded
+    }
+
+    /// Counts what asking an operator took. States of automata count only as far as no ordinary request needs them, however few
+    /// came before it: the same request comes to the same end.
+    fn spend(&self, effort: Effort) {
+        let before = self.made.get();
+        let now = before + effort.made;
+        self.made.set(now);
+        let beyond = now.saturating_sub(before.max(FREELY_MADE));
+        self.work.set(self.work.get() + effort.work + MAKING * beyond);
     }
 
     /// The rules that matched and want to be told of (`log`), in order.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::{
     interests::{Asking, Interests, Side},
-    memo::{Memo, Place},
+    memo::{self, Memo, Place},
 };
 use crate::{
     prefilter::{BitSet, Named, Scratch, Shape},
@@ -18,6 +18,9 @@ const MOST_RECALLED: usize = 1024;
 
 /// So many sets of what is asked of values as they came are kept.
 const MOST_ASKED_FIRST: usize = 64;
+
+/// The work of looking at a name with its value, however short they are, in bytes.
+const LOOKING: u64 = 128;
 
 /// The end of a list.
 const NONE: u32 = u32::MAX;
@@ -71,6 +74,8 @@ struct Room {
     named: Named,
     forms: Vec<Form>,
     form_of: Vec<u8>,
+    /// So much work may be done for the value in hand.
+    most: u64,
 }
 
 /// What a value becomes by some transformations.
@@ -117,8 +122,14 @@ impl Survey {
     }
 
     /// Looks at all values that were not looked at yet, unless the memo knows them. Gives the work that it was, which is the same
-    /// for a value that was remembered.
-    pub(super) fn look(&mut self, interests: &Interests, sides: [&Request; 2], mut memo: Option<&mut Memo>) -> u64 {
+    /// for a value that was remembered. Once it is more than `most` nothing else is looked at, now or later.
+    pub(super) fn look(
+        &mut self,
+        interests: &Interests,
+        sides: [&Request; 2],
+        mut memo: Option<&mut Memo>,
+        most: u64,
+    ) -> u64 {
         let mut looked = 0;
         if (0..2).any(|which| self.is_outdated(interests, sides[which], which)) {
             self.ends.fill((NONE, NONE));
@@ -128,7 +139,11 @@ impl Survey {
         for (which, request) in sides.into_iter().enumerate() {
             let now = request.state();
             for place in self.seen[which].entries..now.entries {
-                looked += self.look_at(interests, request, which == 1, place, memo.as_deref_mut());
+                if looked > most {
+                    break;
+                }
+                self.room.most = most - looked;
+                looked += LOOKING + self.look_at(interests, request, which == 1, place, memo.as_deref_mut());
             }
             self.seen[which] = now;
         }
@@ -311,7 +326,8 @@ impl Room {
         self.found.keep(&self.asked_here);
         let mut looked = value.len() as u64 + 1;
         let mut rest = active;
-        while rest != 0 {
+        // Of a value that is remembered everything must be known.
+        while rest != 0 && (looked <= self.most || value.len() <= memo::LONGEST) {
             let number = rest.trailing_zeros() as usize;
             rest &= rest - 1;
             let node = &interests.nodes[number];

@@ -12,10 +12,6 @@ mod phrase;
 use std::{borrow::Cow, net::IpAddr, ops::Range, sync::Arc};
 
 use memchr::memmem;
-use regex_automata::{
-    Input, PatternID,
-    meta::{Cache, Regex},
-};
 
 pub use compile::{compile, question};
 pub use injection::fingerprint;
@@ -23,7 +19,6 @@ pub(crate) use number::read as number;
 pub use pattern::{Pattern, pattern, syntax_tree};
 pub use phrase::Phrases;
 
-use self::automaton::Automaton;
 use crate::{
     prefilter::{ByteSet, Question},
     rule::Template,
@@ -74,11 +69,23 @@ pub enum Operator {
     Never,
 }
 
+/// What asking took, beyond one quick look at each byte.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Effort {
+    /// In bytes that would be looked at in the same time.
+    pub work: u64,
+    /// Bytes of automata's states that had to be made. What an ordinary value needs was mostly made for one before it.
+    pub made: u64,
+}
+
 /// What an operator found: the groups that it captured, the whole match first. Empty when nothing is captured.
 pub type Captures = Vec<Range<usize>>;
 
 /// `TX:0` to `TX:9`: rules see no more groups.
 const MOST_CAPTURES: usize = 10;
+
+/// The work of reading a byte as SQL or as HTML, up to five times, in bytes that an automaton looks at.
+const READING: u64 = 16;
 
 impl Operator {
     /// Asks the operator of a value. `argument` is its own argument with the places filled in; operators that have none
@@ -86,19 +93,31 @@ impl Operator {
     /// took no part is empty), words the word found, injections the whole value ([`fingerprint`] tells the rest).
     #[must_use]
     pub fn ask(&self, value: &[u8], argument: &[u8]) -> Option<Captures> {
-        match self {
-            Self::Matches(pattern) => groups(pattern.automaton()?, value),
-            Self::Words(words) => words.automaton()?.find(value).map(|found| vec![found.range()]),
-            Self::SqlInjection | Self::CrossSiteScripting if self.holds(value, argument) => Some(vec![0..value.len()]),
-            other => other.holds(value, argument).then(Vec::new),
-        }
+        self.weigh(value, argument, &mut Effort::default())
     }
 
     /// Whether the operator holds for a value: as [`Operator::ask`], without looking for what it captures.
     #[must_use]
     pub fn holds(&self, value: &[u8], argument: &[u8]) -> bool {
+        self.weigh_whether(value, argument, &mut Effort::default())
+    }
+
+    /// As [`Operator::ask`]; adds what it took beyond one quick look at each byte.
+    pub(crate) fn weigh(&self, value: &[u8], argument: &[u8], effort: &mut Effort) -> Option<Captures> {
         match self {
-            Self::Matches(pattern) => pattern.automaton().is_some_and(|automaton| automaton.matches(value).0),
+            Self::Matches(pattern) => pattern.automaton()?.groups(value, effort),
+            Self::Words(words) => words.automaton()?.find(value).map(|found| vec![found.range()]),
+            Self::SqlInjection | Self::CrossSiteScripting => {
+                self.weigh_whether(value, argument, effort).then(|| vec![0..value.len()])
+            }
+            other => other.weigh_whether(value, argument, effort).then(Vec::new),
+        }
+    }
+
+    /// As [`Operator::holds`]; adds what it took beyond one quick look at each byte.
+    pub(crate) fn weigh_whether(&self, value: &[u8], argument: &[u8], effort: &mut Effort) -> bool {
+        match self {
+            Self::Matches(pattern) => pattern.automaton().is_some_and(|automaton| automaton.matches(value, effort)),
             Self::Words(words) => words.automaton().is_some_and(|words| words.is_match(value)),
             Self::Equals(_) => value == argument,
             Self::Contains(_) => memmem::find(value, argument).is_some(),
@@ -111,8 +130,14 @@ impl Operator {
             Self::AtMost(_) => number(value) <= number(argument),
             Self::Below(_) => number(value) < number(argument),
             Self::Networks(networks) => network::holds(networks, value),
-            Self::SqlInjection => fingerprint(value).is_some(),
-            Self::CrossSiteScripting => injection::is_cross_site_scripting(value),
+            Self::SqlInjection => {
+                effort.work += READING * value.len() as u64;
+                fingerprint(value).is_some()
+            }
+            Self::CrossSiteScripting => {
+                effort.work += READING * value.len() as u64;
+                injection::is_cross_site_scripting(value)
+            }
             Self::OutsideBytes(allowed) => value.iter().any(|byte| !allowed[usize::from(*byte)]),
             Self::BadUrlEncoding => bytes::is_bad_url_encoding(value),
             Self::BadUtf8 => std::str::from_utf8(value).is_err(),
@@ -173,25 +198,6 @@ impl Operator {
             _ => None,
         }
     }
-}
-
-/// The first match of a pattern with its groups.
-fn groups(automaton: &Automaton, value: &[u8]) -> Option<Captures> {
-    let input = Input::new(value);
-    let search = |regex: &Regex, cache: &mut Cache| {
-        if regex.group_info().group_len(PatternID::ZERO) == 1 {
-            return regex.search_with(cache, &input).map(|found| vec![found.range()]);
-        }
-        let mut captures = regex.create_captures();
-        regex.search_captures_with(cache, &input, &mut captures);
-        captures.is_match().then(|| {
-            (0..captures.group_len())
-                .take(MOST_CAPTURES)
-                .map(|group| captures.get_group(group).map_or(0..0, |span| span.range()))
-                .collect()
-        })
-    };
-    automaton.search(search).0
 }
 
 /// What a value would be called in an error.

@@ -48,7 +48,7 @@ impl Pattern {
 
     /// The automaton. Nothing if it cannot be built, which the bound on its size rules out; such a pattern matches nothing.
     pub(super) fn automaton(&self) -> Option<&Automaton> {
-        self.automaton.get_or_init(|| build(&self.written).ok().map(Automaton::new)).as_ref()
+        self.automaton.get_or_init(|| Automaton::new(&self.tree(), &self.written).ok()).as_ref()
     }
 
     /// What it asks of a value, for a prefilter.
@@ -90,7 +90,7 @@ pub fn syntax_tree(text: &str) -> Result<Hir, String> {
     Pattern::new(text).map(|pattern| pattern.tree())
 }
 
-fn build(written: &str) -> Result<Regex, String> {
+pub(super) fn build(written: &str) -> Result<Regex, String> {
     Regex::builder()
         .syntax(dialect())
         .configure(
