@@ -455,6 +455,11 @@ impl Request {
         *self = left;
     }
 
+    /// Bytes of all names and values that were ever added.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Bytes of memory that its values take.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len() + self.entries.len() * size_of::<Entry>()

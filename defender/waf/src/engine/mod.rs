@@ -74,7 +74,7 @@ pub enum Verdict {
 /// Bytes of automata's states that a request makes without its being work; the first of a process makes about so many.
 const FREELY_MADE: u64 = 6 << 20;
 /// The work of making a byte of a state, in bytes that are looked at.
-const MAKING: u64 = 2;
+const MAKING: u64 = 1;
 
 /// The status of a refusal for which no rule names one. Source: `ModSecurity` reference manual, "deny".
 const REFUSED: u16 = 403;
@@ -90,6 +90,8 @@ pub struct Transaction<'r> {
     finding: Ways,
     /// See [`Transaction::work`].
     work: Cell<u64>,
+    /// How much it may become.
+    limit: u64,
     /// Bytes of automata's states that were made.
     made: Cell<u64>,
     overrun: Cell<bool>,
@@ -118,6 +120,7 @@ impl<'r> Transaction<'r> {
             survey: Survey::default(),
             finding,
             work: Cell::new(0),
+            limit: ruleset.settings.work_limit,
             made: Cell::new(0),
             overrun: Cell::new(false),
             mode: ruleset.settings.mode,
@@ -147,6 +150,9 @@ impl<'r> Transaction<'r> {
 
     /// Judges a phase. Call it once for each, in order; the response is looked at from phase 3 on.
     pub fn judge(&mut self, phase: Phase, request: &Request, response: &Response) -> Verdict {
+        let (settings, bytes) = (&self.ruleset.settings, request.bytes() + response.bytes());
+        let limit = settings.work_limit.saturating_add(settings.work_for_byte.saturating_mul(bytes as u64));
+        self.limit = self.limit.max(limit);
         let steps = self.ruleset.steps(phase);
         let gates = self.ruleset.plan().gates(phase as usize - 1);
         if self.finding == Ways::Surveyed || (self.finding == Ways::Guarded && phase != Phase::RequestHead) {
@@ -211,7 +217,7 @@ impl<'r> Transaction<'r> {
             self.survey.begin(live, interests.len());
         }
         let mut memo = self.ruleset.plan().memo.try_lock().ok();
-        let left = self.ruleset.settings.work_limit.saturating_sub(self.work.get());
+        let left = self.limit.saturating_sub(self.work.get());
         let looked = self.survey.look(interests, [request, response], memo.as_deref_mut(), left);
         self.work.set(self.work.get() + looked);
         self.overrun.set(self.overrun.get() || looked > left);
@@ -258,7 +264,7 @@ impl<'r> Transaction<'r> {
     /// Whether there is work left for a value of so many bytes; then it counts as done.
     fn affords(&self, bytes: usize) -> bool {
         let work = self.work.get() + bytes as u64 + 1;
-        let afforded = work <= self.ruleset.settings.work_limit;
+        let afforded = work <= self.limit;
         if afforded {
             self.work.set(work);
         } else {

@@ -29,7 +29,7 @@ const MOST_TOGETHER: usize = 16 << 20;
 const MOST_FILLED: usize = 2;
 const LEAST_SERVED: usize = 10;
 /// Work, in bytes looked at: of a byte that is looked at without states, and of one in which groups are looked for.
-const WITHOUT: u64 = 40;
+const WITHOUT: u64 = 20;
 const GROUPING: u64 = 8;
 
 /// All that was made, for whoever needs room.

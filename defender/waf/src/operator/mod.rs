@@ -85,7 +85,7 @@ pub type Captures = Vec<Range<usize>>;
 const MOST_CAPTURES: usize = 10;
 
 /// The work of reading a byte as SQL or as HTML, up to five times, in bytes that an automaton looks at.
-const READING: u64 = 16;
+const READING: u64 = 8;
 
 impl Operator {
     /// Asks the operator of a value. `argument` is its own argument with the places filled in; operators that have none
