@@ -28,7 +28,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mode: EngineMode::On, body_limit: 1 << 20, depth_limit: 512, work_limit: 16 << 20, work_for_byte: 128 }
+        Self { mode: EngineMode::On, body_limit: 1 << 20, depth_limit: 512, work_limit: 16 << 20, work_for_byte: 256 }
     }
 }
 
