@@ -99,12 +99,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         let (peer, secure, believed) = (self.client.peer, self.client.secure, self.believed);
         let passage = Passage { peer, secure, believed, upgrade: self.upgrades(), body: sent };
         let mut request = emission::request(self.head, target.path, target.authority, &passage);
-        match sent {
-            Sent::Chunked => emission::chunk(&mut request, &held),
-            _ => {
-                request.reserve_exact(held.len());
-                request.extend_from_slice(&held);
-            }
+        if sent == Sent::Chunked {
+            emission::chunk(&mut request, &held);
+        } else {
+            request.reserve_exact(held.len());
+            request.extend_from_slice(&held);
         }
         drop(held);
         // What has no body waits for nobody's.
