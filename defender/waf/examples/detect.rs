@@ -1,12 +1,13 @@
 //! Judges raw requests as a profile does: `detect PROFILE RULES…` reads frames from standard input and prints a line of JSON for
-//! each, `{"status":…,"rules":[…]}`.
+//! each, `{"status":…,"rules":[…],"work":…,"overrun":…}`.
 //!
 //! `PROFILE` is `crsStrict` or `balanced`; `RULES` are the Core Rule Set's set-up and rules in their order, and the `.data` files
 //! that these name. A frame is a length (u32, big endian) and raw HTTP/1.1 bytes.
 //!
 //! `detect PROFILE --mutate COUNT SEED RULES…` takes the frames as seeds, judges so many requests that differ from them in a few
-//! places, and prints how much processor time they took, in nanoseconds: `{"most","mean","over","overrun"}`, the third how many
-//! took more than 100 ms, the fourth how many were cut short by the engine's budget.
+//! places, and prints how much processor time they took, in nanoseconds: `{"most","mean","over","overrun","work","parts"}`, the
+//! third how many took more than 100 ms, the fourth how many were cut short by the engine's budget, then the most work of one,
+//! and within which time so many of a hundred ended.
 
 mod mutation;
 
@@ -55,18 +56,29 @@ fn mutate(ruleset: &Ruleset, profile: Profile, count: u64, seed: u64) -> Result<
         seeds.push(seed);
     }
     let (mut mutator, mut most, mut all, mut over, mut overrun) = (Mutator::new(seed), 0, 0, 0, 0);
+    let (mut times, mut dearest) = (Vec::new(), 0);
     for _ in 0..count {
         let request = mutator.request(&seeds);
         let before = spent()?;
         let judged = judge(ruleset, profile, &request);
         let took = spent()? - before;
         if took > LONG {
-            eprintln!("{} ms, work {}: {}", took / 1_000_000, judged.work, request.escape_ascii());
+            let (time, shown) = (took / 1_000_000, request.escape_ascii());
+            eprintln!("{time} ms, work {}, states {}: {shown}", judged.work, judged.made);
         }
+        times.push(took);
+        dearest = dearest.max(judged.work);
         (most, all) = (took.max(most), all + took);
         (over, overrun) = (over + u64::from(took > LONG), overrun + u64::from(judged.overrun));
     }
-    println!("{}", json!({"most": most, "mean": all / count.max(1), "over": over, "overrun": overrun}));
+    times.sort_unstable();
+    let part = |thousandths: usize| times.get(times.len().saturating_sub(1) * thousandths / 100_000).copied();
+    let parts = json!({"50": part(50_000), "99": part(99_000), "99.9": part(99_900), "99.99": part(99_990)});
+    let mean = all / count.max(1);
+    println!(
+        "{}",
+        json!({"most": most, "mean": mean, "over": over, "overrun": overrun, "work": dearest, "parts": parts})
+    );
     Ok(())
 }
 
@@ -83,6 +95,7 @@ struct Judged {
     rules: Vec<u32>,
     refused: Option<String>,
     work: u64,
+    made: u64,
     overrun: bool,
 }
 
@@ -94,7 +107,7 @@ impl Judged {
     fn shown(&self) -> Value {
         match &self.refused {
             Some(why) => json!({"status": self.status, "rules": [], "refused": why}),
-            None => json!({"status": self.status, "rules": self.rules}),
+            None => json!({"status": self.status, "rules": self.rules, "work": self.work, "overrun": self.overrun}),
         }
     }
 }
@@ -159,7 +172,8 @@ fn judge_due(ruleset: &Ruleset, profile: Profile, head: &Head, body: &mut Body, 
         verdict = transaction.judge(Phase::RequestBody, &request, &Request::new());
     }
     judged.rules.extend(transaction.findings().iter().filter(|finding| finding.logged).map(|finding| finding.rule));
-    judged.work += transaction.work();
+    judged.work = judged.work.max(transaction.work());
+    judged.made += transaction.made();
     judged.overrun |= transaction.overrun();
     judged.status = match verdict {
         Verdict::Refuse { status, .. } => status,

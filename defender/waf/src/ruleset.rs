@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::{
     engine::Plan,
     rule::{EngineMode, Phase, Step},
+    value::Collection,
 };
 
 /// Settings that `SecLang` files make (`SecRequestBodyLimit` and others) and that the embedding program may overrule.
@@ -18,14 +19,16 @@ pub struct Settings {
     pub body_limit: usize,
     /// How deep JSON and XML may be nested.
     pub depth_limit: usize,
-    /// How much work one request may make, in bytes looked at, each once for each operator that looks at it. It is a count
-    /// and no time, so that the same request always comes to the same end.
+    /// How much work one request may make, in bytes looked at, each once for each operator that looks at it, and more for what
+    /// takes longer than a look. It is a count and no time, so that the same request always comes to the same end.
     pub work_limit: u64,
+    /// How much more it may make for each byte of its values: a long text may take longer than a short one.
+    pub work_for_byte: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mode: EngineMode::On, body_limit: 1 << 20, depth_limit: 512, work_limit: 256 << 20 }
+        Self { mode: EngineMode::On, body_limit: 1 << 20, depth_limit: 512, work_limit: 16 << 20, work_for_byte: 256 }
     }
 }
 
@@ -57,6 +60,11 @@ impl Ruleset {
     /// What was found out about the rules as a whole.
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Whether a rule of the phases that follow a request's looks at a value that one of these collections owns.
+    pub(crate) fn looks_back(&self, owners: impl Iterator<Item = Collection>) -> bool {
+        self.plan.looks_back(owners)
     }
 
     /// How many rules there are.

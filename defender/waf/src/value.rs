@@ -275,13 +275,23 @@ pub struct Request {
 /// A response as the rules see it: the same kind of values.
 pub type Response = Request;
 
-/// A name and, just behind it, its value.
+/// A name and, just behind it, its value. Numbers of 32 bits: a body of small values has more entries than bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
+    start: u32,
+    middle: u32,
+    end: u32,
     collection: Collection,
-    start: usize,
-    middle: usize,
-    end: usize,
+}
+
+impl Entry {
+    fn name(self) -> std::ops::Range<usize> {
+        self.start as usize..self.middle as usize
+    }
+
+    fn value(self) -> std::ops::Range<usize> {
+        self.middle as usize..self.end as usize
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -377,8 +387,8 @@ impl Request {
         let (start, end) = (one.0.min(two.0) as usize, one.1.max(two.1) as usize);
         let entries = self.entries.get(start..end).unwrap_or_default();
         entries.iter().filter(move |entry| entry.collection == first || entry.collection == second).map(move |entry| {
-            let name = &self.bytes[entry.start..entry.middle];
-            let value = if names { name } else { &self.bytes[entry.middle..entry.end] };
+            let name = &self.bytes[entry.name()];
+            let value = if names { name } else { &self.bytes[entry.value()] };
             Value { collection, name, value }
         })
     }
@@ -387,8 +397,8 @@ impl Request {
     pub fn owned(&self) -> impl Iterator<Item = Value<'_>> {
         self.entries.iter().map(|entry| Value {
             collection: entry.collection,
-            name: &self.bytes[entry.start..entry.middle],
-            value: &self.bytes[entry.middle..entry.end],
+            name: &self.bytes[entry.name()],
+            value: &self.bytes[entry.value()],
         })
     }
 
@@ -412,13 +422,13 @@ impl Request {
     /// The collection that owns an entry, and the entry's name.
     pub(crate) fn entry(&self, place: usize) -> (Collection, &[u8]) {
         let entry = self.entries[place];
-        (entry.collection, &self.bytes[entry.start..entry.middle])
+        (entry.collection, &self.bytes[entry.name()])
     }
 
     /// An entry's name or its value.
     pub(crate) fn text(&self, place: usize, name: bool) -> &[u8] {
         let entry = self.entries[place];
-        if name { &self.bytes[entry.start..entry.middle] } else { &self.bytes[entry.middle..entry.end] }
+        &self.bytes[if name { entry.name() } else { entry.value() }]
     }
 
     /// The places among which the entries of an owning collection are.
@@ -427,12 +437,43 @@ impl Request {
         start.min(end) as usize..end as usize
     }
 
+    /// The collections that own the entries after the first ones.
+    pub(crate) fn owners_from(&self, entries: usize) -> impl Iterator<Item = Collection> + '_ {
+        self.entries.iter().skip(entries).map(|entry| entry.collection)
+    }
+
+    /// Lets go of all entries but the first ones, which stay what they are for whoever looked at them.
+    pub(crate) fn truncate(&mut self, entries: usize) {
+        let mut left = Self { edited: std::mem::take(&mut self.edited), ..Self::default() };
+        let kept = &self.entries[..entries.min(self.entries.len())];
+        left.bytes.reserve_exact(kept.iter().map(|entry| (entry.end - entry.start) as usize).sum());
+        left.entries.reserve_exact(kept.len());
+        for entry in kept {
+            left.add(entry.collection, &self.bytes[entry.name()], &self.bytes[entry.value()]);
+        }
+        left.identity = std::mem::take(&mut self.identity);
+        *self = left;
+    }
+
+    /// Bytes of all names and values that were ever added.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Bytes of memory that its values take.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + self.entries.len() * size_of::<Entry>()
+    }
+
     fn keep(&mut self, collection: Collection, name: &[u8], value: &[u8]) -> Entry {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(name);
-        let middle = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        Entry { collection, start, middle, end: self.bytes.len() }
+        let mut append = |text: &[u8]| {
+            // Bodies are far shorter: their limit is 1 GiB. What would lie behind the last number is cut.
+            let room = u32::MAX as usize - self.bytes.len();
+            self.bytes.extend_from_slice(&text[..text.len().min(room)]);
+            self.bytes.len() as u32
+        };
+        let (start, middle) = (append(b""), append(name));
+        Entry { start, middle, end: append(value), collection }
     }
 }
 
@@ -499,5 +540,23 @@ mod tests {
         request.set(Collection::ArgsGet, b"3");
         assert_eq!(request.of(Collection::Args).map(|value| value.value).collect::<Vec<_>>(), [b"3"]);
         assert_eq!(request.of(Collection::RequestMethod).count(), 1);
+    }
+
+    /// What came first stays, with what replaced it later, and so does how far it was looked at.
+    #[test]
+    fn later_values_are_let_go_of() {
+        let mut request = Request::new();
+        request.set(Collection::ArgsCombinedSize, b"3");
+        request.add(Collection::ArgsGet, b"id", b"1");
+        let head = request.state();
+        request.add(Collection::ArgsPost, b"text", &[b'a'; 4096]);
+        request.set(Collection::ArgsCombinedSize, b"4103");
+        let (whole, size) = (request.state(), request.size());
+        request.truncate(head.entries);
+
+        assert_eq!(request.of(Collection::Args).map(|value| value.value).collect::<Vec<_>>(), [b"1"]);
+        assert_eq!(request.first(Collection::ArgsCombinedSize, b""), Some(&b"4103"[..]));
+        assert_eq!(request.edited_since(whole), Some(&[][..]));
+        assert_eq!((request.state().entries, request.size() < size - 4096), (head.entries, true));
     }
 }

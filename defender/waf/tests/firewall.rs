@@ -197,7 +197,7 @@ fn bad_policies_are_refused() {
 fn too_much_work_is_told_of() {
     let mut rules =
         load(&[Source { name: "a.conf", text: br#"SecRule ARGS "@rx a.*b" "id:1,phase:2,pass""# }], &[]).unwrap();
-    rules.settings.work_limit = 100;
+    (rules.settings.work_limit, rules.settings.work_for_byte) = (100, 0);
     let rules = Arc::new(rules);
     for (effect, status) in [("disable", None), ("prevent", Some(403))] {
         let text = format!(

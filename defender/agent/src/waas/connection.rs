@@ -52,7 +52,8 @@ impl Site {
     /// Serves a connection to its end, whichever version of HTTP its client begins with.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: Wire<S>) {
         match self.begins_http2(&wire).await {
-            Some(true) => self.serve_http2(wire).await,
+            // What most connections never come to, or not while they wait, has its memory when it is needed.
+            Some(true) => Box::pin(self.serve_http2(wire)).await,
             Some(false) => self.serve_requests(wire).await,
             None => {}
         }
@@ -99,10 +100,10 @@ impl Site {
                     return linger(&wire).await;
                 }
             };
-            match self.turn(&wire, &head).await {
+            match Box::pin(self.turn(&wire, &head)).await {
                 Next::Again if !self.local.is_draining() => {}
                 Next::Again | Next::Close => return linger(&wire).await,
-                Next::Upgraded(upstream) => return self.tunnel(&wire, &upstream, &head).await,
+                Next::Upgraded(upstream) => return Box::pin(self.tunnel(&wire, &upstream, &head)).await,
             }
         }
     }

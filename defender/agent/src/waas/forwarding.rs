@@ -123,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             // It is not sent again once something of it was sent; the rest may take long, and needs no memory.
             drop(beginning);
             drop(request.take());
-            self.reserve.release();
+            self.hold_on(0)?;
         }
         let (mut piece, mut framed) = (Vec::new(), Vec::new());
         let mut messages = self.is_call().then(Messages::default);

@@ -106,19 +106,19 @@ async fn serve(site: Site, stream: TcpStream) {
     }
     match (config, first == [HANDSHAKE]) {
         (Some(config), true) => {
-            let Ok(Ok(stream)) = timeout(limits.head, TlsAcceptor::from(config).accept(stream)).await else {
+            let Ok(Ok(stream)) = Box::pin(timeout(limits.head, TlsAcceptor::from(config).accept(stream))).await else {
                 plane.counters.failed(desk::now(), "a TLS handshake failed");
                 return;
             };
             let site = Site { client: Client { secure: true, ..site.client }, ..site };
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                site.serve_http2(stream).await;
+                Box::pin(site.serve_http2(stream)).await;
             } else {
                 site.serve_requests(Wire::new(stream)).await;
             }
         }
-        (Some(_), false) => site.refuse_plain(&Wire::new(stream)).await,
-        (None, true) if plane.fail_mode == FailMode::Open => site.pipe(&Wire::new(stream)).await,
+        (Some(_), false) => Box::pin(site.refuse_plain(&Wire::new(stream))).await,
+        (None, true) if plane.fail_mode == FailMode::Open => Box::pin(site.pipe(&Wire::new(stream))).await,
         (None, _) => site.serve(Wire::new(stream)).await,
     }
 }

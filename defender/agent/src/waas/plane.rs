@@ -155,7 +155,7 @@ impl Local {
     }
 }
 
-/// What one request holds back of its body, of what all may hold together.
+/// What one request holds because of its body, of what all may hold together.
 pub struct Held<'l> {
     local: &'l Local,
     bytes: Cell<usize>,
@@ -168,26 +168,22 @@ impl<'l> Held<'l> {
         Self { local, bytes: Cell::new(0) }
     }
 
-    /// Room for so many bytes more; false when too much is held already.
-    pub fn add(&self, bytes: usize) -> bool {
-        let all = self.local.held.get() + bytes;
-        let fits = all <= self.local.plane.limits.held;
+    /// It holds so many bytes from now on; false, and nothing changes, when there is no room for more than it had.
+    pub fn hold(&self, bytes: usize) -> bool {
+        let before = self.bytes.get();
+        let all = self.local.held.get() - before + bytes;
+        let fits = bytes <= before || all <= self.local.plane.limits.held;
         if fits {
             self.local.held.set(all);
-            self.bytes.set(self.bytes.get() + bytes);
+            self.bytes.set(bytes);
         }
         fits
-    }
-
-    /// Nothing is held any more.
-    pub fn release(&self) {
-        self.local.held.set(self.local.held.get() - self.bytes.take());
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.release();
+        self.hold(0);
     }
 }
 

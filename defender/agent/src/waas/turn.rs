@@ -43,7 +43,7 @@ pub struct Turn<'a, S> {
     /// None while there is no policy.
     pub(super) exchange: Option<RefCell<Exchange<'a>>>,
     pub(super) told: Told,
-    /// What of the body is held back.
+    /// What is held because of the body.
     pub(super) reserve: Held<'a>,
 }
 
@@ -99,11 +99,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         let (peer, secure, believed) = (self.client.peer, self.client.secure, self.believed);
         let passage = Passage { peer, secure, believed, upgrade: self.upgrades(), body: sent };
         let mut request = emission::request(self.head, target.path, target.authority, &passage);
-        match sent {
-            Sent::Chunked => emission::chunk(&mut request, &held),
-            _ => request.extend_from_slice(&held),
+        if sent == Sent::Chunked {
+            emission::chunk(&mut request, &held);
+        } else {
+            request.reserve_exact(held.len());
+            request.extend_from_slice(&held);
         }
         drop(held);
+        // What has no body waits for nobody's.
+        if sent != Sent::Nothing {
+            self.hold_on(request.len())?;
+        }
         self.forward(request, body).await
     }
 
@@ -146,13 +152,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
             while !body.is_done() && held.len() < limit {
                 piece.clear();
                 body.next(self.wire, self.limits, (limit - held.len()).min(PIECE), &mut piece).await?;
-                if !self.reserve.add(piece.len()) {
-                    return Err(Halt::Crowded);
-                }
                 if !piece.is_empty() {
                     self.judged(|exchange| exchange.request_body(&piece))?;
                     held.extend_from_slice(&piece);
                 }
+                self.hold_on(held.len())?;
             }
             if !body.is_done() {
                 self.local.plane.counters.inspection_limit.add();
@@ -160,6 +164,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         }
         self.judged(|exchange: &mut Exchange| exchange.request_end())?;
         Ok(held)
+    }
+
+    /// Counts what is held: so many bytes for the application, and what the firewall keeps.
+    pub(super) fn hold_on(&self, bytes: usize) -> Result<(), Halt> {
+        let kept = self.exchange.as_ref().map_or(0, |exchange| exchange.borrow().holds());
+        if self.reserve.hold(bytes + kept) { Ok(()) } else { Err(Halt::Crowded) }
     }
 
     /// Whether it is a call of gRPC: its messages go both ways at once, and whoever holds one back may wait for ever. Elsewhere

@@ -2,19 +2,22 @@
 
 use std::{
     cell::{Cell, Ref, RefCell},
-    future::{Future, poll_fn},
+    future::poll_fn,
     io,
-    pin::{Pin, pin},
+    mem::MaybeUninit,
+    pin::Pin,
     task::{Context, Poll},
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf},
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     net::TcpStream,
 };
 
 /// Bytes that are asked for at a time.
 const PIECE: usize = 16 << 10;
+/// Bytes that a connection may keep room for while nothing waits to be taken: most of the time most connections only wait.
+const SMALL: usize = 1 << 10;
 
 /// A connection of one task. Reading and writing may go on at the same time, each by one future.
 #[derive(Debug)]
@@ -42,8 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if taken >= received.len() {
             received.clear();
             self.taken.set(0);
-            // Nobody holds much memory who only waits.
-            if received.capacity() > 4 * PIECE {
+            if received.capacity() > SMALL {
                 *received = Vec::new();
             }
         } else {
@@ -57,12 +59,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The system's answer.
     pub async fn fill(&self) -> io::Result<usize> {
         poll_fn(|context| {
+            // Whoever waits has no room of its own: that is there when something comes.
+            let mut room = [MaybeUninit::uninit(); PIECE];
+            let mut piece = ReadBuf::uninit(&mut room);
+            std::task::ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(context, &mut piece))?;
             let mut received = self.received.borrow_mut();
             let taken = self.taken.replace(0);
             received.drain(..taken);
-            received.reserve(PIECE);
-            let mut stream = self.stream.borrow_mut();
-            pin!(stream.read_buf(&mut *received)).poll(context)
+            received.extend_from_slice(piece.filled());
+            Poll::Ready(Ok(piece.filled().len()))
         })
         .await
     }

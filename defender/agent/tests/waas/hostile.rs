@@ -193,7 +193,8 @@ fn connections_are_limited_in_all() {
 #[test]
 fn held_bodies_are_limited_in_all() {
     let application = Application::echo();
-    let limits = Limits { held: 150_000, ..Limits::default() };
+    // A body is held for the application, and for the firewall.
+    let limits = Limits { held: 300_000, ..Limits::default() };
     let stage = Stage::with(application.port, FailMode::Open, limits, Some(POLICY));
     let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n";
     let mut first = stage.connect();

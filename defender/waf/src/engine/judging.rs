@@ -8,10 +8,14 @@ use super::{
     survey::Candidate,
 };
 use crate::{
+    operator::Effort,
     prefilter::BitSet,
     rule::{Chosen, Control, Disruption, Link, Rule, Selector, Target},
     value::{Collection, Request, Response, Value, owners},
 };
+
+/// The work of transforming a byte, in bytes that an automaton looks at.
+const TRANSFORMING: u64 = 2;
 
 /// What `ctl` took away while this request is judged.
 #[derive(Debug, Default)]
@@ -242,20 +246,22 @@ impl Transaction<'_> {
         if !memory::is_kept(value.collection) && !self.affords(value.value.len()) {
             return false;
         }
-        let mut transformed = Cow::Borrowed(value.value);
+        let (mut transformed, mut effort) = (Cow::Borrowed(value.value), Effort::default());
         if link.multi_match {
-            ask_once(link, argument, value, &transformed, hits);
+            ask_once(link, argument, value, &transformed, hits, &mut effort);
         }
         for transformation in &link.transformations {
+            effort.work += TRANSFORMING * transformed.len() as u64;
             let Cow::Owned(next) = transformation.apply(&transformed) else { continue };
             transformed = Cow::Owned(next);
             if link.multi_match {
-                ask_once(link, argument, value, &transformed, hits);
+                ask_once(link, argument, value, &transformed, hits, &mut effort);
             }
         }
         if !link.multi_match {
-            ask_once(link, argument, value, &transformed, hits);
+            ask_once(link, argument, value, &transformed, hits, &mut effort);
         }
+        self.spend(effort);
         true
     }
 
@@ -287,10 +293,10 @@ fn chosen<'a>(target: &Target, candidate: Candidate, sides: Sides<'a>) -> Option
     chosen.then(|| Value { collection: target.collection, name, value: value() })
 }
 
-fn ask_once(link: &Link, argument: &[u8], value: Value<'_>, transformed: &[u8], hits: &mut Hits) {
+fn ask_once(link: &Link, argument: &[u8], value: Value<'_>, transformed: &[u8], hits: &mut Hits, effort: &mut Effort) {
     let groups = match (link.capture, link.negated) {
-        (true, false) => link.operator.ask(transformed, argument),
-        (_, negated) => (link.operator.holds(transformed, argument) != negated).then(Vec::new),
+        (true, false) => link.operator.weigh(transformed, argument, effort),
+        (_, negated) => (link.operator.weigh_whether(transformed, argument, effort) != negated).then(Vec::new),
     };
     let Some(groups) = groups else { return };
     let captures = groups.into_iter().map(|group| transformed[group].to_vec()).collect();

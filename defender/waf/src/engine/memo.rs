@@ -9,7 +9,7 @@ use crate::prefilter::BitSet;
 /// How many values are remembered.
 const PLACES: usize = 4096;
 /// Longer values are not: they are seldom the same.
-const LONGEST: usize = 256;
+pub(super) const LONGEST: usize = 256;
 
 /// So many places are searched for a value, so that two that come together do not drive each other out.
 const NEIGHBOURS: usize = 4;

@@ -22,6 +22,13 @@ pub struct Matched {
     pub value: Vec<u8>,
 }
 
+impl Matched {
+    /// Bytes of memory that it takes.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + self.name.len() + self.label.len() + self.value.len()
+    }
+}
+
 /// The memory of one request's judging.
 #[derive(Debug, Clone)]
 pub(super) struct Memory<'r> {

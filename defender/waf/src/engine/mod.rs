@@ -3,6 +3,7 @@
 //! Every value is looked at once, for all rules together (`survey`); a rule then asks its operator of the few values for which
 //! that may hold. [`Transaction::one_by_one`] goes the plain way, every rule asking of every value, and finds the same.
 
+mod backward;
 mod chain;
 mod course;
 mod interests;
@@ -23,6 +24,7 @@ pub use self::memory::Matched;
 pub(crate) use self::plan::Plan;
 use self::{course::Course, memory::Memory, plan::Gate, survey::Survey};
 use crate::{
+    operator::Effort,
     rule::{Chosen, Disruption, EngineMode, Phase, Rule, Step, Target},
     ruleset::Ruleset,
     value::{Collection, Request, Response},
@@ -72,6 +74,11 @@ pub enum Verdict {
     },
 }
 
+/// Bytes of automata's states that a request makes without its being work; the first of a process makes about so many.
+const FREELY_MADE: u64 = 6 << 20;
+/// The work of making a byte of a state, in bytes that are looked at.
+const MAKING: u64 = 1;
+
 /// The status of a refusal for which no rule names one. Source: `ModSecurity` reference manual, "deny".
 const REFUSED: u16 = 403;
 
@@ -86,8 +93,12 @@ pub struct Transaction<'r> {
     survey: Survey,
     /// How the values of this phase can be found.
     finding: Ways,
-    /// Bytes that operators looked at, each time.
+    /// See [`Transaction::work`].
     work: Cell<u64>,
+    /// How much it may become.
+    limit: u64,
+    /// Bytes of automata's states that were made.
+    made: Cell<u64>,
     overrun: Cell<bool>,
     mode: EngineMode,
     body_processor: Option<Arc<str>>,
@@ -118,6 +129,8 @@ impl<'r> Transaction<'r> {
             survey: Survey::default(),
             finding,
             work: Cell::new(0),
+            limit: ruleset.settings.work_limit,
+            made: Cell::new(0),
             overrun: Cell::new(false),
             mode: ruleset.settings.mode,
             body_processor: None,
@@ -146,6 +159,9 @@ impl<'r> Transaction<'r> {
 
     /// Judges a phase. Call it once for each, in order; the response is looked at from phase 3 on.
     pub fn judge(&mut self, phase: Phase, request: &Request, response: &Response) -> Verdict {
+        let (settings, bytes) = (&self.ruleset.settings, request.bytes() + response.bytes());
+        let limit = settings.work_limit.saturating_add(settings.work_for_byte.saturating_mul(bytes as u64));
+        self.limit = self.limit.max(limit);
         let steps = self.ruleset.steps(phase);
         let way = self.course.way(phase as usize - 1);
         if self.finding == Ways::Surveyed || (self.finding == Ways::Guarded && phase != Phase::RequestHead) {
@@ -208,9 +224,12 @@ impl<'r> Transaction<'r> {
         let plan = self.ruleset.plan();
         let mut memo = plan.memo.try_lock().ok();
         let mut room = plan.lent_room();
+        let left = self.limit.saturating_sub(self.work.get());
+        room.most = left;
         let looked = self.survey.look(interests, [request, response], memo.as_deref_mut(), &mut room);
         plan.take_back(room);
         self.work.set(self.work.get() + looked);
+        self.overrun.set(self.overrun.get() || looked > left);
     }
 
     /// Whether more work than the settings allow was asked for: values were no longer looked at from then on, while rules
@@ -220,22 +239,57 @@ impl<'r> Transaction<'r> {
         self.overrun.get()
     }
 
-    /// How much work it was so far: bytes that were looked at, once for each operator that looked.
+    /// Bytes of automata's states that were made for it.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.made.get()
+    }
+
+    /// How much work it was so far: bytes that were looked at, once for each operator that looked, and more for what takes
+    /// longer than a look.
     #[must_use]
     pub fn work(&self) -> u64 {
         self.work.get()
     }
 
+    /// Lets go of what is known of the request's entries but the first ones, which are no longer there, and of what its
+    /// findings matched. To be called when the request's phases are over, unless a later rule looks at those entries
+    /// ([`Ruleset::looks_back`]).
+    pub(crate) fn forget_from(&mut self, entries: usize) {
+        self.survey.forget_from(entries);
+        self.memory.begin_rule();
+        self.memory.matched = Vec::new();
+        for finding in &mut self.findings {
+            finding.matches = Vec::new();
+        }
+    }
+
+    /// Bytes of memory that it takes beyond a small request's.
+    pub(crate) fn size(&self) -> usize {
+        let matched = self.findings.iter().flat_map(|finding| &finding.matches);
+        self.survey.size() + matched.map(Matched::size).sum::<usize>()
+    }
+
     /// Whether there is work left for a value of so many bytes; then it counts as done.
     fn affords(&self, bytes: usize) -> bool {
         let work = self.work.get() + bytes as u64 + 1;
-        let afforded = work <= self.ruleset.settings.work_limit;
+        let afforded = work <= self.limit;
         if afforded {
             self.work.set(work);
         } else {
             self.overrun.set(true);
         }
         afforded
+    }
+
+    /// Counts what asking an operator took. States of automata count only as far as no ordinary request needs them, however few
+    /// came before it: the same request comes to the same end.
+    fn spend(&self, effort: Effort) {
+        let before = self.made.get();
+        let now = before + effort.made;
+        self.made.set(now);
+        let beyond = now.saturating_sub(before.max(FREELY_MADE));
+        self.work.set(self.work.get() + effort.work + MAKING * beyond);
     }
 
     /// The rules that matched and want to be told of (`log`), in order.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    backward::Backward,
     chain,
     course::{Course, Stop},
     interests::Interests,
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub(super) names: Names,
     /// What is asked of a request's values; nothing when the rules are too many for the prefilter.
     pub(super) interests: Option<Interests>,
+    /// What rules of the response look at of the request.
+    backward: Backward,
     /// What is remembered of values of earlier requests.
     pub(super) memo: Mutex<Memo>,
     /// Where values are looked at, when nobody does.
@@ -110,12 +113,18 @@ impl Plan {
         Self {
             names,
             interests,
+            backward: Backward::of(phases, &left),
             memo: Mutex::default(),
             rooms: Mutex::default(),
             plain: Course::plain(phases),
             course,
             parts,
         }
+    }
+
+    /// Whether a rule of the response looks at a value that one of these collections owns.
+    pub(crate) fn looks_back(&self, owners: impl Iterator<Item = Collection>) -> bool {
+        self.backward.looks_at(owners)
     }
 
     /// Room to look at values in; a new one when all are in use.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::{
     interests::{Asking, Interests, Table},
-    memo::{Memo, Place},
+    memo::{self, Memo, Place},
 };
 use crate::{
     prefilter::{BitSet, Named, Scratch, Shape},
@@ -21,6 +21,8 @@ const MOST_ASKED_FIRST: usize = 64;
 
 /// Room that took more bytes than these is given back.
 const MOST_KEPT: usize = 64 << 10;
+/// The work of looking at a name with its value, however short they are, in bytes.
+const LOOKING: u64 = 128;
 
 /// The end of a list.
 const NONE: u32 = u32::MAX;
@@ -70,6 +72,8 @@ pub(super) struct Room {
     named: Named,
     forms: Vec<Form>,
     form_of: Vec<u8>,
+    /// So much work may be done, of all values and of the one in hand.
+    pub most: u64,
 }
 
 /// What a value becomes by some transformations.
@@ -114,7 +118,7 @@ impl Survey {
     }
 
     /// Looks at all values that were not looked at yet, unless the memo knows them. Gives the work that it was, which is the same
-    /// for a value that was remembered.
+    /// for a value that was remembered. Once it is more than the room's `most` nothing else is looked at, now or later.
     pub(super) fn look(
         &mut self,
         interests: &Interests,
@@ -122,7 +126,7 @@ impl Survey {
         mut memo: Option<&mut Memo>,
         room: &mut Room,
     ) -> u64 {
-        let mut looked = 0;
+        let (mut looked, most) = (0, room.most);
         let Some(table) = self.table.clone() else { return 0 };
         if (0..2).any(|which| self.is_outdated(interests, sides[which], which)) {
             self.ends.fill((NONE, NONE));
@@ -132,12 +136,36 @@ impl Survey {
         for (which, request) in sides.into_iter().enumerate() {
             let now = request.state();
             for place in self.seen[which].entries..now.entries {
-                looked +=
-                    self.look_at((interests, &table), (request, which == 1), place, memo.as_deref_mut(), &mut *room);
+                if looked > most {
+                    break;
+                }
+                room.most = most - looked;
+                let (table, of) = ((interests, &*table), (request, which == 1));
+                looked += LOOKING + self.look_at(table, of, place, memo.as_deref_mut(), &mut *room);
             }
             self.seen[which] = now;
         }
         looked
+    }
+
+    /// Lets go of what is known of the request's entries but the first ones.
+    pub(super) fn forget_from(&mut self, entries: usize) {
+        let before = std::mem::take(&mut self.candidates);
+        for ends in &mut self.ends {
+            let mut place = std::mem::replace(ends, (NONE, NONE)).0;
+            while let Some(Linked { candidate, next }) = before.get(place as usize) {
+                place = *next;
+                if candidate.response || (candidate.place as usize) < entries {
+                    link(&mut self.candidates, ends, *candidate);
+                }
+            }
+        }
+        self.seen[0].entries = self.seen[0].entries.min(entries);
+    }
+
+    /// Bytes of memory that what is known takes.
+    pub(super) fn size(&self) -> usize {
+        self.candidates.capacity() * size_of::<Linked>()
     }
 
     /// Whether something that was looked at is another now.
@@ -187,15 +215,19 @@ impl Survey {
 
     /// Adds a candidate of a question.
     fn add(&mut self, ask: usize, candidate: Candidate) {
-        let linked = self.candidates.len() as u32;
-        self.candidates.push(Linked { candidate, next: NONE });
-        let ends = &mut self.ends[ask];
-        match self.candidates.get_mut(ends.1 as usize) {
-            Some(last) => last.next = linked,
-            None => ends.0 = linked,
-        }
-        ends.1 = linked;
+        link(&mut self.candidates, &mut self.ends[ask], candidate);
     }
+}
+
+/// Appends a candidate to a list.
+fn link(candidates: &mut Vec<Linked>, ends: &mut (u32, u32), candidate: Candidate) {
+    let linked = candidates.len() as u32;
+    candidates.push(Linked { candidate, next: NONE });
+    match candidates.get_mut(ends.1 as usize) {
+        Some(last) => last.next = linked,
+        None => ends.0 = linked,
+    }
+    ends.1 = linked;
 }
 
 impl Room {
@@ -256,7 +288,8 @@ impl Room {
         self.found.keep(&self.asked_here);
         let mut looked = value.len() as u64 + 1;
         let mut rest = active;
-        while rest != 0 {
+        // Of a value that is remembered everything must be known.
+        while rest != 0 && (looked <= self.most || value.len() <= memo::LONGEST) {
             let number = rest.trailing_zeros() as usize;
             rest &= rest - 1;
             let node = &interests.nodes[number];

@@ -221,7 +221,7 @@ fn a_budget_ends_the_looking_but_not_the_judging() {
     assert_eq!(whole.judge(Phase::RequestBody, &request, &empty), Verdict::Refuse { status: 403, rule: 3 });
     assert_eq!((whole.overrun(), whole.kept("score")), (false, Some(&b"6"[..])));
 
-    ruleset.settings.work_limit = whole.work() - 500;
+    (ruleset.settings.work_limit, ruleset.settings.work_for_byte) = (whole.work() - 500, 0);
     let mut cut = Transaction::new(&ruleset);
     assert_eq!(cut.judge(Phase::RequestBody, &request, &empty), Verdict::Refuse { status: 403, rule: 3 });
     assert_eq!((cut.overrun(), cut.kept("score")), (true, Some(&b"5"[..])));

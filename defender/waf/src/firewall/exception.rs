@@ -137,11 +137,17 @@ fn json_paths(name: &[u8]) -> Option<[Vec<u8>; 2]> {
     Some(paths)
 }
 
+/// Whether the exceptions cover any of a request's values.
+#[must_use]
+pub fn cover(request: &Request, exceptions: &[Exception]) -> bool {
+    !exceptions.is_empty() && request.owned().any(|value| exceptions.iter().any(|exception| exception.covers(&value)))
+}
+
 /// The request without the values that the exceptions cover; none when they cover nothing of it.
 #[must_use]
 pub fn without(request: &Request, exceptions: &[Exception]) -> Option<Request> {
     let covered = |value: &Value<'_>| exceptions.iter().any(|exception| exception.covers(value));
-    if exceptions.is_empty() || !request.owned().any(|value| covered(&value)) {
+    if !cover(request, exceptions) {
         return None;
     }
     let removed: Vec<Value<'_>> = request.owned().filter(|value| covered(value)).collect();

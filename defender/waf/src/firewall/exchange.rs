@@ -4,9 +4,10 @@ mod answered;
 mod guard;
 mod learning;
 mod message;
+mod release;
 mod ruled;
 
-use self::ruled::Known;
+use self::{release::Gone, ruled::Known};
 use super::{
     Answer, Application, BodyNeed, Client, Effect, Field, Firewall, Report, ResponseHead, Ruling, Summary,
     api::Operation,
@@ -46,6 +47,8 @@ pub struct Exchange<'f> {
     came: u64,
     /// What was told of limits.
     told: Told,
+    /// What is still known of values that were let go of.
+    gone: Gone,
     /// Whether the request was judged without its body, which nobody reads.
     unread: bool,
     reports: Vec<Report>,
@@ -124,6 +127,7 @@ impl<'f> Exchange<'f> {
             whole: false,
             came: 0,
             told: Told::default(),
+            gone: Gone::default(),
             unread: false,
             reports: Vec::new(),
             found: Effect::Disable,
@@ -215,9 +219,12 @@ impl<'f> Exchange<'f> {
         let forced = self.transaction.body_forced();
         if due == Due::Body {
             self.keep_body();
+            let head = self.request.state();
             fill_hidden(&mut self.request, self.head, self.firewall.policy().profile);
             self.body.fill(&mut self.request, chosen, forced);
-            return self.judge_body();
+            let ruling = self.judge_body();
+            self.release(head);
+            return ruling;
         }
         let mut request = Request::new();
         fill_head(&mut request, self.head);
@@ -366,10 +373,17 @@ impl<'f> Exchange<'f> {
             if found.peek().is_none() {
                 continue;
             }
+            if phase > Phase::RequestBody {
+                // No rule of the response looks at the request: an exception spares what is answered to such a request.
+                if self.gone.excepted.contains(&group) || exception::cover(&self.request, &protection.exceptions) {
+                    rules.extend(found.map(|finding| finding.rule));
+                }
+                continue;
+            }
             let Some(left) = exception::without(&self.request, &protection.exceptions) else { continue };
             let mut again = Transaction::observing(self.ruleset);
             again.judge(Phase::RequestHead, &left, &self.response);
-            if phase >= Phase::RequestBody {
+            if phase == Phase::RequestBody {
                 again.judge(Phase::RequestBody, &left, &self.response);
             }
             let still = |rule| again.findings().iter().any(|finding| finding.rule == rule);

@@ -101,6 +101,11 @@ impl Body {
         &self.held
     }
 
+    /// Bytes of memory that it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.held.len() + self.coded.len()
+    }
+
     /// Whether the body has ended.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -199,9 +204,11 @@ impl Body {
             Profile::Balanced => self.fill_balanced(request, forced),
         };
         request.set(Collection::InboundDataError, if self.ended { b"0" } else { b"1" });
-        self.window = self.window(kind);
+        // Of a body that is whole nothing is left to be looked at.
+        self.window = if self.ended { None } else { self.window(kind) };
         if let Some(window) = &mut self.window {
             window.skip(&mut self.held);
+            self.held.shrink_to_fit();
         } else {
             self.held = Vec::new();
         }

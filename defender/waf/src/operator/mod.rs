@@ -1,5 +1,6 @@
 //! What a rule asks of a value. Source: `ModSecurity` reference manual v3, "Operators".
 
+mod automaton;
 mod bytes;
 mod compile;
 mod injection;
@@ -11,7 +12,6 @@ mod phrase;
 use std::{borrow::Cow, net::IpAddr, ops::Range, sync::Arc};
 
 use memchr::memmem;
-use regex_automata::{Input, meta::Regex};
 
 pub use compile::{OperatorError, compile, question};
 pub use injection::fingerprint;
@@ -69,11 +69,23 @@ pub enum Operator {
     Never,
 }
 
+/// What asking took, beyond one quick look at each byte.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Effort {
+    /// In bytes that would be looked at in the same time.
+    pub work: u64,
+    /// Bytes of automata's states that had to be made. What an ordinary value needs was mostly made for one before it.
+    pub made: u64,
+}
+
 /// What an operator found: the groups that it captured, the whole match first. Empty when nothing is captured.
 pub type Captures = Vec<Range<usize>>;
 
 /// `TX:0` to `TX:9`: rules see no more groups.
 const MOST_CAPTURES: usize = 10;
+
+/// The work of reading a byte as SQL or as HTML, up to five times, in bytes that an automaton looks at.
+const READING: u64 = 8;
 
 impl Operator {
     /// Asks the operator of a value. `argument` is its own argument with the places filled in; operators that have none
@@ -81,19 +93,31 @@ impl Operator {
     /// took no part is empty), words the word found, injections the whole value ([`fingerprint`] tells the rest).
     #[must_use]
     pub fn ask(&self, value: &[u8], argument: &[u8]) -> Option<Captures> {
-        match self {
-            Self::Matches(pattern) => groups(pattern.regex()?, value),
-            Self::Words(words) => words.automaton()?.find(value).map(|found| vec![found.range()]),
-            Self::SqlInjection | Self::CrossSiteScripting if self.holds(value, argument) => Some(vec![0..value.len()]),
-            other => other.holds(value, argument).then(Vec::new),
-        }
+        self.weigh(value, argument, &mut Effort::default())
     }
 
     /// Whether the operator holds for a value: as [`Operator::ask`], without looking for what it captures.
     #[must_use]
     pub fn holds(&self, value: &[u8], argument: &[u8]) -> bool {
+        self.weigh_whether(value, argument, &mut Effort::default())
+    }
+
+    /// As [`Operator::ask`]; adds what it took beyond one quick look at each byte.
+    pub(crate) fn weigh(&self, value: &[u8], argument: &[u8], effort: &mut Effort) -> Option<Captures> {
         match self {
-            Self::Matches(pattern) => pattern.regex().is_some_and(|regex| regex.is_match(value)),
+            Self::Matches(pattern) => pattern.automaton()?.groups(value, effort),
+            Self::Words(words) => words.automaton()?.find(value).map(|found| vec![found.range()]),
+            Self::SqlInjection | Self::CrossSiteScripting => {
+                self.weigh_whether(value, argument, effort).then(|| vec![0..value.len()])
+            }
+            other => other.weigh_whether(value, argument, effort).then(Vec::new),
+        }
+    }
+
+    /// As [`Operator::holds`]; adds what it took beyond one quick look at each byte.
+    pub(crate) fn weigh_whether(&self, value: &[u8], argument: &[u8], effort: &mut Effort) -> bool {
+        match self {
+            Self::Matches(pattern) => pattern.automaton().is_some_and(|automaton| automaton.matches(value, effort)),
             Self::Words(words) => words.automaton().is_some_and(|words| words.is_match(value)),
             Self::Equals(_) => value == argument,
             Self::Contains(_) => memmem::find(value, argument).is_some(),
@@ -106,8 +130,14 @@ impl Operator {
             Self::AtMost(_) => number(value) <= number(argument),
             Self::Below(_) => number(value) < number(argument),
             Self::Networks(networks) => network::holds(networks, value),
-            Self::SqlInjection => fingerprint(value).is_some(),
-            Self::CrossSiteScripting => injection::is_cross_site_scripting(value),
+            Self::SqlInjection => {
+                effort.work += READING * value.len() as u64;
+                fingerprint(value).is_some()
+            }
+            Self::CrossSiteScripting => {
+                effort.work += READING * value.len() as u64;
+                injection::is_cross_site_scripting(value)
+            }
             Self::OutsideBytes(allowed) => value.iter().any(|byte| !allowed[usize::from(*byte)]),
             Self::BadUrlEncoding => bytes::is_bad_url_encoding(value),
             Self::BadUtf8 => std::str::from_utf8(value).is_err(),
@@ -168,21 +198,6 @@ impl Operator {
             _ => None,
         }
     }
-}
-
-/// The first match of a pattern with its groups.
-fn groups(regex: &Regex, value: &[u8]) -> Option<Captures> {
-    if regex.group_info().group_len(regex_automata::PatternID::ZERO) == 1 {
-        return regex.find(value).map(|found| vec![found.range()]);
-    }
-    let mut captures = regex.create_captures();
-    regex.search_captures(&Input::new(value), &mut captures);
-    captures.is_match().then(|| {
-        (0..captures.group_len())
-            .take(MOST_CAPTURES)
-            .map(|group| captures.get_group(group).map_or(0..0, |span| span.range()))
-            .collect()
-    })
 }
 
 /// What a value would be called in an error.

@@ -13,11 +13,12 @@ use std::{
 use regex_automata::{meta::Regex, util::syntax};
 use regex_syntax::hir::{Hir, HirKind};
 
-use super::OperatorError;
+use super::{
+    OperatorError,
+    automaton::{Automaton, MOST_STATES},
+};
 use crate::prefilter::{Demands, Question};
 
-/// Bytes of the lazily made automaton of one pattern, for each thread that uses it.
-const CACHE_BYTES: usize = 4 << 20;
 /// Steps that a pattern may have once its repetitions are written out; the longest of the Core Rule Set has a hundredth.
 const MOST_STEPS: usize = 2 << 20;
 
@@ -26,7 +27,7 @@ const MOST_STEPS: usize = 2 << 20;
 #[derive(Debug)]
 pub struct Pattern {
     written: String,
-    regex: OnceLock<Option<Regex>>,
+    automaton: OnceLock<Option<Automaton>>,
     /// What it asks of values, until that was told once.
     demands: Mutex<Option<Box<Demands>>>,
 }
@@ -45,13 +46,12 @@ impl Pattern {
             return Err(format!("the pattern `{text}` is too large: its repetitions are too many").into());
         }
         let demands = Mutex::new(Some(Box::new(Demands::of(&tree))));
-        Ok(Self { written, regex: OnceLock::new(), demands })
+        Ok(Self { written, automaton: OnceLock::new(), demands })
     }
 
     /// The automaton. Nothing if it cannot be built, which the bound on its size rules out; such a pattern matches nothing.
-    #[must_use]
-    pub fn regex(&self) -> Option<&Regex> {
-        self.regex.get_or_init(|| build(&self.written).ok()).as_ref()
+    pub(super) fn automaton(&self) -> Option<&Automaton> {
+        self.automaton.get_or_init(|| Automaton::new(&self.tree(), &self.written).ok()).as_ref()
     }
 
     /// What it asks of a value, for a prefilter.
@@ -93,7 +93,7 @@ pub fn syntax_tree(text: &str) -> Result<Hir, String> {
     Ok(Pattern::new(text).map(|pattern| pattern.tree())?)
 }
 
-fn build(written: &str) -> Result<Regex, String> {
+pub(super) fn build(written: &str) -> Result<Regex, String> {
     Regex::builder()
         .syntax(dialect())
         .configure(
@@ -101,7 +101,7 @@ fn build(written: &str) -> Result<Regex, String> {
                 .utf8_empty(false)
                 .nfa_size_limit(None)
                 .onepass_size_limit(Some(1 << 20))
-                .hybrid_cache_capacity(CACHE_BYTES),
+                .hybrid_cache_capacity(MOST_STATES),
         )
         .build(written)
         .map_err(|error| error.to_string())

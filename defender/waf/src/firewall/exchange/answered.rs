@@ -92,6 +92,6 @@ impl<'f> Exchange<'f> {
 }
 
 /// Whether anything follows from what a response tells.
-fn leaks_matter(application: &Application) -> bool {
+pub(super) fn leaks_matter(application: &Application) -> bool {
     application.groups.of(Group::InfoLeakage).effect > Effect::Allow
 }

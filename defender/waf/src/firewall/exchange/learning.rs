@@ -9,7 +9,7 @@ use crate::{
         discovery::{self, Observation},
         scrub::Place,
     },
-    value::Collection,
+    value::{Collection, Request},
 };
 
 impl<'f> Exchange<'f> {
@@ -23,7 +23,7 @@ impl<'f> Exchange<'f> {
             body: self.whole.then_some(&self.held[..]),
             status: self.answered_with?,
             secure: self.origin.secure,
-            sensitive: self.is_sensitive(),
+            sensitive: self.gone.sensitive || self.is_sensitive(),
             now: self.now,
         };
         Some((&application.app_id, observation))
@@ -44,15 +44,15 @@ impl<'f> Exchange<'f> {
 
     /// Whether the body is kept to learn from it.
     pub(super) fn learns_body(&self) -> bool {
-        self.learns() && self.body.held().len() <= discovery::MOST_BODY && discovery::is_json(&self.request)
+        self.learns() && is_learnt(self.body.held().len(), &self.request)
     }
 
-    fn learns(&self) -> bool {
+    pub(super) fn learns(&self) -> bool {
         !self.firewall.policy().skip_learning
     }
 
     /// Whether one of the user's own rules for sensitive data fits.
-    fn is_sensitive(&self) -> bool {
+    pub(super) fn is_sensitive(&self) -> bool {
         const PLACES: [(Collection, Place); 4] = [
             (Collection::ArgsGet, Place::Query),
             (Collection::ArgsPost, Place::Body),
@@ -65,6 +65,11 @@ impl<'f> Exchange<'f> {
                 self.request.of(collection).any(|value| scrubber.names(place, value.name, value.value))
             })
     }
+}
+
+/// Whether something is learnt from a body of so many bytes.
+pub(super) fn is_learnt(length: usize, request: &Request) -> bool {
+    length <= discovery::MOST_BODY && discovery::is_json(request)
 }
 
 /// Whether a body is kept for those that look at it as a whole.
