@@ -10,7 +10,7 @@ use std::{
 use defender_waf::firewall::Exchange;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     reply::Reply,
     request_body::RequestBody,
     turn::{Next, PIECE, Turn},
-    wire::Unsent,
+    wire::{Unsent, within},
 };
 
 /// What of the request is sent.
@@ -151,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
     }
 
     async fn send_up(&self, upstream: &Upstream, bytes: &[u8], before: usize) -> Result<usize, Halt> {
-        match timeout(self.limits.answer, upstream.wire.send(bytes)).await {
+        match within(self.limits.answer, upstream.wire.send(bytes)).await {
             Ok(Ok(())) => Ok(before + bytes.len()),
             Ok(Err(Unsent { sent, .. })) => Err(Halt::Stale(before + sent)),
             Err(_) => Err(Halt::Silent("the application takes no more of a request".into())),

@@ -67,6 +67,11 @@ impl<'f> Exchange<'f> {
     }
 }
 
+/// Whether anybody judges the values of a body.
+pub(super) fn is_judged(application: &Application) -> bool {
+    !application.groups.are_disabled() || is_read_whole(application)
+}
+
 /// Whether a body is kept for those that look at it as a whole.
 pub(super) fn is_read_whole(application: &Application) -> bool {
     let rules = &application.rules;
