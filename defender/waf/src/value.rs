@@ -344,6 +344,12 @@ impl Request {
         Self::default()
     }
 
+    /// Makes room for so many further values of so many bytes together.
+    pub(crate) fn reserve(&mut self, values: usize, bytes: usize) {
+        self.entries.reserve(values);
+        self.bytes.reserve(bytes);
+    }
+
     /// Adds a value under the collection that owns it: `ArgsGet` or `ArgsPost` (never `Args` or a `…Names`).
     pub fn add(&mut self, collection: Collection, name: &[u8], value: &[u8]) {
         let place = self.entries.len() as u32;

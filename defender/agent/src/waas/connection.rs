@@ -84,8 +84,7 @@ impl Site {
     pub(super) async fn serve_requests<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: Wire<S>) {
         loop {
             let plane = &self.local.plane;
-            let armed = plane.armed.load_full();
-            let limits = armed.as_ref().map_or(plane.limits, |armed| armed.limits);
+            let limits = plane.armed.load().as_ref().map_or(plane.limits, |armed| armed.limits);
             let head = match self.next_head(&wire, &limits).await {
                 Came::Head(head) => head,
                 Came::Nothing => return,
@@ -174,8 +173,8 @@ impl Site {
             plane.reporter.ended(client, exchange);
         }
         for report in exchange.map(Exchange::finish).unwrap_or_default() {
-            let (names, status) = (told.names.borrow(), told.status.get());
-            plane.reporter.report(report::audit(&report, status, &names));
+            let names: Vec<String> = told.names.borrow().lines().map(str::to_owned).collect();
+            plane.reporter.report(report::audit(report, told.status.get(), &names));
         }
         next
     }

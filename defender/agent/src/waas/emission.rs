@@ -7,10 +7,10 @@ use std::{io::Write as _, net::IpAddr};
 
 use defender_waf::{
     firewall::{Answer, ResponseHead},
-    http::Head,
+    http::{Head, is_token},
 };
 
-use super::response::{is_token, named};
+use super::response::named;
 
 /// Fields of one connection only. `Trailer` goes with chunks, and requests of ours have no trailers.
 const OF_CONNECTION: [&str; 9] = [
@@ -60,7 +60,8 @@ pub struct Passage {
 /// A request's head for the application, as HTTP/1.1. `authority` is the host of an absolute target.
 #[must_use]
 pub fn request(head: &Head, target: &[u8], authority: Option<&[u8]>, passage: &Passage) -> Vec<u8> {
-    let mut out = Vec::with_capacity(head.line().len() + 512);
+    let length = head.headers().map(|field| field.name.len() + field.value.len() + 4).sum::<usize>();
+    let mut out = Vec::with_capacity(head.line().len() + length + 192);
     out.extend_from_slice(head.method());
     out.push(b' ');
     out.extend_from_slice(target);
@@ -91,14 +92,15 @@ pub fn request(head: &Head, target: &[u8], authority: Option<&[u8]>, passage: &P
 
 /// The addresses before us, and the scheme.
 fn forwarded(out: &mut Vec<u8>, head: &Head, passage: &Passage) {
-    let before = head.headers().filter(|field| is(field.name, "x-forwarded-for")).map(|field| field.value);
-    let mut chain: Vec<&[u8]> = Vec::new();
-    if passage.believed {
-        chain.extend(before.filter(|value| !value.is_empty()));
+    let mut chain = Vec::with_capacity(64);
+    let before = head.headers().filter(|field| passage.believed && is(field.name, "x-forwarded-for"));
+    for field in before.filter(|field| !field.value.is_empty()) {
+        chain.extend_from_slice(field.value);
+        chain.extend_from_slice(b", ");
     }
-    let peer = passage.peer.to_canonical().to_string();
-    chain.push(peer.as_bytes());
-    add(out, b"X-Forwarded-For", &chain.join(&b", "[..]));
+    // Writing to memory cannot fail.
+    let _ = write!(chain, "{}", passage.peer.to_canonical());
+    add(out, b"X-Forwarded-For", &chain);
     if !passage.believed || head.header("x-forwarded-proto").is_none() {
         add(out, b"X-Forwarded-Proto", if passage.secure { b"https" } else { b"http" });
     }
@@ -192,7 +194,11 @@ fn add(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     }
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
-    out.extend(value.iter().map(|byte| if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { *byte }));
+    let start = out.len();
+    out.extend_from_slice(value);
+    if memchr::memchr3(b'\r', b'\n', 0, value).is_some() {
+        out[start..].iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n' | 0)).for_each(|byte| *byte = b' ');
+    }
     out.extend_from_slice(b"\r\n");
 }
 

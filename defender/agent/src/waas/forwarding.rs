@@ -10,7 +10,7 @@ use std::{
 use defender_waf::firewall::{Exchange, Ruling};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
     report,
     request_body::RequestBody,
     turn::{Next, PIECE, Turn},
-    wire::Unsent,
+    wire::{Unsent, within},
 };
 
 /// What of the request is sent.
@@ -171,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         let coding = compressed.then(|| self.head.header("grpc-encoding").unwrap_or_default());
         let ruling = exchange.call(message, coding);
         for found in exchange.finish() {
-            plane.reporter.report(report::audit(&found, None, &[]));
+            plane.reporter.report(report::audit(found, None, &[]));
         }
         match ruling {
             Ruling::Pass => Ok(()),
@@ -180,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
     }
 
     async fn send_up(&self, upstream: &Upstream, bytes: &[u8], before: usize) -> Result<usize, Halt> {
-        match timeout(self.limits.answer, upstream.wire.send(bytes)).await {
+        match within(self.limits.answer, upstream.wire.send(bytes)).await {
             Ok(Ok(())) => Ok(before + bytes.len()),
             Ok(Err(Unsent { sent, .. })) => Err(Halt::Stale(before + sent)),
             Err(_) => Err(Halt::Silent("the application takes no more of a request".into())),

@@ -44,6 +44,7 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
+        mpsc,
     },
     thread,
     time::Duration,
@@ -58,9 +59,9 @@ use ring::hmac;
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
-    runtime,
+    runtime::{self, LocalOptions},
     sync::watch,
-    task::{LocalSet, spawn_local},
+    task::spawn_local,
     time::{Instant, interval, sleep_until},
 };
 
@@ -207,12 +208,25 @@ impl Waas {
         if thread.is_some() || *self.draining.borrow() {
             return Ok(());
         }
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (state, draining, announced) = (self.state.clone(), self.draining.subscribe(), self.news.subscribe());
         let (resolvers, secret) = (self.resolvers.clone(), self.secret);
         let acceptor = Acceptor { plane: self.plane.clone(), state, draining, resolvers, secret, whose: self.whose };
-        let run = move || LocalSet::new().block_on(&runtime, acceptor.run(opened, announced));
+        let (tell, told) = mpsc::channel();
+        // A runtime for one thread is made on it, and spares its tasks what those of many threads need.
+        let run = move || match runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
+        {
+            Ok(runtime) => {
+                drop(tell);
+                runtime.block_on(acceptor.run(opened, announced));
+            }
+            // Whoever started it awaits a word.
+            Err(error) => drop(tell.send(error)),
+        };
         *thread = Some(thread::Builder::new().name("waas".into()).spawn(run)?);
+        if let Ok(error) = told.recv() {
+            *thread = None;
+            return Err(error);
+        }
         self.state().began = true;
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::{
     pool::Upstream,
     response::{self, Framing, Parsed},
     response_body::ResponseBody,
-    turn::Turn,
+    turn::{Turn, lines},
 };
 
 const STRICT: &[u8] = b"Strict-Transport-Security";
@@ -173,8 +173,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         self.told.status.set(Some(head.status));
         self.local.plane.counters.answered(head.status);
         if self.exchange.is_some() {
-            let names = head.headers.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned());
-            *self.told.names.borrow_mut() = names.collect();
+            let names = head.headers.iter().map(|(name, _)| String::from_utf8_lossy(name));
+            *self.told.names.borrow_mut() = lines(names);
         }
     }
 }

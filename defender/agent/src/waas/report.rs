@@ -11,7 +11,7 @@ const MOST_TEXT: usize = 256;
 
 /// The audit of a report about a request whose head was understood. `names` are those of the response's fields.
 #[must_use]
-pub fn audit(report: &Report, status: Option<u16>, names: &[String]) -> AuditDraft {
+pub fn audit(report: Report, status: Option<u16>, names: &[String]) -> AuditDraft {
     let effect = match report.effect {
         firewall::Effect::Disable | firewall::Effect::Alert => Effect::Alert,
         firewall::Effect::Allow => Effect::Allow,
@@ -19,18 +19,32 @@ pub fn audit(report: &Report, status: Option<u16>, names: &[String]) -> AuditDra
         firewall::Effect::Ban => Effect::Ban,
     };
     let matched = report.matched().map(str::to_owned);
-    // Both sides are of the contract; if they ever differed, the little that is certain would still be told.
-    let mut event: RequestEvent = serde_json::from_value(report.event()).unwrap_or_else(|_| RequestEvent {
-        application: report.application.clone(),
-        attack: report.attack.clone(),
+    let firewall::Field { place, key, value } = report.field;
+    let request = report.request;
+    let event = RequestEvent {
+        application: report.application,
+        attack: report.attack,
         protection: report.protection.to_owned(),
-        message: report.message.clone(),
-        rules: report.rules.clone(),
-        ..RequestEvent::default()
-    });
-    event.status = status;
-    event.response_header_names = names.to_vec();
-    draft(report.rule.clone(), effect, matched, event)
+        message: report.message,
+        field: RequestField { place, key, value },
+        event_id: request.event_id,
+        method: request.method,
+        url: request.url,
+        path: request.path,
+        query: request.query,
+        host: request.host,
+        headers: request.headers,
+        header_names: request.header_names,
+        response_header_names: names.to_vec(),
+        status,
+        user_agent: request.user_agent,
+        address: request.address,
+        peers: request.peers,
+        country: request.country,
+        rules: report.rules,
+        score: report.score,
+    };
+    draft(report.rule, effect, matched, event)
 }
 
 /// The audit of a head that was refused; `received` is what came of it. Only the path is shown: what else there is may be
@@ -77,20 +91,44 @@ fn shown(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use defender_waf::firewall::{Field, Summary};
+
     use super::*;
 
-    /// What the firewall tells is told whole.
+    /// What the firewall tells is told whole, as it tells it itself.
     #[test]
     fn reports_become_audits() {
+        let text = |name: &str| format!("the {name}");
         let report = Report {
             rule: "r".into(),
+            application: text("application"),
             effect: firewall::Effect::Ban,
             attack: "sqli".into(),
+            protection: "firewall",
+            message: text("message"),
+            field: Field { place: text("place"), key: text("key"), value: text("value") },
             score: 10,
             rules: vec![942_100],
-            ..Report::default()
+            request: Summary {
+                event_id: text("id"),
+                method: text("method"),
+                url: text("url"),
+                path: text("path"),
+                query: text("query"),
+                host: text("host"),
+                headers: text("headers"),
+                header_names: vec![text("names")],
+                response_header_names: vec!["Server".to_owned()],
+                status: Some(403),
+                user_agent: text("agent"),
+                address: text("address"),
+                peers: vec![text("peers")],
+                country: Some(text("country")),
+            },
         };
-        let draft = audit(&report, Some(403), &["Server".to_owned()]);
+        let told = report.event();
+        let draft = audit(report, Some(403), &["Server".to_owned()]);
+        assert_eq!(serde_json::to_value(&draft.event).unwrap(), told);
         let Event::Request(event) = &draft.event else { panic!("{draft:?}") };
 
         assert_eq!((draft.effect, draft.reason, event.score, event.status), (Effect::Ban, Reason::Waas, 10, Some(403)));

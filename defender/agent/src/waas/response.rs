@@ -3,7 +3,7 @@
 //! An attacker who can make an application write two responses where it means one (response splitting) must not get the
 //! second to the next client: whatever is ambiguous about where a response ends is refused, and its connection closed.
 
-use defender_waf::firewall::ResponseHead;
+use defender_waf::{firewall::ResponseHead, http::is_token};
 use thiserror::Error;
 
 /// Bytes that a response's head may have.
@@ -62,12 +62,12 @@ pub enum BadResponse {
 /// [`BadResponse`]; nothing of the connection can be understood any more.
 pub fn read(received: &[u8], method: &[u8]) -> Result<Option<(Parsed, usize)>, BadResponse> {
     let searched = &received[..received.len().min(MOST_HEAD)];
-    let Some(length) = find(searched, b"\r\n\r\n") else {
+    let Some(length) = memchr::memmem::find(searched, b"\r\n\r\n") else {
         return if searched.len() == MOST_HEAD { Err(BadResponse::TooLarge) } else { Ok(None) };
     };
     let mut lines = Lines(&received[..length + 2]);
     let (status, reason, latest) = status_line(lines.next_line()?.ok_or(BadResponse::StatusLine)?)?;
-    let mut headers = Vec::new();
+    let mut headers = Vec::with_capacity(16);
     while let Some(line) = lines.next_line()? {
         headers.push(field(line)?);
         if headers.len() > MOST_FIELDS {
@@ -82,10 +82,6 @@ pub fn read(received: &[u8], method: &[u8]) -> Result<Option<(Parsed, usize)>, B
     Ok(Some((Parsed { head, reason, framing, persistent }, length + 4)))
 }
 
-fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window == what)
-}
-
 /// Lines that end with CR LF, and have neither of them, nor NUL, within.
 struct Lines<'a>(&'a [u8]);
 
@@ -94,7 +90,7 @@ impl<'a> Lines<'a> {
         if self.0.is_empty() {
             return Ok(None);
         }
-        let end = self.0.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)).ok_or(BadResponse::Field)?;
+        let end = memchr::memchr3(b'\r', b'\n', 0, self.0).ok_or(BadResponse::Field)?;
         let (line, rest) = self.0.split_at(end);
         self.0 = rest.strip_prefix(b"\r\n").ok_or(BadResponse::Field)?;
         Ok(Some(line))
@@ -118,17 +114,12 @@ fn status_line(line: &[u8]) -> Result<(u16, Vec<u8>, bool), BadResponse> {
 }
 
 fn field(line: &[u8]) -> Result<(Vec<u8>, Vec<u8>), BadResponse> {
-    let colon = line.iter().position(|byte| *byte == b':').ok_or(BadResponse::Field)?;
+    let colon = memchr::memchr(b':', line).ok_or(BadResponse::Field)?;
     let name = &line[..colon];
     if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
         return Err(BadResponse::Field);
     }
     Ok((name.to_vec(), line[colon + 1..].trim_ascii().to_vec()))
-}
-
-/// A byte of a token. Source: RFC 9110, section 5.6.2.
-pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// The values of all fields of a name, compared without regard to case.

@@ -1,7 +1,7 @@
 //! The chunked bodies of applications: like those of clients ([`defender_waf::http::Chunked`]), but with trailers, which
 //! carry the outcome of gRPC calls. Source: RFC 9112, section 7.1.
 
-use super::response::is_token;
+use defender_waf::http::is_token;
 
 /// Bytes that a chunk's line may have, and that all trailers may have.
 const MOST_LINE: usize = 8 << 10;

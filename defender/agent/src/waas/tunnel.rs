@@ -191,7 +191,7 @@ impl Site {
         let mut exchange = armed.firewall.open(head, self.client, &self.local.standing, plane.now(), &id);
         let ruling = exchange.message(&message.text);
         for report in exchange.finish() {
-            plane.reporter.report(report::audit(&report, None, &[]));
+            plane.reporter.report(report::audit(report, None, &[]));
         }
         match ruling {
             Ruling::Pass => Ok(()),

@@ -1,15 +1,15 @@
 //! One request and its response: judged phase by phase, and passed on as far as the firewall lets it.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+};
 
 use defender_waf::{
     firewall::{BodyNeed, Client, Exchange, Ruling},
     http::{Framing, Head, Version},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::timeout,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     emission::{self, Passage, Sent},
@@ -19,7 +19,7 @@ use super::{
     pool::Upstream,
     request_body::RequestBody,
     target::{self, Target},
-    wire::Wire,
+    wire::{Wire, within},
 };
 
 /// Bytes that are taken at a time of a body that is passed on.
@@ -52,10 +52,20 @@ pub struct Turn<'a, S> {
 pub(super) struct Told {
     /// The status, once its head is on its way.
     pub status: Cell<Option<u16>>,
-    /// Names of the response's header fields.
-    pub names: RefCell<Vec<String>>,
+    /// Names of the response's header fields, one a line: few exchanges have anything to tell.
+    pub names: RefCell<String>,
     /// Whether the application was asked.
     pub forwarded: Cell<bool>,
+}
+
+/// Texts that have no line ends, one a line.
+pub(super) fn lines<'t>(texts: impl Iterator<Item = Cow<'t, str>>) -> String {
+    let mut lines = String::with_capacity(256);
+    for text in texts {
+        lines.push_str(&text);
+        lines.push('\n');
+    }
+    lines
 }
 
 /// What follows a response.
@@ -201,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
 
     /// Sends bytes to the client, who must take them in time.
     pub(super) async fn send(&self, bytes: &[u8]) -> Result<(), Halt> {
-        match timeout(self.limits.send, self.wire.send(bytes)).await {
+        match within(self.limits.send, self.wire.send(bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Halt::Gone),
             Err(_) => {
@@ -235,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turn<'_, S> {
         let bytes = emission::answer(&answer, self.head.method() == b"HEAD", closes);
         self.told.status.set(Some(answer.status));
         self.local.plane.counters.answered(answer.status);
-        *self.told.names.borrow_mut() = answer.headers.into_iter().map(|(name, _)| name).collect();
+        *self.told.names.borrow_mut() = lines(answer.headers.iter().map(|(name, _)| name.as_str().into()));
         if self.send(&bytes).await.is_err() || closes {
             return Next::Close;
         }

@@ -5,13 +5,15 @@ use std::{
     future::poll_fn,
     io,
     mem::MaybeUninit,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     net::TcpStream,
+    time::{error::Elapsed, timeout},
 };
 
 /// Bytes that are asked for at a time.
@@ -104,6 +106,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The connection itself.
     pub fn stream(&self) -> Ref<'_, S> {
         self.stream.borrow()
+    }
+}
+
+/// Awaits something for so long. What is ready at once, as sending mostly is, needs no timer.
+///
+/// # Errors
+/// It was not ready in time.
+pub(super) async fn within<F: Future>(patience: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        Poll::Ready(outcome) => Ok(outcome),
+        Poll::Pending => timeout(patience, future).await,
     }
 }
 

@@ -217,17 +217,16 @@ impl<'b> Outlook<'b> {
     /// Notes what a link may change.
     fn note(&mut self, link: &Link, names: &Names) {
         for set in &link.variables {
-            match set.slot {
-                Some(slot) => self.changing[usize::from(slot)] = true,
-                None => {
-                    let prefix = match set.name.0.first() {
-                        Some(Piece::Text(text)) => &text[..],
-                        _ => b"",
-                    };
-                    let named = (0..names.len()).filter(|slot| names.name(*slot).starts_with(prefix));
-                    named.for_each(|slot| self.changing[slot] = true);
-                }
+            if let Some(slot) = set.slot {
+                self.changing[usize::from(slot)] = true;
+                continue;
             }
+            let prefix = match set.name.0.first() {
+                Some(Piece::Text(text)) => &text[..],
+                _ => b"",
+            };
+            let slots = (0..names.len()).filter(|slot| names.name(*slot).starts_with(prefix));
+            slots.for_each(|slot| self.changing[slot] = true);
         }
         for control in &link.controls {
             match control {

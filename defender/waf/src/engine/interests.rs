@@ -242,7 +242,9 @@ impl Interests {
     fn table_of(&self, live: &BitSet) -> Table {
         let asking = |asks: &[&BitSet]| {
             let mut wanted = BitSet::new(self.len().max(1));
-            asks.iter().for_each(|asks| wanted.add_all(asks));
+            for more in asks {
+                wanted.add_all(more);
+            }
             wanted.keep(live);
             (!wanted.is_empty()).then(|| self.asking(&wanted))
         };

@@ -308,7 +308,7 @@ fn guard(rule: &Rule) -> Option<Guard> {
 }
 
 /// Parts a phase where guards stand and lead.
-fn parts(steps: &[Step], stops: &[Stop]) -> Vec<Part> {
+fn parts(rules: &[Step], stops: &[Stop]) -> Vec<Part> {
     let guard = |stop: &Stop| if let Gate::Guard(guard) = stop.gate { Some(guard) } else { None };
     let aims: Vec<u32> = stops.iter().filter_map(guard).map(|guard| guard.to).collect();
     let mut parts = Vec::new();
@@ -331,7 +331,7 @@ fn parts(steps: &[Step], stops: &[Stop]) -> Vec<Part> {
             continue;
         }
         part_of.push(parts.len());
-        if let Step::Rule(rule) = &steps[stop.step as usize] {
+        if let Step::Rule(rule) = &rules[stop.step as usize] {
             asks.extend(rule.links.iter().filter_map(|link| link.plan.ask));
         }
     }

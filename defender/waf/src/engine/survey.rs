@@ -202,7 +202,9 @@ impl Survey {
             candidate.memo = Place::of(value, number);
             if let Some((found, work)) = memo.recall(candidate.memo, value, number) {
                 looked += work;
-                found.iter().for_each(|ask| self.add(usize::from(*ask), candidate));
+                for ask in found {
+                    self.add(usize::from(*ask), candidate);
+                }
                 continue;
             }
             let work = room.judge(interests, asking, value);

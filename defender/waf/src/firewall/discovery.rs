@@ -9,12 +9,15 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use serde::Serialize;
 
-use self::shape::Budget;
 pub use self::shape::Shape;
+use self::shape::{Budget, Words};
 use super::api::json::Json;
 use crate::{Collection, Request};
 
@@ -123,18 +126,17 @@ impl Discovery {
             return;
         }
         let key = (path, method);
-        let fresh = !self.endpoints.contains_key(&key);
-        if fresh {
-            if self.endpoints.len() >= MOST_ENDPOINTS {
-                self.dropped += 1;
-                return;
-            }
-            self.endpoints.insert(key.clone(), Endpoint::new(&key, seen.now));
-        }
         if let Some(endpoint) = self.endpoints.get_mut(&key) {
-            endpoint.learn(seen, &mut self.budget);
+            return endpoint.learn(seen, &mut self.budget);
         }
-        if fresh && self.wide.len() < MOST_ENDPOINTS {
+        if self.endpoints.len() >= MOST_ENDPOINTS {
+            self.dropped += 1;
+            return;
+        }
+        let mut endpoint = Endpoint::new(&key, seen.now);
+        endpoint.learn(seen, &mut self.budget);
+        self.endpoints.insert(key.clone(), endpoint);
+        if self.wide.len() < MOST_ENDPOINTS {
             self.widen(&key.0);
         }
     }
@@ -211,11 +213,11 @@ impl Endpoint {
         self.last_seen = self.last_seen.max(seen.now);
         *self.statuses.entry(seen.status).or_default() += 1;
         self.unencrypted |= !seen.secure;
-        self.unauthenticated |= !is_authenticated(seen.request);
+        self.unauthenticated = self.unauthenticated || !is_authenticated(seen.request);
         self.sensitive |= seen.sensitive;
         for value in seen.request.of(Collection::ArgsGet) {
             let name = String::from_utf8_lossy(value.name);
-            self.sensitive |= shape::is_sensitive(&name, value.value);
+            self.sensitive = self.sensitive || shape::is_sensitive(&name, value.value);
             self.query.learn_text(&name, value.value, budget);
         }
         if let Some(body) = seen.body.filter(|body| !body.is_empty() && is_json(seen.request))
@@ -285,14 +287,12 @@ fn is_authenticated(request: &Request) -> bool {
         b"x-forwarded-client-cert",
     ];
     const COOKIES: [&str; 6] = ["session", "sid", "auth", "token", "jwt", "login"];
+    static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&COOKIES));
     let header = request.of(Collection::RequestHeaders);
     let mut header = header.filter(|value| !value.value.is_empty());
     let mut cookies = request.of(Collection::RequestCookies).filter(|cookie| !cookie.name.starts_with(b"bartizan_"));
     header.any(|value| HEADERS.iter().any(|known| value.name.eq_ignore_ascii_case(known)))
-        || cookies.any(|cookie| {
-            let name = String::from_utf8_lossy(cookie.name).to_ascii_lowercase();
-            COOKIES.iter().any(|known| name.contains(known))
-        })
+        || cookies.any(|cookie| WORDS.are_in(cookie.name))
 }
 
 pub(super) fn is_json(request: &Request) -> bool {

@@ -73,8 +73,7 @@ impl Endpoint {
 #[must_use]
 pub fn host(head: &Head) -> &[u8] {
     let target = head.target();
-    let scheme = target.windows(3).position(|three| three == b"://").filter(|_| !target.starts_with(b"/"));
-    let Some(scheme) = scheme else { return head.header("host").unwrap_or_default() };
+    let Some(scheme) = scheme(target) else { return head.header("host").unwrap_or_default() };
     let authority = &target[scheme + 3..];
     let end = authority.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(authority.len());
     &authority[..end]
@@ -85,6 +84,10 @@ pub fn host(head: &Head) -> &[u8] {
 #[must_use]
 pub fn normal_path(target: &[u8]) -> Vec<u8> {
     let (path, _) = split_target(target);
+    if is_normal(path) { path.to_vec() } else { normalised(path) }
+}
+
+fn normalised(path: &[u8]) -> Vec<u8> {
     let decoded = percent_decoded(&replaced_plus(path));
     let mut segments: Vec<&[u8]> = Vec::new();
     for segment in decoded.split(|byte| *byte == b'/' || *byte == b'\\') {
@@ -108,11 +111,17 @@ pub fn normal_path(target: &[u8]) -> Vec<u8> {
     normal
 }
 
+/// Whether a path is spelt as [`normal_path`] would spell it: most are. A dot at a segment's beginning leaves that open.
+fn is_normal(path: &[u8]) -> bool {
+    let plain = |byte: &u8| !matches!(byte, b'%' | b'+' | b'\\');
+    let begins = |pair: &[u8]| pair[0] == b'/' && matches!(pair[1], b'/' | b'.');
+    path.first() == Some(&b'/') && path.iter().all(plain) && !path.windows(2).any(begins)
+}
+
 /// A target as its path and its query, without scheme and host.
 #[must_use]
 pub fn split_target(target: &[u8]) -> (&[u8], &[u8]) {
-    let scheme = target.windows(3).position(|three| three == b"://").filter(|_| !target.starts_with(b"/"));
-    let local = match scheme {
+    let local = match scheme(target) {
         Some(scheme) => {
             let authority = &target[scheme + 3..];
             let end = authority.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(authority.len());
@@ -122,6 +131,11 @@ pub fn split_target(target: &[u8]) -> (&[u8], &[u8]) {
     };
     let end = memchr::memchr(b'?', local).unwrap_or(local.len());
     (&local[..end], local.get(end + 1..).unwrap_or_default())
+}
+
+/// Where the `://` of an absolute target stands.
+fn scheme(target: &[u8]) -> Option<usize> {
+    if target.starts_with(b"/") { None } else { memchr::memmem::find(target, b"://") }
 }
 
 /// In a path a plus is a plus.
@@ -191,6 +205,14 @@ mod tests {
             prop_assert_eq!(once[0], b'/');
             if !once.contains(&b'%') {
                 prop_assert_eq!(normal_path(&once), once);
+            }
+        }
+
+        /// What is passed over as normal is.
+        #[test]
+        fn normal_paths_are_known(path in r"/[/.a%2e+\\]{0,8}") {
+            if is_normal(path.as_bytes()) {
+                prop_assert_eq!(normalised(path.as_bytes()), path.into_bytes());
             }
         }
     }

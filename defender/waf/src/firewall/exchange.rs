@@ -55,7 +55,8 @@ pub struct Exchange<'f> {
     /// The strongest effect that the engine's findings had so far.
     found: Effect,
     status: Option<u16>,
-    response_header_names: Vec<String>,
+    /// The names of the response's header fields, each with a line end: few exchanges have anything to tell.
+    response_header_names: Vec<u8>,
     response_coding: Vec<u8>,
     response_need: usize,
     /// Which rules of one's own are decided.
@@ -215,6 +216,12 @@ impl<'f> Exchange<'f> {
         if due == Due::Nothing || self.application.is_none() {
             return Ruling::Pass;
         }
+        if !self.application.is_some_and(learning::is_judged) {
+            // Nobody looks at any of its values.
+            self.keep_body();
+            self.body.pass();
+            return Ruling::Pass;
+        }
         let chosen = self.transaction.body_processor().and_then(Processor::named);
         let forced = self.transaction.body_forced();
         if due == Due::Body {
@@ -295,9 +302,13 @@ impl<'f> Exchange<'f> {
         }
         let mut summary = Summary::new(self.head, &self.origin, &self.firewall.policy().scrubber, self.id);
         summary.status = self.status;
-        summary.response_header_names = std::mem::take(&mut self.response_header_names);
-        for report in &mut self.reports {
-            report.request.clone_from(&summary);
+        let named = self.response_header_names.split(|byte| *byte == b'\n').filter(|name| !name.is_empty());
+        summary.response_header_names = report::names(named);
+        if let Some((last, before)) = self.reports.split_last_mut() {
+            for report in before {
+                report.request.clone_from(&summary);
+            }
+            last.request = summary;
         }
         self.reports
     }
@@ -340,6 +351,10 @@ impl<'f> Exchange<'f> {
         if let refusal @ Ruling::Answer(_) = self.guard_work(application) {
             return refusal;
         }
+        // Most requests end here.
+        if !self.transaction.findings().iter().any(counts) {
+            return Ruling::Pass;
+        }
         let excepted = self.excepted(application, phase);
         let found = |finding: &&Finding| is_of(finding.phase, phase) && !excepted.contains(&finding.rule);
         let findings = self.transaction.findings().iter().filter(found);
@@ -365,10 +380,8 @@ impl<'f> Exchange<'f> {
             if protection.exceptions.is_empty() {
                 continue;
             }
-            let of_group = |finding: &&Finding| {
-                let counts = finding.points > 0 || finding.denies;
-                counts && is_of(finding.phase, phase) && Group::of(finding) == group
-            };
+            let of_group =
+                |finding: &&Finding| counts(finding) && is_of(finding.phase, phase) && Group::of(finding) == group;
             let mut found = self.transaction.findings().iter().filter(of_group).peekable();
             if found.peek().is_none() {
                 continue;
@@ -479,6 +492,11 @@ const INBOUND_THRESHOLD: i64 = 5;
 const OUTBOUND_THRESHOLD: i64 = 4;
 /// Bytes of a message.
 const MESSAGE_LIMIT: usize = 512;
+
+/// Whether anything follows from a finding.
+fn counts(finding: &Finding) -> bool {
+    finding.points > 0 || finding.denies
+}
 
 /// Whether a finding's phase counts when another has been judged: requests and responses are counted apart.
 fn is_of(found: Phase, judged: Phase) -> bool {

@@ -1,9 +1,10 @@
 //! What a response should not tell and the Core Rule Set does not know: password files, private keys, listings of folders,
 //! the interpreter's own page (`intelGathering.infoLeakageEffect`).
 
-use std::io::Read;
+use std::{borrow::Cow, io::Read, sync::LazyLock};
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use memchr::memmem::Finder;
 
 use super::ResponseHead;
 
@@ -26,9 +27,16 @@ const TELLTALES: [(&[u8], &str); 12] = [
     (b"<title>phpinfo()</title>", "the interpreter's configuration (`phpinfo`)"),
 ];
 
+/// What each of them has in it: a body without all three has none.
+static SIGNS: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| [&b"root:"[..], b"PRIVATE KEY-----", b"<title>"].map(Finder::new));
+
 /// What a response's body gives away, in words.
 #[must_use]
 pub fn telltale(body: &[u8]) -> Option<&'static str> {
+    if SIGNS.iter().all(|sign| sign.find(body).is_none()) {
+        return None;
+    }
     TELLTALES.iter().find(|(bytes, _)| memchr::memmem::find(body, bytes).is_some()).map(|(_, what)| *what)
 }
 
@@ -47,17 +55,17 @@ pub fn is_text(head: &ResponseHead) -> bool {
 
 /// The body without its coding, as far as it is there; none when the coding is not known.
 #[must_use]
-pub fn decoded(coding: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+pub fn decoded<'b>(coding: &[u8], body: &'b [u8]) -> Option<Cow<'b, [u8]>> {
     let mut plain = Vec::new();
     let limit = LOOKED_AT as u64;
     // A body of which only the beginning is there ends with an error; what came before that counts.
     match coding.trim_ascii().to_ascii_lowercase().as_slice() {
-        b"" | b"identity" => return Some(body.to_vec()),
+        b"" | b"identity" => return Some(Cow::Borrowed(body)),
         b"gzip" | b"x-gzip" => drop(MultiGzDecoder::new(body).take(limit).read_to_end(&mut plain)),
         b"deflate" => drop(ZlibDecoder::new(body).take(limit).read_to_end(&mut plain)),
         _ => return None,
     }
-    Some(plain)
+    Some(Cow::Owned(plain))
 }
 
 /// The first field of a name.
@@ -80,6 +88,9 @@ mod tests {
         assert!(telltale(b"-----BEGIN RSA PRIVATE KEY-----\nMII").is_some());
         assert!(telltale(b"<html><title>Index of /backup</title>").is_some());
         assert_eq!(telltale(b"<h1>Our roots: x and y</h1>"), None);
+        for (bytes, what) in TELLTALES {
+            assert_eq!(telltale(bytes), Some(what));
+        }
     }
 
     /// A compressed body is looked at, also when only its beginning is there.

@@ -129,8 +129,14 @@ impl Head {
         self.version
     }
 
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The header fields in their order.
-    pub fn headers(&self) -> impl Iterator<Item = Header<'_>> {
+    #[must_use]
+    pub fn headers(&self) -> impl ExactSizeIterator<Item = Header<'_>> {
         self.fields
             .iter()
             .map(|(name, value)| Header { name: &self.bytes[name.clone()], value: &self.bytes[value.clone()] })
@@ -253,7 +259,7 @@ fn version(protocol: &[u8]) -> Result<Version, Refusal> {
 pub(super) type Field = (Range<usize>, Range<usize>);
 
 pub(super) fn fields(bytes: &[u8], mut start: usize) -> Result<Vec<Field>, Refusal> {
-    let mut fields = Vec::new();
+    let mut fields = Vec::with_capacity(16);
     while start < bytes.len() {
         let end = start + memchr::memchr(b'\r', &bytes[start..]).ok_or(Refusal::BareLineEnd)?;
         if matches!(bytes[start], b' ' | b'\t') {
@@ -292,9 +298,27 @@ fn framing(lengths: &[&[u8]], codings: &[&[u8]], version: Version) -> Result<Fra
 }
 
 /// A byte of a token. Source: RFC 9110, section 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+#[must_use]
+pub fn is_token(byte: u8) -> bool {
+    TOKEN[usize::from(byte)]
 }
+
+/// Which bytes those are.
+static TOKEN: [bool; 256] = {
+    let signs = b"!#$%&'*+-.^_`|~";
+    let mut token = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        token[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < signs.len() {
+        token[signs[at] as usize] = true;
+        at += 1;
+    }
+    token
+};
 
 #[cfg(test)]
 mod tests {

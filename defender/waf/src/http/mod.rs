@@ -10,7 +10,7 @@ mod target;
 mod values;
 
 pub use chunked::{BadChunk, Chunked, Progress};
-pub use head::{Framing, Head, Header, MAX_HEAD, Refusal, Version, read_head};
+pub use head::{Framing, Head, Header, MAX_HEAD, Refusal, Version, is_token, read_head};
 pub use response::{BadResponse, BodyEnd, ResponseHead, read_response_head};
 pub(crate) use values::set_combined_size;
 pub use values::{add_arguments, fill_head, percent_decoded};

@@ -9,6 +9,7 @@ use crate::{
 /// Adds everything that the head tells: request line, target, query's arguments, header fields, cookies.
 /// Source: `ModSecurity` reference manual v3, "Variables".
 pub fn fill_head(request: &mut Request, head: &Head) {
+    request.reserve(head.headers().len() + 32, 2 * head.len() + 128);
     request.set(Collection::RequestLine, head.line());
     request.set(Collection::RequestMethod, head.method());
     // A request line without a protocol is that of HTTP/0.9.

@@ -25,9 +25,12 @@ pub(super) fn text(value: &[u8]) -> Option<Vec<u8>> {
 
 /// The data of `data:text/html;base64,…`.
 fn data_of_uri(value: &[u8]) -> Option<&[u8]> {
+    if !value.get(..5)?.eq_ignore_ascii_case(b"data:") {
+        return None;
+    }
     let comma = memchr::memchr(b',', &value[..value.len().min(200)])?;
     let head = value[..comma].to_ascii_lowercase();
-    (head.starts_with(b"data:") && head.ends_with(b";base64")).then(|| &value[comma + 1..])
+    head.ends_with(b";base64").then(|| &value[comma + 1..])
 }
 
 /// The bytes that sextets make; what is none of the alphabets is passed over, an incomplete byte at the end is left out.

@@ -161,6 +161,11 @@ impl Body {
         }
     }
 
+    /// Passes over what is due, and over all that follows: nobody judges it.
+    pub fn pass(&mut self) {
+        (self.judged, self.window, self.held, self.coded) = (true, None, Vec::new(), Vec::new());
+    }
+
     /// What is to be judged now.
     #[must_use]
     pub fn due(&self) -> Due {

@@ -68,10 +68,10 @@ pub(super) fn fill(request: &mut Request, collections: &[Collection]) {
         for value in request.of(*collection) {
             room += GROWTH * (value.name.len() + value.value.len());
             // A `=` within an injection looks like one between a name and a value.
-            let in_name = value.name.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'`' | b'(' | b'<' | b' '));
+            let in_name = || value.name.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'`' | b'(' | b'<' | b' '));
             let of_form =
                 !value.name.starts_with(b"json.") && matches!(collection, Collection::ArgsGet | Collection::ArgsPost);
-            if in_name && of_form && !value.value.is_empty() {
+            if of_form && !value.value.is_empty() && in_name() {
                 let (name, joined) = (short(value.name), [value.name, value.value].join(&b'='));
                 open.push(Found { collection: *collection, name, value: joined, depth: 1 });
             }
@@ -104,7 +104,8 @@ pub(super) fn fill_head(request: &mut Request, head: &Head) {
     for header in head.headers().filter(|header| header.value.len() <= LONGEST_FIELD) {
         let is_opaque = OPAQUE_FIELDS.iter().any(|name| header.name.eq_ignore_ascii_case(name.as_bytes()));
         // Client hints have quotes by their grammar.
-        if !is_opaque && !header.name.to_ascii_lowercase().starts_with(b"sec-") {
+        let is_hint = header.name.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"sec-"));
+        if !is_opaque && !is_hint {
             found(header.name, header.value);
         }
         // A `;` of an entity ends a cookie for those who read cookies.
@@ -177,7 +178,9 @@ fn look(value: &[u8], tell: &mut dyn FnMut(Option<Collection>, Vec<u8>)) {
         }
         _ => {}
     }
-    graphql::strings(value).into_iter().for_each(|text| tell(None, text));
+    for text in graphql::strings(value) {
+        tell(None, text);
+    }
     if let Some(text) = base64::text(value) {
         tell(None, text);
     }
@@ -211,8 +214,8 @@ fn encoded_again(value: &[u8]) -> Option<Vec<u8>> {
 
 /// Whether a value has `\uXXXX`.
 fn is_escaped(value: &[u8]) -> bool {
-    memchr::memmem::find_iter(value, b"\\u")
-        .any(|at| value.get(at + 2..at + 6).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
+    let is_escape = |escape: &[u8]| escape.starts_with(b"u") && escape[1..].iter().all(u8::is_ascii_hexdigit);
+    memchr::memchr_iter(b'\\', value).any(|at| value.get(at + 1..at + 6).is_some_and(is_escape))
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ impl<'a> Reading<'a> {
         for step in self.steps {
             match step {
                 Step::Rule(rule) if self.left_out.contains_key(&rule.id) => {
-                    left_out.extend(self.left_out.remove(&rule.id))
+                    left_out.extend(self.left_out.remove(&rule.id));
                 }
                 Step::Rule(rule) => phases[rule.phase as usize - 1].push(Step::Rule(rule)),
                 Step::Marker(name) => {

@@ -67,7 +67,7 @@ fn bytes(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("`{}` cannot be read: {error}", path.display()))
 }
 
-fn understood<T>(outcome: Result<T, String>) -> T {
+fn understood<T, E: std::fmt::Display>(outcome: Result<T, E>) -> T {
     outcome.unwrap_or_else(|problem| panic!("{problem}"))
 }
 

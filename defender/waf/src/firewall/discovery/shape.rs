@@ -1,7 +1,11 @@
 //! What values look like: their kinds and the names within them, never themselves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
+use aho_corasick::AhoCorasick;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{MOST_NAME, MOST_PARAMETERS};
@@ -142,7 +146,7 @@ fn kind_of(value: &[u8]) -> &'static str {
 
 /// Whether a value is sensitive, by its name or by being a card's number.
 pub(super) fn is_sensitive(name: &str, value: &[u8]) -> bool {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 20] = [
         "password",
         "passwd",
         "pwd",
@@ -150,18 +154,37 @@ pub(super) fn is_sensitive(name: &str, value: &[u8]) -> bool {
         "token",
         "apikey",
         "api_key",
+        "api-key",
         "ssn",
         "creditcard",
         "credit_card",
+        "credit-card",
         "cardnumber",
         "card_number",
+        "card-number",
         "cvv",
         "iban",
         "privatekey",
         "private_key",
+        "private-key",
     ];
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    (!value.is_empty() && NAMES.iter().any(|known| name.contains(known))) || is_card_number(value)
+    static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&NAMES));
+    (!value.is_empty() && WORDS.are_in(name.as_bytes())) || is_card_number(value)
+}
+
+/// Words that say something of a name, in any case.
+pub(super) struct Words(Option<AhoCorasick>);
+
+impl Words {
+    pub(super) fn new(words: &[&str]) -> Self {
+        // A few short words are never too many.
+        Self(AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok())
+    }
+
+    /// Whether a name has one of them in it.
+    pub(super) fn are_in(&self, name: &[u8]) -> bool {
+        self.0.as_ref().is_some_and(|words| words.is_match(name))
+    }
 }
 
 /// Thirteen to nineteen digits, blanks and dashes aside, that begin as cards do and whose check digit is right (ISO/IEC 7812-1).

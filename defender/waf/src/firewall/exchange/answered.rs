@@ -2,7 +2,7 @@
 
 use super::{Exchange, ruled::Known};
 use crate::{
-    firewall::{Application, Effect, Field, Report, ResponseHead, Ruling, groups::Group, leakage, report::names},
+    firewall::{Application, Effect, Field, Report, ResponseHead, Ruling, groups::Group, leakage},
     rule::Phase,
     value::Collection,
 };
@@ -11,7 +11,7 @@ impl<'f> Exchange<'f> {
     /// Judges the response's head, then changes it.
     pub(super) fn answer_head(&mut self, application: &'f Application, head: &mut ResponseHead) -> Ruling {
         self.status = Some(head.status);
-        self.response_header_names = names(head.headers.iter().map(|(name, _)| name.as_slice()));
+        self.response_header_names = lines(head.headers.iter().map(|(name, _)| name.as_slice()));
         let ruling = self.count(application, Some(head.status));
         if ruling != Ruling::Pass {
             return ruling;
@@ -89,6 +89,16 @@ impl<'f> Exchange<'f> {
         self.response.set(Collection::ResponseBody, &plain);
         self.judge(Phase::ResponseBody)
     }
+}
+
+/// Texts that have no line ends, each with one.
+fn lines<'t>(texts: impl Iterator<Item = &'t [u8]>) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(256);
+    for text in texts {
+        lines.extend_from_slice(text);
+        lines.push(b'\n');
+    }
+    lines
 }
 
 /// Whether anything follows from what a response tells.

@@ -72,6 +72,11 @@ pub(super) fn is_learnt(length: usize, request: &Request) -> bool {
     length <= discovery::MOST_BODY && discovery::is_json(request)
 }
 
+/// Whether anybody judges the values of a body.
+pub(super) fn is_judged(application: &Application) -> bool {
+    !application.groups.are_disabled() || is_read_whole(application)
+}
+
 /// Whether a body is kept for those that look at it as a whole.
 pub(super) fn is_read_whole(application: &Application) -> bool {
     let rules = &application.rules;
