@@ -129,7 +129,7 @@ setup: .cache/setup.done ## System packages, Rust toolchain, seccomp profile
 .venv/installed: console/requirements.lock console/pyproject.toml .cache/setup.done
 	@echo "setup: Python packages into .venv (locked, with hashes)"
 	@python3 -m venv .venv
-	@.venv/bin/pip -q --disable-pip-version-check install --require-hashes -r console/requirements.lock
+	@.venv/bin/pip -q --disable-pip-version-check install --no-compile --no-deps --require-hashes -r console/requirements.lock
 	@.venv/bin/pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e console
 	@touch $@
 
