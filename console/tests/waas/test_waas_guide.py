@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.channel.running import PASSWORD, USER, ConsoleUnderTest, DefenderEnd, running_console
+from tests.waas.discovery import endpoint, tell
 from tests.waas.events import MINUTE, NOON, report, request_audit
 from tests.waas.test_rulesets import RELEASE
 
@@ -37,6 +38,8 @@ VENDOR = {
         }
     ]
 }
+# 2026-11-21T22:49:00Z, when the guide's operations were seen.
+SEEN = 1_795_301_340_000
 # In place of a Defender: it finds what the guide shows. The end-to-end tests ask a real one.
 DEFENDER = f"""#!{sys.executable}
 import json, sys
@@ -124,6 +127,33 @@ def run(console: ConsoleUnderTest, folder: Path, command: str) -> tuple[int, str
     return done.returncode, done.stdout + done.stderr
 
 
+def discover(console: ConsoleUnderTest, folder: Path) -> None:
+    """Let a Defender tell of four operations, of which the policy describes two."""
+    paths = [
+        {"path": "/orders", "methods": [{"method": "POST"}]},
+        {"path": "/orders/{id}", "methods": [{"method": "GET"}]},
+    ]
+    with console.client() as client:
+        policy = client.get("/policies/firewall/app/app-embedded").json()
+        policy["rules"][0]["applicationsSpec"][0]["apiSpec"]["paths"] = paths
+        assert client.put("/policies/firewall/app/app-embedded", json=policy).status_code == 200
+    end = DefenderEnd(console, console.bundle(), folder, app_id="shop")
+    end.connect()
+    seen = (
+        ("/login", "POST", 1, 1, True),
+        ("/orders", "POST", 2, 1, False),
+        ("/orders/{id}", "GET", 12, 0, False),
+        ("/products/{id}", "GET", 60, 7, False),
+    )
+    operations = [
+        endpoint(path, method, hits=hits, lastSeen=SEEN + 1_000 * later, unencrypted=True)
+        | {"sensitive": risky, "unauthenticated": risky}
+        for path, method, hits, later, risky in seen
+    ]
+    tell(end, *operations)
+    end.close()
+
+
 def test_the_guide_says_what_happens(console: ConsoleUnderTest, folder: Path, tmp_path: Path) -> None:
     """Every command of the guide, in its order, prints what stands below it; only digests differ."""
     commands = shown()
@@ -136,6 +166,8 @@ def test_the_guide_says_what_happens(console: ConsoleUnderTest, folder: Path, tm
             like = {"effect": "alert", "host": "shop.example", "message": "SQL injection", "field": field}
             report(end, *(request_audit(number, time=NOON + number * MINUTE, **like) for number in (1, 2, 3)))
             end.close()
+        if item.command.startswith("bartizan waf discovery list"):
+            discover(console, tmp_path)
         code, output = run(console, folder, item.command)
         expected = 1 if "has 2 problems" in item.output else 0
         assert (code, HASH.sub("HASH", output)) == (expected, item.output), f"{item.command}{output}"
