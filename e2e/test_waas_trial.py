@@ -11,7 +11,9 @@ import pytest
 
 from console import BARTIZAN
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+ARM64 = ROOT / "defender/target/aarch64-unknown-linux-gnu/release/defender"
 GUIDE = (DOCS / "how-to/protect-a-web-app.md").read_text(encoding="utf-8")
 LANGUAGE = (DOCS / "reference/waas-rules-language.md").read_text(encoding="utf-8")
 EXPRESSIONS = re.search(r"^## Examples\n\n```\n(.*?)^```$", LANGUAGE, re.MULTILINE | re.DOTALL)
@@ -50,6 +52,20 @@ def test_the_guide_shows_what_a_defender_says(tmp_path: Path) -> None:
     (tmp_path / "waas.json").write_text(block("json").replace('"alert"', '"prevent"'))
     code, out, err = trial(tmp_path, "--policy", "waas.json", "login.http")
     assert (code, out.splitlines()[0], err) == (3, "refused with 403, when its body was read", "")
+
+
+def test_arm64_says_the_same(tmp_path: Path) -> None:
+    """The Defender for arm64, emulated, reads all rules and finds with them what the other finds."""
+    (tmp_path / "login.http").write_text(block("http"))
+    (tmp_path / "waas.json").write_text(block("json").replace('"alert"', '"prevent"'))
+    emulated = tmp_path / "defender"
+    emulated.write_text(f'#!/bin/sh\nexec qemu-aarch64-static {ARM64} "$@"\n')
+    emulated.chmod(0o755)
+
+    native = trial(tmp_path, "--policy", "waas.json", "login.http")
+
+    assert native[0] == 3
+    assert trial(tmp_path, "--defender", str(emulated), "--policy", "waas.json", "login.http") == native
 
 
 @pytest.mark.parametrize(("number", "expression"), list(enumerate(EXPRESSIONS[1].splitlines())))
