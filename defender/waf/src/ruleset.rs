@@ -20,7 +20,8 @@ pub struct Settings {
     /// How deep JSON and XML may be nested.
     pub depth_limit: usize,
     /// How much work one request may make, in bytes looked at, each once for each operator that looks at it, and more for what
-    /// takes longer than a look. It is a count and no time, so that the same request always comes to the same end.
+    /// takes longer than a look. It is a count and no time, so that a busy machine changes nothing; only a request for which
+    /// automata make megabytes of states costs less when one like it came before.
     pub work_limit: u64,
     /// How much more it may make for each byte of its values: a long text may take longer than a short one.
     pub work_for_byte: u64,
