@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use regex_automata::meta::Regex;
 
+use super::names::Names;
 use crate::{
     prefilter::BitSet,
     rule::{Change, Link, Piece, Rule, Selector, SetVariable, Step, Target, Template},
@@ -31,7 +32,8 @@ impl Chain {
 }
 
 /// Notes the chains among the rules that are left, by their places. `constant` tells whether a name of `TX` always holds the same.
-pub(super) fn note(phases: &mut [Vec<Step>; 5], left: &BitSet, constant: impl Fn(u16) -> bool) {
+/// A rule whose names another spells out is none.
+pub(super) fn note(phases: &mut [Vec<Step>; 5], left: &BitSet, names: &Names, constant: impl Fn(u16) -> bool) {
     let patterns: Vec<(usize, Regex)> = targets(phases, left)
         .filter_map(|(place, target)| match &target.selector {
             Selector::Matching(pattern) => Some((place, (**pattern).clone())),
@@ -47,7 +49,10 @@ pub(super) fn note(phases: &mut [Vec<Step>; 5], left: &BitSet, constant: impl Fn
     });
     for rule in rules {
         let others = || patterns.iter().filter(|(place, _)| *place != rule.plan.place).map(|(_, other)| other.clone());
-        let chain = prefix(rule, &constant).map(|prefix| Arc::new(Chain { prefix, others: others().collect() }));
+        let spelt = |prefix: &[u8]| (0..names.len()).any(|slot| names.name(slot).starts_with(prefix));
+        let chain = prefix(rule, &constant)
+            .filter(|prefix| !spelt(prefix))
+            .map(|prefix| Arc::new(Chain { prefix, others: others().collect() }));
         rule.links[0].plan.chain = chain.is_some().then_some(rule.plan.place);
         rule.plan.chain = chain;
     }
@@ -97,7 +102,9 @@ fn looks_at_each(link: &Link, constant: impl Fn(u16) -> bool) -> bool {
         Piece::Kept(slot) => constant(*slot),
         Piece::Variable(..) => false,
     };
-    !link.multi_match
+    // Names that rules spell out are not its own.
+    link.targets[0].slots.as_ref().is_none_or(|slots| slots.is_empty())
+        && !link.multi_match
         && link.excluded.is_empty()
         && link.operator.template().is_none_or(|template| template.0.iter().all(known))
 }

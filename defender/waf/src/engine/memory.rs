@@ -142,6 +142,11 @@ impl<'r> Memory<'r> {
         self.at(usize::from(slot)).text()
     }
 
+    /// Whether nothing is kept under a name that no rule spells out.
+    pub(super) fn has_no_others(&self) -> bool {
+        self.others.is_empty()
+    }
+
     /// The names with this beginning that no rule spells out.
     pub(super) fn others(&self, prefix: &[u8]) -> impl Iterator<Item = &[u8]> {
         let from = self.others.range::<[u8], _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));

@@ -204,7 +204,9 @@ impl<'r> Transaction<'r> {
             Gate::Ask(asks) => {
                 self.look(request, response);
                 let cannot = |ask| self.survey.knows(ask) && self.survey.is_clear(ask);
-                (self.finding == Ways::Surveyed && asks.iter().any(cannot)).then_some(0)
+                // What a chain remembers is about its own names, not about those that another rule keeps for it.
+                let alone = rule.plan.chain.is_none() || self.memory.has_no_others();
+                (self.finding == Ways::Surveyed && alone && asks.iter().any(cannot)).then_some(0)
             }
             _ => None,
         }

@@ -106,7 +106,7 @@ impl Plan {
         }
         let mut course = Course::settled(phases, &names);
         let left = course.rules(phases);
-        chain::note(phases, &left, |slot| course.is_constant(slot));
+        chain::note(phases, &left, &names, |slot| course.is_constant(slot));
         let interests = Interests::of(phases, &left);
         course.note_asks(phases);
         let parts = std::array::from_fn(|phase| parts(&phases[phase], &course.way(phase).stops));

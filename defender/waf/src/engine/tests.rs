@@ -206,6 +206,32 @@ proptest! {
     }
 }
 
+/// A chain whose values were seen before still keeps the names that another rule looks at, and sees those that another keeps.
+#[test]
+fn chains_share_their_names_with_other_rules() {
+    let chain = "SecRule REQUEST_HEADERS_NAMES \"@rx ^.*$\" \
+        \"id:1,phase:1,pass,log,capture,t:none,t:lowercase,setvar:'tx.h_%{tx.0}=/%{tx.0}/',chain\"\n\
+        SecRule TX:/^h_/ \"@contains evil\" \"setvar:tx.a=1\"\n";
+    let spelt = format!("{chain}SecRule TX:h_host \"@contains host\" \"id:2,phase:1,log,pass\"");
+    let kept = format!(
+        "SecRule ARGS \"@rx ^evil$\" \"id:3,phase:1,nolog,pass,capture,setvar:'tx.h_x_%{{tx.0}}=%{{tx.0}}'\"\n{chain}"
+    );
+    for text in [spelt, kept] {
+        let ruleset = ruleset(&text);
+        for argument in [&b"good"[..], b"good", b"evil"] {
+            let mut request = Request::new();
+            request.add(Collection::RequestHeaders, b"Host", b"shop.test");
+            request.add(Collection::ArgsGet, b"q", argument);
+            let [quick, plain] =
+                [Transaction::new(&ruleset), Transaction::one_by_one(&ruleset)].map(|mut transaction| {
+                    transaction.judge(Phase::RequestHead, &request, &Request::new());
+                    transaction.findings().to_vec()
+                });
+            assert_eq!(quick, plain, "{text}");
+        }
+    }
+}
+
 /// A request that asks for more work than is allowed is judged by what was found until then, and says so.
 #[test]
 fn a_budget_ends_the_looking_but_not_the_judging() {
