@@ -24,7 +24,7 @@ use defender_core::{
     detected,
 };
 use defender_sys::{
-    Result, constants as c,
+    Errno, Result, constants as c,
     inotify::{Happened, Inotify},
     poll::{self, Interest},
 };
@@ -176,22 +176,19 @@ impl Looking {
 
     /// The start of a regular file that was not seen like this before; nothing of what was.
     fn read(&mut self, path: &Path) -> Result<(Vec<u8>, Metadata)> {
-        let flags = c::O_NOFOLLOW | c::O_NONBLOCK | c::O_NOCTTY;
-        let mut start = Vec::new();
         // Looked at without opening first: opening a device may do something.
-        if !std::fs::symlink_metadata(path)?.is_file() {
-            return Err(defender_sys::Errno::EINVAL);
+        let status = std::fs::symlink_metadata(path)?;
+        if !status.is_file() {
+            return Err(Errno::EINVAL);
         }
-        let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        let status = file.metadata()?;
-        let state = state(&status);
-        if status.is_file() && self.seen.get(path) != Some(&state) {
-            if self.seen.len() >= MOST_FILES {
-                self.seen.clear();
-            }
-            self.seen.insert(path.to_owned(), state);
-            file.take(content::WORTH_READING as u64).read_to_end(&mut start)?;
+        if self.seen.get(path) == Some(&state(&status)) {
+            return Ok((Vec::new(), status));
         }
+        let (start, status) = settled(path)?;
+        if self.seen.len() >= MOST_FILES {
+            self.seen.clear();
+        }
+        self.seen.insert(path.to_owned(), state(&status));
         Ok((start, status))
     }
 
@@ -204,6 +201,25 @@ impl Looking {
     }
 }
 
+/// The start of a regular file, and what it was while that was read. `EAGAIN` when it changed meanwhile: it would be judged by a
+/// length that it no longer has, and whoever changes it has yet to close it, which is told too.
+fn settled(path: &Path) -> Result<(Vec<u8>, Metadata)> {
+    let flags = c::O_NOFOLLOW | c::O_NONBLOCK | c::O_NOCTTY;
+    let mut start = Vec::new();
+    let mut file: File = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let status = file.metadata()?;
+    if !status.is_file() {
+        return Err(Errno::EINVAL);
+    }
+    file.by_ref().take(content::WORTH_READING as u64).read_to_end(&mut start)?;
+    // Its length too: a file may be cut and written anew within one tick of its clock.
+    let whole = status.len().min(content::WORTH_READING as u64) == start.len() as u64;
+    if !whole || state(&file.metadata()?) != state(&status) {
+        return Err(Errno::EAGAIN);
+    }
+    Ok((start, status))
+}
+
 fn state(status: &Metadata) -> State {
     let executable = status.mode() & 0o111 != 0;
     (status.dev(), status.ino(), status.mtime(), status.mtime_nsec(), status.len(), executable)
@@ -213,4 +229,34 @@ fn event(path: &Path, writer: &Writer) -> Event {
     let file = path.to_string_lossy().into_owned();
     let Writer { pid, user, program: path } = writer.clone();
     Event::File(FileEvent { operation: FileOperation::Write, file, pid, path, user })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// What is read of a file is as long as the file is said to be, however it is written meanwhile.
+    #[test]
+    fn a_file_is_never_read_half() {
+        let path = std::env::temp_dir().join(format!("bartizan-written-{}", std::process::id()));
+        let (done, whole) = (AtomicBool::new(false), vec![7; 40_000]);
+        std::fs::write(&path, &whole).unwrap();
+
+        let read: Vec<_> = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::fs::write(&path, &whole).unwrap();
+                }
+            });
+            let read = (0..5_000).filter_map(|_| settled(&path).ok()).collect();
+            done.store(true, Ordering::Relaxed);
+            read
+        });
+
+        std::fs::remove_file(&path).unwrap();
+        assert!(!read.is_empty());
+        assert!(read.iter().all(|(start, status)| status.len() == start.len() as u64));
+    }
 }
