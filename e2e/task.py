@@ -35,15 +35,12 @@ class Task:
         for name, value in (parameters or {}).items():
             command += ["--parameter", f"{name}={value}"]
         command += ["--task", which] if which else []
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # Both in one pipe: by two, what a container printed last could be read after how it ended.
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._lines: list[str] = []
         self._news = threading.Condition()
-        self._readers = [
-            threading.Thread(target=self._read, args=(stream,), daemon=True)
-            for stream in (self._process.stdout, self._process.stderr)
-        ]
-        for reader in self._readers:
-            reader.start()
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
         found = re.search(r"address is (\S+), .*namespace (\S+)", self.wait_for_log("the task's address is"))
         assert found is not None
         self.address, self.namespace = found[1], found[2]
@@ -139,11 +136,9 @@ class Task:
     def wait(self) -> int:
         """Wait for the task's end; return its exit code."""
         code = self._process.wait(60)
-        for reader in self._readers:
-            reader.join(5)
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        self._reader.join(5)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         return code
 
     def stop(self) -> int:
