@@ -47,9 +47,12 @@ format: build ## Rewrite the sources in the house's format
 	.venv/bin/ruff check --fix .
 	cd defender && cargo fmt
 
+# One selection for building and running: another one has other features of the crates in it, and builds them anew.
+RUST_TESTS := --lib --bins --tests --test prefilter_crs --test firewall_crs
+test test-rust: PROGRAMS := --examples $(RUST_TESTS)
+
 test-rust: build test-programs ## Tests of the Defender on this machine
-	cd defender && cargo test --quiet --locked --lib --bins --tests
-	cd defender && cargo test --quiet --locked -p defender-waf --test prefilter_crs --test firewall_crs
+	cd defender && cargo test --quiet --locked $(RUST_TESTS)
 
 test-waf-whole: build ## Slow: the firewall's prefilter beside asking rule by rule, every pair
 	cd defender && BARTIZAN_EVERY_PAIR=1 cargo test --quiet --locked --release -p defender-waf --test prefilter_crs
@@ -151,5 +154,6 @@ $(DEFENDER_ARM64): $(RUST_SOURCES) $(RULES) .cache/setup.done
 bench-programs: build
 	cd defender && cargo build --quiet --release --locked --examples
 
+PROGRAMS := --examples
 test-programs: build
-	cd defender && cargo build --quiet --locked --examples
+	cd defender && cargo build --quiet --locked $(PROGRAMS)
