@@ -14,6 +14,8 @@ RUST_SOURCES := $(shell find defender -path defender/target -prune -o \( -name '
 RULES := .cache/rules/crs4.pack
 # `ring` has assembly and C for arm64; Debian's cross compiler builds them.
 ARM64_ENV := CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar
+# Python compiles a module when it is first imported, and keeps that: else every Console that a test starts would do it again.
+unexport PYTHONDONTWRITEBYTECODE
 export BARTIZAN_DEFENDER ?= $(CURDIR)/$(DEFENDER)
 export BARTIZAN_SECCOMP_PROFILE ?= $(CURDIR)/.cache/seccomp.json
 
