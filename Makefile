@@ -143,15 +143,12 @@ $(RULES): scripts/rules.sh scripts/pack_rules.py defender/waf/rules/go.mod defen
 	@sh scripts/rules.sh
 	@touch $@
 
-$(DEFENDER): $(RUST_SOURCES) $(RULES) .cache/setup.done
-	@echo "build: Defender for this machine"
-	cd defender && cargo build --quiet --release --locked
-	@touch $@
-
-$(DEFENDER_ARM64): $(RUST_SOURCES) $(RULES) .cache/setup.done
-	@echo "build: Defender for arm64"
-	cd defender && $(ARM64_ENV) cargo build --quiet --release --locked --target $(ARM64_TARGET)
-	@touch $@
+# In one go: they share what runs on this machine, and one compiles while the other links.
+BUILT := $(sort $(DEFENDER) $(DEFENDER_ARM64))
+$(BUILT) &: $(RUST_SOURCES) $(RULES) .cache/setup.done
+	@echo "build: Defender for amd64 and arm64"
+	cd defender && $(ARM64_ENV) cargo build --quiet --release --locked $(patsubst defender/target/%/release/defender,--target %,$(BUILT))
+	@touch $(BUILT)
 
 bench-programs: build
 	cd defender && cargo build --quiet --release --locked --examples
