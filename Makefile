@@ -1,7 +1,7 @@
 # `make help` explains the targets. Everything that is made lies in .venv/, .cache/ and defender/target/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test build setup lint format bench bench-smoke bench-programs test-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat test-arm64-machine test-old-kernel soak soak-smoke fuzz test-waf-whole
+.PHONY: help run test everything build setup lint lint-python lint-rust format bench bench-smoke bench-programs test-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat test-arm64-machine test-old-kernel soak soak-smoke fuzz test-waf-whole
 
 PYTHON := .venv/bin/python
 HOST_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -29,41 +29,50 @@ help: ## Show this help
 
 ##@ Develop
 
-build: .cache/setup.done .venv/installed ## Build everything once: virtual environment, Defender for amd64 and arm64
+build: .venv/installed $(RULES) ## Build everything once: virtual environment, Defender for amd64 and arm64
 	@$(MAKE) --no-print-directory $(DEFENDER) $(DEFENDER_ARM64)
 
-test: build lint test-rust test-python test-arm64 test-e2e bench-smoke soak-smoke ## Set up, then run every check and test
+# What each waits for is said below, so two go at a time: what compiles beside what compiles while one links, then what waits
+# beside what computes. The output of each is shown when it ends.
+test: .cache/setup.done ## Set up, then run every check and test, two at a time
+	@$(MAKE) --no-print-directory -j2 --output-sync=target everything
 
-lint: build ## Formatters, linters, types, import rules, dependency rules, generated files
+everything: test-programs build test-rust lint-python test-e2e test-python lint-rust test-arm64 bench-smoke soak-smoke
+
+lint: lint-python lint-rust ## Formatters, linters, types, import rules, dependency rules, generated files
+
+lint-python: .venv/installed
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	cd console && ../.venv/bin/mypy
 	cd console && PYTHONPATH=src ../.venv/bin/lint-imports
+	$(PYTHON) scripts/dependencies.py
+	$(PYTHON) console/generate.py --check
+
+lint-rust: $(RULES)
 	cd defender && cargo fmt --check
 	cd defender && cargo clippy --quiet --locked --all-targets -- -D warnings
-	$(PYTHON) scripts/dependencies.py
-	@$(MAKE) --no-print-directory gen-check
 
-format: build ## Rewrite the sources in the house's format
+format: .venv/installed ## Rewrite the sources in the house's format
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 	cd defender && cargo fmt
 
 # One selection for building and running: another one has other features of the crates in it, and builds them anew.
 RUST_TESTS := --lib --bins --tests --test prefilter_crs --test firewall_crs
-test test-rust: PROGRAMS := --examples $(RUST_TESTS)
+everything test-rust: PROGRAMS := --examples $(RUST_TESTS)
 
-test-rust: build test-programs ## Tests of the Defender on this machine
+test-rust: test-programs ## Tests of the Defender on this machine
 	cd defender && cargo test --quiet --locked $(RUST_TESTS)
 
-test-waf-whole: build ## Slow: the firewall's prefilter beside asking rule by rule, every pair
+test-waf-whole: $(RULES) ## Slow: the firewall's prefilter beside asking rule by rule, every pair
 	cd defender && BARTIZAN_EVERY_PAIR=1 cargo test --quiet --locked --release -p defender-waf --test prefilter_crs
 
 # The firewall's is tested with the finished program (e2e/test_waas_trial.py): building its tests takes minutes.
-test-arm64: build ## Unit tests of what differs by processor, on arm64, emulated
+test-arm64: $(RULES) ## Unit tests of what differs by processor, on arm64, emulated
 	cd defender && $(ARM64_ENV) cargo test --quiet --locked --target $(ARM64_TARGET) -p defender-core -p defender-sys --lib
 
-test-python: build ## Tests of the Console and the command line
+test-python: .venv/installed ## Tests of the Console and the command line
 	cd console && ../.venv/bin/python -m pytest -n 2
 
 test-e2e: build test-programs ## The whole system: real Console, real Defender, real containers
@@ -82,7 +91,7 @@ test-arm64-machine: build ## Slow: the supervisor's tests on an emulated arm64 m
 	cd defender && $(ARM64_ENV) cargo test --quiet --locked --target $(ARM64_TARGET) -p defender -p defender-sys $(MACHINE_TESTS) --no-run
 	$(PYTHON) scripts/machine.py arm64 defender/target/$(ARM64_TARGET)/debug
 
-test-old-kernel: build test-programs ## Slow: the same on an emulated amd64 machine with Linux 5.10
+test-old-kernel: .venv/installed test-programs ## Slow: the same on an emulated amd64 machine with Linux 5.10
 	@sh scripts/packages.sh scripts/apt-packages-machine.txt
 	cd defender && cargo test --quiet --locked -p defender -p defender-sys $(MACHINE_TESTS) --no-run
 	$(PYTHON) scripts/machine.py amd64 defender/target/$(HOST_TARGET)/debug
@@ -95,7 +104,7 @@ SECONDS := 60
 fuzz: build ## Fuzz the firewall's readers and its judgement, SECONDS (60) for each target
 	sh scripts/fuzz.sh $(SECONDS)
 
-soak-smoke: build test-programs
+soak-smoke: .venv/installed test-programs
 	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) $(PYTHON) e2e/compat/soak.py 0.33
 
 bench: build bench-programs ## Measure every promised number (docs/spec.md), as ratios within one run
@@ -110,10 +119,10 @@ bench-smoke: build test-programs
 	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) $(PYTHON) scripts/bench.py --quick
 	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) $(PYTHON) scripts/bench_waas.py --quick
 
-gen: build ## Write the generated files anew: contract/openapi.json, contract/*.schema.json, docs/reference
+gen: .venv/installed ## Write the generated files anew: contract/openapi.json, contract/*.schema.json, docs/reference
 	$(PYTHON) console/generate.py
 
-gen-check: build
+gen-check: .venv/installed
 	$(PYTHON) console/generate.py --check
 
 corpus: build ## Run every way in over real definitions (BARTIZAN_CORPUS=folder) and write docs/corpus.md
@@ -150,9 +159,9 @@ $(BUILT) &: $(RUST_SOURCES) $(RULES) .cache/setup.done
 	cd defender && $(ARM64_ENV) cargo build --quiet --release --locked $(patsubst defender/target/%/release/defender,--target %,$(BUILT))
 	@touch $(BUILT)
 
-bench-programs: build
+bench-programs: $(RULES)
 	cd defender && cargo build --quiet --release --locked --examples
 
 PROGRAMS := --examples
-test-programs: build
+test-programs: $(RULES)
 	cd defender && cargo build --quiet --locked $(PROGRAMS)
