@@ -6,7 +6,7 @@ pub mod patience;
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -71,6 +71,8 @@ impl Arena {
     pub fn command(&self, place: Place, policy: Option<&str>, words: &[&str]) -> Command {
         // Whoever started the tests in the background ignores interrupts, and a shell cannot trap what it finds ignored.
         let mut command = Command::new("env");
+        // A signal to its group must meet no other test.
+        command.process_group(0);
         command.args(["--default-signal", "unshare", "--net"]).args(
             place.first.then_some(["--pid", "--fork", "--mount-proc", "--kill-child", "setsid"]).iter().flatten(),
         );
