@@ -41,13 +41,12 @@ everything: test-programs build test-rust lint-python test-e2e test-python lint-
 
 lint: lint-python lint-rust ## Formatters, linters, types, import rules, dependency rules, generated files
 
-lint-python: .venv/installed
+lint-python: .venv/installed gen-check
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	cd console && ../.venv/bin/mypy
 	cd console && PYTHONPATH=src ../.venv/bin/lint-imports
 	$(PYTHON) scripts/dependencies.py
-	$(PYTHON) console/generate.py --check
 
 lint-rust: $(RULES)
 	cd defender && cargo fmt --check

@@ -410,12 +410,9 @@ fn written_programs_are_reported() {
     assert_eq!("all\n", said(&output));
     let told = fs::read_to_string(arena.audits()).unwrap();
     let of = |name: &str| told.lines().filter(|line| line.contains(&format!("/{name}\""))).collect::<Vec<_>>();
-    assert!(!of("copied").is_empty());
-    assert!(
-        of("copied").iter().all(|line| line.contains("binaryWritten") && line.contains("/cp")),
-        "{:?}",
-        of("copied")
-    );
+    let copied = of("copied");
+    assert!(!copied.is_empty());
+    assert!(copied.iter().all(|line| line.contains("binaryWritten") && line.contains("/cp")), "{copied:?}");
     assert!(of("broken").iter().any(|line| line.contains("suspiciousElf") && line.contains("header cut short")));
     assert!(of("text").is_empty(), "text that cannot be executed is no program");
     assert!(told.lines().all(|line| line.contains(r#""effect":"alert""#)), "it was not prevented, whatever was wished");
