@@ -35,6 +35,16 @@ class Permission(enum.Enum):
     PROFILES_WRITE = "profilesWrite"
     SETTINGS_READ = "settingsRead"
     SETTINGS_WRITE = "settingsWrite"
+    COLLECTIONS_READ = "collectionsRead"
+    COLLECTIONS_WRITE = "collectionsWrite"
+    ACCESS_READ = "accessRead"
+    ACCESS_WRITE = "accessWrite"
+    CHANGES_READ = "changesRead"
+    ALERTS_READ = "alertsRead"
+    ALERTS_WRITE = "alertsWrite"
+    SYSTEM_READ = "systemRead"
+    SYSTEM_WRITE = "systemWrite"
+    OVERVIEW_READ = "overviewRead"
 
 
 _ROLES: dict[str, frozenset[Permission]] = {ADMINISTRATOR: frozenset(Permission)}
