@@ -1,0 +1,25 @@
+"""Who may come in."""
+
+from bartizan.app.base import Base
+from bartizan.data_directory import setup_token
+from bartizan.services.accounts import Accounts
+from bartizan.store import SqlAccounts
+
+
+class Access:
+    """Accounts, and the token of the one-time set-up while there is none."""
+
+    def __init__(self, base: Base) -> None:
+        self._token_file = base.directory / "setup-token"
+        accounts = SqlAccounts(base.database)
+        self.setup_token = None if accounts.has_users() else setup_token(self._token_file)
+        self.accounts = Accounts(
+            accounts, setup_token=self.setup_token, on_set_up=self._forget_setup_token, clock=base.clock
+        )
+
+    def close(self) -> None:
+        """End the threads that hash passwords."""
+        self.accounts.close()
+
+    def _forget_setup_token(self) -> None:
+        self._token_file.unlink(missing_ok=True)

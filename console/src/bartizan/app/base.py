@@ -1,0 +1,62 @@
+"""What all parts of a Console stand on: its keys, its database, its names."""
+
+import datetime as dt
+import ssl
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bartizan import pki
+from bartizan.services.names import Names
+from bartizan.settings import Settings
+from bartizan.store import Database, SqlSettings
+
+
+def milliseconds() -> int:
+    """Return the time since 1970; the Console's clock."""
+    return time.time_ns() // 1_000_000
+
+
+class Base:
+    """
+    The data directory, opened.
+
+    Raises LooseModeError, InvalidError, OSError or ValueError when something in it cannot be used.
+    """
+
+    def __init__(self, settings: Settings, directory: Path) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.clock = milliseconds
+        self.authority = pki.Authority(directory)
+        self.database = Database(directory / "bartizan.db")
+        self.stored = SqlSettings(self.database)
+        self._contexts: list[ssl.SSLContext] = []
+        self.names = Names(self.stored, defaults=pki.machine_names(), added=settings.names, reissue=self._reissue)
+
+    @property
+    def binaries(self) -> dict[str, Path]:
+        """The Defender's file for each architecture that has one."""
+        found = {"amd64": self.settings.defender_amd64, "arm64": self.settings.defender_arm64}
+        return {architecture: path for architecture, path in found.items() if path is not None}
+
+    def api_context(self) -> ssl.SSLContext:
+        """Return the TLS context of the API; it gets each new certificate."""
+        return self._followed(pki.api_context(self.directory / "server.pem"))
+
+    def channel_context(self) -> ssl.SSLContext:
+        """Return the TLS context of the channel; it gets each new certificate."""
+        return self._followed(pki.channel_context(self.directory / "server.pem", self.authority.ca_path))
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def _followed(self, context: ssl.SSLContext) -> ssl.SSLContext:
+        self._contexts.append(context)
+        return context
+
+    def _reissue(self, names: Sequence[str]) -> None:
+        server = self.authority.server_certificate(names, now=dt.datetime.now(dt.UTC))
+        for context in self._contexts:
+            pki.swap_certificate(context, server)

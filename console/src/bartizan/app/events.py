@@ -1,0 +1,62 @@
+"""What Defenders report: audits, incidents, forensics, learned behaviour, discovered ports."""
+
+from bartizan.app.base import Base
+from bartizan.app.fleet import Fleet
+from bartizan.app.policy import PolicyParts
+from bartizan.services.audit_sources import AuditSources
+from bartizan.services.audits import Audits
+from bartizan.services.discoveries import Discoveries
+from bartizan.services.firewall_audits import FirewallAudits
+from bartizan.services.forensics import Forensics
+from bartizan.services.housekeeping import Chore
+from bartizan.services.incidents import Incidents
+from bartizan.services.ingest import AuditFeed, Ingest
+from bartizan.services.learning import Learning
+from bartizan.services.models import Models
+from bartizan.store import (
+    SqlAudits,
+    SqlDiscoveries,
+    SqlFirewallAudits,
+    SqlIncidents,
+    SqlLearned,
+    SqlModels,
+    SqlSnapshots,
+)
+
+
+class Events:
+    """The way of events into the database, and the use-cases that read them."""
+
+    def __init__(self, base: Base, fleet: Fleet, policy: PolicyParts) -> None:
+        database, clock = base.database, base.clock
+        self.audit_store = SqlAudits(database)
+        self.feed = AuditFeed(self.audit_store.newest_id())
+        self.ingest = Ingest(self.audit_store, self.feed)
+        self.audits = Audits(self.audit_store, self.feed)
+        self.sources = AuditSources(self.audit_store, fleet.defenders)
+        self.firewall_audits = FirewallAudits(
+            SqlFirewallAudits(database), retention=base.settings.retention, clock=clock
+        )
+        self.discoveries = Discoveries(SqlDiscoveries(database), policy=lambda: policy.firewall.current, clock=clock)
+        incidents = SqlIncidents(database)
+        self.incidents = Incidents(incidents)
+        self.forensics = Forensics(SqlSnapshots(database), incidents, fleet.defenders, clock=clock)
+        self.models = Models(SqlModels(database), clock=clock)
+        self.learning = Learning(SqlLearned(database), self.models, policy.policies, self.audit_store, clock=clock)
+
+    @property
+    def prompt(self) -> tuple[Chore, ...]:
+        """What housekeeping has to do every few seconds."""
+        return (self.forensics.tick,)
+
+    @property
+    def chores(self) -> tuple[Chore, ...]:
+        """What housekeeping has to do at every sweep."""
+        return (
+            self.incidents.prune,
+            self.forensics.prune,
+            self.models.prune,
+            self.learning.tick,
+            self.firewall_audits.prune,
+            self.discoveries.prune,
+        )

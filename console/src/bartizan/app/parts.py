@@ -1,0 +1,63 @@
+"""All parts of one Console, put together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bartizan.app.access import Access
+from bartizan.app.base import Base
+from bartizan.app.embedding import Embedding
+from bartizan.app.events import Events
+from bartizan.app.fleet import Fleet
+from bartizan.app.policy import PolicyParts
+from bartizan.services.housekeeping import Housekeeping
+from bartizan.services.protect_task import Embedder
+from bartizan.settings import Settings
+
+
+class Parts:
+    """
+    All parts of one Console, built but not running.
+
+    Raises LooseModeError, InvalidError, OSError or ValueError when the data directory cannot be used.
+    """
+
+    def __init__(self, settings: Settings, directory: Path, embedder: Embedder) -> None:
+        self.base = Base(settings, directory)
+        self.access = Access(self.base)
+        self.fleet = Fleet(self.base)
+        self.policy = PolicyParts(self.base, self.fleet.defenders)
+        self.events = Events(self.base, self.fleet, self.policy)
+        self.embedding = Embedding(self.base, self.fleet.bundles, embedder)
+        self.housekeeping = Housekeeping(
+            self.fleet.defenders,
+            self.events.audit_store,
+            self.events.feed,
+            self.base.names,
+            retention=settings.retention,
+            clock=self.base.clock,
+            prompt=self.events.prompt,
+            chores=self.events.chores,
+        )
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Write audits and keep house until the block ends; what is queued then is written."""
+        await self.embedding.credentials.reseal()
+        writer = asyncio.create_task(self.events.ingest.run())
+        keeper = asyncio.create_task(self.housekeeping.run())
+        try:
+            yield
+        finally:
+            self.events.ingest.close()
+            keeper.cancel()
+            await asyncio.gather(writer, keeper, return_exceptions=True)
+            await self.fleet.defenders.flush()
+            await self.events.discoveries.flush()
+
+    def close(self) -> None:
+        """Close what is open beside the listeners."""
+        self.access.close()
+        self.embedding.close()
+        self.base.close()
