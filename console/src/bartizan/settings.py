@@ -36,6 +36,7 @@ class Settings:
     What the Console is started with. A port 0 is chosen by the system.
 
     `names` are host names and addresses to put into the certificate beside those that the machine knows of itself.
+    `outgoing_allow` are the hosts and networks that alerts and log-ins may reach though they are not public.
     """
 
     data_directory: Path
@@ -56,6 +57,7 @@ class Settings:
     request_seconds: float = 15.0
     look_up_seconds: int = 60
     image_tag_seconds: int = 600
+    outgoing_allow: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what the types cannot."""
@@ -93,6 +95,7 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     | `BARTIZAN_AUDIT_DAYS`, `BARTIZAN_AUDIT_LIMIT` | how long, and how many audits are kept |
     | `BARTIZAN_LOOK_UP_SECONDS` | how long one request may ask registries, default 60 |
     | `BARTIZAN_IMAGE_TAG_SECONDS` | for how long a tag is not asked for again, default 600; 0 asks each time |
+    | `BARTIZAN_OUTGOING_ALLOW` | hosts, `*.names`, networks that alerts and log-ins reach though they are private |
 
     Raises SettingsError.
     """
@@ -103,8 +106,7 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
         address = environment.get(f"BARTIZAN_{part.upper()}_ADDRESS")
         if address:
             found[f"{part}_host"], found[f"{part}_port"] = parse_address(address)
-    if names := environment.get("BARTIZAN_NAMES"):
-        found["names"] = tuple(name.strip() for name in names.split(",") if name.strip())
+    found.update(_lists(environment))
     if image := environment.get("BARTIZAN_DEFENDER_IMAGE"):
         found["defender_image"] = image
     for variable, name in (
@@ -188,6 +190,14 @@ def wants_colour(environment: Mapping[str, str] | None = None) -> bool:
     """Return whether terminals may be written to in colour (https://no-color.org)."""
     environment = os.environ if environment is None else environment
     return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def _lists(environment: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for name in ("names", "outgoing_allow"):
+        if entries := environment.get(f"BARTIZAN_{name.upper()}"):
+            found[name] = tuple(entry.strip() for entry in entries.split(",") if entry.strip())
+    return found
 
 
 def _retention(environment: Mapping[str, str]) -> Retention:

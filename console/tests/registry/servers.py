@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
+from bartizan.outgoing.network import Network, dial
 from bartizan.registry import Access, Credential, File, ImageConfig, Patience, write_image
-from bartizan.registry.network import Network, dial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.registry.hostile import CONFIG, MANIFEST, SECRET
 from tests.registry.servers import CREDENTIAL, LOGIN, digest_of
 
+from bartizan.outgoing.network import Network
 from bartizan.registry import Access, ImageError, Patience, look_up_all
-from bartizan.registry.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

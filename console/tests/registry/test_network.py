@@ -12,8 +12,8 @@ from tests.registry.hostile import CONFIG, PATH, access, honest, lying, redirect
 from tests.registry.servers import PUBLIC_ADDRESS, Server, Wire, basic, digest_of
 from werkzeug.wrappers import Response
 
+from bartizan.outgoing.addresses import Depth, depth_of
 from bartizan.registry import Access, ImageError, look_up
-from bartizan.registry.network import Depth, depth_of
 
 if TYPE_CHECKING:
     import ipaddress

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bartizan.outgoing.network import Network
 from bartizan.registry import Access, ImageError, look_up, parse_reference
-from bartizan.registry.network import Network
 
 HUB = "registry-1.docker.io"
 DIGEST = "sha256:" + "a" * 64

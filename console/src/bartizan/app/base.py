@@ -1,4 +1,4 @@
-"""What all parts of a Console stand on: its keys, its database, its names."""
+"""What all parts of a Console stand on: its keys, its database, its names, its way out."""
 
 import datetime as dt
 import ssl
@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bartizan import pki
+from bartizan.outgoing.late import LateClient
+from bartizan.outgoing.proxy import no_proxy
+from bartizan.outgoing.reach import parse_reach
 from bartizan.services.names import Names
 from bartizan.settings import Settings
 from bartizan.store import Database, SqlSettings
@@ -31,6 +34,7 @@ class Base:
         self.authority = pki.Authority(directory)
         self.database = Database(directory / "bartizan.db")
         self.stored = SqlSettings(self.database)
+        self.outgoing = LateClient(parse_reach(settings.outgoing_allow), proxy=no_proxy)
         self._contexts: list[ssl.SSLContext] = []
         self.names = Names(self.stored, defaults=pki.machine_names(), added=settings.names, reissue=self._reissue)
 

@@ -1,4 +1,4 @@
-"""How registries are reached: credentials, trust, limits (pure values; the sockets are in `network`)."""
+"""How registries are reached: credentials, trust, limits (pure values; the sockets are in `outgoing`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from bartizan.outgoing.network import Network
 from bartizan.registry.errors import ImageError
 from bartizan.registry.memory import Memory
-from bartizan.registry.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable

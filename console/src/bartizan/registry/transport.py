@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Self
 import httpcore
 import httpx
 
+from bartizan.outgoing.addresses import Depth, depth_of
+from bartizan.outgoing.network import Deadline, GuardedBackend
 from bartizan.registry.errors import BusyError, ImageError, UnreachableError
-from bartizan.registry.network import Deadline, Depth, GuardedBackend, depth_of, forbid
 from bartizan.registry.reference import registry_name
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ class Transport:
 
     `timed` puts the total time-out on them, otherwise that of a layer.
 
-    The registry's own address decides how far inside the network requests may go: see `network.Depth`. Behind an HTTP
-    proxy (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` as `urllib` reads them) only addresses written as numbers can be
+    The registry's own address decides how far inside the network requests may go: see `outgoing.addresses`. Behind an
+    HTTP proxy (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` as `urllib` reads them) only addresses written as numbers can be
     judged here; the rest is the proxy's.
     """
 
@@ -208,7 +209,7 @@ class Transport:
         """Return the connections for a URL: direct, or through the proxy that the system has for it."""
         proxy = system_proxy(url)
         if proxy and (literal := _literal(host_of(url))):
-            self._permit(host_of(url), _port(url), depth_of(literal))
+            self._permit(host_of(url), _port(url), literal)
         if proxy not in self._pools:
             through = _through(proxy) if proxy else None
             backend = None if proxy else self._backend  # the proxy is the administrator's, not the registry's
@@ -217,24 +218,25 @@ class Transport:
             )
         return self._pools[proxy]
 
-    def _permit(self, host: str, port: int, depth: Depth) -> None:
+    def _permit(self, host: str, port: int, address: str) -> None:
         """Refuse an address that lies deeper than it may; the depth of the registry itself is learnt here."""
+        depth = depth_of(address)
         place = registry_name(host if port in {80, 443} else f"{host}:{port}")
         is_home = place == registry_name(self._host)
         named = {place, host} & (self._access.private_hosts | self._access.insecure)
         if depth is Depth.FORBIDDEN:
-            raise forbid(
+            raise _forbid(
                 host, port, "its address is link-local, where clouds keep their metadata, or belongs to no host"
             )
         if is_home:
             if depth > Depth.PUBLIC and not (self._access.allow_private or named):
-                raise forbid(
+                raise _forbid(
                     host, port, "its address is not public, and it is not among the registries allowed to be private"
                 )
             self._depth = min(self._depth, depth) if self._seen_home else depth
             self._seen_home = True
         elif depth > self._depth:
-            raise forbid(host, port, f"registry `{self._host}` sent us there, and it lies deeper in the network")
+            raise _forbid(host, port, f"registry `{self._host}` sent us there, and it lies deeper in the network")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -308,6 +310,11 @@ def _pause(after: str, attempt: int) -> float:
         return max(0.0, email.utils.parsedate_to_datetime(after).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return float(1 << attempt)
+
+
+def _forbid(host: str, port: int, why: str) -> ImageError:
+    """Return the error for an address that must not be spoken to; the address itself is not told."""
+    return ImageError(f"`{host}:{port}` is not spoken to: {why}")
 
 
 def _busy(host: str, status: int, after: str) -> BusyError:

@@ -1,13 +1,13 @@
-"""The sockets under every request to a registry: each address is checked before it is dialled, each wait is bounded.
+"""The sockets under every outgoing request: each address is checked before it is dialled, each wait is bounded.
 
-An image's name comes from whoever wrote the task definition, and a registry may redirect where it likes; neither may
-make the Console talk to the machines behind it (server-side request forgery). The check is made on the address that is
-then dialled, so a name that changes its address between the two (DNS rebinding) gains nothing.
+An image's name comes from whoever wrote the task definition, a webhook's address from whoever keeps alerts, and both
+may redirect where they like; none may make the Console talk to the machines behind it (server-side request forgery).
+The check is made on the address that is then dialled, so a name that changes its address between the two (DNS
+rebinding) gains nothing.
 """
 
 from __future__ import annotations
 
-import enum
 import ipaddress
 import queue
 import socket
@@ -18,42 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
-from bartizan.registry.errors import ImageError
-
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable
-
-_CARRIER_GRADE = ipaddress.ip_network("100.64.0.0/10")
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-_METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "100.100.100.200")))
-
-
-class Depth(enum.IntEnum):
-    """How far inside an address is; a request never leads deeper than the registry that caused it."""
-
-    PUBLIC = 0
-    PRIVATE = 1
-    LOOPBACK = 2
-    FORBIDDEN = 3
-
-
-def depth_of(address: str) -> Depth:
-    """Return how far inside an IP address is; link-local and metadata ones are forbidden."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour
-        if inner is None and found in _TRANSLATED:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None:
-            return depth_of(str(inner))
-    if found.is_loopback:
-        return Depth.LOOPBACK
-    if found.is_link_local or found.is_multicast or found.is_unspecified or found in _METADATA:
-        return Depth.FORBIDDEN
-    if found.is_global and found not in _CARRIER_GRADE:
-        return Depth.PUBLIC
-    return Depth.FORBIDDEN if found.version == 4 and found.is_reserved else Depth.PRIVATE  # noqa: PLR2004 - IPv4
 
 
 class Deadline:
@@ -95,7 +62,7 @@ class Network:
 class GuardedBackend(httpcore.NetworkBackend):
     """A network for `httpcore` that dials only addresses that `permit` lets pass, and ends at a deadline.
 
-    `permit` takes host, port and depth of an address and raises `ImageError` for one that must not be spoken to.
+    `permit` takes host, port and one address of the host, and raises an error for one that must not be spoken to.
     """
 
     def __init__(
@@ -104,7 +71,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         *,
         deadline: Deadline,
         resolve_timeout: float,
-        permit: Callable[[str, int, Depth], None],
+        permit: Callable[[str, int, str], None],
     ) -> None:
         self._network = network
         self._deadline = deadline
@@ -122,7 +89,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         """Connect to the first address of `host` that answers, once all of them are known to be allowed."""
         addresses = self._addresses(host, port)
         for address in addresses:
-            self._permit(host, port, depth_of(address))
+            self._permit(host, port, address)
         failure: Exception = httpcore.ConnectError(f"`{host}` has no address")
         for address in addresses:
             try:
@@ -180,8 +147,3 @@ class _Stream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - the interface is httpcore's
         return self._inner.get_extra_info(info)
-
-
-def forbid(host: str, port: int, why: str) -> ImageError:
-    """Return the error for an address that must not be spoken to; the address itself is not told."""
-    return ImageError(f"`{host}:{port}` is not spoken to: {why}")

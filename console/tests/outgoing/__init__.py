@@ -1,0 +1,1 @@
+"""Tests of requests that leave the Console."""
