@@ -10,7 +10,14 @@ from bartizan.api import create_api
 from bartizan.api.document import permissions
 from bartizan.api.permissions import Permission
 
-PUBLIC = {"/api/v1/_ping", "/api/v1/signup", "/api/v1/authenticate", "/api/v1/openapi.json", "/api/v1/certs/ca.pem"}
+PUBLIC = {
+    "/api/v1/_ping",
+    "/api/v1/signup",
+    "/api/v1/authenticate",
+    "/api/v1/session",
+    "/api/v1/openapi.json",
+    "/api/v1/certs/ca.pem",
+}
 
 
 def test_every_route_declares_its_permission() -> None:

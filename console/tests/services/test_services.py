@@ -1,7 +1,7 @@
 """Use-cases on a real database, with a clock that the test turns."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,8 +9,9 @@ import pytest
 
 from bartizan.audit import Retention, RuntimeAudit
 from bartizan.policy import Rule, RuntimePolicy, Workload
-from bartizan.services.accounts import SESSION_LIFE, Accounts
+from bartizan.services.accounts import Accounts
 from bartizan.services.defenders import DefenderQuery, Defenders
+from bartizan.services.directory import Directory
 from bartizan.services.errors import (
     InvalidError,
     TooManyAttemptsError,
@@ -23,7 +24,8 @@ from bartizan.services.ingest import AuditFeed, Ingest
 from bartizan.services.interfaces import AuditQuery, DefenderRecord, NewAudit, WorkloadRecord
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
-from bartizan.store import Database, SqlAccounts, SqlAudits, SqlDefenders, SqlPolicies, SqlSettings
+from bartizan.services.sessions import SCRIPT_LIFE, Sessions
+from bartizan.store import Database, SqlAudits, SqlDefenders, SqlDirectory, SqlPolicies, SqlSessions, SqlSettings
 
 HOUR = 3_600_000
 
@@ -178,17 +180,25 @@ def test_the_number_of_remembered_addresses_is_bounded() -> None:
     assert len(limit._failures) == 10_000
 
 
+def accounts_of(
+    database: Database, clock: Clock, *, setup_token: str | None, on_set_up: Callable[[], None] = lambda: None
+) -> Accounts:
+    """Return the accounts of a database."""
+    directory, sessions = Directory(SqlDirectory(database)), Sessions(SqlSessions(database), clock=clock)
+    return Accounts(directory, sessions, setup_token=setup_token, on_set_up=on_set_up, clock=clock)
+
+
 def test_a_session_lasts_thirty_minutes(database: Database) -> None:
     """A token is good until then and not a moment longer; an unknown one never."""
     clock = Clock()
     done: list[bool] = []
-    accounts = Accounts(SqlAccounts(database), setup_token="t", on_set_up=lambda: done.append(True), clock=clock)
+    accounts = accounts_of(database, clock, setup_token="t", on_set_up=lambda: done.append(True))
 
     async def check() -> None:
         await accounts.sign_up(name="admin", password="long enough now", token="t", address="a")
         assert done == [True]
-        session = await accounts.log_in(name="admin", password="long enough now", address="a")
-        assert session.expires == clock.now + SESSION_LIFE
+        _, session = await accounts.log_in(name="admin", password="long enough now", address="a")
+        assert session.expires == clock.now + SCRIPT_LIFE
         assert (await accounts.by_token(session.token)).name == "admin"
         clock.now = session.expires
         for token in (session.token, "other", ""):
@@ -201,7 +211,7 @@ def test_a_session_lasts_thirty_minutes(database: Database) -> None:
 
 def test_many_guesses_at_once_are_counted_too(database: Database) -> None:
     """Guesses that run side by side do not get more tries than those in a row."""
-    accounts = Accounts(SqlAccounts(database), setup_token=None, on_set_up=lambda: None, clock=Clock())
+    accounts = accounts_of(database, Clock(), setup_token=None)
 
     async def guess(number: int) -> str:
         try:

@@ -14,17 +14,20 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from bartizan.audit import RuntimeAudit
-from bartizan.services.interfaces import AuditQuery, BundleGeneration, DefenderRecord, NewAudit, User, WorkloadRecord
+from bartizan.services.directory import UserRecord
+from bartizan.services.interfaces import AuditQuery, BundleGeneration, DefenderRecord, NewAudit, WorkloadRecord
+from bartizan.services.sessions import SessionRecord
 from bartizan.store import (
     Database,
-    SqlAccounts,
     SqlAudits,
     SqlBundles,
     SqlCredentials,
     SqlCustomRules,
     SqlDefenders,
+    SqlDirectory,
     SqlImages,
     SqlPolicies,
+    SqlSessions,
     SqlSettings,
 )
 from bartizan.store.database import NEWEST_SCHEMA
@@ -140,21 +143,34 @@ def test_pruning_takes_the_old_ones_in_steps(database: Database) -> None:
 
 def test_the_first_user_is_the_only_first(database: Database) -> None:
     """The set-up cannot be raced into two administrators."""
-    accounts = SqlAccounts(database)
-    assert accounts.add_first_user(User(name="a", role="Administrator"), "h")
-    assert not accounts.add_first_user(User(name="b", role="Administrator"), "h")
-    assert accounts.user("b") is None
+    directory = SqlDirectory(database)
+    first = UserRecord(name="a", role="Administrator", password_hash="h", collections=("shop",), created=1)
+    assert directory.add_first_user(first)
+    assert not directory.add_first_user(UserRecord(name="b", role="Administrator"))
+    assert directory.users() == [first]
 
 
 def test_sessions_end(database: Database) -> None:
-    """A session is good until its time, and then swept away by the next one."""
-    accounts = SqlAccounts(database)
-    accounts.add_first_user(User(name="a", role="x"), "h")
-    accounts.add_session(b"one", "a", expires=10, now=0)
-    assert accounts.session_user(b"one", now=9) == User(name="a", role="x")
-    assert accounts.session_user(b"one", now=10) is None
-    accounts.add_session(b"two", "a", expires=100, now=10)
-    assert accounts.session_user(b"one", now=0) is None
+    """A session that has ended is swept away by the next one, and so is the oldest beyond the most."""
+    SqlDirectory(database).add_first_user(UserRecord(name="a", role="x"))
+    store = SqlSessions(database)
+
+    def made(name: str, now: int) -> SessionRecord:
+        return SessionRecord(id=name, user="a", kind="cookie", created=now, last_used=now, expires=now + 100, idle=10)
+
+    store.add(b"one", made("one", 0), most=2)
+    store.touch("one", now=5)
+    assert [item.id for item in store.all(now=14)] == ["one"]
+    assert store.all(now=15) == []
+    store.add(b"two", made("two", 15), most=2)
+    assert store.find(b"one") is None
+    for number in (16, 17):
+        store.add(b"%d" % number, made(str(number), number), most=2)
+    assert [item.id for item in store.all(now=18)] == ["17", "16"]
+    assert store.remove("16")
+    assert not store.remove("16")
+    assert store.remove_of("a", but="17") == 0
+    assert store.remove_of("a") == 1
 
 
 def test_history_settings_bundles_and_defenders_are_kept(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from bartizan.api.context import ApiServices
 from bartizan.api.limits import Limits
 from bartizan.api.routes import (
     audits,
+    browser_session,
     credentials,
     custom_rules,
     defenders,
@@ -33,6 +34,7 @@ from bartizan.api.routes import (
 _VERSION = "1"
 _ROUTES = (
     session,
+    browser_session,
     policies,
     firewall,
     openapi_specs,

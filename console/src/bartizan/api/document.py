@@ -6,9 +6,10 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from bartizan.api.permissions import Permission, Requires
+from bartizan.api.permissions import COOKIE, Permission, Requires
 from bartizan.api.shapes import ALL, Problem
 
+_WAYS_IN: list[dict[str, list[str]]] = [{"basic": []}, {"bearer": []}, {"cookie": []}]
 _REFERENCE = "#/components/schemas/{name}"
 
 
@@ -49,6 +50,7 @@ def build(app: FastAPI) -> dict[str, Any]:
         "securitySchemes": {
             "basic": {"type": "http", "scheme": "basic"},
             "bearer": {"type": "http", "scheme": "bearer"},
+            "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
         },
     }
     refusal = {"description": "Refused", "content": {"application/json": {"schema": reference(Problem)}}}
@@ -59,7 +61,7 @@ def build(app: FastAPI) -> dict[str, Any]:
             operation["responses"]["default"] = refusal
             permission = needed[method.upper(), path]
             operation["x-permission"] = permission.value
-            operation["security"] = [] if permission is Permission.PUBLIC else [{"basic": []}, {"bearer": []}]
+            operation["security"] = [] if permission is Permission.PUBLIC else _WAYS_IN
     return document
 
 

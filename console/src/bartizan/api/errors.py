@@ -51,9 +51,10 @@ def install(app: FastAPI) -> None:
     """Let the application answer all exceptions this way."""
 
     @app.exception_handler(ServiceError)
-    async def refused(_request: Request, error: ServiceError) -> Response:
+    async def refused(request: Request, error: ServiceError) -> Response:
         headers = {}
-        if isinstance(error, UnauthorizedError):
+        # To a page's script it would open the browser's own dialogue.
+        if isinstance(error, UnauthorizedError) and request.headers.get("sec-fetch-mode", "navigate") == "navigate":
             headers["WWW-Authenticate"] = 'Basic realm="Bartizan", charset="UTF-8"'
         if isinstance(error, TooManyAttemptsError | UnavailableError) and error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)

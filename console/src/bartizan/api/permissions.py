@@ -2,68 +2,48 @@
 Who may do what.
 
 Every route declares one permission by depending on `Requires`; a test walks all routes and fails for one that does not.
+A request says who asks by its `Authorization`, or by a browser's cookie.
 """
 
 import base64
 import binascii
-import enum
 
 from starlette.requests import Request
 
 from bartizan.api.context import address_of, services_of
-from bartizan.services.accounts import ADMINISTRATOR, Accounts
+from bartizan.services.accounts import Accounts
 from bartizan.services.errors import ForbiddenError, UnauthorizedError
-from bartizan.services.interfaces import User
+from bartizan.services.rights import Permission, User
 
+__all__ = ["COOKIE", "Permission", "Requires"]
 
-class Permission(enum.Enum):
-    """What a route needs; PUBLIC needs no log-in."""
-
-    PUBLIC = "public"
-    DEFENDERS_READ = "defendersRead"
-    DEFENDERS_MANAGE = "defendersManage"
-    POLICY_READ = "policyRead"
-    POLICY_WRITE = "policyWrite"
-    AUDITS_READ = "auditsRead"
-    FORENSICS_READ = "forensicsRead"
-    FORENSICS_FETCH = "forensicsFetch"
-    INCIDENTS_ACKNOWLEDGE = "incidentsAcknowledge"
-    CREDENTIALS_READ = "credentialsRead"
-    CREDENTIALS_WRITE = "credentialsWrite"
-    IMAGES_READ = "imagesRead"
-    PROFILES_READ = "profilesRead"
-    PROFILES_WRITE = "profilesWrite"
-    SETTINGS_READ = "settingsRead"
-    SETTINGS_WRITE = "settingsWrite"
-    COLLECTIONS_READ = "collectionsRead"
-    COLLECTIONS_WRITE = "collectionsWrite"
-    ACCESS_READ = "accessRead"
-    ACCESS_WRITE = "accessWrite"
-    CHANGES_READ = "changesRead"
-    ALERTS_READ = "alertsRead"
-    ALERTS_WRITE = "alertsWrite"
-    SYSTEM_READ = "systemRead"
-    SYSTEM_WRITE = "systemWrite"
-    OVERVIEW_READ = "overviewRead"
-
-
-_ROLES: dict[str, frozenset[Permission]] = {ADMINISTRATOR: frozenset(Permission)}
+COOKIE = "__Host-bartizan"
+"""The browser's session (RFC 6265bis, section 4.1.3.2: such a cookie belongs to this very host, and to TLS)."""
+_SAFE = ("GET", "HEAD", "OPTIONS")
 _NOBODY = User(name="", role="")
 
 
 class Requires:
-    """A dependency that lets a request pass when its user has the permission, and returns the user."""
+    """
+    A dependency that lets a request pass when its user has the permission, and returns the user.
 
-    def __init__(self, permission: Permission) -> None:
+    Only a route that is `scoped` takes users who have the permission for some collections alone: it shows them, or
+    lets them change, nothing outside `user.limits(permission)`. All other routes refuse them.
+    """
+
+    def __init__(self, permission: Permission, *, scoped: bool = False) -> None:
         self.permission = permission
+        self._scoped = scoped
 
     async def __call__(self, request: Request) -> User:
         """Return the user (with an empty name for public routes). Raises UnauthorizedError or ForbiddenError."""
         if self.permission is Permission.PUBLIC:
             return _NOBODY
         user = await _authenticated(request, services_of(request).accounts)
-        if self.permission not in _ROLES.get(user.role, frozenset()):
-            raise ForbiddenError(f"the role `{user.role}` does not allow this")
+        if not user.allows(self.permission):
+            raise ForbiddenError(f"the role `{user.role}` does not allow this: it lacks `{self.permission.value}`")
+        if not self._scoped and user.limits(self.permission) is not None:
+            raise ForbiddenError("this reaches beyond the collections that you are limited to")
         return user
 
 
@@ -75,7 +55,27 @@ async def _authenticated(request: Request, accounts: Accounts) -> User:
     if scheme.lower() == "basic":
         name, password = _credentials(value)
         return await accounts.by_password(name=name, password=password, address=address_of(request))
+    if not header and (cookie := request.cookies.get(COOKIE)):
+        _check_intent(request)
+        return await accounts.by_cookie(cookie)
     raise UnauthorizedError("authentication is required: basic, or a bearer token of POST /api/v1/authenticate")
+
+
+def _check_intent(request: Request) -> None:
+    """
+    Raise ForbiddenError for a write that another site may have made the browser send; a cookie goes along with those.
+
+    Two things that other sites cannot make it send are asked for: a header of ours, and the browser's own word on
+    where the request came from (OWASP, cross-site request forgery prevention: custom headers, fetch metadata, origin).
+    """
+    if request.method in _SAFE:
+        return
+    headers = request.headers
+    if headers.get("x-bartizan-request") != "1":
+        raise ForbiddenError("a write of a browser's session needs the header `X-Bartizan-Request: 1`")
+    if headers.get("sec-fetch-site") == "same-origin" or headers.get("origin") == f"https://{headers.get('host')}":
+        return
+    raise ForbiddenError("a write of a browser's session has to say that it comes from the Console's own pages")
 
 
 def _credentials(value: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from bartizan.api.access_shapes import ACCESS_SHAPES
 from bartizan.api.firewall_shapes import FIREWALL_SHAPES
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
 from bartizan.api.profile_shapes import PROFILE_SHAPES
@@ -395,6 +396,7 @@ ALL = (
     RuntimeRule,
     SignUp,
     Token,
+    *ACCESS_SHAPES,
     *FIREWALL_SHAPES,
     *PROFILE_SHAPES,
 )

@@ -3,7 +3,9 @@
 from bartizan.app.base import Base
 from bartizan.data_directory import setup_token
 from bartizan.services.accounts import Accounts
-from bartizan.store import SqlAccounts
+from bartizan.services.directory import Directory
+from bartizan.services.sessions import Sessions
+from bartizan.store import SqlDirectory, SqlSessions
 
 
 class Access:
@@ -11,10 +13,14 @@ class Access:
 
     def __init__(self, base: Base) -> None:
         self._token_file = base.directory / "setup-token"
-        accounts = SqlAccounts(base.database)
-        self.setup_token = None if accounts.has_users() else setup_token(self._token_file)
+        directory = Directory(SqlDirectory(base.database))
+        self.setup_token = None if directory.users else setup_token(self._token_file)
         self.accounts = Accounts(
-            accounts, setup_token=self.setup_token, on_set_up=self._forget_setup_token, clock=base.clock
+            directory,
+            Sessions(SqlSessions(base.database), clock=base.clock),
+            setup_token=self.setup_token,
+            on_set_up=self._forget_setup_token,
+            clock=base.clock,
         )
 
     def close(self) -> None:

@@ -8,41 +8,10 @@ from bartizan.audit import RuntimeAudit
 from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.incidents import IncidentKind
 from bartizan.policy import CustomDefinition
+from bartizan.services.rights import User as User  # noqa: PLC0414 - handed on
 
 Clock = Callable[[], int]
 """Returns unix milliseconds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
-    """Someone who may use the API."""
-
-    name: str
-    role: str
-
-
-class AccountStore(Protocol):
-    """Users and their sessions. Session tokens are known by their SHA-256 digest only."""
-
-    def has_users(self) -> bool:
-        """Return whether the set-up is done."""
-        ...
-
-    def add_first_user(self, user: User, password_hash: str) -> bool:
-        """Add the user if there is none at all; return whether it was added."""
-        ...
-
-    def user(self, name: str) -> tuple[User, str] | None:
-        """Return a user with the password's hash."""
-        ...
-
-    def add_session(self, digest: bytes, user: str, *, expires: int, now: int) -> None:
-        """Keep a session and drop those that ended."""
-        ...
-
-    def session_user(self, digest: bytes, *, now: int) -> User | None:
-        """Return whose live session this is."""
-        ...
 
 
 class PolicyStore(Protocol):

@@ -1,12 +1,12 @@
 """The Console's database: SQLite in the data directory, behind the Protocols of `services.interfaces`."""
 
-from bartizan.store.accounts import SqlAccounts
 from bartizan.store.audits import SqlAudits
 from bartizan.store.bundles import SqlBundles
 from bartizan.store.credentials import SqlCredentials
 from bartizan.store.custom_rules import SqlCustomRules
 from bartizan.store.database import Database
 from bartizan.store.defenders import SqlDefenders
+from bartizan.store.directory import SqlDirectory
 from bartizan.store.discoveries import SqlDiscoveries
 from bartizan.store.firewall import SqlFirewall
 from bartizan.store.firewall_audits import SqlFirewallAudits
@@ -16,17 +16,18 @@ from bartizan.store.learned import SqlLearned
 from bartizan.store.models import SqlModels
 from bartizan.store.policies import SqlPolicies
 from bartizan.store.rulesets import SqlRulesets
+from bartizan.store.sessions import SqlSessions
 from bartizan.store.settings import SqlSettings
 from bartizan.store.snapshots import SqlSnapshots
 
 __all__ = [
     "Database",
-    "SqlAccounts",
     "SqlAudits",
     "SqlBundles",
     "SqlCredentials",
     "SqlCustomRules",
     "SqlDefenders",
+    "SqlDirectory",
     "SqlDiscoveries",
     "SqlFirewall",
     "SqlFirewallAudits",
@@ -36,6 +37,7 @@ __all__ = [
     "SqlModels",
     "SqlPolicies",
     "SqlRulesets",
+    "SqlSessions",
     "SqlSettings",
     "SqlSnapshots",
 ]

@@ -21,15 +21,21 @@ users = Table(
     Column("name", Text, primary_key=True),
     Column("role", Text, nullable=False),
     Column("password_hash", Text, nullable=False),
+    Column("auth_type", Text, nullable=False, server_default="basic"),
+    Column("collections", Text, nullable=False, server_default="[]"),
+    *(Column(name, BigInteger, nullable=False, server_default="0") for name in ("created", "modified", "last_login")),
 )
 
 sessions = Table(
     "sessions",
     metadata,
     Column("digest", LargeBinary, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
     Column("user", Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
-    Column("expires", BigInteger, nullable=False),
-    Index("sessions_expires", "expires"),
+    Column("kind", Text, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ("created", "last_used", "expires", "idle")),
+    *(Column(name, Text, nullable=False) for name in ("address", "agent")),
+    Index("sessions_user", "user", "created"),
 )
 
 settings = Table(

@@ -33,6 +33,7 @@ from bartizan.services.protect_task import LookUpRequest
 
 router = APIRouter(prefix="/api/v1/defenders", tags=["defenders"])
 _reader = Annotated[User, Depends(Requires(Permission.DEFENDERS_READ))]
+_embedder = Annotated[User, Depends(Requires(Permission.DEFENDERS_EMBED))]
 _keeper = Annotated[User, Depends(Requires(Permission.DEFENDERS_MANAGE))]
 _LONGEST_HEADER = 6000
 _KINDS = ("fargate", "appEmbedded")
@@ -51,7 +52,7 @@ _PROTECTED: dict[int | str, dict[str, Any]] = {
 @router.get("/install-bundle", responses=gives(reference(InstallBundleAnswer), text="The bundle"))
 async def install_bundle(
     request: Request,
-    _user: _keeper,
+    _user: _embedder,
     consoleaddr: str = "",
     defenderType: str = "",  # noqa: N803
 ) -> Response:
@@ -94,7 +95,7 @@ async def revoke_install_bundle(request: Request, bundle: str, _user: _keeper) -
 @router.post("/fargate.yaml", openapi_extra=_TASK, responses=_PROTECTED)
 async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's parameters
     request: Request,
-    _user: _keeper,
+    _user: _embedder,
     consoleaddr: str = "",
     defenderType: str = "",  # noqa: N803
     interpreter: str = "",  # noqa: ARG001 - accepted, see below

@@ -16,7 +16,7 @@ from bartizan.services.interfaces import User
 from bartizan.services.protect_task import LookUpRequest
 
 router = APIRouter(prefix="/api/v1/defenders", tags=["defenders"])
-_keeper = Annotated[User, Depends(Requires(Permission.DEFENDERS_MANAGE))]
+_keeper = Annotated[User, Depends(Requires(Permission.DEFENDERS_EMBED))]
 _archive = gives(
     {"type": "string", "format": "binary"}, media="application/zip", text="Protected Dockerfile, Defender and README"
 )

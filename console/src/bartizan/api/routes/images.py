@@ -14,7 +14,7 @@ from bartizan.services.errors import MissingError
 from bartizan.services.interfaces import User
 
 router = APIRouter(prefix="/api/v1/images", tags=["defenders"])
-_reader = Annotated[User, Depends(Requires(Permission.DEFENDERS_MANAGE))]
+_reader = Annotated[User, Depends(Requires(Permission.DEFENDERS_EMBED))]
 _Architecture = Literal["amd64", "arm64"]
 _answer = gives({"type": "string", "format": "binary"}, media="application/gzip", text="A tarball with `defender`")
 

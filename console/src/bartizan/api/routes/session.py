@@ -36,7 +36,7 @@ async def signup(request: Request, _user: _anybody) -> Response:
 async def authenticate(request: Request, _user: _anybody) -> Response:
     """Log in and get a bearer token for 30 minutes."""
     body = await read_body(request, Credentials)
-    session = await services_of(request).accounts.log_in(
+    _, session = await services_of(request).accounts.log_in(
         name=body.username, password=body.password, address=address_of(request)
     )
     return Response(msgspec.json.encode(Token(token=session.token)), media_type="application/json")
