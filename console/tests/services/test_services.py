@@ -10,7 +10,7 @@ import pytest
 from bartizan.audit import Retention, RuntimeAudit
 from bartizan.policy import Rule, RuntimePolicy, Workload
 from bartizan.services.accounts import Accounts
-from bartizan.services.defenders import DefenderQuery, Defenders
+from bartizan.services.defenders import Defenders
 from bartizan.services.directory import Directory
 from bartizan.services.errors import (
     InvalidError,
@@ -89,7 +89,7 @@ def test_a_disconnected_defender_leaves_after_the_hour(database: Database) -> No
     assert asyncio.run(defenders.sweep()) == 0
     clock.now += 1
     assert asyncio.run(defenders.sweep()) == 1
-    assert [item.instance for item in defenders.page(DefenderQuery())[0]] == ["1" * 32]
+    assert [item.instance for item in defenders.all()] == ["1" * 32]
     assert [item.instance for item in SqlDefenders(database).all()] == ["1" * 32]
 
 
@@ -117,7 +117,7 @@ def test_who_was_connected_when_the_console_ended_gets_the_full_time(database: D
     clock.now += 5 * HOUR
     second = Defenders(SqlDefenders(database), SqlSettings(database), clock=clock)
     assert asyncio.run(second.sweep()) == 0
-    assert [item.connected for item in second.page(DefenderQuery())[0]] == [False]
+    assert [item.connected for item in second.all()] == [False]
 
 
 def test_the_end_of_a_replaced_session_changes_nothing(database: Database) -> None:
@@ -129,7 +129,7 @@ def test_the_end_of_a_replaced_session_changes_nothing(database: Database) -> No
     assert old.closed == ["replaced"]
     defenders.disconnected("a" * 32, old, goodbye=None)
     assert defenders.sessions() == [new]
-    assert defenders.page(DefenderQuery(connected=True))[1] == 1
+    assert [record.connected for record in defenders.all()] == [True]
 
 
 def test_a_key_is_bound_until_its_certificate_ends(database: Database) -> None:

@@ -13,6 +13,7 @@ from bartizan.api.routes import (
     credentials,
     custom_rules,
     defenders,
+    deployed_defenders,
     discoveries,
     dockerfile,
     firewall,
@@ -47,6 +48,8 @@ _ROUTES = (
     profiles,
     defenders,
     dockerfile,
+    # Behind the others: one of its paths ends in any word.
+    deployed_defenders,
     images,
     settings,
     credentials,

@@ -12,6 +12,7 @@ from bartizan.services.bundles import Bundles
 from bartizan.services.credentials import Credentials
 from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
+from bartizan.services.deployed import DeployedDefenders
 from bartizan.services.discoveries import Discoveries
 from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.firewall import Firewall
@@ -38,6 +39,7 @@ class ApiServices:
     credentials: Credentials
     custom_rules: CustomRules
     defenders: Defenders
+    deployed: DeployedDefenders
     discoveries: Discoveries
     embed_dockerfile: EmbedDockerfile
     firewall: Firewall

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from bartizan.api.access_shapes import ACCESS_SHAPES
+from bartizan.api.defender_shapes import DEFENDER_SHAPES
 from bartizan.api.firewall_shapes import FIREWALL_SHAPES
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
 from bartizan.api.profile_shapes import PROFILE_SHAPES
@@ -157,87 +158,6 @@ class DefenderSettings(msgspec.Struct, rename="camel", forbid_unknown_fields=Tru
     app_embedded_disconnected_minutes: int
 
 
-class DefenderWorkload(msgspec.Struct, rename="camel"):
-    """
-    One container of a Defender's task; `tier` is the mechanism that enforces there (0 is none).
-
-    `policyHash` is the policy in force, `desiredPolicyHash` the one that should be: equal once a change has arrived.
-    """
-
-    container: str | None
-    image: str | None
-    policy_hash: str | None
-    desired_policy_hash: str
-    tier: int | None
-    tier_reasons: tuple[str, ...]
-    dropped: int
-
-
-class DefenderFirewallPort(msgspec.Struct):
-    """A port that the firewall listens on, and the application's port behind it."""
-
-    exposed: int
-    internal: int
-
-
-class DefenderRuleset(msgspec.Struct, rename="camel"):
-    """
-    The rules that a Defender's firewall judges by; without `hash` they came with the Defender.
-
-    `error` says why the set that came last is not in force; `leftOut` are numbers of rules that it does not judge.
-    """
-
-    hash: str | None
-    version: str | None
-    error: str | None
-    left_out: list[int]
-
-
-class DefenderOpenPort(msgspec.Struct):
-    """A port that others than the firewall listen on; `covered` when a port of the firewall leads there."""
-
-    port: int
-    covered: bool
-
-
-class DefenderFirewall(msgspec.Struct, rename="camel"):
-    """
-    A Defender's firewall as it last reported; `policyHash` and `desiredPolicyHash` are equal once a change has arrived.
-
-    `error` tells why the policy is not in force; `openPorts` are reachable beside the firewall, unless the network
-    closes them; `counters` count from the Defender's start.
-    """
-
-    policy_hash: str | None
-    desired_policy_hash: str
-    error: str | None
-    ports: list[DefenderFirewallPort]
-    ruleset: DefenderRuleset | None
-    open_ports: list[DefenderOpenPort]
-    counters: dict[str, Any]
-
-
-class Defender(msgspec.Struct, rename="camel"):
-    """One Defender. `hostname` is the App ID, as everywhere in this API; `host` is the machine's name."""
-
-    id: str
-    type: Literal["fargate", "appEmbedded"]
-    hostname: str
-    app_id: str = msgspec.field(name="appID")
-    host: str
-    task: str | None
-    connected: bool
-    version: str
-    architecture: str
-    is_arm64: bool = msgspec.field(name="isARM64")
-    first_seen: str
-    last_modified: str
-    certificate_expiration: str
-    goodbye: str | None
-    workloads: list[DefenderWorkload]
-    waas: DefenderFirewall | None = None
-
-
 class SecretShape(msgspec.Struct):
     """A secret: it goes in as `plain`, and never comes back; `encrypted` is always empty."""
 
@@ -379,7 +299,6 @@ ALL = (
     CredentialUsage,
     Credentials,
     CustomRuleShape,
-    Defender,
     DefenderSettings,
     FirewallAudit,
     ForensicsRequest,
@@ -397,6 +316,7 @@ ALL = (
     SignUp,
     Token,
     *ACCESS_SHAPES,
+    *DEFENDER_SHAPES,
     *FIREWALL_SHAPES,
     *PROFILE_SHAPES,
 )

@@ -4,6 +4,7 @@ from bartizan import pki
 from bartizan.app.base import Base
 from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
+from bartizan.services.deployed import DeployedDefenders
 from bartizan.services.firewall import Firewall
 from bartizan.services.policies import Policies
 from bartizan.services.rulesets import Rulesets
@@ -32,6 +33,14 @@ class PolicyParts:
             clock=base.clock,
         )
         self.rulesets = Rulesets(SqlRulesets(base.database), base.stored, on_change=self._push_rules, clock=base.clock)
+        self.deployed = DeployedDefenders(
+            defenders,
+            self.policies,
+            self.firewall,
+            version=base.settings.version,
+            life=base.settings.certificate_hours * 3_600_000,
+            clock=base.clock,
+        )
 
     def _push_policies(self) -> None:
         for session in self._defenders.sessions():

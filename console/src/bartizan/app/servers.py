@@ -46,6 +46,7 @@ async def serving(parts: Parts, api: socket.socket, channel: socket.socket) -> A
         await _started(server, answering)
         yield
     finally:
+        parts.fleet.defenders.console_ends()
         await gateway.stop()
         parts.events.feed.close()
         server.should_exit = True
@@ -94,6 +95,7 @@ def _api_services(parts: Parts) -> ApiServices:
         credentials=embedding.credentials,
         custom_rules=policy.custom_rules,
         defenders=fleet.defenders,
+        deployed=policy.deployed,
         discoveries=events.discoveries,
         embed_dockerfile=embedding.embed_dockerfile,
         firewall=policy.firewall,

@@ -237,6 +237,8 @@ class Session:
             raise EndError(ErrorCode.UNAUTHORIZED, "the hello names another instance than the certificate")
         if not self._services.bundles.is_live(self._identity.bundle):
             raise EndError(ErrorCode.REVOKED, "the install bundle was revoked")
+        if self._services.defenders.is_revoked(self._identity.instance):
+            raise EndError(ErrorCode.REVOKED, "this Defender was shut out")
         if not self._services.defenders.admits(self._identity):
             raise EndError(ErrorCode.CONFLICT, "this instance is bound to another key")
         containers = [workload.container for workload in hello.workloads]
@@ -292,7 +294,8 @@ class Session:
         except UnavailableError as error:
             raise EndError(ErrorCode.UNAVAILABLE, str(error), retry_after=1) from None
         committed = max(audit.seq for audit in message.audits)
-        done.add_done_callback(lambda future: self._committed(message.source, committed, future))
+        count = len(message.audits)
+        done.add_done_callback(lambda future: self._committed(message.source, committed, count, future))
 
     async def _learn(self, message: ChannelObservations) -> None:
         if message.container not in self._images:
@@ -364,11 +367,12 @@ class Session:
             return None
         return self._services.policies.custom_text(audit.rule, audit.matched)
 
-    def _committed(self, source: str, committed: int, done: asyncio.Future[None]) -> None:
+    def _committed(self, source: str, committed: int, count: int, done: asyncio.Future[None]) -> None:
         self._in_flight.release()
         if done.cancelled() or done.exception() is not None:
             self._outbox.end(ErrorCode.UNAVAILABLE, "audits cannot be written now", retry_after=5)
         else:
+            self._services.defenders.audited(self._identity.instance, count)
             self._outbox.acknowledge(source, committed)
 
     async def _renew(self, csr: str) -> None:

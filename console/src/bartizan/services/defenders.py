@@ -7,9 +7,8 @@ The registry lives in memory and is written behind: a message that only says "st
 import asyncio
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from bartizan.services.errors import InvalidError
+from bartizan.services.errors import ConflictError, InvalidError, MissingError
 from bartizan.services.interfaces import (
     ClientIdentity,
     Clock,
@@ -26,18 +25,6 @@ DEFAULT_MINUTES = 60
 _LONGEST_MINUTES = 60 * 24 * 365
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DefenderQuery:
-    """Which Defenders; None is no condition. `search` looks into hostname, App ID, task, container and image names."""
-
-    kinds: tuple[str, ...] = ()
-    connected: bool | None = None
-    hostnames: tuple[str, ...] = ()
-    search: str = ""
-    offset: int = 0
-    limit: int = 50
-
-
 class Defenders:
     """The registry of one Console."""
 
@@ -47,6 +34,8 @@ class Defenders:
         self._clock = clock
         self._live: dict[str, LiveSession] = {}
         self._dirty: set[str] = set()
+        self._ending = False
+        self.started = clock()
         self._records = {record.instance: self._after_restart(record) for record in store.all()}
         minutes = settings.get(_MINUTES_SETTING)
         self.disconnected_minutes = int(minutes) if minutes else DEFAULT_MINUTES
@@ -60,7 +49,12 @@ class Defenders:
         record = self._records.get(instance)
         if record is None or record.certificate_end <= self._clock():
             return True
-        return record.bundle == bundle and key in record.keys
+        return record.revoked is None and record.bundle == bundle and key in record.keys
+
+    def is_revoked(self, instance: str) -> bool:
+        """Return whether somebody shut this instance out; it stays out while its last certificate would be good."""
+        record = self._records.get(instance)
+        return record is not None and record.revoked is not None and record.certificate_end > self._clock()
 
     def connected(self, record: DefenderRecord, session: LiveSession) -> None:
         """Register a live session. A newer connection of the same instance takes the place of the older one."""
@@ -75,7 +69,7 @@ class Defenders:
             end = max(known.certificate_end, record.certificate_end)
             record = dataclasses.replace(record, keys=known.keys, certificate_end=end)
         self._live[record.instance] = session
-        self._set(dataclasses.replace(record, connected=True, first_seen=first, last_seen=now))
+        self._set(dataclasses.replace(record, connected=True, first_seen=first, last_seen=now, since=now))
 
     def renewed(self, identity: ClientIdentity) -> None:
         """Let an instance use the key of its new certificate, beside the present one."""
@@ -100,18 +94,64 @@ class Defenders:
         changed = dataclasses.replace(record, workloads=merged, firewall=known_firewall, last_seen=self._clock())
         self._set(changed)
 
+    def audited(self, instance: str, count: int) -> None:
+        """Note that audits of an instance, or of its workloads, are on disk; written with the next status."""
+        record = self._records.get(instance)
+        if record is not None:
+            now = self._clock()
+            changed = dataclasses.replace(record, audits=record.audits + count, last_audit=now, last_seen=now)
+            self._records[instance] = changed
+
     def disconnected(self, instance: str, session: LiveSession, *, goodbye: str | None) -> None:
         """Note the end of a session, unless a newer one has taken its place."""
         if self._live.get(instance) is not session:
             return
         del self._live[instance]
         record = self._records.get(instance)
-        if record is not None:
+        # Who is connected when the Console ends is awaited when it starts again, and is not lost.
+        if record is not None and not (self._ending and goodbye is None):
             self._set(dataclasses.replace(record, connected=False, last_seen=self._clock(), goodbye=goodbye))
+
+    def console_ends(self) -> None:
+        """Note that sessions end from now on because the Console does."""
+        self._ending = True
+
+    def disconnect(self, instance: str) -> None:
+        """End the session of an instance, which comes back by itself. Raises MissingError, ConflictError."""
+        self.one(instance)
+        session = self._live.get(instance)
+        if session is None:
+            raise ConflictError("the Defender is not connected")
+        session.close("unavailable", "somebody asked for a new connection")
+
+    async def revoke(self, instance: str) -> None:
+        """
+        Shut an instance out: its session ends, and it neither connects nor enrols again. Raises MissingError.
+
+        A new process with the same install bundle is another instance.
+        """
+        record = self.one(instance)
+        if record.revoked is None:
+            self._set(dataclasses.replace(record, revoked=self._clock(), awaited=False))
+            await self.flush()
+        session = self._live.get(instance)
+        if session is not None:
+            session.close("revoked", "this Defender was shut out")
 
     def get(self, instance: str) -> DefenderRecord | None:
         """Return what is known of an instance."""
         return self._records.get(instance)
+
+    def one(self, instance: str) -> DefenderRecord:
+        """Return what is known of an instance. Raises MissingError."""
+        record = self._records.get(instance)
+        if record is None:
+            raise MissingError(f"there is no Defender `{instance[:64]}`")
+        return record
+
+    def all(self) -> list[DefenderRecord]:
+        """Return what is known of every instance."""
+        return list(self._records.values())
 
     def session(self, instance: str) -> LiveSession | None:
         """Return the live session of an instance, if it has one."""
@@ -129,14 +169,6 @@ class Defenders:
             if bundle is None or self._records[instance].bundle == bundle
         ]
 
-    def page(self, query: DefenderQuery) -> tuple[list[DefenderRecord], int]:
-        """Return one page, newest contact first, and how many match in all."""
-        found = sorted(
-            (record for record in self._records.values() if _matches(record, query)),
-            key=lambda record: (not record.connected, -record.last_seen, record.instance),
-        )
-        return found[query.offset : query.offset + query.limit], len(found)
-
     async def set_disconnected_minutes(self, minutes: int) -> None:
         """Change how long a disconnected Defender stays listed."""
         if not 1 <= minutes <= _LONGEST_MINUTES:
@@ -148,7 +180,9 @@ class Defenders:
         """Remove Defenders that have been away too long, with their workloads; return how many went."""
         limit = self._clock() - self.disconnected_minutes * 60_000
         gone = [
-            record.instance for record in self._records.values() if not record.connected and record.last_seen <= limit
+            record.instance
+            for record in self._records.values()
+            if not record.connected and record.last_seen <= limit and not self.is_revoked(record.instance)
         ]
         for instance in gone:
             del self._records[instance]
@@ -166,24 +200,10 @@ class Defenders:
 
     def _after_restart(self, record: DefenderRecord) -> DefenderRecord:
         """Nobody is connected to a Console that starts; who was when it ended gets the full time to come back."""
-        last_seen = self._clock() if record.connected else record.last_seen
-        return dataclasses.replace(record, connected=False, last_seen=last_seen)
+        if not record.connected:
+            return record
+        return dataclasses.replace(record, connected=False, awaited=record.revoked is None, last_seen=self.started)
 
     def _set(self, record: DefenderRecord) -> None:
         self._records[record.instance] = record
         self._dirty.add(record.instance)
-
-
-def _matches(record: DefenderRecord, query: DefenderQuery) -> bool:
-    if query.kinds and record.kind not in query.kinds:
-        return False
-    if query.connected is not None and record.connected != query.connected:
-        return False
-    if query.hostnames and record.app_id not in query.hostnames and record.hostname not in query.hostnames:
-        return False
-    if not query.search:
-        return True
-    names = [record.hostname, record.app_id, record.task or "", record.instance]
-    names += [name for workload in record.workloads for name in (workload.container, workload.image) if name]
-    needle = query.search.casefold()
-    return any(needle in name.casefold() for name in names)

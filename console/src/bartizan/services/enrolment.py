@@ -36,14 +36,16 @@ class Enrolment:
         """
         Return a certificate for an instance.
 
-        Raises UnauthorizedError for a wrong or revoked bundle, TooManyAttemptsError for an address that guesses,
-        InvalidError for a CSR that will not do, ConflictError when the instance belongs to another key.
+        Raises UnauthorizedError for a wrong or revoked bundle or instance, TooManyAttemptsError for an address that
+        guesses, InvalidError for a CSR that will not do, ConflictError when the instance belongs to another key.
         """
         if not self._bundles.opens(bundle, secret):
             # Only failures wait: Defenders with a good bundle may share an address with one that has a bad one.
             self._limit.check(address)
             self._limit.failed(address)
             raise UnauthorizedError("the install bundle is not valid, or was revoked")
+        if self._defenders.is_revoked(instance):
+            raise UnauthorizedError("this Defender was shut out")
         certificate, identity = await self._issue(csr, instance, bundle)
         if not self._defenders.admits(identity):
             raise ConflictError("this instance is bound to another key, start with a new instance")

@@ -147,7 +147,12 @@ class FirewallRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefenderRecord:
-    """One Defender process. Times are unix milliseconds; `keys` are the hex SHA-256 of the keys it may use."""
+    """
+    One Defender process. Times are unix milliseconds; `keys` are the hex SHA-256 of the keys it may use.
+
+    `since` is when it connected last. It is `awaited` when it was connected as the Console ended, and not yet again.
+    `audits` are those that arrived since it connected, `revoked` is when somebody shut it out.
+    """
 
     instance: str
     bundle: str
@@ -165,6 +170,11 @@ class DefenderRecord:
     last_seen: int = 0
     goodbye: str | None = None
     firewall: FirewallRecord | None = None
+    since: int = 0
+    awaited: bool = False
+    audits: int = 0
+    last_audit: int | None = None
+    revoked: int | None = None
 
 
 class DefenderStore(Protocol):

@@ -1,4 +1,4 @@
-"""Defenders: install bundles, protected task definitions, and who is there."""
+"""Install bundles, and protected task definitions."""
 
 import json
 from collections.abc import Sequence
@@ -10,29 +10,15 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from bartizan.api.context import services_of
 from bartizan.api.document import gives, list_of, reference
 from bartizan.api.permissions import Permission, Requires
-from bartizan.api.reading import only_known_parameters, values
-from bartizan.api.shapes import (
-    BundleGenerationAnswer,
-    Defender,
-    DefenderFirewall,
-    DefenderFirewallPort,
-    DefenderOpenPort,
-    DefenderRuleset,
-    DefenderWorkload,
-    InstallBundleAnswer,
-)
+from bartizan.api.reading import only_known_parameters
+from bartizan.api.shapes import BundleGenerationAnswer, InstallBundleAnswer
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.embed import TaskChoices
-from bartizan.policy import Workload
-from bartizan.services.defenders import DefenderQuery
 from bartizan.services.errors import InvalidError
-from bartizan.services.firewall import Firewall
-from bartizan.services.interfaces import DefenderRecord, User
-from bartizan.services.policies import Policies
+from bartizan.services.interfaces import User
 from bartizan.services.protect_task import LookUpRequest
 
 router = APIRouter(prefix="/api/v1/defenders", tags=["defenders"])
-_reader = Annotated[User, Depends(Requires(Permission.DEFENDERS_READ))]
 _embedder = Annotated[User, Depends(Requires(Permission.DEFENDERS_EMBED))]
 _keeper = Annotated[User, Depends(Requires(Permission.DEFENDERS_MANAGE))]
 _LONGEST_HEADER = 6000
@@ -150,31 +136,6 @@ async def protect_fargate(  # noqa: PLR0913, PLR0917 - these are the vendor's pa
     return Response(protected.text, media_type=_media_type(protected.text), headers=headers)
 
 
-@router.get("", responses=gives(list_of(Defender), text="One page; `Total-Count` tells how many match"))
-async def list_defenders(
-    request: Request,
-    _user: _reader,
-    type: Annotated[list[str] | None, Query()] = None,  # noqa: A002
-    connected: bool | None = None,  # noqa: FBT001 - a query parameter
-    hostname: Annotated[list[str] | None, Query()] = None,
-    search: Annotated[str, Query(max_length=1000)] = "",
-    offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
-    limit: Annotated[int, Query(ge=1, le=250)] = 50,
-) -> Response:
-    """Return Defenders: connected ones first, then by their last contact."""
-    only_known_parameters(request, frozenset(("type", "connected", "hostname", "search", "offset", "limit")))
-    kinds = values(type)
-    if not set(kinds) <= set(_KINDS):
-        raise InvalidError(f"`type`: possible are {', '.join(_KINDS)}")
-    query = DefenderQuery(
-        kinds=kinds, connected=connected, hostnames=values(hostname), search=search, offset=offset, limit=limit
-    )
-    records, total = services_of(request).defenders.page(query)
-    services = services_of(request)
-    body = msgspec.json.encode([_shown(record, services.policies, services.firewall) for record in records])
-    return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
-
-
 def _warnings(warnings: Sequence[str]) -> str:
     """Return warnings as a header may hold them: JSON in ASCII, no longer than clients take."""
     shown = list(warnings)
@@ -192,55 +153,3 @@ def _media_type(text: bytes) -> str:
 def _check_type(kind: str) -> None:
     if kind not in ("", *_KINDS):
         raise InvalidError(f"`defenderType`: possible are {', '.join(_KINDS)}")
-
-
-def _shown(record: DefenderRecord, policies: Policies, firewall: Firewall) -> Defender:
-    return Defender(
-        id=record.instance,
-        type="fargate" if record.kind == "fargate" else "appEmbedded",
-        hostname=record.app_id,
-        app_id=record.app_id,
-        host=record.hostname,
-        task=record.task,
-        connected=record.connected,
-        version=record.version,
-        architecture=record.architecture,
-        is_arm64=record.architecture in ("arm64", "aarch64"),
-        first_seen=rfc3339(record.first_seen),
-        last_modified=rfc3339(record.last_seen),
-        certificate_expiration=rfc3339(record.certificate_end),
-        goodbye=record.goodbye,
-        workloads=[
-            DefenderWorkload(
-                container=workload.container,
-                image=workload.image,
-                policy_hash=workload.policy_hash,
-                desired_policy_hash=policies.resolve(
-                    Workload(app_id=record.app_id, container=workload.container, image=workload.image)
-                ).hash,
-                tier=workload.tier,
-                tier_reasons=workload.tier_reasons,
-                dropped=workload.dropped,
-            )
-            for workload in record.workloads
-        ],
-        waas=_firewall(record, firewall),
-    )
-
-
-def _firewall(record: DefenderRecord, firewall: Firewall) -> DefenderFirewall | None:
-    if record.firewall is None:
-        return None
-    scopes = tuple(
-        Workload(app_id=record.app_id, container=item.container, image=item.image) for item in record.workloads
-    )
-    found = record.firewall.ruleset
-    return DefenderFirewall(
-        policy_hash=record.firewall.hash,
-        desired_policy_hash=firewall.resolve(scopes or (Workload(app_id=record.app_id),)).hash,
-        error=record.firewall.error,
-        ports=[DefenderFirewallPort(exposed=exposed, internal=internal) for exposed, internal in record.firewall.ports],
-        ruleset=None if found is None else DefenderRuleset(**{**found, "left_out": list(found.get("left_out", ()))}),
-        open_ports=[DefenderOpenPort(port=port, covered=covered) for port, covered in record.firewall.open_ports],
-        counters=record.firewall.counters,
-    )
