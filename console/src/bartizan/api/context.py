@@ -15,6 +15,7 @@ from bartizan.services.defenders import Defenders
 from bartizan.services.deployed import DeployedDefenders
 from bartizan.services.discoveries import Discoveries
 from bartizan.services.embed_dockerfile import EmbedDockerfile
+from bartizan.services.events import EventList
 from bartizan.services.firewall import Firewall
 from bartizan.services.firewall_audits import FirewallAudits
 from bartizan.services.forensics import Forensics
@@ -42,6 +43,7 @@ class ApiServices:
     deployed: DeployedDefenders
     discoveries: Discoveries
     embed_dockerfile: EmbedDockerfile
+    events: EventList
     firewall: Firewall
     firewall_audits: FirewallAudits
     forensics: Forensics

@@ -6,6 +6,7 @@ import msgspec
 
 from bartizan.api.access_shapes import ACCESS_SHAPES
 from bartizan.api.defender_shapes import DEFENDER_SHAPES
+from bartizan.api.event_shapes import EVENT_SHAPES
 from bartizan.api.firewall_shapes import FIREWALL_SHAPES
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
 from bartizan.api.profile_shapes import PROFILE_SHAPES
@@ -317,6 +318,7 @@ ALL = (
     Token,
     *ACCESS_SHAPES,
     *DEFENDER_SHAPES,
+    *EVENT_SHAPES,
     *FIREWALL_SHAPES,
     *PROFILE_SHAPES,
 )

@@ -6,6 +6,7 @@ from bartizan.app.policy import PolicyParts
 from bartizan.services.audit_sources import AuditSources
 from bartizan.services.audits import Audits
 from bartizan.services.discoveries import Discoveries
+from bartizan.services.events import EventList
 from bartizan.services.firewall_audits import FirewallAudits
 from bartizan.services.forensics import Forensics
 from bartizan.services.housekeeping import Chore
@@ -16,6 +17,7 @@ from bartizan.services.models import Models
 from bartizan.store import (
     SqlAudits,
     SqlDiscoveries,
+    SqlEvents,
     SqlFirewallAudits,
     SqlIncidents,
     SqlLearned,
@@ -33,6 +35,7 @@ class Events:
         self.feed = AuditFeed(self.audit_store.newest_id())
         self.ingest = Ingest(self.audit_store, self.feed)
         self.audits = Audits(self.audit_store, self.feed)
+        self.list = EventList(SqlEvents(database), self.feed, clock=clock)
         self.sources = AuditSources(self.audit_store, fleet.defenders)
         self.firewall_audits = FirewallAudits(
             SqlFirewallAudits(database), retention=base.settings.retention, clock=clock

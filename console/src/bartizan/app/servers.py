@@ -98,6 +98,7 @@ def _api_services(parts: Parts) -> ApiServices:
         deployed=policy.deployed,
         discoveries=events.discoveries,
         embed_dockerfile=embedding.embed_dockerfile,
+        events=events.list,
         firewall=policy.firewall,
         firewall_audits=events.firewall_audits,
         forensics=events.forensics,

@@ -26,7 +26,8 @@ class FirewallQuery:
     Which events, in which order. Every tuple holds alternatives, an empty one is no condition.
 
     `equal` compares whole values, `parts` looks for a part in any case, `words` for one of a list's members; `spans`
-    are (first, last) of packed addresses. `start` and `end` are unix milliseconds, both inclusive.
+    are (first, last) of packed addresses; every one of `text` is somewhere in the event, in any case. `start` and `end`
+    are unix milliseconds, both inclusive.
     """
 
     ids: tuple[int, ...] = ()
@@ -36,6 +37,7 @@ class FirewallQuery:
     equal: dict[str, tuple[str, ...]] = field(default_factory=dict)
     parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     words: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    text: tuple[str, ...] = ()
     spans: tuple[tuple[bytes, bytes], ...] = ()
     never: bool = False
     sort: str = "time"

@@ -26,14 +26,15 @@ class AuditFeed:
 
     def __init__(self, newest_id: int) -> None:
         self.newest_id = newest_id
+        self.commits = 0
         self.closed = False
         self._changed = asyncio.Event()
 
     def publish(self, newest_id: int) -> None:
-        """Announce that everything up to this id is committed."""
-        if newest_id > self.newest_id:
-            self.newest_id = newest_id
-            self._wake()
+        """Announce a commit: everything up to this id, and the WAAS events that came with it."""
+        self.newest_id = max(newest_id, self.newest_id)
+        self.commits += 1
+        self._wake()
 
     def close(self) -> None:
         """Let all followers end."""
@@ -44,6 +45,18 @@ class AuditFeed:
         """Wait until there are ids above `seen`; False when the time is over or the feed is closed."""
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         while self.newest_id <= seen and not self.closed:
+            changed = self._changed
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await changed.wait()
+            except TimeoutError:
+                return False
+        return not self.closed
+
+    async def later_than(self, commits: int, *, timeout_seconds: float) -> bool:
+        """Wait until there was another commit than these; False when the time is over or the feed is closed."""
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        while self.commits == commits and not self.closed:
             changed = self._changed
             try:
                 async with asyncio.timeout_at(deadline):

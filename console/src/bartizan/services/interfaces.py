@@ -224,7 +224,8 @@ class AuditQuery:
     Which audits, in which order. Every tuple holds alternatives, an empty one is no condition.
 
     `start` and `end` bound the time in unix milliseconds, both inclusive; `after_id` is for followers. A technique of
-    `techniques` is also each of its sub-techniques. With `never` none is meant.
+    `techniques` is also each of its sub-techniques; every one of `words` is somewhere in the audit, in any case. With
+    `never` none is meant.
     """
 
     ids: tuple[int, ...] = ()
@@ -234,6 +235,7 @@ class AuditQuery:
     equal: dict[str, tuple[str, ...]] = field(default_factory=dict)
     techniques: tuple[str, ...] = ()
     message: str = ""
+    words: tuple[str, ...] = ()
     never: bool = False
     sort: str = "time"
     descending: bool = True

@@ -8,6 +8,7 @@ from bartizan.store.database import Database
 from bartizan.store.defenders import SqlDefenders
 from bartizan.store.directory import SqlDirectory
 from bartizan.store.discoveries import SqlDiscoveries
+from bartizan.store.events import SqlEvents
 from bartizan.store.firewall import SqlFirewall
 from bartizan.store.firewall_audits import SqlFirewallAudits
 from bartizan.store.images import SqlImages
@@ -29,6 +30,7 @@ __all__ = [
     "SqlDefenders",
     "SqlDirectory",
     "SqlDiscoveries",
+    "SqlEvents",
     "SqlFirewall",
     "SqlFirewallAudits",
     "SqlImages",

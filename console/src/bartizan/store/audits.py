@@ -13,7 +13,7 @@ from bartizan.store import firewall_audits, incidents
 from bartizan.store.database import Database
 from bartizan.store.tables import audits, sources
 
-_COLUMNS: dict[str, sa.Column[Any]] = {
+COLUMNS: dict[str, sa.Column[Any]] = {
     "appID": audits.c.app_id,
     "attackType": audits.c.attack_type,
     "containerName": audits.c.container_name,
@@ -27,8 +27,15 @@ _COLUMNS: dict[str, sa.Column[Any]] = {
     "type": audits.c.type,
     "user": audits.c.user,
 }
-_SORTS: dict[str, sa.Column[Any]] = {"time": audits.c.time, "_id": audits.c.id, **_COLUMNS}
-
+_SORTS: dict[str, sa.Column[Any]] = {"time": audits.c.time, "_id": audits.c.id, **COLUMNS}
+_TEXTS = (
+    audits.c.msg,
+    audits.c.process_path,
+    audits.c.rule_name,
+    audits.c.app_id,
+    audits.c.image_name,
+    audits.c.container_name,
+)
 
 # What audits have in common that are shown as one.
 _ALIKE = (
@@ -80,7 +87,7 @@ class SqlAudits:
         order = _ordered(_SORTS[query.sort], audits.c.id, query)
         statement = (
             sa.select(audits.c.id, audits.c.document)
-            .where(*_conditions(query))
+            .where(*conditions(query))
             .order_by(*order)
             .offset(query.offset)
             .limit(query.limit)
@@ -90,7 +97,7 @@ class SqlAudits:
 
     def count(self, query: AuditQuery) -> int:
         """Return how many audits match, whatever the page."""
-        statement = sa.select(sa.func.count()).select_from(audits).where(*_conditions(query))
+        statement = sa.select(sa.func.count()).select_from(audits).where(*conditions(query))
         with self._database.read() as connection:
             return int(connection.execute(statement).scalar_one())
 
@@ -98,11 +105,11 @@ class SqlAudits:
         """Return one page of groups of audits that are alike, each with its newest one."""
         newest, time = sa.func.max(audits.c.id), sa.func.max(audits.c.time)
         column = {"time": time, "_id": newest}.get(query.sort)
-        order = _COLUMNS[query.sort] if column is None else column
+        order = COLUMNS[query.sort] if column is None else column
         grouped = (
             sa.select(newest.label("id"), sa.func.sum(audits.c.count).label("total"), sa.func.min(audits.c.time))
             .add_columns(sa.func.row_number().over(order_by=_ordered(order, newest, query)).label("place"))
-            .where(*_conditions(query))
+            .where(*conditions(query))
             .group_by(*_ALIKE)
             .order_by("place")
             .offset(query.offset)
@@ -116,7 +123,7 @@ class SqlAudits:
 
     def count_groups(self, query: AuditQuery) -> int:
         """Return how many groups there are, whatever the page."""
-        groups = sa.select(sa.literal(1)).select_from(audits).where(*_conditions(query)).group_by(*_ALIKE).subquery()
+        groups = sa.select(sa.literal(1)).select_from(audits).where(*conditions(query)).group_by(*_ALIKE).subquery()
         with self._database.read() as connection:
             return int(connection.execute(sa.select(sa.func.count()).select_from(groups)).scalar_one())
 
@@ -189,7 +196,8 @@ def _row(new: NewAudit) -> dict[str, Any]:
     }
 
 
-def _conditions(query: AuditQuery) -> list[sa.ColumnElement[bool]]:
+def conditions(query: AuditQuery) -> list[sa.ColumnElement[bool]]:
+    """Return what an audit has to fulfil."""
     found: list[sa.ColumnElement[bool]] = [sa.false()] if query.never else []
     if query.ids:
         found.append(audits.c.id.in_(query.ids))
@@ -199,9 +207,10 @@ def _conditions(query: AuditQuery) -> list[sa.ColumnElement[bool]]:
         found.append(audits.c.time <= query.end)
     if query.after_id is not None:
         found.append(audits.c.id > query.after_id)
-    found.extend(_COLUMNS[name].in_(values) for name, values in query.equal.items() if values)
+    found.extend(COLUMNS[name].in_(values) for name, values in query.equal.items() if values)
     if query.techniques:
         found.append(sa.or_(*(_is_technique(name) for name in query.techniques)))
+    found.extend(sa.or_(*(column.icontains(word, autoescape=True) for column in _TEXTS)) for word in query.words)
     if query.message:
         found.append(audits.c.msg.icontains(query.message, autoescape=True))
     return found

@@ -13,7 +13,7 @@ from bartizan.services.interfaces import AuditGroup, NewFirewallAudit
 from bartizan.store.database import Database
 from bartizan.store.tables import waas_audits as events
 
-_COLUMNS: dict[str, sa.Column[Any]] = {
+COLUMNS: dict[str, sa.Column[Any]] = {
     "appID": events.c.app_id,
     "containerName": events.c.container_name,
     "country": events.c.country,
@@ -39,10 +39,21 @@ _COLUMNS: dict[str, sa.Column[Any]] = {
 }
 _SORTS: dict[str, sa.Column[Any]] = {
     "time": events.c.time, "_id": events.c.id, "subnet": events.c.address,
-    **{name: _COLUMNS[name] for name in ("appID", "country", "effect", "method", "requestHost", "ruleName", "type",
+    **{name: COLUMNS[name] for name in ("appID", "country", "effect", "method", "requestHost", "ruleName", "type",
                                          "urlPath", "protection")},
 }  # fmt: skip
 SORTS = tuple(_SORTS)
+_TEXTS = (
+    events.c.msg,
+    events.c.url,
+    events.c.user_agent,
+    events.c.subnet,
+    events.c.event_id,
+    events.c.rule_name,
+    events.c.app_id,
+    events.c.image_name,
+    events.c.container_name,
+)
 
 
 def take_in(connection: sa.Connection, new: Sequence[NewFirewallAudit]) -> None:
@@ -79,7 +90,7 @@ class SqlFirewallAudits:
 
     def page(self, query: FirewallQuery) -> list[tuple[int, bytes]]:
         """Return (id, JSON document) of one page; the id breaks ties, so that pages never overlap."""
-        statement = sa.select(events.c.id, events.c.document).where(*_conditions(query))
+        statement = sa.select(events.c.id, events.c.document).where(*conditions(query))
         statement = statement.order_by(*_ordered(_SORTS[query.sort], events.c.id, query))
         with self._database.read() as connection:
             rows = connection.execute(statement.offset(query.offset).limit(query.limit))
@@ -87,7 +98,7 @@ class SqlFirewallAudits:
 
     def count(self, query: FirewallQuery) -> int:
         """Return how many events match, whatever the page."""
-        statement = sa.select(sa.func.count()).select_from(events).where(*_conditions(query))
+        statement = sa.select(sa.func.count()).select_from(events).where(*conditions(query))
         with self._database.read() as connection:
             return int(connection.execute(statement).scalar_one())
 
@@ -99,7 +110,7 @@ class SqlFirewallAudits:
         grouped = (
             sa.select(newest.label("id"), sa.func.sum(events.c.count).label("total"), sa.func.min(events.c.time))
             .add_columns(sa.func.row_number().over(order_by=_ordered(order, newest, query)).label("place"))
-            .where(*_conditions(query))
+            .where(*conditions(query))
             .group_by(events.c.group)
             .order_by("place")
             .offset(query.offset)
@@ -113,13 +124,13 @@ class SqlFirewallAudits:
 
     def count_groups(self, query: FirewallQuery) -> int:
         """Return how many groups there are, whatever the page."""
-        statement = sa.select(sa.func.count(sa.distinct(events.c.group))).where(*_conditions(query))
+        statement = sa.select(sa.func.count(sa.distinct(events.c.group))).where(*conditions(query))
         with self._database.read() as connection:
             return int(connection.execute(statement).scalar_one())
 
     def span(self, query: FirewallQuery) -> tuple[int, int] | None:
         """Return the times of the first and the last event that match."""
-        statement = sa.select(sa.func.min(events.c.time), sa.func.max(events.c.time)).where(*_conditions(query))
+        statement = sa.select(sa.func.min(events.c.time), sa.func.max(events.c.time)).where(*conditions(query))
         with self._database.read() as connection:
             first, last = connection.execute(statement).one()
         return None if first is None else (first, last)
@@ -127,7 +138,7 @@ class SqlFirewallAudits:
     def buckets(self, query: FirewallQuery, *, start: int, width: int) -> dict[int, int]:
         """Return how many events lie in each bucket of `width` milliseconds from `start` on, by its number."""
         number = ((events.c.time - start) / sa.literal(width)).cast(sa.Integer)
-        statement = sa.select(number, sa.func.sum(events.c.count)).where(*_conditions(query)).group_by(number)
+        statement = sa.select(number, sa.func.sum(events.c.count)).where(*conditions(query)).group_by(number)
         with self._database.read() as connection:
             return {int(row[0]): int(row[1]) for row in connection.execute(statement)}
 
@@ -187,7 +198,8 @@ def _words(names: Sequence[str]) -> str:
     return "".join(f" {'_'.join(name.lower().split())} " for name in names)
 
 
-def _conditions(query: FirewallQuery) -> list[sa.ColumnElement[bool]]:
+def conditions(query: FirewallQuery) -> list[sa.ColumnElement[bool]]:
+    """Return what an event has to fulfil."""
     found: list[sa.ColumnElement[bool]] = [sa.false()] if query.never else []
     if query.ids:
         found.append(events.c.id.in_(query.ids))
@@ -197,17 +209,18 @@ def _conditions(query: FirewallQuery) -> list[sa.ColumnElement[bool]]:
         found.append(events.c.time <= query.end)
     if query.after_id is not None:
         found.append(events.c.id > query.after_id)
-    found.extend(_COLUMNS[name].in_(values) for name, values in query.equal.items() if values)
+    found.extend(COLUMNS[name].in_(values) for name, values in query.equal.items() if values)
     found.extend(
-        sa.or_(*(_COLUMNS[name].icontains(value, autoescape=True) for value in values))
+        sa.or_(*(COLUMNS[name].icontains(value, autoescape=True) for value in values))
         for name, values in query.parts.items()
         if values
     )
     found.extend(
-        sa.or_(*(_COLUMNS[name].contains(f" {value.lower()} ", autoescape=True) for value in values))
+        sa.or_(*(COLUMNS[name].contains(f" {value.lower()} ", autoescape=True) for value in values))
         for name, values in query.words.items()
         if values
     )
+    found.extend(sa.or_(*(column.icontains(word, autoescape=True) for column in _TEXTS)) for word in query.text)
     if query.spans:
         found.append(sa.or_(*(events.c.address.between(first, last) for first, last in query.spans)))
     return found

@@ -1,0 +1,5 @@
+"""One Console for the tests of events."""
+
+from tests.api.conftest import console
+
+__all__ = ["console"]
