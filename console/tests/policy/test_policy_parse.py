@@ -107,7 +107,6 @@ def policy(**rule: Any) -> str:
         ({"disabled": "no"}, "disabled"),
         ({"notes": 5}, "notes"),
         ({"collections": []}, "could never match"),
-        ({"collections": [{"name": "stored"}]}, "not stored here"),
         ({"collections": [{"name": "c", "images": ["-a"]}]}, "only excludes"),
         ({"collections": [{"name": "c", "images": ["*"], "hosts": ["a"]}]}, "hosts"),
         ({"collections": [{"images": ["*"]}]}, "collections[0].name"),

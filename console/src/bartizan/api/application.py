@@ -10,6 +10,7 @@ from bartizan.api.limits import Limits
 from bartizan.api.routes import (
     audits,
     browser_session,
+    collections,
     credentials,
     custom_rules,
     defenders,
@@ -56,6 +57,7 @@ _ROUTES = (
     settings,
     credentials,
     custom_rules,
+    collections,
     registries,
     known_images,
 )

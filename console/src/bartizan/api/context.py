@@ -9,6 +9,7 @@ from starlette.requests import Request
 from bartizan.services.accounts import Accounts
 from bartizan.services.audits import Audits
 from bartizan.services.bundles import Bundles
+from bartizan.services.collections import Collections
 from bartizan.services.credentials import Credentials
 from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
@@ -37,6 +38,7 @@ class ApiServices:
     accounts: Accounts
     audits: Audits
     bundles: Bundles
+    collections: Collections
     credentials: Credentials
     custom_rules: CustomRules
     defenders: Defenders

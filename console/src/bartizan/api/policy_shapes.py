@@ -17,12 +17,19 @@ class PortRangeShape(msgspec.Struct):
 
 
 class CollectionShape(msgspec.Struct, rename="camel"):
-    """A scope; fields are ANDed, patterns ORed, `*` is any run of characters, a leading `-` excludes."""
+    """
+    The name of a stored collection, alone; or a scope of the rule's own, under a name that no stored collection has.
+
+    Fields are ANDed, patterns ORed, `*` is any run of characters, a leading `-` excludes.
+    """
 
     name: str
     images: Strings = msgspec.field(default_factory=list)
     containers: Strings = msgspec.field(default_factory=list)
     app_ids: Strings = msgspec.field(name="appIDs", default_factory=list)
+    labels: Strings = msgspec.field(default_factory=list)
+    account_ids: Strings = msgspec.field(name="accountIDs", default_factory=list)
+    clusters: Strings = msgspec.field(default_factory=list)
     description: str = ""
     color: str = ""
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from bartizan.api.access_shapes import ACCESS_SHAPES
+from bartizan.api.collection_shapes import COLLECTION_SHAPES
 from bartizan.api.defender_shapes import DEFENDER_SHAPES
 from bartizan.api.event_shapes import EVENT_SHAPES
 from bartizan.api.firewall_shapes import FIREWALL_SHAPES
@@ -319,6 +320,7 @@ ALL = (
     *ACCESS_SHAPES,
     *DEFENDER_SHAPES,
     *EVENT_SHAPES,
+    *COLLECTION_SHAPES,
     *FIREWALL_SHAPES,
     *PROFILE_SHAPES,
 )

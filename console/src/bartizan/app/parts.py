@@ -30,6 +30,7 @@ class Parts:
         self.policy = PolicyParts(self.base, self.fleet.defenders)
         self.events = Events(self.base, self.fleet, self.policy)
         self.embedding = Embedding(self.base, self.fleet.bundles, embedder)
+        self.policy.collections.used_by(self.embedding.registries.users_of_collection)
         self.housekeeping = Housekeeping(
             self.fleet.defenders,
             self.events.audit_store,

@@ -92,6 +92,7 @@ def _api_services(parts: Parts) -> ApiServices:
         accounts=parts.access.accounts,
         audits=events.audits,
         bundles=fleet.bundles,
+        collections=policy.collections,
         credentials=embedding.credentials,
         custom_rules=policy.custom_rules,
         defenders=fleet.defenders,

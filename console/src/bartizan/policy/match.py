@@ -16,9 +16,13 @@ _HUB_LIBRARY = "docker.io/library/"
 def covers(collection: Collection, workload: Workload) -> bool:
     """Return whether the workload lies in the collection: every field must match."""
     return (
-        _field_matches(collection.images, image_names(workload.image))
+        not collection.by_name
+        and _field_matches(collection.images, image_names(workload.image))
         and _field_matches(collection.containers, _one(workload.container))
         and _field_matches(collection.app_ids, _one(workload.app_id))
+        and _field_matches(collection.labels, workload.labels or ("",))
+        and _field_matches(collection.account_ids, _one(workload.account_id))
+        and _field_matches(collection.clusters, _one(workload.cluster))
     )
 
 

@@ -25,26 +25,51 @@ ANY = ("*",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """What a rule's scope is held against: one container of a task, or one application."""
+    """
+    What a rule's scope is held against: one container of a task, or one application.
+
+    `labels` are the container's, each as `key:value`; the account and the cluster are those that run the task.
+    """
 
     app_id: str
     image: str | None = None
     container: str | None = None
+    labels: tuple[str, ...] = ()
+    account_id: str | None = None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """A scope. Fields are ANDed, the patterns of a field are ORed, a leading `-` excludes."""
+    """
+    A scope. Fields are ANDed, the patterns of a field are ORed, a leading `-` excludes.
+
+    With `by_name` it stands for the stored collection of this name, and covers nothing until that was looked up.
+    """
 
     name: str
     images: tuple[str, ...] = ANY
     containers: tuple[str, ...] = ANY
     app_ids: tuple[str, ...] = ANY
+    labels: tuple[str, ...] = ANY
+    account_ids: tuple[str, ...] = ANY
+    clusters: tuple[str, ...] = ANY
     description: str = ""
     color: str = ""
+    owner: str = ""
+    modified: str = ""
+    by_name: bool = False
+
+    @property
+    def scope(self) -> tuple[tuple[str, ...], ...]:
+        """What decides which workloads it covers."""
+        return (self.images, self.containers, self.app_ids, self.labels, self.account_ids, self.clusters)
 
 
 EVERYTHING = Collection(name="All")
+
+StoredCollections = Mapping[str, Collection]
+"""The collections that are kept by themselves, by their names; `All` is not among them."""
 
 
 class Action(enum.Enum):

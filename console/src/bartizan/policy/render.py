@@ -5,7 +5,7 @@ from typing import Any
 
 from bartizan.policy.checks import FILE_CHECKS, PROCESS_CHECKS, Asked, Check
 from bartizan.policy.defender_policy import Detection, PortRange
-from bartizan.policy.model import ANY, Attachment, Collection, Rule, RuntimePolicy
+from bartizan.policy.model import ANY, EVERYTHING, Attachment, Collection, Rule, RuntimePolicy
 from bartizan.policy.sections import UNRESOLVED_PRIVATE
 
 POLICY_ID = "appEmbeddedRuntime"
@@ -70,7 +70,9 @@ def _attachment_document(item: Attachment) -> dict[str, Any]:
 
 
 def collection_document(collection: Collection) -> dict[str, Any]:
-    """Return the JSON of one collection, with the vendor's further fields at everything."""
+    """Return the JSON of a rule's collection, with the vendor's further fields at everything."""
+    if collection.by_name:
+        return {"name": collection.name}
     everything = list(ANY)
     return {
         "name": collection.name,
@@ -80,11 +82,22 @@ def collection_document(collection: Collection) -> dict[str, Any]:
         "containers": list(collection.containers),
         "appIDs": list(collection.app_ids),
         "hosts": everything,
-        "labels": everything,
+        "labels": list(collection.labels),
         "functions": everything,
         "namespaces": everything,
-        "accountIDs": everything,
-        "clusters": everything,
+        "accountIDs": list(collection.account_ids),
+        "clusters": list(collection.clusters),
+    }
+
+
+def stored_collection_document(collection: Collection) -> dict[str, Any]:
+    """Return the JSON of a collection as it is kept; `parse_collection` reads it back to an equal value."""
+    return {
+        **collection_document(collection),
+        "owner": collection.owner,
+        "modified": collection.modified,
+        "system": collection.name == EVERYTHING.name,
+        "prisma": False,
     }
 
 

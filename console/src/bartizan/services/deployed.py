@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from bartizan.policy import Workload
+from bartizan.services.collections import workloads_of
 from bartizan.services.defender_state import (
     Connection,
     Gap,
@@ -136,13 +136,11 @@ class DeployedDefenders:
         )
 
     def _wanted(self, record: DefenderRecord) -> Wanted:
-        scopes = tuple(
-            Workload(app_id=record.app_id, container=item.container, image=item.image) for item in record.workloads
-        )
-        resolved = [self._policies.resolve(scope) for scope in scopes]
+        scopes = workloads_of(record)
+        resolved = [self._policies.resolve(scope) for scope in scopes[: len(record.workloads)]]
         firewall = None
         if record.firewall is not None:
-            firewall = self._firewall.resolve(scopes or (Workload(app_id=record.app_id),)).hash
+            firewall = self._firewall.resolve(scopes).hash
         return Wanted(
             workloads=tuple(WantedWorkload(hash=item.hash, rule=item.policy.rule) for item in resolved),
             firewall=firewall,

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,6 +31,8 @@ from bartizan.policy.firewall import (
     reference_problems,
     resolve_firewall,
 )
+from bartizan.policy.model import Collection, StoredCollections
+from bartizan.services.collections import Usage, bound_rules, refreshed_rules
 from bartizan.services.errors import ConflictError, InvalidError, MissingError
 from bartizan.services.interfaces import Clock
 
@@ -88,8 +90,10 @@ class Firewall:
         check_pair: Callable[[str], None],
         on_change: Callable[[], None],
         clock: Clock,
+        collections: Callable[[], StoredCollections] = dict,
     ) -> None:
         self._store = store
+        self._collections = collections
         self._box = box
         self._box_error = box_error
         self._check_pair = check_pair
@@ -99,7 +103,7 @@ class Firewall:
         self._resolved: dict[tuple[Workload, ...], EncodedFirewall] = {}
         self._kept = store.load()
         document = self._kept.document
-        self.current = FirewallPolicy() if document is None else parse_stored_firewall(document)
+        self.current = self._refreshed(FirewallPolicy() if document is None else parse_stored_firewall(document))
 
     @property
     def revision(self) -> int:
@@ -179,6 +183,25 @@ class Firewall:
                 raise ConflictError(f"the network list `{name}` is used by {', '.join(users)}: take it out there first")
             await self._change_networks({key: item for key, item in self.networks.items() if key != name}, author)
 
+    def scopes(self) -> Iterable[tuple[Usage, Collection]]:
+        """Return the collections of all rules."""
+        for rule in self.current.rules:
+            usage = Usage(kind="policy", name=rule.name, policy="waas")
+            yield from ((usage, item) for item in rule.collections)
+
+    async def rescope(self, *, author: str) -> None:
+        """Put the stored collections in force as they are now, as a new revision if a rule names one that changed."""
+        async with self._lock:
+            policy = self._refreshed(self.current)
+            changed = _covering(policy) != _covering(self.current)
+            self.current = policy
+            if changed:
+                document = msgspec.json.encode(firewall_document(policy))
+                await self._save(dataclasses.replace(self._kept, document=document), author, policy)
+
+    def _refreshed(self, policy: FirewallPolicy) -> FirewallPolicy:
+        return dataclasses.replace(policy, rules=refreshed_rules(policy.rules, self._collections()))
+
     async def set_scrubbing(self, rules: tuple[ScrubbingRule, ...], *, author: str) -> None:
         """Replace the rules of scrubbing; Defenders get them at once."""
         async with self._lock:
@@ -207,6 +230,7 @@ class Firewall:
 
     async def _publish(self, policy: FirewallPolicy, author: str) -> int:
         problems: list[str] = []
+        policy = dataclasses.replace(policy, rules=bound_rules(policy.rules, self._collections(), problems))
         policy, certificates = self._sealed(policy, problems)
         problems.extend(reference_problems(policy, self._around(self._kept, {})))
         if problems:
@@ -221,7 +245,7 @@ class Firewall:
     async def _save(self, kept: KeptFirewall, author: str, policy: FirewallPolicy | None = None) -> None:
         revision = await asyncio.to_thread(self._store.save, kept, author=author, now=self._clock())
         self._kept = dataclasses.replace(kept, revision=revision)
-        self.current = self.current if policy is None else policy
+        self.current = self._refreshed(self.current if policy is None else policy)
         self._resolved.clear()
         self._on_change()
 
@@ -280,6 +304,10 @@ class Firewall:
             return dataclasses.replace(rule, owner=author, modified=now)
 
         return dataclasses.replace(policy, rules=tuple(stamp(rule) for rule in policy.rules))
+
+
+def _covering(policy: FirewallPolicy) -> list[list[object]]:
+    return [[item.scope for item in rule.collections] for rule in policy.rules]
 
 
 def _place(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -22,8 +22,9 @@ from bartizan.policy import (
     policy_document,
     resolve,
 )
-from bartizan.policy.model import Action
+from bartizan.policy.model import Action, Collection, StoredCollections
 from bartizan.policy.parse import MOST_RULES
+from bartizan.services.collections import Usage, bound_rules, refreshed_rules
 from bartizan.services.errors import ConflictError, InvalidError, MissingError
 from bartizan.services.interfaces import Clock, PolicyStore
 
@@ -35,9 +36,16 @@ class Policies:
     """The policy in force; every change is a new revision, and `on_change` is called after it is on disk."""
 
     def __init__(
-        self, store: PolicyStore, *, on_change: Callable[[], None], clock: Clock, library: Library = _NO_LIBRARY
+        self,
+        store: PolicyStore,
+        *,
+        on_change: Callable[[], None],
+        clock: Clock,
+        library: Library = _NO_LIBRARY,
+        collections: Callable[[], StoredCollections] = dict,
     ) -> None:
         self._store = store
+        self._collections = collections
         self._clock = clock
         self._on_change = on_change
         self._lock = asyncio.Lock()
@@ -45,7 +53,8 @@ class Policies:
         self.library = library
         self._by_name = _by_name(library)
         latest = store.latest()
-        self.revision, self.current = (latest[0], parse_stored(latest[1])) if latest else (0, RuntimePolicy())
+        self.revision, stored = (latest[0], parse_stored(latest[1])) if latest else (0, RuntimePolicy())
+        self.current = self._refreshed(stored)
 
     def resolve(self, workload: Workload) -> EncodedPolicy:
         """Return what a workload's Defender has to enforce now."""
@@ -120,8 +129,29 @@ class Policies:
             if touched:
                 await self._put_in_force(self.current, author)
 
+    def scopes(self) -> Iterable[tuple[Usage, Collection]]:
+        """Return the collections of all rules."""
+        for rule in self.current.rules:
+            usage = Usage(kind="policy", name=rule.name, policy="runtime")
+            yield from ((usage, item) for item in rule.collections)
+
+    async def rescope(self, *, author: str) -> None:
+        """Put the stored collections in force as they are now, as a new revision if a rule names one that changed."""
+        async with self._lock:
+            policy = self._refreshed(self.current)
+            changed = _covering(policy) != _covering(self.current)
+            self.current = policy
+            if changed:
+                await self._put_in_force(policy, author)
+
+    def _refreshed(self, policy: RuntimePolicy) -> RuntimePolicy:
+        return RuntimePolicy(rules=refreshed_rules(policy.rules, self._collections()))
+
     async def _publish(self, policy: RuntimePolicy, author: str) -> int:
-        if problems := library_problems(policy, self.library):
+        problems: list[str] = []
+        policy = RuntimePolicy(rules=bound_rules(policy.rules, self._collections(), problems))
+        problems.extend(library_problems(policy, self.library))
+        if problems:
             raise PolicyError(problems)
         stamped = self._stamp(policy, author, rfc3339(self._clock()))
         if stamped == self.current and self.revision > 0:
@@ -132,7 +162,7 @@ class Policies:
     async def _put_in_force(self, policy: RuntimePolicy, author: str) -> None:
         document = msgspec.json.encode(policy_document(policy))
         self.revision = await asyncio.to_thread(self._store.add, document, author=author, now=self._clock())
-        self.current = policy
+        self.current = self._refreshed(policy)
         self._resolved.clear()
         self._on_change()
 
@@ -147,6 +177,10 @@ class Policies:
             return dataclasses.replace(rule, owner=author, modified=now)
 
         return RuntimePolicy(rules=tuple(stamp(rule) for rule in policy.rules))
+
+
+def _covering(policy: RuntimePolicy) -> list[list[object]]:
+    return [[item.scope for item in rule.collections] for rule in policy.rules]
 
 
 def _by_name(library: Library) -> dict[str, CustomDefinition]:

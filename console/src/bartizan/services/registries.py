@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from bartizan.services.collections import Usage as CollectionUsage
 from bartizan.services.credentials import Credentials, Usage
 from bartizan.services.errors import InvalidError, MissingError
 from bartizan.services.interfaces import SettingStore
@@ -131,6 +132,11 @@ class Registries:
         async with self._credentials.held():
             if registry not in self._all:
                 await self._save((*self._all, registry))
+
+    def users_of_collection(self, name: str) -> list[CollectionUsage]:
+        """Return the registries whose specifications name a collection."""
+        hosts = dict.fromkeys(registry.host for registry in self._all if name in registry.collections)
+        return [CollectionUsage(kind="registryScan", name=host) for host in hosts]
 
     async def _save(self, registries: tuple[Registry, ...]) -> None:
         if len(registries) > MOST_REGISTRIES:

@@ -2,6 +2,7 @@
 
 from bartizan.store.audits import SqlAudits
 from bartizan.store.bundles import SqlBundles
+from bartizan.store.collections import SqlCollections
 from bartizan.store.credentials import SqlCredentials
 from bartizan.store.custom_rules import SqlCustomRules
 from bartizan.store.database import Database
@@ -25,6 +26,7 @@ __all__ = [
     "Database",
     "SqlAudits",
     "SqlBundles",
+    "SqlCollections",
     "SqlCredentials",
     "SqlCustomRules",
     "SqlDefenders",

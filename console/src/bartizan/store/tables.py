@@ -111,6 +111,13 @@ audits = Table(
     sqlite_autoincrement=True,
 )
 
+collections = Table(
+    "collections",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+
 credentials = Table(
     "credentials",
     metadata,

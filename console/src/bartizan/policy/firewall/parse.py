@@ -9,7 +9,7 @@ from bartizan.policy.firewall.application import Application, application
 from bartizan.policy.firewall.fields import Shape, checked, choice, flag, ignored, once, several, text, whole
 from bartizan.policy.firewall.model import FIRST_PORT, LAST_PORT, FirewallPolicy, FirewallRule
 from bartizan.policy.firewall.protections import network_name
-from bartizan.policy.reading import PolicyError, load
+from bartizan.policy.reading import Harmless, PolicyError, load
 from bartizan.policy.scopes import collections_of
 
 MOST_RULES = 500
@@ -62,20 +62,27 @@ _policy = Shape(
 
 def parse_firewall(data: bytes | str) -> FirewallPolicy:
     """Return the WAAS policy of the vendor's JSON document. Raises PolicyError with every problem found."""
+    policy, problems = _parsed(data)
+    if problems:
+        raise PolicyError(problems)
+    return policy
+
+
+def _parsed(data: bytes | str) -> tuple[FirewallPolicy, list[str]]:
     problems: list[str] = []
     document = _policy(load(data), "", problems)
     rules = tuple(_as_rule(rule) for rule in document["rules"])
     if document["minPort"] > document["maxPort"]:
         problems.append(f"minPort: {document['minPort']} is above `maxPort` {document['maxPort']}")
     _unique(rules, problems)
-    if problems:
-        raise PolicyError(problems)
-    return FirewallPolicy(rules=rules, first_port=document["minPort"], last_port=document["maxPort"])
+    return FirewallPolicy(rules=rules, first_port=document["minPort"], last_port=document["maxPort"]), problems
 
 
 def parse_stored_firewall(data: bytes) -> FirewallPolicy:
     """Return a policy that this Console rendered itself, with the owners and times that it had set."""
-    policy = parse_firewall(data)
+    policy, problems = _parsed(data)
+    if grave := [problem for problem in problems if not isinstance(problem, Harmless)]:
+        raise PolicyError(grave)
     documents = json.loads(data)["rules"]
     rules = (
         dataclasses.replace(rule, owner=document["owner"], modified=document["modified"])
