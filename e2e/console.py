@@ -33,8 +33,8 @@ class Console:
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
-        """Start it, wait until it announces its ports, and make the administrator the first time."""
+    def start(self, *, sign_up: bool = True) -> None:
+        """Start it, wait until it announces its ports, and, if wanted, make the administrator the first time."""
         command = [
             *BARTIZAN, "console", "--data-dir", str(self.data_dir),
             "--api-address", f"0.0.0.0:{self.api_port}", "--channel-address", f"0.0.0.0:{self.channel_port}",
@@ -49,7 +49,7 @@ class Console:
         state = json.loads((self.data_dir / "console.json").read_text())
         self.api_port, self.channel_port = state["apiPort"], state["channelPort"]
         setup_token = self.data_dir / "setup-token"
-        if setup_token.exists():
+        if sign_up and setup_token.exists():
             token = setup_token.read_text().strip()
             self.request("POST", "signup", json={"username": USER, "password": PASSWORD, "token": token}, auth=None)
 

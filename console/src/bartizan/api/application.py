@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from bartizan.api import document, errors
 from bartizan.api.context import ApiServices
 from bartizan.api.limits import Limits
+from bartizan.api.pages import Pages
 from bartizan.api.routes import (
     audits,
     browser_session,
@@ -79,6 +80,7 @@ def create_api(services: ApiServices | None) -> FastAPI:
     for routes in _ROUTES:
         app.router.routes.extend(routes.router.routes)
     errors.install(app)
+    app.add_middleware(Pages)
     app.add_middleware(Limits)
     cached: dict[str, Any] = {}
 

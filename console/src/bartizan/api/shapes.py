@@ -141,6 +141,12 @@ class AppEmbeddedEmbedRequest(msgspec.Struct, rename="camel", forbid_unknown_fie
     registry_credential_id: str = msgspec.field(default="", name="registryCredentialID")
 
 
+class Initialized(msgspec.Struct):
+    """Whether the Console has an administrator."""
+
+    initialized: bool
+
+
 class CertSettings(msgspec.Struct, rename="camel"):
     """The names of the Console's certificate, and the end of its authority's."""
 
@@ -306,6 +312,7 @@ ALL = (
     ForensicsRequest,
     ForensicsSnapshot,
     Incident,
+    Initialized,
     InstallBundleAnswer,
     KnownImage,
     Problem,

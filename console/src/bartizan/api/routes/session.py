@@ -9,7 +9,7 @@ from bartizan.api.context import address_of, services_of
 from bartizan.api.document import gives, reference, takes
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import read_body
-from bartizan.api.shapes import Credentials, SignUp, Token
+from bartizan.api.shapes import Credentials, Initialized, SignUp, Token
 from bartizan.services.interfaces import User
 
 router = APIRouter(prefix="/api/v1", tags=["session"])
@@ -30,6 +30,16 @@ async def signup(request: Request, _user: _anybody) -> Response:
         name=body.username, password=body.password, token=body.token, address=address_of(request)
     )
     return Response()
+
+
+@router.get(
+    "/settings/initialized",
+    responses=gives(reference(Initialized), text="Whether it is", example={"initialized": True}),
+)
+async def initialized(request: Request, _user: _anybody) -> Response:
+    """Tell whether the Console has an administrator, so that a browser can show the set-up page if not."""
+    answer = Initialized(initialized=await services_of(request).accounts.initialized())
+    return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 @router.post("/authenticate", openapi_extra=takes(Credentials), responses=gives(reference(Token), text="Logged in"))
