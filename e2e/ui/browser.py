@@ -72,7 +72,7 @@ def check(page: Page, directory: Path, name: str) -> None:
         page.set_viewport_size({"width": width, "height": height})
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            page.wait_for_function(f"document.documentElement.dataset.mantineColorScheme === '{scheme}'")
+            page.locator(f"html[data-mantine-color-scheme={scheme}]").wait_for(state="attached")
             settle(page)
             page.screenshot(path=directory / f"{name}-{width}-{scheme}.png")
             if width == max(WIDTHS) or scheme == "light":

@@ -53,7 +53,7 @@ def page(signed_in_context: BrowserContext, ui_console: Console) -> Iterator[Pag
 
 @pytest.fixture
 def check_page(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Page], None]:
-    """Check the shown page: axe finds nothing in both colours, at 1280 and 390 pixels; leaves screenshots in tmp_path."""
+    """Check the shown page with axe in both colours and at both widths; leave screenshots in `tmp_path`."""
 
     def checked(page: Page, name: str | None = None) -> None:
         check(page, tmp_path, name or request.node.name)

@@ -78,7 +78,7 @@ def test_ended_session_asks_to_sign_in_and_keeps_the_place(fresh: Page, ui_conso
     expect(fresh.get_by_role("heading", level=1)).to_have_text("Names")
     fresh.context.clear_cookies()
     fresh.get_by_label("Name to add").fill("other.test")
-    fresh.get_by_role("button", name="Add").click()
+    fresh.get_by_role("button", name="Add", exact=True).click()
     expect(fresh.get_by_role("status")).to_contain_text("Your session ended")
     assert fresh.url == f"{ui_console.url}/manage/names"
 
@@ -160,7 +160,7 @@ def test_names_are_added_and_removed(page: Page, ui_console: Console) -> None:
     """What the page says is what the API has."""
     page.get_by_role("link", name="Names").click()
     page.get_by_label("Name to add").fill("shell.test")
-    page.get_by_role("button", name="Add").click()
+    page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("cell", name="shell.test")).to_be_visible()
     assert "shell.test" in ui_console.request("GET", "settings/certs").json()["consoleSAN"]
     page.get_by_role("button", name="Remove shell.test").click()

@@ -104,6 +104,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Session
+         * @description Return who is signed in, and what they may do.
+         */
+        get: operations["get_session_api_v1_session_get"];
+        put?: never;
+        /**
+         * Start Session
+         * @description Sign in as a browser: the cookie is good for twelve hours, or until it was idle for half an hour.
+         */
+        post: operations["start_session_api_v1_session_post"];
+        /**
+         * End Session
+         * @description Sign out: the session that this request came with ends.
+         */
+        delete: operations["end_session_api_v1_session_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/policies/runtime/app-embedded": {
         parameters: {
             query?: never;
@@ -961,6 +989,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/defenders/app-embedded": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Embed In Dockerfile
+         * @description Put the Defender into a Dockerfile.
+         */
+        post: operations["embed_in_dockerfile_api_v1_defenders_app_embedded_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/defenders": {
         parameters: {
             query?: never;
@@ -981,7 +1029,114 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/defenders/app-embedded": {
+    "/api/v1/defenders/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Defenders
+         * @description Return how many Defenders have each value of what they can be filtered by.
+         */
+        get: operations["count_defenders_api_v1_defenders_facets_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/defenders/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Summarise Defenders
+         * @description Return how many Defenders of each category there are, and are connected.
+         */
+        get: operations["summarise_defenders_api_v1_defenders_summary_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/defenders/names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Name Defenders
+         * @description Return the App IDs of the Defenders that match, each once, in their order.
+         */
+        get: operations["name_defenders_api_v1_defenders_names_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/defenders/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Defenders
+         * @description Return all Defenders that match as comma-separated values, one line each.
+         */
+        get: operations["download_defenders_api_v1_defenders_download_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/defenders/{defender}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Defender
+         * @description Return one Defender.
+         */
+        get: operations["get_defender_api_v1_defenders__defender__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Defender
+         * @description Shut a Defender out: its certificate is worth nothing any more, and it is no longer listed.
+         *
+         *     Its workload stays under the policy that it has. A new task with the same install bundle is another Defender: revoke
+         *     the bundle to keep those out too.
+         */
+        delete: operations["revoke_defender_api_v1_defenders__defender__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/defenders/{defender}/disconnect": {
         parameters: {
             query?: never;
             header?: never;
@@ -991,10 +1146,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Embed In Dockerfile
-         * @description Put the Defender into a Dockerfile.
+         * Disconnect Defender
+         * @description End a Defender's session; it connects again by itself, and its workload goes on under the policy it has.
          */
-        post: operations["embed_in_dockerfile_api_v1_defenders_app_embedded_post"];
+        post: operations["disconnect_defender_api_v1_defenders__defender__disconnect_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1543,6 +1698,10 @@ export interface components {
         /**
          * Defender
          * @description One Defender. `hostname` is the App ID, as everywhere in this API; `host` is the machine's name.
+         *
+         *     `state`: `ended` ones said goodbye, `lost` ones did not, `awaited` ones were there when the Console ended, `revoked`
+         *     ones were shut out. `sync` tells whether what should be in force is. `latest` ones are of the Console's version.
+         *     With no new contact it leaves the list at `removal`. `auditCount` are those since `connectedSince`.
          */
         Defender: {
             id: string;
@@ -1553,16 +1712,64 @@ export interface components {
             host: string;
             task: string | null;
             connected: boolean;
+            /** @enum {unknown} */
+            state: "awaited" | "connected" | "ended" | "lost" | "revoked";
+            /** @enum {unknown} */
+            sync: "failed" | "inSync" | "pending" | "unknown";
             version: string;
+            latest: boolean;
             architecture: string;
             isARM64: boolean;
             firstSeen: string;
+            connectedSince: string | null;
             lastModified: string;
+            removal: string | null;
             certificateExpiration: string;
+            certificateEndsSoon: boolean;
+            bundle: string;
             goodbye: string | null;
+            auditCount: number;
+            lastAudit: string | null;
+            gaps: components["schemas"]["DefenderGap"][];
             workloads: components["schemas"]["DefenderWorkload"][];
             /** @default null */
             waas: components["schemas"]["DefenderFirewall"] | null;
+        };
+        /**
+         * DefenderFacets
+         * @description How many Defenders have each value of what they can be filtered by, whatever that filter is set to.
+         */
+        DefenderFacets: {
+            type: {
+                [key: string]: number;
+            };
+            state: {
+                [key: string]: number;
+            };
+            sync: {
+                [key: string]: number;
+            };
+            version: {
+                [key: string]: number;
+            };
+            latest: {
+                [key: string]: number;
+            };
+            architecture: {
+                [key: string]: number;
+            };
+            appID: {
+                [key: string]: number;
+            };
+            gap: {
+                [key: string]: number;
+            };
+            certificateEnds: {
+                [key: string]: number;
+            };
+            bundle: {
+                [key: string]: number;
+            };
         };
         /**
          * DefenderFirewall
@@ -1587,6 +1794,16 @@ export interface components {
         DefenderFirewallPort: {
             exposed: number;
             internal: number;
+        };
+        /**
+         * DefenderGap
+         * @description Something of a workload that goes unprotected: a container or a port (`name`), and why.
+         */
+        DefenderGap: {
+            /** @enum {unknown} */
+            kind: "auditsDropped" | "container" | "looksOnly" | "noRule" | "notEnforcing" | "port";
+            name: string;
+            reason: string;
         };
         /**
          * DefenderOpenPort
@@ -1616,10 +1833,22 @@ export interface components {
             appEmbeddedDisconnectedMinutes: number;
         };
         /**
+         * DefenderSummary
+         * @description How many Defenders of a category there are, and are connected.
+         */
+        DefenderSummary: {
+            /** @enum {unknown} */
+            category: "appEmbedded" | "fargate";
+            deployed: number;
+            connected: number;
+        };
+        /**
          * DefenderWorkload
          * @description One container of a Defender's task; `tier` is the mechanism that enforces there (0 is none).
          *
          *     `policyHash` is the policy in force, `desiredPolicyHash` the one that should be: equal once a change has arrived.
+         *     `rule` is the rule of the runtime policy that applies, empty when none does; `instance` names the Defender's process
+         *     in the container once it has spoken.
          */
         DefenderWorkload: {
             container: string | null;
@@ -1629,6 +1858,8 @@ export interface components {
             tier: number | null;
             tierReasons: string[];
             dropped: number;
+            rule: string;
+            instance: string | null;
         };
         /**
          * DnsShape
@@ -2270,6 +2501,18 @@ export interface components {
             encrypted: string;
         };
         /**
+         * SessionAnswer
+         * @description Who is signed in, and what they may do.
+         *
+         *     `collections` are those that they are limited to; an empty list is no limit.
+         */
+        SessionAnswer: {
+            username: string;
+            role: string;
+            permissions: string[];
+            collections: string[];
+        };
+        /**
          * ShownField
          * @description The place of an attack in a request.
          */
@@ -2820,6 +3063,119 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_session_api_v1_session_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who is signed in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "username": "ann",
+                     *       "role": "Auditor",
+                     *       "permissions": [
+                     *         "auditsRead",
+                     *         "policyRead"
+                     *       ],
+                     *       "collections": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SessionAnswer"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_session_api_v1_session_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Who is signed in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "username": "ann",
+                     *       "role": "Auditor",
+                     *       "permissions": [
+                     *         "auditsRead",
+                     *         "policyRead"
+                     *       ],
+                     *       "collections": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SessionAnswer"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_session_api_v1_session_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description Refused */
@@ -5148,15 +5504,59 @@ export interface operations {
             };
         };
     };
+    embed_in_dockerfile_api_v1_defenders_app_embedded_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AppEmbeddedEmbedRequest"];
+            };
+        };
+        responses: {
+            /** @description Protected Dockerfile, Defender and README */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "application/zip": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_defenders_api_v1_defenders_get: {
         parameters: {
             query?: {
-                type?: string[] | null;
-                connected?: boolean | null;
-                hostname?: string[] | null;
-                search?: string;
                 offset?: number;
                 limit?: number;
+                type?: string[] | null;
+                state?: string[] | null;
+                sync?: string[] | null;
+                version?: string[] | null;
+                architecture?: string[] | null;
+                appID?: string[] | null;
+                gap?: string[] | null;
+                certificateEnds?: string[] | null;
+                bundle?: string[] | null;
+                hostname?: string[] | null;
+                latest?: boolean | null;
+                connected?: boolean | null;
+                isARM64?: boolean | null;
+                search?: string;
             };
             header?: never;
             path?: never;
@@ -5184,27 +5584,248 @@ export interface operations {
             };
         };
     };
-    embed_in_dockerfile_api_v1_defenders_app_embedded_post: {
+    count_defenders_api_v1_defenders_facets_get: {
+        parameters: {
+            query?: {
+                type?: string[] | null;
+                state?: string[] | null;
+                sync?: string[] | null;
+                version?: string[] | null;
+                architecture?: string[] | null;
+                appID?: string[] | null;
+                gap?: string[] | null;
+                certificateEnds?: string[] | null;
+                bundle?: string[] | null;
+                hostname?: string[] | null;
+                latest?: boolean | null;
+                connected?: boolean | null;
+                isARM64?: boolean | null;
+                search?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DefenderFacets"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    summarise_defenders_api_v1_defenders_summary_get: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AppEmbeddedEmbedRequest"];
+        requestBody?: never;
+        responses: {
+            /** @description One for each category */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DefenderSummary"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
         };
+    };
+    name_defenders_api_v1_defenders_names_get: {
+        parameters: {
+            query?: {
+                type?: string[] | null;
+                state?: string[] | null;
+                sync?: string[] | null;
+                version?: string[] | null;
+                architecture?: string[] | null;
+                appID?: string[] | null;
+                gap?: string[] | null;
+                certificateEnds?: string[] | null;
+                bundle?: string[] | null;
+                hostname?: string[] | null;
+                latest?: boolean | null;
+                connected?: boolean | null;
+                isARM64?: boolean | null;
+                search?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
-            /** @description Protected Dockerfile, Defender and README */
+            /** @description The App IDs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string[];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_defenders_api_v1_defenders_download_get: {
+        parameters: {
+            query?: {
+                type?: string[] | null;
+                state?: string[] | null;
+                sync?: string[] | null;
+                version?: string[] | null;
+                architecture?: string[] | null;
+                appID?: string[] | null;
+                gap?: string[] | null;
+                certificateEnds?: string[] | null;
+                bundle?: string[] | null;
+                hostname?: string[] | null;
+                latest?: boolean | null;
+                connected?: boolean | null;
+                isARM64?: boolean | null;
+                search?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All that match, as CSV */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": unknown;
-                    "application/zip": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_defender_api_v1_defenders__defender__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                defender: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The Defender */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Defender"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_defender_api_v1_defenders__defender__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                defender: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is shut out */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disconnect_defender_api_v1_defenders__defender__disconnect_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                defender: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its session ends */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description Refused */

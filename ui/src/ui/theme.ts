@@ -1,7 +1,7 @@
 import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from "@mantine/core";
 
 const bartizan: MantineColorsTuple = [
-  "#eff4fb", "#dce7f6", "#b5cbeb", "#8cafe0", "#6a97d6", "#5286d0", "#4277c6", "#325fa8", "#294f8e", "#1d3d73",
+  "#eff4fb", "#dce7f6", "#b5cbeb", "#8cafe0", "#6a97d6", "#5286d0", "#3d70bd", "#325fa8", "#294f8e", "#1d3d73",
 ];
 
 export const theme = createTheme({

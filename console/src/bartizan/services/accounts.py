@@ -76,10 +76,6 @@ class Accounts:
         self._setup = None
         self._on_set_up()
 
-    async def initialized(self) -> bool:
-        """Return whether an administrator was set up."""
-        return self._setup is None or await asyncio.to_thread(self._store.has_users)
-
     async def log_in(
         self, *, name: str, password: str, address: str, kind: SessionKind = "bearer", agent: str = ""
     ) -> tuple[User, Session]:

@@ -38,7 +38,7 @@ async def signup(request: Request, _user: _anybody) -> Response:
 )
 async def initialized(request: Request, _user: _anybody) -> Response:
     """Tell whether the Console has an administrator, so that a browser can show the set-up page if not."""
-    answer = Initialized(initialized=await services_of(request).accounts.initialized())
+    answer = Initialized(initialized=services_of(request).accounts.set_up)
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
