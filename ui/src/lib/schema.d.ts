@@ -621,6 +621,136 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Events
+         * @description Return runtime audits and WAAS events, the newest first; `older` and `newer` of the answer are cursors that lead on.
+         *
+         *     A question looks at 20,000 events of each kind at most. Where that does not fill the page, `searchedTo` says how far
+         *     it looked, and `older` goes on from there; only without `older` there are no more.
+         */
+        get: operations["list_events_api_v1_events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Event Facets
+         * @description Return the commonest values of each facet, with how many events have them.
+         *
+         *     Each facet is counted among the events that pass all other filters, so that further values can be chosen. The newest
+         *     50,000 events of each kind are looked at; where there are more, `searchedTo` says since when.
+         */
+        get: operations["list_event_facets_api_v1_events_facets_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/timeslice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Events
+         * @description Return how many events there were in each of `buckets` equal parts of the time, by effect.
+         *
+         *     The time is from `from` (or the oldest event) to `to` (or now). Bounded as the facets are.
+         */
+        get: operations["count_events_api_v1_events_timeslice_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/follow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow Events
+         * @description Stream events as server-sent events; with `Last-Event-ID` those since then come first.
+         *
+         *     Times of the filter are those of the events, too: without them every event that comes is sent.
+         */
+        get: operations["follow_events_api_v1_events_follow_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Events
+         * @description Return all matching events, the newest first, as CSV or as JSON Lines (`format=jsonl`).
+         */
+        get: operations["export_events_api_v1_events_export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/{event}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One Event
+         * @description Return one event by its id, such as `runtime-12` or `waas-4`.
+         */
+        get: operations["one_event_api_v1_events__event__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audits/incidents": {
         parameters: {
             query?: never;
@@ -1396,6 +1526,98 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/collections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Collections
+         * @description Return the collections: the built-in `All`, then by their names.
+         */
+        get: operations["list_collections_api_v1_collections_get"];
+        put?: never;
+        /**
+         * Add Collection
+         * @description Add a collection; a field that is left out is `["*"]`.
+         */
+        post: operations["add_collection_api_v1_collections_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Collection
+         * @description Return the workloads of connected Defenders that a scope covers now; nothing is kept. At most 100 are listed.
+         */
+        post: operations["preview_collection_api_v1_collections_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Collection
+         * @description Return one collection.
+         */
+        get: operations["get_collection_api_v1_collections__name__get"];
+        /**
+         * Put Collection
+         * @description Replace a collection; every policy that names it is in force with the new scope at once.
+         */
+        put: operations["put_collection_api_v1_collections__name__put"];
+        post?: never;
+        /**
+         * Remove Collection
+         * @description Remove a collection that nothing uses; otherwise the refusal names what does.
+         */
+        delete: operations["remove_collection_api_v1_collections__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/usages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Collection Usages
+         * @description Return what uses a collection: rules of policies, users, groups, registries and settings.
+         */
+        get: operations["list_collection_usages_api_v1_collections__name__usages_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/settings/registry": {
         parameters: {
             query?: never;
@@ -1592,8 +1814,145 @@ export interface components {
             consoleSAN: string[];
         };
         /**
+         * CollectionDocument
+         * @description A collection as it is kept; `system` is true for the built-in `All`.
+         */
+        CollectionDocument: {
+            name: string;
+            /** @default  */
+            description: string;
+            /** @default  */
+            color: string;
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            images: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            containers: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            appIDs: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            labels: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            accountIDs: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            clusters: string[];
+            /** @default  */
+            owner: string;
+            /** @default  */
+            modified: string;
+            /** @default false */
+            system: boolean;
+            /** @default false */
+            prisma: boolean;
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            hosts: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            functions: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            namespaces: string[];
+        };
+        /**
+         * CollectionMatch
+         * @description A workload that a scope covers, and the `id` of its Defender.
+         */
+        CollectionMatch: {
+            id: string;
+            appID: string;
+            /** @default null */
+            image: string | null;
+            /** @default null */
+            container: string | null;
+            /** @default [] */
+            labels: string[];
+            /** @default null */
+            accountID: string | null;
+            /** @default null */
+            cluster: string | null;
+        };
+        /**
+         * CollectionPreview
+         * @description What a scope covers now: `total` workloads of `defenders` Defenders, of all that are `connected`.
+         */
+        CollectionPreview: {
+            total: number;
+            defenders: number;
+            connected: number;
+            matches: components["schemas"]["CollectionMatch"][];
+        };
+        /**
+         * CollectionScope
+         * @description A collection as it is given: fields are ANDed, patterns ORed, upper and lower case are the same.
+         *
+         *     A field that is left out is `["*"]`. Labels are `key:value`.
+         */
+        CollectionScope: {
+            name: string;
+            /** @default  */
+            description: string;
+            /** @default  */
+            color: string;
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            images: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            containers: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            appIDs: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            labels: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            accountIDs: string[];
+            /**
+             * @description `*` is any run of characters, a leading `-` excludes
+             * @default []
+             */
+            clusters: string[];
+        };
+        /**
          * CollectionShape
-         * @description A scope; fields are ANDed, patterns ORed, `*` is any run of characters, a leading `-` excludes.
+         * @description The name of a stored collection, alone; or a scope of the rule's own, under a name that no stored collection has.
+         *
+         *     Fields are ANDed, patterns ORed, `*` is any run of characters, a leading `-` excludes.
          */
         CollectionShape: {
             name: string;
@@ -1603,10 +1962,30 @@ export interface components {
             containers: string[];
             /** @default [] */
             appIDs: string[];
+            /** @default [] */
+            labels: string[];
+            /** @default [] */
+            accountIDs: string[];
+            /** @default [] */
+            clusters: string[];
             /** @default  */
             description: string;
             /** @default  */
             color: string;
+        };
+        /**
+         * CollectionUsage
+         * @description Something that uses a collection; `policy` tells whose rule `name` is.
+         */
+        CollectionUsage: {
+            /** @enum {unknown} */
+            type: "group" | "policy" | "registryScan" | "settings" | "user";
+            name: string;
+            /**
+             * @default
+             * @enum {unknown}
+             */
+            policy: "" | "runtime" | "waas";
         };
         /**
          * CredentialAnswer
@@ -1877,6 +2256,55 @@ export interface components {
             blacklist: string[];
         };
         /**
+         * EventFacets
+         * @description The commonest values of each facet among the events that pass all other filters.
+         *
+         *     `searchedTo` is there when not all events were looked at, but only those since then.
+         */
+        EventFacets: {
+            facets: {
+                [key: string]: components["schemas"]["FacetValue"][];
+            };
+            /** @default  */
+            searchedTo: string;
+        };
+        /**
+         * EventPageAnswer
+         * @description A page, the newest first; `older` and `newer` are cursors that lead on.
+         *
+         *     Without `older` there are no more. A page may hold fewer events than asked for, even none, while there are more:
+         *     then `searchedTo` is how far was looked, and the cursor goes on from there.
+         */
+        EventPageAnswer: {
+            events: components["schemas"]["SecurityEvent"][];
+            /** @default  */
+            older: string;
+            /** @default  */
+            newer: string;
+            /** @default  */
+            searchedTo: string;
+        };
+        /**
+         * EventTimeslice
+         * @description How many events there were from `start` until before `end`, by effect.
+         */
+        EventTimeslice: {
+            start: string;
+            end: string;
+            counts: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * EventTimeslices
+         * @description The parts of the time, in order; `searchedTo` as with facets: before it nothing was counted.
+         */
+        EventTimeslices: {
+            slices: components["schemas"]["EventTimeslice"][];
+            /** @default  */
+            searchedTo: string;
+        };
+        /**
          * EvidenceLine
          * @description One entry of a suggested rule and what speaks for it: it covers so many things, seen `count` times.
          */
@@ -1889,6 +2317,14 @@ export interface components {
             last: string;
             examples: string[];
             warning: string;
+        };
+        /**
+         * FacetValue
+         * @description A value and how many events have it.
+         */
+        FacetValue: {
+            value: string;
+            count: number;
         };
         /**
          * FilesystemShape
@@ -2499,6 +2935,19 @@ export interface components {
             plain: string;
             /** @default  */
             encrypted: string;
+        };
+        /**
+         * SecurityEvent
+         * @description A runtime audit or a WAAS event: the one that `kind` says is there.
+         */
+        SecurityEvent: {
+            id: string;
+            /** @enum {unknown} */
+            kind: "runtime" | "waas";
+            /** @default null */
+            runtime: components["schemas"]["RuntimeAudit"] | null;
+            /** @default null */
+            waas: components["schemas"]["FirewallAudit"] | null;
         };
         /**
          * SessionAnswer
@@ -4827,6 +5276,401 @@ export interface operations {
             };
         };
     };
+    list_events_api_v1_events_get: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                kind?: string[] | null;
+                from?: string | null;
+                to?: string | null;
+                q?: string;
+                effect?: string[] | null;
+                severity?: string[] | null;
+                type?: string[] | null;
+                reason?: string[] | null;
+                protection?: string[] | null;
+                appID?: string[] | null;
+                container?: string[] | null;
+                imageName?: string[] | null;
+                ruleName?: string[] | null;
+                country?: string[] | null;
+                attackType?: string[] | null;
+                attackTechniques?: string[] | null;
+                user?: string[] | null;
+                processPath?: string[] | null;
+                ruleAppID?: string[] | null;
+                subnet?: string[] | null;
+                method?: string[] | null;
+                requestHost?: string[] | null;
+                urlPath?: string[] | null;
+                eventID?: string[] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "events": [
+                     *         {
+                     *           "id": "runtime-12",
+                     *           "kind": "runtime",
+                     *           "runtime": {
+                     *             "_id": "12",
+                     *             "time": "2026-11-20T09:14:02.118Z",
+                     *             "type": "processes",
+                     *             "attackType": "explicitlyDeniedProcess",
+                     *             "effect": "prevent",
+                     *             "severity": "high",
+                     *             "msg": "/bin/sh launched from /usr/bin/python3 was prevented: it is on the deny list",
+                     *             "reason": "deniedProcess",
+                     *             "appID": "shop:1",
+                     *             "hostname": "shop:1",
+                     *             "profileId": "shop:1_web",
+                     *             "containerName": "web",
+                     *             "ruleName": "shop",
+                     *             "processPath": "/bin/sh"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "older": "o.1795166042118.1.12",
+                     *       "newer": "n.1795166042118.1.12"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventPageAnswer"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_event_facets_api_v1_events_facets_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                kind?: string[] | null;
+                from?: string | null;
+                to?: string | null;
+                q?: string;
+                effect?: string[] | null;
+                severity?: string[] | null;
+                type?: string[] | null;
+                reason?: string[] | null;
+                protection?: string[] | null;
+                appID?: string[] | null;
+                container?: string[] | null;
+                imageName?: string[] | null;
+                ruleName?: string[] | null;
+                country?: string[] | null;
+                attackType?: string[] | null;
+                attackTechniques?: string[] | null;
+                user?: string[] | null;
+                processPath?: string[] | null;
+                ruleAppID?: string[] | null;
+                subnet?: string[] | null;
+                method?: string[] | null;
+                requestHost?: string[] | null;
+                urlPath?: string[] | null;
+                eventID?: string[] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The facets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "facets": {
+                     *         "effect": [
+                     *           {
+                     *             "value": "prevent",
+                     *             "count": 41
+                     *           },
+                     *           {
+                     *             "value": "alert",
+                     *             "count": 7
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventFacets"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    count_events_api_v1_events_timeslice_get: {
+        parameters: {
+            query?: {
+                buckets?: number;
+                kind?: string[] | null;
+                from?: string | null;
+                to?: string | null;
+                q?: string;
+                effect?: string[] | null;
+                severity?: string[] | null;
+                type?: string[] | null;
+                reason?: string[] | null;
+                protection?: string[] | null;
+                appID?: string[] | null;
+                container?: string[] | null;
+                imageName?: string[] | null;
+                ruleName?: string[] | null;
+                country?: string[] | null;
+                attackType?: string[] | null;
+                attackTechniques?: string[] | null;
+                user?: string[] | null;
+                processPath?: string[] | null;
+                ruleAppID?: string[] | null;
+                subnet?: string[] | null;
+                method?: string[] | null;
+                requestHost?: string[] | null;
+                urlPath?: string[] | null;
+                eventID?: string[] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The parts of the time, in order */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "slices": [
+                     *         {
+                     *           "start": "2026-11-20T09:00:00.000Z",
+                     *           "end": "2026-11-20T10:00:00.000Z",
+                     *           "counts": {
+                     *             "prevent": 41
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventTimeslices"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_events_api_v1_events_follow_get: {
+        parameters: {
+            query?: {
+                kind?: string[] | null;
+                from?: string | null;
+                to?: string | null;
+                q?: string;
+                effect?: string[] | null;
+                severity?: string[] | null;
+                type?: string[] | null;
+                reason?: string[] | null;
+                protection?: string[] | null;
+                appID?: string[] | null;
+                container?: string[] | null;
+                imageName?: string[] | null;
+                ruleName?: string[] | null;
+                country?: string[] | null;
+                attackType?: string[] | null;
+                attackTechniques?: string[] | null;
+                user?: string[] | null;
+                processPath?: string[] | null;
+                ruleAppID?: string[] | null;
+                subnet?: string[] | null;
+                method?: string[] | null;
+                requestHost?: string[] | null;
+                urlPath?: string[] | null;
+                eventID?: string[] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One event for each, as it is committed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    /**
+                     * @example id: 12.4
+                     *     data: {"id":"runtime-12",…}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_events_api_v1_events_export_get: {
+        parameters: {
+            query?: {
+                format?: "csv" | "jsonl";
+                kind?: string[] | null;
+                from?: string | null;
+                to?: string | null;
+                q?: string;
+                effect?: string[] | null;
+                severity?: string[] | null;
+                type?: string[] | null;
+                reason?: string[] | null;
+                protection?: string[] | null;
+                appID?: string[] | null;
+                container?: string[] | null;
+                imageName?: string[] | null;
+                ruleName?: string[] | null;
+                country?: string[] | null;
+                attackType?: string[] | null;
+                attackTechniques?: string[] | null;
+                user?: string[] | null;
+                processPath?: string[] | null;
+                ruleAppID?: string[] | null;
+                subnet?: string[] | null;
+                method?: string[] | null;
+                requestHost?: string[] | null;
+                urlPath?: string[] | null;
+                eventID?: string[] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All that match */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    /**
+                     * @example ID,Kind,Time
+                     *     runtime-12,runtime,…
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    one_event_api_v1_events__event__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "runtime-12",
+                     *       "kind": "runtime",
+                     *       "runtime": {
+                     *         "_id": "12",
+                     *         "time": "2026-11-20T09:14:02.118Z",
+                     *         "type": "processes",
+                     *         "attackType": "explicitlyDeniedProcess",
+                     *         "effect": "prevent",
+                     *         "severity": "high",
+                     *         "msg": "/bin/sh launched from /usr/bin/python3 was prevented: it is on the deny list",
+                     *         "reason": "deniedProcess",
+                     *         "appID": "shop:1",
+                     *         "hostname": "shop:1",
+                     *         "profileId": "shop:1_web",
+                     *         "containerName": "web",
+                     *         "ruleName": "shop",
+                     *         "processPath": "/bin/sh"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SecurityEvent"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_incidents_api_v1_audits_incidents_get: {
         parameters: {
             query?: {
@@ -6329,6 +7173,384 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_collections_api_v1_collections_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All collections */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "name": "shop",
+                     *         "description": "The shop in production, without its jobs",
+                     *         "color": "#2a7de1",
+                     *         "appIDs": [
+                     *           "shop:*"
+                     *         ],
+                     *         "images": [
+                     *           "*",
+                     *           "-*\/shop-jobs:*"
+                     *         ],
+                     *         "labels": [
+                     *           "environment:production"
+                     *         ],
+                     *         "containers": [
+                     *           "*"
+                     *         ],
+                     *         "accountIDs": [
+                     *           "*"
+                     *         ],
+                     *         "clusters": [
+                     *           "*"
+                     *         ],
+                     *         "hosts": [
+                     *           "*"
+                     *         ],
+                     *         "functions": [
+                     *           "*"
+                     *         ],
+                     *         "namespaces": [
+                     *           "*"
+                     *         ],
+                     *         "owner": "admin",
+                     *         "modified": "2026-01-31T09:30:00Z",
+                     *         "system": false,
+                     *         "prisma": false
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["CollectionDocument"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_collection_api_v1_collections_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "shop",
+                 *       "description": "The shop in production, without its jobs",
+                 *       "color": "#2a7de1",
+                 *       "appIDs": [
+                 *         "shop:*"
+                 *       ],
+                 *       "images": [
+                 *         "*",
+                 *         "-*\/shop-jobs:*"
+                 *       ],
+                 *       "labels": [
+                 *         "environment:production"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CollectionScope"];
+            };
+        };
+        responses: {
+            /** @description Kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_collection_api_v1_collections_preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "shop",
+                 *       "description": "The shop in production, without its jobs",
+                 *       "color": "#2a7de1",
+                 *       "appIDs": [
+                 *         "shop:*"
+                 *       ],
+                 *       "images": [
+                 *         "*",
+                 *         "-*\/shop-jobs:*"
+                 *       ],
+                 *       "labels": [
+                 *         "environment:production"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CollectionScope"];
+            };
+        };
+        responses: {
+            /** @description What it covers now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "total": 1,
+                     *       "defenders": 1,
+                     *       "connected": 4,
+                     *       "matches": [
+                     *         {
+                     *           "id": "9f86d081884c7d659a2feaa0c55ad015",
+                     *           "appID": "shop:1",
+                     *           "container": "web",
+                     *           "image": "shop:1.4"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CollectionPreview"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_collection_api_v1_collections__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The collection */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "shop",
+                     *       "description": "The shop in production, without its jobs",
+                     *       "color": "#2a7de1",
+                     *       "appIDs": [
+                     *         "shop:*"
+                     *       ],
+                     *       "images": [
+                     *         "*",
+                     *         "-*\/shop-jobs:*"
+                     *       ],
+                     *       "labels": [
+                     *         "environment:production"
+                     *       ],
+                     *       "containers": [
+                     *         "*"
+                     *       ],
+                     *       "accountIDs": [
+                     *         "*"
+                     *       ],
+                     *       "clusters": [
+                     *         "*"
+                     *       ],
+                     *       "hosts": [
+                     *         "*"
+                     *       ],
+                     *       "functions": [
+                     *         "*"
+                     *       ],
+                     *       "namespaces": [
+                     *         "*"
+                     *       ],
+                     *       "owner": "admin",
+                     *       "modified": "2026-01-31T09:30:00Z",
+                     *       "system": false,
+                     *       "prisma": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CollectionDocument"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_collection_api_v1_collections__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "shop",
+                 *       "description": "The shop in production, without its jobs",
+                 *       "color": "#2a7de1",
+                 *       "appIDs": [
+                 *         "shop:*"
+                 *       ],
+                 *       "images": [
+                 *         "*",
+                 *         "-*\/shop-jobs:*"
+                 *       ],
+                 *       "labels": [
+                 *         "environment:production"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CollectionScope"];
+            };
+        };
+        responses: {
+            /** @description Kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_collection_api_v1_collections__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_collection_usages_api_v1_collections__name__usages_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What uses it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "type": "policy",
+                     *         "name": "shop",
+                     *         "policy": "runtime"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["CollectionUsage"][];
                 };
             };
             /** @description Refused */
