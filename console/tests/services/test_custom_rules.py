@@ -47,7 +47,7 @@ def opened(database: Database) -> tuple[Policies, CustomRules, list[int]]:
         clock=lambda: 1000,
         library={rule.id: rule for rule in store.all()},
     )
-    return policies, CustomRules(store, policies), told
+    return policies, CustomRules(store, policies, clock=lambda: 1), told
 
 
 def test_a_changed_rule_is_a_new_revision_only_where_it_is_used(database: Database) -> None:
@@ -136,7 +136,7 @@ def test_the_library_is_bounded(database: Database) -> None:
     policies = Policies(
         SqlPolicies(database), on_change=lambda: None, clock=lambda: 1, library={n: defined(n) for n in range(1000)}
     )
-    library = CustomRules(store, policies)
+    library = CustomRules(store, policies, clock=lambda: 1)
 
     async def check() -> None:
         with pytest.raises(InvalidError, match="1000"):

@@ -13,5 +13,6 @@ pub mod rules;
 pub mod saying;
 pub mod sidecar;
 pub mod supervisor;
+pub mod trial;
 pub mod waas;
 pub mod workload;

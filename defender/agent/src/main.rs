@@ -1,4 +1,5 @@
-//! The Defender: `defender app-embedded | fargate sidecar | fargate entrypoint | fargate healthcheck | waf test | licences`.
+//! The Defender: `defender app-embedded | fargate sidecar | fargate entrypoint | fargate healthcheck | waf test |
+//! policy test | licences`.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 
 use defender_agent::{
     config::{Environment, SidecarConfig},
-    health, judge, rules, say, sidecar,
+    health, judge, rules, say, sidecar, trial,
     workload::{self, WorkloadError},
 };
 use defender_sys::{
@@ -29,6 +30,7 @@ const USAGE: &str = "usage: defender app-embedded PROGRAM [ARGUMENT…]
        defender fargate sidecar
        defender fargate healthcheck
        defender waf test --policy FILE [--rules DIRECTORY] [--port PORT] [--from ADDRESS] < REQUEST
+       defender policy test < LINES
        defender licences";
 const NOTICE: &str = include_str!("../NOTICE");
 
@@ -50,6 +52,10 @@ fn main() -> ExitCode {
             protected(signals, |environment, first| workload::embedded(environment, signals, first, command(words, 1)))
         }),
         (["waf", "test"], 2..) => waf_test(words),
+        (["policy", "test"], 2) => match trial::run(io::stdin().lock(), io::BufWriter::new(io::stdout().lock())) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => fail(BAD_USAGE, problem),
+        },
         (["licences"], 1) => licences(),
         (["--version"], 1) => {
             println!("defender {}", env!("CARGO_PKG_VERSION"));

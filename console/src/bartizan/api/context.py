@@ -28,6 +28,7 @@ from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import ProtectTask
 from bartizan.services.registries import Registries
+from bartizan.services.rule_hits import RuleHits
 from bartizan.services.rulesets import Rulesets
 
 
@@ -57,6 +58,7 @@ class ApiServices:
     policies: Policies
     protect_task: ProtectTask
     registries: Registries
+    rule_hits: RuleHits
     rulesets: Rulesets
     ca_pem: str
     ca_expiration: int

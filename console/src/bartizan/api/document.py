@@ -72,7 +72,7 @@ def permissions(app: FastAPI) -> dict[tuple[str, str], Permission]:
         dependant = getattr(route, "dependant", None)
         calls = [dependency.call for dependency in dependant.dependencies] if dependant is not None else []
         declared = [call.permission for call in calls if isinstance(call, Requires)]
-        path, methods = getattr(route, "path", repr(route)), getattr(route, "methods", None) or {"?"}
+        path, methods = getattr(route, "path_format", repr(route)), getattr(route, "methods", None) or {"?"}
         if len(declared) != 1:
             raise LookupError(f"the route `{path}` declares {len(declared)} permissions instead of one")
         found.update({(method, path): declared[0] for method in methods})

@@ -1,6 +1,11 @@
-"""Every refusal of the API is `{"err": "…"}`; that of a policy has its `problems` one by one, too."""
+"""
+Every refusal of the API is `{"err": "…"}`.
 
-from collections.abc import Sequence
+That of a policy has its `problems` one by one, too; that of a change that came too late what was `changed` meanwhile.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from fastapi import FastAPI
@@ -16,6 +21,7 @@ from bartizan.services.errors import (
     InvalidError,
     MissingError,
     ServiceError,
+    StaleError,
     TooLargeError,
     TooManyAttemptsError,
     UnauthorizedError,
@@ -30,6 +36,7 @@ _STATUS: dict[type[ServiceError], int] = {
     ForbiddenError: 403,
     MissingError: 404,
     ConflictError: 409,
+    StaleError: 412,
     TooLargeError: 413,
     TooManyAttemptsError: 429,
     UpstreamError: 502,
@@ -40,11 +47,24 @@ _SENTENCES = {404: "there is nothing at this path", 405: "this path does not tak
 
 
 def problem(
-    status: int, message: str, headers: dict[str, str] | None = None, *, problems: Sequence[str] = ()
+    status: int,
+    message: str,
+    headers: dict[str, str] | None = None,
+    *,
+    problems: Sequence[str] = (),
+    changed: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Return the response for a refusal; `problems` are its reasons one by one, where there may be several."""
-    body = msgspec.json.encode({"err": message, "problems": problems} if problems else {"err": message})
-    return Response(body, status_code=status, media_type="application/json", headers=headers)
+    """
+    Return the response for a refusal; `problems` are its reasons one by one, where there may be several.
+
+    `changed` is what somebody else did meanwhile.
+    """
+    body: dict[str, Any] = {"err": message}
+    if problems:
+        body["problems"] = problems
+    if changed is not None:
+        body["changed"] = changed
+    return Response(msgspec.json.encode(body), status_code=status, media_type="application/json", headers=headers)
 
 
 def install(app: FastAPI) -> None:
@@ -58,6 +78,8 @@ def install(app: FastAPI) -> None:
             headers["WWW-Authenticate"] = 'Basic realm="Bartizan", charset="UTF-8"'
         if isinstance(error, TooManyAttemptsError | UnavailableError) and error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, StaleError):
+            return problem(412, str(error), changed=error.changed)
         return problem(_STATUS.get(type(error), 500), str(error), headers)
 
     @app.exception_handler(PolicyError)

@@ -11,6 +11,7 @@ from bartizan.api.event_shapes import EVENT_SHAPES
 from bartizan.api.firewall_shapes import FIREWALL_SHAPES
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
 from bartizan.api.profile_shapes import PROFILE_SHAPES
+from bartizan.api.revision_shapes import REVISION_SHAPES, Changed
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.incidents import Incident
@@ -18,10 +19,17 @@ from bartizan.audit.incidents import Incident
 Strings = list[str]
 
 
-class Problem(msgspec.Struct):
-    """Why a request was refused."""
+class Problem(msgspec.Struct, omit_defaults=True):
+    """
+    Why a request was refused.
+
+    `problems` are the reasons one by one, where there may be several; `changed` is what somebody else changed meanwhile
+    (status 412).
+    """
 
     err: str
+    problems: Strings = msgspec.field(default_factory=list)
+    changed: Changed | None = None
 
 
 class SignUp(msgspec.Struct, forbid_unknown_fields=True):
@@ -330,4 +338,5 @@ ALL = (
     *COLLECTION_SHAPES,
     *FIREWALL_SHAPES,
     *PROFILE_SHAPES,
+    *REVISION_SHAPES,
 )

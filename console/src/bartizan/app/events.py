@@ -31,9 +31,10 @@ class Events:
 
     def __init__(self, base: Base, fleet: Fleet, policy: PolicyParts) -> None:
         database, clock = base.database, base.clock
+        self._flush_hits = policy.rule_hits.flush
         self.audit_store = SqlAudits(database)
         self.feed = AuditFeed(self.audit_store.newest_id())
-        self.ingest = Ingest(self.audit_store, self.feed)
+        self.ingest = Ingest(self.audit_store, self.feed, watchers=(policy.saw,))
         self.audits = Audits(self.audit_store, self.feed)
         self.list = EventList(SqlEvents(database), self.feed, clock=clock)
         self.sources = AuditSources(self.audit_store, fleet.defenders)
@@ -50,7 +51,7 @@ class Events:
     @property
     def prompt(self) -> tuple[Chore, ...]:
         """What housekeeping has to do every few seconds."""
-        return (self.forensics.tick,)
+        return (self.forensics.tick, self._flush_hits)
 
     @property
     def chores(self) -> tuple[Chore, ...]:

@@ -1,5 +1,7 @@
 """What Defenders are told to do; each change goes to all that are connected."""
 
+from collections.abc import Sequence
+
 from bartizan import pki
 from bartizan.app.base import Base
 from bartizan.services.collections import Collections
@@ -7,9 +9,12 @@ from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
 from bartizan.services.deployed import DeployedDefenders
 from bartizan.services.firewall import Firewall
+from bartizan.services.ingest import Arrived
+from bartizan.services.interfaces import NewAudit
 from bartizan.services.policies import Policies
+from bartizan.services.rule_hits import RuleHits
 from bartizan.services.rulesets import Rulesets
-from bartizan.store import SqlCollections, SqlCustomRules, SqlFirewall, SqlPolicies, SqlRulesets
+from bartizan.store import SqlCollections, SqlCustomRules, SqlFirewall, SqlPolicies, SqlRuleHits, SqlRulesets
 
 
 class PolicyParts:
@@ -27,7 +32,10 @@ class PolicyParts:
             collections=lambda: self.collections.stored,
         )
         self.collections.serve(self.policies)
-        self.custom_rules = CustomRules(library, self.policies)
+        self.custom_rules = CustomRules(library, self.policies, clock=base.clock)
+        self.rule_hits = RuleHits(
+            SqlRuleHits(base.database, "runtime"), names=lambda: [rule.name for rule in self.policies.current.rules]
+        )
         self.firewall = Firewall(
             SqlFirewall(base.database),
             pki.SecretBox(base.directory / "certificates.key"),
@@ -47,6 +55,11 @@ class PolicyParts:
             life=base.settings.certificate_hours * 3_600_000,
             clock=base.clock,
         )
+
+    def saw(self, audits: Sequence[Arrived]) -> None:
+        """Count the rules that matched."""
+        found = ((item.audit.rule_name, item.audit.count, item.time) for item in audits if isinstance(item, NewAudit))
+        self.rule_hits.count([match for match in found if match[0]])
 
     def _push_policies(self) -> None:
         for session in self._defenders.sessions():

@@ -111,6 +111,7 @@ def _api_services(parts: Parts) -> ApiServices:
         policies=policy.policies,
         protect_task=embedding.protect_task,
         registries=embedding.registries,
+        rule_hits=policy.rule_hits,
         rulesets=policy.rulesets,
         ca_pem=base.authority.ca_pem,
         ca_expiration=base.authority.ca_expiration,

@@ -1,21 +1,24 @@
 """The library of custom rules; policies refer to its rules by their numbers."""
 
+import asyncio
 import dataclasses
 
 from bartizan.policy import CustomDefinition, Library
 from bartizan.services.errors import ConflictError, InvalidError, MissingError
-from bartizan.services.interfaces import CustomRuleStore
+from bartizan.services.interfaces import Clock, CustomRuleRevision, CustomRuleStore
 from bartizan.services.policies import Policies
 
 _MOST = 1000
+_MOST_SHOWN = 200
 
 
 class CustomRules:
     """Changes of the library; running workloads get them at once."""
 
-    def __init__(self, store: CustomRuleStore, policies: Policies) -> None:
+    def __init__(self, store: CustomRuleStore, policies: Policies, *, clock: Clock) -> None:
         self._store = store
         self._policies = policies
+        self._clock = clock
 
     def all(self) -> list[CustomDefinition]:
         """Return all rules by their numbers."""
@@ -37,7 +40,9 @@ class CustomRules:
                 raise InvalidError(f"there are {_MOST} custom rules, no more are possible")
             return {**library, rule.id: owned}
 
-        await self._policies.change_library(change, keep=lambda: self._store.put(owned), author=author)
+        await self._policies.change_library(
+            change, keep=lambda: self._store.put(owned, now=self._clock()), author=author
+        )
 
     async def remove(self, number: int, *, author: str) -> None:
         """Remove a rule that no policy refers to. Raises MissingError, or ConflictError with the rules that use it."""
@@ -50,7 +55,24 @@ class CustomRules:
                 raise ConflictError(f"custom rule `{library[number].name}` is used by {names}: detach it there first")
             return {other: rule for other, rule in library.items() if other != number}
 
-        await self._policies.change_library(change, keep=lambda: self._store.remove(number), author=author)
+        def keep() -> None:
+            self._store.remove(number, author=author, now=self._clock())
+
+        await self._policies.change_library(change, keep=keep, author=author)
+
+    async def history(self, number: int) -> list[CustomRuleRevision]:
+        """Return what a rule was, the newest first; also of one that is gone. Raises MissingError."""
+        found = await asyncio.to_thread(lambda: self._store.history(number, limit=_MOST_SHOWN))
+        if not found and number not in self._policies.library:
+            raise MissingError(f"there is no custom rule {number}")
+        return found
+
+    def existing(self, number: int) -> CustomDefinition:
+        """Return a rule. Raises MissingError."""
+        found = self._policies.library.get(number)
+        if found is None:
+            raise MissingError(f"there is no custom rule {number}")
+        return found
 
     def users(self, number: int) -> list[str]:
         """Return the names of the policy's rules that a custom rule is attached to."""

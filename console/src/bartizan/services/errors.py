@@ -1,6 +1,8 @@
 """Why a use-case refuses. The message is one sentence for the person who asked; it never holds a secret."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -29,6 +31,14 @@ class ForbiddenError(ServiceError):
 
 class ConflictError(ServiceError):
     """The request does not fit the present state."""
+
+
+class StaleError(ServiceError):
+    """What the request was made from has changed since; `changed` says to what, by whom and when."""
+
+    def __init__(self, message: str, *, changed: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.changed = changed
 
 
 class MissingError(ServiceError):

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bartizan.services.errors import UnavailableError
 from bartizan.services.interfaces import AuditStore, NewAudit, NewFirewallAudit
@@ -19,6 +19,8 @@ _MOST_WAITING = 20_000
 _log = logging.getLogger(__name__)
 
 Arrived = NewAudit | NewFirewallAudit
+Watcher = Callable[[Sequence[Arrived]], None]
+"""Gets what was committed, in the event loop: it has to be quick, and must not fail."""
 
 
 class AuditFeed:
@@ -71,11 +73,12 @@ class AuditFeed:
 
 
 class Ingest:
-    """The one writer of audits."""
+    """The one writer of audits; `watchers` are shown what it committed."""
 
-    def __init__(self, store: AuditStore, feed: AuditFeed) -> None:
+    def __init__(self, store: AuditStore, feed: AuditFeed, *, watchers: Sequence[Watcher] = ()) -> None:
         self._store = store
         self._feed = feed
+        self._watchers = watchers
         self._waiting: deque[tuple[Sequence[Arrived], asyncio.Future[None]]] = deque()
         self._size = 0
         self._work = asyncio.Event()
@@ -141,3 +144,5 @@ class Ingest:
             if not done.done():
                 done.set_result(None)
         self._feed.publish(newest)
+        for watcher in self._watchers:
+            watcher([audit for audits, _ in batch for audit in audits])

@@ -1,6 +1,6 @@
 """What the use-cases need of the outside, and the records that pass through."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -14,16 +14,68 @@ Clock = Callable[[], int]
 """Returns unix milliseconds."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One state of a policy: its number, who made it, when (unix milliseconds), and what they said of it."""
+
+    number: int
+    author: str
+    created: int
+    comment: str = ""
+
+
 class PolicyStore(Protocol):
-    """Every revision of the runtime policy."""
+    """The revisions of a policy, as many of the newest as are kept."""
 
     def latest(self) -> tuple[int, bytes] | None:
         """Return the newest revision and its document."""
         ...
 
-    def add(self, document: bytes, *, author: str, now: int) -> int:
+    def add(self, document: bytes, *, author: str, now: int, comment: str = "") -> int:
         """Keep a document as the next revision and return its number."""
         ...
+
+    def page(self, *, below: int | None, limit: int) -> list[Revision]:
+        """Return revisions, the newest first, those below a number if one is given."""
+        ...
+
+    def get(self, number: int) -> tuple[Revision, bytes] | None:
+        """Return a revision with its document."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """How often a rule matched, and when it last did (unix milliseconds)."""
+
+    count: int
+    last: int
+
+
+class HitStore(Protocol):
+    """How often the rules of one policy matched."""
+
+    def all(self) -> dict[str, Hits]:
+        """Return what is known of each rule, by its name."""
+        ...
+
+    def put(self, hits: Mapping[str, Hits]) -> None:
+        """Replace what is kept of these rules."""
+        ...
+
+    def remove(self, rules: Collection[str]) -> None:
+        """Forget rules."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomRuleRevision:
+    """One state of a custom rule; `rule` is None when it was removed."""
+
+    number: int
+    rule: CustomDefinition | None
+    author: str
+    created: int
 
 
 class CustomRuleStore(Protocol):
@@ -33,12 +85,16 @@ class CustomRuleStore(Protocol):
         """Return all rules by their numbers."""
         ...
 
-    def put(self, rule: CustomDefinition) -> None:
+    def put(self, rule: CustomDefinition, *, now: int) -> None:
         """Add or replace a rule."""
         ...
 
-    def remove(self, number: int) -> None:
+    def remove(self, number: int, *, author: str, now: int) -> None:
         """Remove a rule."""
+        ...
+
+    def history(self, number: int, *, limit: int) -> list[CustomRuleRevision]:
+        """Return the states of a rule, the newest first."""
         ...
 
 

@@ -16,7 +16,7 @@ from bartizan.store.images import SqlImages
 from bartizan.store.incidents import SqlIncidents
 from bartizan.store.learned import SqlLearned
 from bartizan.store.models import SqlModels
-from bartizan.store.policies import SqlPolicies
+from bartizan.store.policies import SqlPolicies, SqlRuleHits
 from bartizan.store.rulesets import SqlRulesets
 from bartizan.store.sessions import SqlSessions
 from bartizan.store.settings import SqlSettings
@@ -40,6 +40,7 @@ __all__ = [
     "SqlLearned",
     "SqlModels",
     "SqlPolicies",
+    "SqlRuleHits",
     "SqlRulesets",
     "SqlSessions",
     "SqlSettings",

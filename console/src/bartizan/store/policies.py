@@ -1,27 +1,48 @@
-"""The history of the runtime policy."""
+"""The history of the runtime policy, and how often its rules matched."""
+
+from collections.abc import Collection, Mapping
 
 import sqlalchemy as sa
 
+from bartizan.services.interfaces import Hits
 from bartizan.store.database import Database
-from bartizan.store.tables import policies
+from bartizan.store.revisions import SqlRevisions
+from bartizan.store.tables import policies, rule_hits
 
 
-class SqlPolicies:
-    """Implements `PolicyStore`."""
+class SqlPolicies(SqlRevisions):
+    """Implements `PolicyStore` for the runtime policy."""
 
     def __init__(self, database: Database) -> None:
+        super().__init__(database, policies)
+
+
+class SqlRuleHits:
+    """Implements `HitStore`; `policy` tells one kind of policy from the others."""
+
+    def __init__(self, database: Database, policy: str) -> None:
         self._database = database
+        self._policy = policy
 
-    def latest(self) -> tuple[int, bytes] | None:
-        """Return the newest revision and its document."""
-        query = sa.select(policies.c.revision, policies.c.document).order_by(policies.c.revision.desc()).limit(1)
+    def all(self) -> dict[str, Hits]:
+        """Return how often each rule matched, by its name."""
+        query = sa.select(rule_hits).where(rule_hits.c.policy == self._policy)
         with self._database.read() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else (row.revision, row.document)
+            return {row.rule: Hits(count=row.hits, last=row.last) for row in connection.execute(query)}
 
-    def add(self, document: bytes, *, author: str, now: int) -> int:
-        """Keep a document as the next revision and return its number."""
-        statement = policies.insert().values(document=document, author=author, created=now)
+    def put(self, hits: Mapping[str, Hits]) -> None:
+        """Replace what is kept of these rules."""
+        rows = [
+            {"policy": self._policy, "rule": name, "hits": item.count, "last": item.last} for name, item in hits.items()
+        ]
         with self._database.write() as connection:
-            key = connection.execute(statement.returning(policies.c.revision)).scalar_one()
-        return int(key)
+            connection.execute(self._of(hits))
+            connection.execute(rule_hits.insert(), rows)
+
+    def remove(self, rules: Collection[str]) -> None:
+        """Forget rules."""
+        with self._database.write() as connection:
+            connection.execute(self._of(rules))
+
+    def _of(self, rules: Collection[str]) -> sa.Delete:
+        return rule_hits.delete().where(rule_hits.c.policy == self._policy, rule_hits.c.rule.in_(list(rules)))

@@ -52,7 +52,17 @@ policies = Table(
     Column("document", LargeBinary, nullable=False),
     Column("author", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("comment", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,
+)
+
+rule_hits = Table(
+    "rule_hits",
+    metadata,
+    Column("policy", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("hits", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
 )
 
 bundles = Table(
@@ -131,6 +141,18 @@ custom_rules = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("document", LargeBinary, nullable=False),
+)
+
+custom_rule_revisions = Table(
+    "custom_rule_revisions",
+    metadata,
+    Column("revision", Integer, primary_key=True),
+    Column("rule", Integer, nullable=False),
+    Column("document", LargeBinary),
+    Column("author", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Index("custom_rule_revisions_rule", "rule", "revision"),
+    sqlite_autoincrement=True,
 )
 
 images = Table(
@@ -257,6 +279,7 @@ waas_policies = Table(
     Column("document", LargeBinary, nullable=False),
     Column("author", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("comment", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
 

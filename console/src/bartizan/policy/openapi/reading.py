@@ -78,8 +78,7 @@ def read_spec(data: bytes) -> Spec:
     """Return the document. Raises PolicyError with what is wrong, and where."""
     if len(data) > LARGEST:
         raise PolicyError([f"the document has {len(data)} bytes, at most {LARGEST} are read"])
-    text = data.removeprefix(b"\xef\xbb\xbf")
-    document = _bounded(load(text) if text.lstrip()[:1] == b"{" else _yaml(text))
+    document = read_values(data)
     if not isinstance(document, dict):
         raise PolicyError(["this is no OpenAPI document: an object is expected"])
     swagger, version = document.get("swagger"), document.get("openapi")
@@ -88,6 +87,17 @@ def read_spec(data: bytes) -> Spec:
     if isinstance(version, str) and _VERSION.fullmatch(version):
         return _checked(Spec(document, 3, version))
     raise PolicyError(["this is no OpenAPI document: `swagger: '2.0'` or `openapi: 3.0.x` or `3.1.x` is expected"])
+
+
+def read_values(data: bytes) -> object:
+    """
+    Return what a JSON or YAML text holds, as values of JSON: YAML's aliases are written out, its dates are texts.
+
+    Raises PolicyError with what is wrong, and where; also for keys that are given twice, and for what is too deep or
+    comes to too much.
+    """
+    text = data.removeprefix(b"\xef\xbb\xbf")
+    return _bounded(load(text) if text.lstrip()[:1] == b"{" else _yaml(text))
 
 
 def _checked(spec: Spec) -> Spec:
@@ -144,6 +154,10 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
         made = loader.construct_object(value, deep=True)
         if key.tag == _MERGE:
             _merge(loader, below, made)
+        elif key.value in found:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key `{key.value}` is given twice in one object", key.start_mark
+            )
         else:
             found[key.value] = made
     return {**below, **found}
