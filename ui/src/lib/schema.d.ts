@@ -141,12 +141,12 @@ export interface paths {
         };
         /**
          * Get Policy
-         * @description Return the runtime policy.
+         * @description Return the runtime policy; its `ETag` is for `If-Match` of a change.
          */
         get: operations["get_policy_api_v1_policies_runtime_app_embedded_get"];
         /**
          * Put Policy
-         * @description Replace the whole runtime policy; running workloads get it at once.
+         * @description Replace the whole runtime policy, as JSON or YAML; running workloads get it at once.
          */
         put: operations["put_policy_api_v1_policies_runtime_app_embedded_put"];
         /**
@@ -154,6 +154,234 @@ export interface paths {
          * @description Add one rule before all others.
          */
         post: operations["add_rule_api_v1_policies_runtime_app_embedded_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Policy
+         * @description Return the runtime policy as a file (`file_format` is `yaml` or `json`); `PUT` takes both.
+         */
+        get: operations["export_policy_api_v1_policies_runtime_app_embedded_export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Policy
+         * @description Return what a policy (JSON or YAML) would be refused for, and what it would change; nothing is kept.
+         */
+        post: operations["check_policy_api_v1_policies_runtime_app_embedded_check_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/convert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Convert Policy
+         * @description Return a policy, given as JSON or YAML, as YAML without what says nothing; nothing is kept.
+         */
+        post: operations["convert_policy_api_v1_policies_runtime_app_embedded_convert_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/hits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rule Hits
+         * @description Return how often each rule matched and when it last did, and how many connected workloads it applies to.
+         */
+        get: operations["rule_hits_api_v1_policies_runtime_app_embedded_hits_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/order": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Order Rules
+         * @description Put the rules into another order; the first that covers a workload counts.
+         */
+        put: operations["order_rules_api_v1_policies_runtime_app_embedded_order_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/clone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Clone Rule
+         * @description Put a copy of a rule behind it, disabled.
+         */
+        post: operations["clone_rule_api_v1_policies_runtime_app_embedded_clone_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put Rule
+         * @description Replace one rule, which keeps its place; the body may give it another name.
+         */
+        put: operations["put_rule_api_v1_policies_runtime_app_embedded_rules__name__put"];
+        post?: never;
+        /**
+         * Remove Rule
+         * @description Remove one rule.
+         */
+        delete: operations["remove_rule_api_v1_policies_runtime_app_embedded_rules__name__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Switch Rule
+         * @description Leave a rule out when rules are tried, or take it in again.
+         */
+        patch: operations["switch_rule_api_v1_policies_runtime_app_embedded_rules__name__patch"];
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/revisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Revisions
+         * @description Return the revisions of the runtime policy, the newest first; `below` a number for the next page.
+         */
+        get: operations["list_revisions_api_v1_policies_runtime_app_embedded_revisions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/revisions/difference": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Difference
+         * @description Return what changed from one revision to another, or to the policy in force; 0 is the empty policy before all.
+         */
+        get: operations["difference_api_v1_policies_runtime_app_embedded_revisions_difference_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/revisions/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Revision
+         * @description Return a revision of the runtime policy, whole.
+         */
+        get: operations["get_revision_api_v1_policies_runtime_app_embedded_revisions__number__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/revisions/{number}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Revision
+         * @description Put the policy of a revision in force again, as a new revision.
+         */
+        post: operations["restore_revision_api_v1_policies_runtime_app_embedded_revisions__number__restore_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1502,6 +1730,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/custom-rules/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Custom Rule
+         * @description Return every problem of a custom rule, those of its script with their column; nothing is kept.
+         */
+        post: operations["check_custom_rule_api_v1_custom_rules_check_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/custom-rules/{number}/usages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Custom Rule Usages
+         * @description Return the rules of the runtime policy that a custom rule is attached to, in their order.
+         */
+        get: operations["custom_rule_usages_api_v1_custom_rules__number__usages_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/custom-rules/{number}/revisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Custom Rule History
+         * @description Return what a custom rule was, the newest first; a removed one has a state without a rule.
+         */
+        get: operations["custom_rule_history_api_v1_custom_rules__number__revisions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/custom-rules/{number}": {
         parameters: {
             query?: never;
@@ -1814,6 +2102,17 @@ export interface components {
             consoleSAN: string[];
         };
         /**
+         * Changed
+         * @description What was changed since the revision that a change was made from, and by whom the last time.
+         */
+        Changed: {
+            revision: number;
+            author: string;
+            time: string;
+            comment: string;
+            changes: components["schemas"]["RuleDifference"][];
+        };
+        /**
          * CollectionDocument
          * @description A collection as it is kept; `system` is true for the built-in `All`.
          */
@@ -2049,6 +2348,15 @@ export interface components {
             password: string;
         };
         /**
+         * CustomRuleCheck
+         * @description A problem of a custom rule; `column` counts from 1 and is there for problems of the script.
+         */
+        CustomRuleCheck: {
+            message: string;
+            /** @default null */
+            column: number | null;
+        };
+        /**
          * CustomRuleShape
          * @description A custom rule: what its `script` matches is told by its `message`, in which `%proc.name` stands for that field.
          *
@@ -2073,6 +2381,26 @@ export interface components {
             owner: string;
             /** @default [] */
             vulnIDs: string[];
+        };
+        /**
+         * CustomRuleState
+         * @description What a custom rule was; `rule` is null when it was removed.
+         */
+        CustomRuleState: {
+            revision: number;
+            author: string;
+            time: string;
+            rule: components["schemas"]["CustomRuleShape"] | null;
+        };
+        /**
+         * CustomRuleUsage
+         * @description A rule of the runtime policy that a custom rule is attached to.
+         */
+        CustomRuleUsage: {
+            rule: string;
+            effect: string;
+            action: string;
+            disabled: boolean;
         };
         /**
          * Defender
@@ -2241,6 +2569,15 @@ export interface components {
             instance: string | null;
         };
         /**
+         * DifferenceLine
+         * @description One line of a difference; a `gap` stands for lines that both have.
+         */
+        DifferenceLine: {
+            /** @enum {unknown} */
+            kind: "added" | "gap" | "removed" | "same";
+            text: string;
+        };
+        /**
          * DnsShape
          * @description Look-ups: globs on domain names.
          */
@@ -2325,6 +2662,21 @@ export interface components {
         FacetValue: {
             value: string;
             count: number;
+        };
+        /**
+         * FieldDifference
+         * @description A field of a rule by its path such as `processes.blacklist`; of lists also what came and what went.
+         */
+        FieldDifference: {
+            field: string;
+            /** @default null */
+            before: unknown;
+            /** @default null */
+            after: unknown;
+            /** @default [] */
+            added: unknown[];
+            /** @default [] */
+            removed: unknown[];
         };
         /**
          * FilesystemShape
@@ -2647,6 +2999,23 @@ export interface components {
          */
         ObservedKind: "address" | "file" | "listen" | "name" | "process";
         /**
+         * PolicyCheck
+         * @description Every problem that a policy would be refused for, and what it would change.
+         */
+        PolicyCheck: {
+            problems: string[];
+            changes: components["schemas"]["RuleDifference"][];
+        };
+        /**
+         * PolicyDifference
+         * @description What differs between two policies; null stands for one that is not kept as a revision.
+         */
+        PolicyDifference: {
+            fromRevision: number | null;
+            toRevision: number | null;
+            changes: components["schemas"]["RuleDifference"][];
+        };
+        /**
          * PortRangeShape
          * @description An inclusive range of ports.
          */
@@ -2659,9 +3028,16 @@ export interface components {
         /**
          * Problem
          * @description Why a request was refused.
+         *
+         *     `problems` are the reasons one by one, where there may be several; `changed` is what somebody else changed meanwhile
+         *     (status 412).
          */
         Problem: {
             err: string;
+            /** @default [] */
+            problems: string[];
+            /** @default null */
+            changed: components["schemas"]["Changed"] | null;
         };
         /**
          * ProcessesShape
@@ -2793,6 +3169,74 @@ export interface components {
          */
         Resealed: {
             resealed: number;
+        };
+        /**
+         * RevisionAnswer
+         * @description One state of a policy: its number, who made it, when, and what they said of it.
+         */
+        RevisionAnswer: {
+            revision: number;
+            author: string;
+            time: string;
+            comment: string;
+        };
+        /**
+         * RevisionContent
+         * @description One state of a policy, whole.
+         */
+        RevisionContent: {
+            revision: number;
+            author: string;
+            time: string;
+            comment: string;
+            policy: components["schemas"]["RuntimePolicyShape"];
+        };
+        /**
+         * RuleDifference
+         * @description What became of one rule: places count from 1 and are null where there is no such rule; `lines` are YAML.
+         */
+        RuleDifference: {
+            /** @enum {unknown} */
+            kind: "added" | "changed" | "moved" | "removed";
+            rule: string;
+            before: number | null;
+            after: number | null;
+            fields: components["schemas"]["FieldDifference"][];
+            lines: components["schemas"]["DifferenceLine"][];
+        };
+        /**
+         * RuleName
+         * @description A rule, and the name of its copy.
+         */
+        RuleName: {
+            rule: string;
+            newName: string;
+        };
+        /**
+         * RuleOrder
+         * @description The names of all rules, in the order in which they are to be tried.
+         */
+        RuleOrder: {
+            rules: string[];
+        };
+        /**
+         * RuleSwitch
+         * @description Whether a rule is left out when rules are tried.
+         */
+        RuleSwitch: {
+            disabled: boolean;
+        };
+        /**
+         * RuleUse
+         * @description How often a rule matched since it has its name, when it last did, and to how many connected workloads it applies.
+         *
+         *     `hits` are what audits report: a rule that only allows has none.
+         */
+        RuleUse: {
+            rule: string;
+            hits: number;
+            lastHit: string | null;
+            workloads: number;
         };
         /**
          * RuntimeAudit
@@ -3019,6 +3463,78 @@ export interface components {
          */
         Token: {
             token: string;
+        };
+        /**
+         * TrialAnswer
+         * @description What a policy would have done about what happened, judged by the Defender's own code.
+         *
+         *     `cases` are those that it would report or stop, or that it decides otherwise than the present policy, what changes
+         *     first; `more` of them are left out. `complete` is false when there was more to judge than is judged at once.
+         */
+        TrialAnswer: {
+            start: string;
+            end: string;
+            audits: number;
+            observations: number;
+            complete: boolean;
+            before: components["schemas"]["TrialTotals"];
+            after: components["schemas"]["TrialTotals"];
+            cases: components["schemas"]["TrialCase"][];
+            more: number;
+        };
+        /**
+         * TrialCase
+         * @description Something that happened `count` times, and what the present and the new policy do about it.
+         */
+        TrialCase: {
+            /** @enum {unknown} */
+            source: "audit" | "observation";
+            kind: string;
+            what: string;
+            by: string;
+            appID: string;
+            container: string;
+            image: string;
+            count: number;
+            last: string;
+            before: components["schemas"]["TrialDecision"];
+            after: components["schemas"]["TrialDecision"];
+        };
+        /**
+         * TrialDecision
+         * @description What a policy does about something that happened; `effect` is `allow` for what it says nothing about.
+         */
+        TrialDecision: {
+            /** @enum {unknown} */
+            effect: "alert" | "allow" | "prevent";
+            /** @default  */
+            rule: string;
+            /** @default  */
+            reason: string;
+            /** @default null */
+            matched: string | null;
+        };
+        /**
+         * TrialRequest
+         * @description What to try: a whole policy, or one rule as if it stood before all others; and how far to look back.
+         */
+        TrialRequest: {
+            /** @default null */
+            policy: components["schemas"]["RuntimePolicyShape"] | null;
+            /** @default null */
+            rule: components["schemas"]["RuntimeRule"] | null;
+            /** @default 7 */
+            days: number;
+        };
+        /**
+         * TrialTotals
+         * @description How often something would be let through, reported and stopped; `cases` counts what is alike once.
+         */
+        TrialTotals: {
+            cases: number;
+            allow: number;
+            alert: number;
+            prevent: number;
         };
         /**
          * WaasApiSpec
@@ -3653,6 +4169,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "rules": [
+                     *         {
+                     *           "name": "shop",
+                     *           "collections": [
+                     *             {
+                     *               "name": "shop",
+                     *               "appIDs": [
+                     *                 "shop:*"
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "processes": {
+                     *             "effect": "prevent",
+                     *             "blacklist": [
+                     *               "curl",
+                     *               "/opt/tools/*"
+                     *             ]
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["RuntimePolicyShape"];
                 };
             };
@@ -3669,13 +4209,46 @@ export interface operations {
     };
     put_policy_api_v1_policies_runtime_app_embedded_put: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description Why, for the history. */
+                comment?: string;
+            };
+            header?: {
+                /**
+                 * @description The ETag that the change was made from; when the policy is another one by now, 412 tells what has changed.
+                 * @example "12"
+                 */
+                "If-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "rules": [
+                 *         {
+                 *           "name": "shop",
+                 *           "collections": [
+                 *             {
+                 *               "name": "shop",
+                 *               "appIDs": [
+                 *                 "shop:*"
+                 *               ]
+                 *             }
+                 *           ],
+                 *           "processes": {
+                 *             "effect": "prevent",
+                 *             "blacklist": [
+                 *               "curl",
+                 *               "/opt/tools/*"
+                 *             ]
+                 *           }
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["RuntimePolicyShape"];
             };
         };
@@ -3702,6 +4275,100 @@ export interface operations {
     };
     add_rule_api_v1_policies_runtime_app_embedded_post: {
         parameters: {
+            query?: {
+                /** @description Why, for the history. */
+                comment?: string;
+            };
+            header?: {
+                /**
+                 * @description The ETag that the change was made from; when the policy is another one by now, 412 tells what has changed.
+                 * @example "12"
+                 */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "shop",
+                 *       "collections": [
+                 *         {
+                 *           "name": "shop",
+                 *           "appIDs": [
+                 *             "shop:*"
+                 *           ]
+                 *         }
+                 *       ],
+                 *       "processes": {
+                 *         "effect": "prevent",
+                 *         "blacklist": [
+                 *           "curl",
+                 *           "/opt/tools/*"
+                 *         ]
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["RuntimeRule"];
+            };
+        };
+        responses: {
+            /** @description It is in force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_policy_api_v1_policies_runtime_app_embedded_export_get: {
+        parameters: {
+            query?: {
+                file_format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The policy as YAML or JSON */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "application/yaml": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_policy_api_v1_policies_runtime_app_embedded_check_post: {
+        parameters: {
             query?: never;
             header?: never;
             path?: never;
@@ -3709,9 +4376,553 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "rules": [
+                 *         {
+                 *           "name": "shop",
+                 *           "collections": [
+                 *             {
+                 *               "name": "shop",
+                 *               "appIDs": [
+                 *                 "shop:*"
+                 *               ]
+                 *             }
+                 *           ],
+                 *           "processes": {
+                 *             "effect": "prevent",
+                 *             "blacklist": [
+                 *               "curl",
+                 *               "/opt/tools/*"
+                 *             ]
+                 *           }
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["RuntimePolicyShape"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "problems": [],
+                     *       "changes": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PolicyCheck"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    convert_policy_api_v1_policies_runtime_app_embedded_convert_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "rules": [
+                 *         {
+                 *           "name": "shop",
+                 *           "collections": [
+                 *             {
+                 *               "name": "shop",
+                 *               "appIDs": [
+                 *                 "shop:*"
+                 *               ]
+                 *             }
+                 *           ],
+                 *           "processes": {
+                 *             "effect": "prevent",
+                 *             "blacklist": [
+                 *               "curl",
+                 *               "/opt/tools/*"
+                 *             ]
+                 *           }
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["RuntimePolicyShape"];
+            };
+        };
+        responses: {
+            /** @description The policy as YAML */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "application/yaml": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rule_hits_api_v1_policies_runtime_app_embedded_hits_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "rule": "shop",
+                     *         "hits": 3,
+                     *         "workloads": 2
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["RuleUse"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    order_rules_api_v1_policies_runtime_app_embedded_order_put: {
+        parameters: {
+            query?: {
+                /** @description Why, for the history. */
+                comment?: string;
+            };
+            header?: {
+                /**
+                 * @description The ETag that the change was made from; when the policy is another one by now, 412 tells what has changed.
+                 * @example "12"
+                 */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "rules": [
+                 *         "shop",
+                 *         "rest"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["RuleOrder"];
+            };
+        };
+        responses: {
+            /** @description It is in force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    clone_rule_api_v1_policies_runtime_app_embedded_clone_post: {
+        parameters: {
+            query?: {
+                /** @description Why, for the history. */
+                comment?: string;
+            };
+            header?: {
+                /**
+                 * @description The ETag that the change was made from; when the policy is another one by now, 412 tells what has changed.
+                 * @example "12"
+                 */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "rule": "shop",
+                 *       "newName": "shop 2"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RuleName"];
+            };
+        };
+        responses: {
+            /** @description It is in the policy */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_rule_api_v1_policies_runtime_app_embedded_rules__name__put: {
+        parameters: {
+            query?: {
+                /** @description Why, for the history. */
+                comment?: string;
+            };
+            header?: {
+                /**
+                 * @description The ETag that the change was made from; when the policy is another one by now, 412 tells what has changed.
+                 * @example "12"
+                 */
+                "If-Match"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "shop",
+                 *       "collections": [
+                 *         {
+                 *           "name": "shop",
+                 *           "appIDs": [
+                 *             "shop:*"
+                 *           ]
+                 *         }
+                 *       ],
+                 *       "processes": {
+                 *         "effect": "prevent",
+                 *         "blacklist": [
+                 *           "curl",
+                 *           "/opt/tools/*"
+                 *         ]
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["RuntimeRule"];
             };
         };
+        responses: {
+            /** @description It is in force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_rule_api_v1_policies_runtime_app_embedded_rules__name__delete: {
+        parameters: {
+            query?: {
+                /** @description Why, for the history. */
+                comment?: string;
+            };
+            header?: {
+                /**
+                 * @description The ETag that the change was made from; when the policy is another one by now, 412 tells what has changed.
+                 * @example "12"
+                 */
+                "If-Match"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    switch_rule_api_v1_policies_runtime_app_embedded_rules__name__patch: {
+        parameters: {
+            query?: {
+                /** @description Why, for the history. */
+                comment?: string;
+            };
+            header?: {
+                /**
+                 * @description The ETag that the change was made from; when the policy is another one by now, 412 tells what has changed.
+                 * @example "12"
+                 */
+                "If-Match"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "disabled": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["RuleSwitch"];
+            };
+        };
+        responses: {
+            /** @description It is in force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_revisions_api_v1_policies_runtime_app_embedded_revisions_get: {
+        parameters: {
+            query?: {
+                below?: number | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "revision": 12,
+                     *         "author": "alice",
+                     *         "time": "2026-11-22T09:30:00.000Z",
+                     *         "comment": "no shells in shop"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["RevisionAnswer"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    difference_api_v1_policies_runtime_app_embedded_revisions_difference_get: {
+        parameters: {
+            query: {
+                before: number;
+                after?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "fromRevision": 11,
+                     *       "toRevision": 12,
+                     *       "changes": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PolicyDifference"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_revision_api_v1_policies_runtime_app_embedded_revisions__number__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "revision": 12,
+                     *       "author": "alice",
+                     *       "time": "2026-11-22T09:30:00.000Z",
+                     *       "comment": "no shells in shop",
+                     *       "policy": {
+                     *         "rules": [
+                     *           {
+                     *             "name": "a"
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RevisionContent"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_revision_api_v1_policies_runtime_app_embedded_revisions__number__restore_post: {
+        parameters: {
+            query?: {
+                /** @description Why, for the history. */
+                comment?: string;
+            };
+            header?: {
+                /**
+                 * @description The ETag that the change was made from; when the policy is another one by now, 412 tells what has changed.
+                 * @example "12"
+                 */
+                "If-Match"?: string;
+            };
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description It is in force */
             200: {
@@ -7107,6 +8318,129 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CustomRuleShape"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_custom_rule_api_v1_custom_rules_check_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "_id": 12,
+                 *       "name": "no shells",
+                 *       "type": "processes",
+                 *       "script": "proc.name in (\"sh\", \"bash\")",
+                 *       "message": "%proc.pname started a shell"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CustomRuleShape"];
+            };
+        };
+        responses: {
+            /** @description Every problem */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "message": "…",
+                     *         "column": 7
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["CustomRuleCheck"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_rule_usages_api_v1_custom_rules__number__usages_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who uses it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "rule": "shop",
+                     *         "effect": "prevent",
+                     *         "action": "audit",
+                     *         "disabled": false
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["CustomRuleUsage"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_rule_history_api_v1_custom_rules__number__revisions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example [] */
+                    "application/json": components["schemas"]["CustomRuleState"][];
                 };
             };
             /** @description Refused */
