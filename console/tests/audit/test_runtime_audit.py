@@ -70,6 +70,7 @@ def test_a_prevented_program() -> None:
         "containerName": "web",
         "ruleName": "shop",
         "reason": "deniedProcess",
+        "matched": "sh",
         "attackTechniques": ("T1059",),
         "command": "sh -c id",
         "processPath": "/usr/bin/dash",

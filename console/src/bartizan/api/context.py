@@ -16,6 +16,7 @@ from bartizan.services.defenders import Defenders
 from bartizan.services.deployed import DeployedDefenders
 from bartizan.services.discoveries import Discoveries
 from bartizan.services.embed_dockerfile import EmbedDockerfile
+from bartizan.services.event_allowance import EventAllowance
 from bartizan.services.events import EventList
 from bartizan.services.firewall import Firewall
 from bartizan.services.firewall_audits import FirewallAudits
@@ -46,6 +47,7 @@ class ApiServices:
     deployed: DeployedDefenders
     discoveries: Discoveries
     embed_dockerfile: EmbedDockerfile
+    event_allowance: EventAllowance
     events: EventList
     firewall: Firewall
     firewall_audits: FirewallAudits

@@ -1,9 +1,10 @@
 """The JSON of events."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from bartizan.api.policy_shapes import CustomRuleShape
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.firewall_audit import FirewallAudit
 
@@ -15,6 +16,58 @@ class SecurityEvent(msgspec.Struct, rename="camel", omit_defaults=True):
     kind: Literal["runtime", "waas"]
     runtime: RuntimeAudit | None = None
     waas: FirewallAudit | None = None
+
+
+class EventRule(msgspec.Struct):
+    """The rule that spoke of an event, and whether the policy still has it, in force."""
+
+    name: str
+    present: bool
+    disabled: bool
+
+
+class EventDefender(msgspec.Struct, rename="camel"):
+    """The Defender that reported an event, while the Console knows it."""
+
+    id: str = msgspec.field(name="_id")
+    app_id: str = msgspec.field(name="appID")
+    host: str
+    connected: bool
+    version: str
+    last_seen: str
+
+
+class EventDetail(SecurityEvent, rename="camel", omit_defaults=True):
+    """One event with what is around it; `incidentID` is the incident that it belongs to."""
+
+    rule: EventRule | None = None
+    defender: EventDefender | None = None
+    incident_id: str = msgspec.field(name="incidentID", default="")
+
+
+class AllowedEntry(msgspec.Struct):
+    """An entry that came into a list of the rule, or went."""
+
+    field: str
+    entry: str
+    added: bool
+
+
+class AllowAnswer(msgspec.Struct, rename="camel", omit_defaults=True):
+    """
+    What allowing an event changes: the rule before and after, entry by entry; `customRule` is one that is added.
+
+    `revision` is the policy's: that which the preview was made of, or which the change made.
+    """
+
+    rule_name: str
+    applied: bool
+    revision: int
+    before: dict[str, Any]
+    after: dict[str, Any]
+    changes: list[AllowedEntry]
+    custom_rule: CustomRuleShape | None = None
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 class EventPageAnswer(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -64,4 +117,4 @@ class EventTimeslices(msgspec.Struct, rename="camel", omit_defaults=True):
     searched_to: str = ""
 
 
-EVENT_SHAPES = (SecurityEvent, EventPageAnswer, EventFacets, EventTimeslices)
+EVENT_SHAPES = (AllowAnswer, SecurityEvent, EventDetail, EventPageAnswer, EventFacets, EventTimeslices)

@@ -8,6 +8,7 @@ from bartizan.services.collections import Collections
 from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
 from bartizan.services.deployed import DeployedDefenders
+from bartizan.services.event_allowance import EventAllowance
 from bartizan.services.firewall import Firewall
 from bartizan.services.ingest import Arrived
 from bartizan.services.interfaces import NewAudit
@@ -46,6 +47,7 @@ class PolicyParts:
             collections=lambda: self.collections.stored,
         )
         self.collections.serve(self.firewall)
+        self.event_allowance = EventAllowance(self.policies, self.custom_rules, self.firewall)
         self.rulesets = Rulesets(SqlRulesets(base.database), base.stored, on_change=self._push_rules, clock=base.clock)
         self.deployed = DeployedDefenders(
             defenders,

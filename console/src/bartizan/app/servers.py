@@ -99,6 +99,7 @@ def _api_services(parts: Parts) -> ApiServices:
         deployed=policy.deployed,
         discoveries=events.discoveries,
         embed_dockerfile=embedding.embed_dockerfile,
+        event_allowance=policy.event_allowance,
         events=events.list,
         firewall=policy.firewall,
         firewall_audits=events.firewall_audits,

@@ -55,7 +55,8 @@ class RuntimeAudit(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     """
     One audit of the API. Fields that do not apply are left out.
 
-    `reason` is our own name for what was found, where `attackType` has the vendor's; `attackTechniques` are MITRE's;
+    `reason` is our own name for what was found, where `attackType` has the vendor's; `matched` is the entry of the deny
+    list, the mark of the detection, or the name of the custom rule; `attackTechniques` are MITRE's;
     `ancestry` are the programs that led to it, the nearest first; `incidentCategory` is there if it is an incident;
     `firstSeen` is there when several are shown as one.
     """
@@ -68,6 +69,7 @@ class RuntimeAudit(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     severity: str
     msg: str
     reason: str = ""
+    matched: str = ""
     attack_techniques: tuple[str, ...] = ()
     incident_category: str = ""
     app_id: str = msgspec.field(name="appID")
@@ -110,6 +112,7 @@ def describe(audit: Audit, reporter: Reporter, custom: CustomText | None = None)
         severity=attack.severity,
         msg=_cut(sentence(audit, attack)),
         reason=audit.reason.value,
+        matched=_cut(audit.matched or ""),
         attack_techniques=attack.techniques,
         incident_category=attack.incident,
         ancestry=tuple(_cut(ancestor.path) for ancestor in audit.ancestry[:_MOST_ANCESTORS]),

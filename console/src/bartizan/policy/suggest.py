@@ -78,6 +78,11 @@ def suggest(
     return Suggestion(rule=rule, lines=tuple(gathering.lines), left_out=tuple(gathering.left_out))
 
 
+def in_writable_folder(path: str) -> bool:
+    """Return whether a program lies where anybody can put one, or has no file any more."""
+    return path.startswith(_WRITABLE) or path.endswith(" (deleted)")
+
+
 def _literal(text: str) -> str:
     if any(char in text for char in "*?"):
         raise ValueError("its name has a wildcard in it, as an entry it would allow more than itself")
@@ -85,7 +90,7 @@ def _literal(text: str) -> str:
 
 
 def _program(path: str) -> str:
-    if path.startswith(_WRITABLE) or path.endswith(" (deleted)"):
+    if in_writable_folder(path):
         raise ValueError("it is where anybody can put a program; allow it by hand if it belongs to the application")
     if not path.startswith("/"):
         raise ValueError("its path is not known")

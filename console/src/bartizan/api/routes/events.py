@@ -10,29 +10,26 @@ from fastapi.responses import StreamingResponse
 
 from bartizan.api.context import services_of
 from bartizan.api.document import gives, reference
+from bartizan.api.event_answers import allow_answer, decoded, defender_of, incident_of, rule_of
 from bartizan.api.event_filter import EVENT_FILTERS, event_filter
 from bartizan.api.event_shapes import (
+    AllowAnswer,
+    EventDetail,
     EventFacets,
     EventPageAnswer,
     EventTimeslice,
     EventTimeslices,
     FacetValue,
-    SecurityEvent,
 )
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters
-from bartizan.audit import RuntimeAudit
 from bartizan.audit.event_table import event_csv_head, event_csv_line
-from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.runtime_audit import rfc3339
-from bartizan.services.audits import with_id
 from bartizan.services.errors import InvalidError
 from bartizan.services.events import (
     MOST_BUCKETS,
-    EventKind,
     EventList,
     EventQuery,
-    FoundEvent,
     parse_cursor,
     parse_event_id,
 )
@@ -40,6 +37,7 @@ from bartizan.services.interfaces import User
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
 _reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ))]
+_writer = Annotated[User, Depends(Requires(Permission.POLICY_WRITE))]
 _Filter = Annotated[EventQuery, Depends(event_filter)]
 _IDLE_SECONDS = 15.0
 _DIGITS = 19
@@ -213,12 +211,59 @@ async def export_events(
     return StreamingResponse(lines, media_type=media, headers=headers)
 
 
-@router.get("/{event}", responses=gives(reference(SecurityEvent), text="The event", example=_EVENT))
+@router.get("/{event}", responses=gives(reference(EventDetail), text="The event", example=_EVENT))
 async def one_event(request: Request, event: str, _user: _reader) -> Response:
-    """Return one event by its id, such as `runtime-12` or `waas-4`."""
+    """Return one event by its id, such as `runtime-12` or `waas-4`, with its rule, Defender and incident."""
     only_known_parameters(request, frozenset())
-    found = await services_of(request).events.one(*parse_event_id(event))
-    return Response(found.json(), media_type="application/json")
+    services = services_of(request)
+    found = await services.events.one(*parse_event_id(event))
+    audit = decoded(found)
+    around = {
+        "rule": rule_of(audit, services.policies.current, services.firewall.current),
+        "defender": defender_of(audit, services.defenders),
+        "incidentID": await incident_of(audit, services.incidents),
+    }
+    rest = msgspec.json.encode({name: value for name, value in around.items() if value})
+    return Response(found.json()[:-1] + (b"}" if rest == b"{}" else b"," + rest[1:]), media_type="application/json")
+
+
+@router.post(
+    "/{event}/allow",
+    responses=gives(
+        reference(AllowAnswer),
+        text="What was changed, or would be",
+        example={
+            "ruleName": "shop",
+            "applied": True,
+            "revision": 8,
+            "before": {"name": "shop", "processes": {"whitelist": ["/usr/bin/python3.11"]}},
+            "after": {"name": "shop", "processes": {"whitelist": ["/usr/bin/python3.11", "/usr/bin/curl"]}},
+            "changes": [{"field": "processes.whitelist", "entry": "/usr/bin/curl", "added": True}],
+        },
+    ),
+)
+async def allow_event(
+    request: Request,
+    event: str,
+    user: _writer,
+    dryRun: bool = False,  # noqa: FBT001, FBT002, N803
+    revision: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+) -> Response:
+    """
+    Allow just what an event tells of, in the rule that objected to it; with `dryRun` the change is only shown.
+
+    An entry is put on the list that it was missing from, or taken off the deny list where it stood for this alone;
+    otherwise a custom rule with the effect `allow` is made for it. For a WAAS event its place is left out of the
+    protection. With `revision` (of a preview) nothing is changed when the policy is not that one any more.
+    """
+    only_known_parameters(request, frozenset(("dryRun", "revision")))
+    services = services_of(request)
+    audit = decoded(await services.events.one(*parse_event_id(event)))
+    if dryRun:
+        change = services.event_allowance.preview(audit)
+    else:
+        change = await services.event_allowance.apply(audit, author=user.name, revision=revision)
+    return Response(msgspec.json.encode(allow_answer(change, applied=not dryRun)), media_type="application/json")
 
 
 def _resumed(text: str) -> tuple[int, int]:
@@ -247,16 +292,9 @@ async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator
 async def _csv(events: EventList, query: EventQuery) -> AsyncIterator[str]:
     yield event_csv_head()
     async for page in events.all(query):
-        yield "".join(event_csv_line(_decoded(event)) for event in page)
+        yield "".join(event_csv_line(decoded(event)) for event in page)
 
 
 async def _jsonl(events: EventList, query: EventQuery) -> AsyncIterator[bytes]:
     async for page in events.all(query):
         yield b"".join(event.json() + b"\n" for event in page)
-
-
-def _decoded(event: FoundEvent) -> RuntimeAudit | FirewallAudit:
-    document = with_id(event.number, event.document)
-    if event.kind is EventKind.RUNTIME:
-        return msgspec.json.decode(document, type=RuntimeAudit)
-    return msgspec.json.decode(document, type=FirewallAudit)

@@ -1,0 +1,75 @@
+"""What is told of an event beside itself, and of a change that allows it."""
+
+import msgspec
+
+from bartizan.api.event_shapes import AllowAnswer, AllowedEntry, EventDefender, EventRule
+from bartizan.api.policy_shapes import CustomRuleShape
+from bartizan.audit import RuntimeAudit
+from bartizan.audit.firewall_audit import FirewallAudit
+from bartizan.audit.runtime_audit import rfc3339
+from bartizan.policy import RuntimePolicy, custom_rule_document
+from bartizan.policy.firewall import FirewallPolicy
+from bartizan.services.audits import with_id
+from bartizan.services.defenders import Defenders
+from bartizan.services.event_allowance import AllowChange
+from bartizan.services.events import EventKind, FoundEvent
+from bartizan.services.incidents import IncidentQuery, Incidents
+
+_MOST_INCIDENTS = 10
+
+
+def decoded(event: FoundEvent) -> RuntimeAudit | FirewallAudit:
+    """Return the audit of an event, with its id."""
+    document = with_id(event.number, event.document)
+    if event.kind is EventKind.RUNTIME:
+        return msgspec.json.decode(document, type=RuntimeAudit)
+    return msgspec.json.decode(document, type=FirewallAudit)
+
+
+def rule_of(audit: RuntimeAudit | FirewallAudit, policy: RuntimePolicy, firewall: FirewallPolicy) -> EventRule | None:
+    """Return the rule that spoke of an event, None where none did."""
+    if not audit.rule_name:
+        return None
+    rules = policy.rules if isinstance(audit, RuntimeAudit) else firewall.rules
+    found = next((rule for rule in rules if rule.name == audit.rule_name), None)
+    return EventRule(name=audit.rule_name, present=found is not None, disabled=found is not None and found.disabled)
+
+
+def defender_of(audit: RuntimeAudit | FirewallAudit, defenders: Defenders) -> EventDefender | None:
+    """Return the Defender that reported an event, None when it is not known any more."""
+    record = defenders.get(audit.defender_id)
+    if record is None:
+        return None
+    return EventDefender(
+        id=record.instance,
+        app_id=record.app_id,
+        host=record.hostname,
+        connected=record.connected,
+        version=record.version,
+        last_seen=rfc3339(record.last_seen),
+    )
+
+
+async def incident_of(audit: RuntimeAudit | FirewallAudit, incidents: Incidents) -> str:
+    """Return the id of the incident that an event belongs to, or nothing."""
+    if isinstance(audit, FirewallAudit) or not audit.incident_category:
+        return ""
+    same: dict[str, tuple[str, ...]] = {"profileID": (audit.profile_id,), "category": (audit.incident_category,)}
+    found, _ = await incidents.page(IncidentQuery(equal=same, limit=_MOST_INCIDENTS))
+    return next((item.id for item in found if item.time <= audit.time <= item.last_time), "")
+
+
+def allow_answer(change: AllowChange, *, applied: bool) -> AllowAnswer:
+    """Return a change as the API shows it."""
+    return AllowAnswer(
+        rule_name=change.rule,
+        applied=applied,
+        revision=change.revision,
+        before=change.before,
+        after=change.after,
+        changes=[AllowedEntry(field=item.field, entry=item.entry, added=item.added) for item in change.changes],
+        custom_rule=None
+        if change.custom is None
+        else msgspec.convert(custom_rule_document(change.custom), CustomRuleShape),
+        warnings=list(change.warnings),
+    )
