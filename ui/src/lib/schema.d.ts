@@ -968,11 +968,35 @@ export interface paths {
         };
         /**
          * One Event
-         * @description Return one event by its id, such as `runtime-12` or `waas-4`.
+         * @description Return one event by its id, such as `runtime-12` or `waas-4`, with its rule, Defender and incident.
          */
         get: operations["one_event_api_v1_events__event__get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/{event}/allow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Allow Event
+         * @description Allow just what an event tells of, in the rule that objected to it; with `dryRun` the change is only shown.
+         *
+         *     An entry is put on the list that it was missing from, or taken off the deny list where it stood for this alone;
+         *     otherwise a custom rule with the effect `allow` is made for it. For a WAAS event its place is left out of the
+         *     protection. With `revision` (of a preview) nothing is changed when the policy is not that one any more.
+         */
+        post: operations["allow_event_api_v1_events__event__allow_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2000,6 +2024,33 @@ export interface components {
             quietDays: number | null;
         };
         /**
+         * AllowAnswer
+         * @description What allowing an event changes: the rule before and after, entry by entry; `customRule` is one that is added.
+         *
+         *     `revision` is the policy's: that which the preview was made of, or which the change made.
+         */
+        AllowAnswer: {
+            ruleName: string;
+            applied: boolean;
+            revision: number;
+            before: Record<string, never>;
+            after: Record<string, never>;
+            changes: components["schemas"]["AllowedEntry"][];
+            /** @default null */
+            customRule: components["schemas"]["CustomRuleShape"] | null;
+            /** @default [] */
+            warnings: string[];
+        };
+        /**
+         * AllowedEntry
+         * @description An entry that came into a list of the rule, or went.
+         */
+        AllowedEntry: {
+            field: string;
+            entry: string;
+            added: boolean;
+        };
+        /**
          * AppEmbeddedEmbedRequest
          * @description A Dockerfile to put the Defender into; fields from `failMode` on are ours.
          *
@@ -2593,6 +2644,37 @@ export interface components {
             blacklist: string[];
         };
         /**
+         * EventDefender
+         * @description The Defender that reported an event, while the Console knows it.
+         */
+        EventDefender: {
+            _id: string;
+            appID: string;
+            host: string;
+            connected: boolean;
+            version: string;
+            lastSeen: string;
+        };
+        /**
+         * EventDetail
+         * @description One event with what is around it; `incidentID` is the incident that it belongs to.
+         */
+        EventDetail: {
+            id: string;
+            /** @enum {unknown} */
+            kind: "runtime" | "waas";
+            /** @default null */
+            runtime: components["schemas"]["RuntimeAudit"] | null;
+            /** @default null */
+            waas: components["schemas"]["FirewallAudit"] | null;
+            /** @default null */
+            rule: components["schemas"]["EventRule"] | null;
+            /** @default null */
+            defender: components["schemas"]["EventDefender"] | null;
+            /** @default  */
+            incidentID: string;
+        };
+        /**
          * EventFacets
          * @description The commonest values of each facet among the events that pass all other filters.
          *
@@ -2620,6 +2702,15 @@ export interface components {
             newer: string;
             /** @default  */
             searchedTo: string;
+        };
+        /**
+         * EventRule
+         * @description The rule that spoke of an event, and whether the policy still has it, in force.
+         */
+        EventRule: {
+            name: string;
+            present: boolean;
+            disabled: boolean;
         };
         /**
          * EventTimeslice
@@ -3242,7 +3333,8 @@ export interface components {
          * RuntimeAudit
          * @description One audit of the API. Fields that do not apply are left out.
          *
-         *     `reason` is our own name for what was found, where `attackType` has the vendor's; `attackTechniques` are MITRE's;
+         *     `reason` is our own name for what was found, where `attackType` has the vendor's; `matched` is the entry of the deny
+         *     list, the mark of the detection, or the name of the custom rule; `attackTechniques` are MITRE's;
          *     `ancestry` are the programs that led to it, the nearest first; `incidentCategory` is there if it is an incident;
          *     `firstSeen` is there when several are shown as one.
          */
@@ -3257,6 +3349,8 @@ export interface components {
             msg: string;
             /** @default  */
             reason: string;
+            /** @default  */
+            matched: string;
             /** @default [] */
             attackTechniques: string[];
             /** @default  */
@@ -6868,7 +6962,72 @@ export interface operations {
                      *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["SecurityEvent"];
+                    "application/json": components["schemas"]["EventDetail"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    allow_event_api_v1_events__event__allow_post: {
+        parameters: {
+            query?: {
+                dryRun?: boolean;
+                revision?: number | null;
+            };
+            header?: never;
+            path: {
+                event: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was changed, or would be */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ruleName": "shop",
+                     *       "applied": true,
+                     *       "revision": 8,
+                     *       "before": {
+                     *         "name": "shop",
+                     *         "processes": {
+                     *           "whitelist": [
+                     *             "/usr/bin/python3.11"
+                     *           ]
+                     *         }
+                     *       },
+                     *       "after": {
+                     *         "name": "shop",
+                     *         "processes": {
+                     *           "whitelist": [
+                     *             "/usr/bin/python3.11",
+                     *             "/usr/bin/curl"
+                     *           ]
+                     *         }
+                     *       },
+                     *       "changes": [
+                     *         {
+                     *           "field": "processes.whitelist",
+                     *           "entry": "/usr/bin/curl",
+                     *           "added": true
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AllowAnswer"];
                 };
             };
             /** @description Refused */
