@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.channel.running import ConsoleUnderTest, DefenderEnd, running_console
+from tests.channel.running import ConsoleUnderTest, DefenderEnd, process_audit, running_console
 
 
 def lookup(number: int, name: str = "a.test") -> dict[str, Any]:
@@ -141,3 +141,50 @@ def test_a_console_that_was_stopped_meanwhile_says_so(tmp_path: Path) -> None:
         again.log_in()
         with again.client() as client:
             assert [item["state"] for item in client.get("/forensics").json()] == ["failed", "partial"]
+
+
+def test_an_incident_is_looked_into(tmp_path: Path) -> None:
+    """Its timeline has audits, the record's events and notes in one order; its tree has the audit where it belongs."""
+    with running_console(tmp_path / "data") as console:
+        console.sign_up()
+        defender = DefenderEnd(console, console.bundle(), tmp_path)
+        defender.connect()
+        miner = process_audit(5) | {"reason": "cryptoMiner", "matched": None}
+        defender.send({"type": "audits", "source": defender.instance, "container": "web", "audits": [miner]})
+        assert defender.receive()["type"] == "ack"
+        with console.client() as client:
+            alone = client.get("/audits/incidents/1/processes").json()
+            assert [node["path"] for node in alone["nodes"]] == ["/usr/bin/python3.11", "/usr/bin/dash"]
+            assert alone["snapshot"] is None
+        snapshot = begin(console, appID="shop:1")
+        shop = miner["event"] | {"pid": 8, "parentPid": 1, "parentPath": "/init", "path": "/usr/bin/python3.11"}
+        start = {"time": 1_763_690_000_001, "event": shop}
+        told = {"time": miner["time"], "event": miner["event"]}
+        told["judged"] = {"effect": "prevent", "reason": "cryptoMiner"}
+        asked = lookup(3)
+        asked["event"]["pid"] = 8
+        answer(defender, next_fetch(defender), 1, 3, start, asked, told)
+        assert ended(console, defender, snapshot["_id"])["state"] == "complete"
+        with console.client() as client:
+            client.post("/audits/incidents/1/notes", json={"text": "seen"})
+            path = "/audits/incidents/1/timeline"
+            whole = client.get(path).json()
+            assert [item["kind"] for item in whole["entries"]] == ["process", "lookup", "audit", "note"]
+            assert (whole["cursor"], whole["snapshot"]["_id"]) == ("", snapshot["_id"])
+            first = client.get(path, params={"limit": 3}).json()
+            rest = client.get(path, params={"limit": 3, "cursor": first["cursor"]}).json()
+            assert first["entries"] + rest["entries"] == whole["entries"]
+            judged = client.get(path, params={"judged": "true", "kind": "audit,process"}).json()["entries"]
+            assert [item["auditID"] for item in judged] == ["1"]
+            for bad in ({"kind": "x"}, {"cursor": "1-2"}, {"surprise": "1"}):
+                assert client.get(path, params=bad).status_code == 400
+            assert client.get("/audits/incidents/9/timeline").status_code == 404
+            tree = client.get("/audits/incidents/1/processes").json()
+            assert [(node["parent"], node["pid"], node["audits"]) for node in tree["nodes"]] == [
+                (None, 1, []),
+                (0, 8, []),
+                (1, 12, ["1"]),
+            ]
+            assert tree["nodes"][1]["actions"][0]["text"] == "looked up a.test (A)"
+            assert client.get("/audits/incidents/1").json()["snapshots"][0]["_id"] == snapshot["_id"]
+        defender.close()

@@ -1,5 +1,6 @@
 """Incidents from a Defender's audits to the API."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,41 @@ def test_an_attack_is_one_incident(tmp_path: Path) -> None:
             assert client.patch("/audits/incidents/acknowledge/x", json={}).status_code == 400
         assert incidents(console, acknowledged="false") == []
         assert incidents(console, acknowledged="true")[0]["acknowledged"]
+        defender.close()
+
+
+def test_people_take_care_of_incidents(tmp_path: Path) -> None:
+    """Notes, putting away, several at once, counts, pages by cursor, and JSON lines."""
+    with running_console(tmp_path / "data") as console:
+        console.sign_up()
+        defender = DefenderEnd(console, console.bundle(), tmp_path)
+        defender.connect()
+        report(defender, process_audit(1) | MINER, process_audit(2) | {"reason": "reverseShell", "matched": None})
+        with console.client() as client:
+            page = client.get("/audits/incidents", params={"limit": 1})
+            cursor = page.headers["next-cursor"]
+            (second,) = client.get("/audits/incidents", params={"limit": 1, "cursor": cursor}).json()
+            assert second["_id"] != page.json()[0]["_id"]
+            assert client.get("/audits/incidents", params={"cursor": "x"}).status_code == 400
+            assert client.get("/audits/incidents", params={"cursor": cursor, "sort": "type"}).status_code == 400
+            note = client.post("/audits/incidents/1/notes", json={"text": " <b>looked</b> "}).json()
+            assert (note["author"], note["text"]) == ("admin", "<b>looked</b>")
+            assert client.post("/audits/incidents/1/notes", json={"text": "  "}).status_code == 400
+            assert client.post("/audits/incidents/9/notes", json={"text": "a"}).status_code == 404
+            detail = client.get("/audits/incidents/1").json()
+            assert detail["notes"] == [note]
+            assert (detail["defenderID"], detail["defenderConnected"]) == (defender.instance, True)
+            assert (detail["incident"]["preventedCount"], detail["incident"]["noteCount"]) == (1, 1)
+            both = {"ids": ["1", "2"], "acknowledged": True}
+            assert client.patch("/audits/incidents", json={**both, "ids": ["1", "7"]}).status_code == 404
+            assert client.patch("/audits/incidents", json={"ids": ["1"]}).status_code == 400
+            assert client.patch("/audits/incidents", json=both).status_code == 200
+            assert client.patch("/audits/incidents/archive/2", json={}).status_code == 200
+            assert client.get("/audits/incidents/facets").json()["state"] == {"acknowledged": 1, "archived": 1}
+            lines = client.get("/audits/incidents/download", params={"format": "json", "archived": "true"}).text
+            assert json.loads(lines)["seenBy"] == "admin"
+            assert client.delete(f"/audits/incidents/2/notes/{note['_id']}").status_code == 404
+            assert client.delete(f"/audits/incidents/1/notes/{note['_id']}").status_code == 200
         defender.close()
 
 

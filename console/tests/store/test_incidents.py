@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.store.test_store import new_audit
 
 from bartizan.audit.incidents import MOST_EMBEDDED, SPAN, IncidentKind
-from bartizan.services.incidents import COLLECT_AFTER, IncidentQuery
+from bartizan.services.incidents import COLLECT_AFTER, Care, IncidentQuery
 from bartizan.services.interfaces import NewAudit
 from bartizan.store import Database, SqlAudits, SqlIncidents
 
@@ -88,15 +88,63 @@ def test_an_embedded_audit_outlives_the_audit(database: Database) -> None:
     assert len(incidents.page(IncidentQuery())[0].audits) == 1
 
 
-def test_acknowledging(database: Database) -> None:
-    """An acknowledged incident is found as such, can be opened again, and an unknown one is told apart."""
+def test_care_is_for_all_or_none(database: Database) -> None:
+    """Who acknowledged and when is kept until it is taken back; with one that is not there nothing changes."""
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    other = IncidentKind(category="malware", type="fargate")
+    audits.add([bad(1), bad(2, kind=other)])
+    seen, away = Care(acknowledged=True), Care(archived=True)
+    assert incidents.care([1, 3], seen, author="eve", now=5) == 1
+    assert incidents.count(IncidentQuery(acknowledged=True)) == 0
+    assert incidents.care([1, 2], seen, author="eve", now=5) == 2
+    assert [(row.seen_by, row.seen_at) for row in incidents.page(IncidentQuery())] == [("eve", 5)] * 2
+    incidents.care([1], Care(acknowledged=False), author="bob", now=6)
+    (opened,) = incidents.page(IncidentQuery(acknowledged=False))
+    assert (opened.id, opened.seen_by, opened.seen_at) == (1, "", None)
+    incidents.care([2], away, author="eve", now=7)
+    assert [row.id for row in incidents.page(IncidentQuery(archived=False))] == [1]
+    assert incidents.facets(IncidentQuery())["state"] == {"archived": 1, "open": 1}
+
+
+def test_what_was_put_away_comes_back_when_it_goes_on(database: Database) -> None:
+    """An attack that goes on is not hidden by having been archived; what was stopped is counted, the worst is kept."""
     audits, incidents = SqlAudits(database), SqlIncidents(database)
     audits.add([bad(1)])
-    assert incidents.acknowledge(1, acknowledged=True)
-    assert incidents.count(IncidentQuery(acknowledged=True)) == 1
-    assert incidents.acknowledge(1, acknowledged=False)
-    assert incidents.count(IncidentQuery(acknowledged=True)) == 0
-    assert not incidents.acknowledge(2, acknowledged=True)
+    incidents.care([1], Care(archived=True), author="eve", now=5)
+    stopped = bad(2)
+    audits.add([dataclasses.replace(stopped, audit=msgspec.structs.replace(stopped.audit, effect="prevent"))])
+    (row,) = incidents.page(IncidentQuery(archived=False, stopped=False))
+    assert (row.archived, row.prevented, row.audit_count, row.severity) == (None, 1, 2, "high")
+    assert incidents.page(IncidentQuery(stopped=True)) == []
+
+
+def test_notes_are_bounded_and_belong_to_one_incident(database: Database) -> None:
+    """A note goes with its incident, and nobody removes one through another incident."""
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    audits.add([bad(1), bad(2, kind=IncidentKind(category="malware", type="fargate"))])
+    assert incidents.add_note(1, "a", author="eve", now=5, most=1) == 1
+    assert incidents.add_note(1, "b", author="eve", now=5, most=1) == 0
+    assert incidents.add_note(9, "c", author="eve", now=5, most=1) is None
+    assert not incidents.remove_note(2, 1)
+    assert [(note.text, note.author, note.time) for note in incidents.notes(1)] == [("a", "eve", 5)]
+    assert [row.notes for row in incidents.page(IncidentQuery(sort="_id", descending=False))] == [1, 0]
+    assert incidents.remove_note(1, 1)
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_reader_that_goes_on_sees_everything_once(database: Database, *, descending: bool) -> None:
+    """Pages by cursor neither overlap nor leave out, also among incidents of one moment, while new ones come in."""
+    audits, incidents = SqlAudits(database), SqlIncidents(database)
+    kinds = [IncidentKind(category=f"c{number}", type="fargate") for number in range(7)]
+    audits.add([bad(number + 1, received=1000 + number // 3, kind=kind) for number, kind in enumerate(kinds)])
+    query, seen = IncidentQuery(limit=2, descending=descending), []
+    while rows := incidents.page(query):
+        seen += [row.id for row in rows]
+        query = dataclasses.replace(query, after=(rows[-1].time, rows[-1].id))
+        if len(seen) == 4 and descending:
+            audits.add([bad(99, received=9000, kind=IncidentKind(category="new", type="fargate"))])
+    assert seen == (sorted(seen, reverse=True) if descending else sorted(seen))
+    assert sorted(seen) == list(range(1, 8))
 
 
 def test_forensics_are_due_a_minute_later(database: Database) -> None:

@@ -24,6 +24,7 @@ from bartizan.api.routes import (
     forensics,
     images,
     incidents,
+    investigation,
     known_images,
     openapi_specs,
     policies,
@@ -50,6 +51,8 @@ _ROUTES = (
     firewall_audits,
     events,
     incidents,
+    # Behind the others: one of its paths ends in any word.
+    investigation,
     forensics,
     profiles,
     defenders,

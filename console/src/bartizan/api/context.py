@@ -23,6 +23,7 @@ from bartizan.services.firewall_audits import FirewallAudits
 from bartizan.services.forensics import Forensics
 from bartizan.services.image_lookup import ImageLookUp
 from bartizan.services.incidents import Incidents
+from bartizan.services.investigation import Investigation
 from bartizan.services.learning import Learning
 from bartizan.services.models import Models
 from bartizan.services.names import Names
@@ -54,6 +55,7 @@ class ApiServices:
     forensics: Forensics
     image_lookup: ImageLookUp
     incidents: Incidents
+    investigation: Investigation
     learning: Learning
     models: Models
     names: Names

@@ -9,12 +9,12 @@ from bartizan.api.collection_shapes import COLLECTION_SHAPES
 from bartizan.api.defender_shapes import DEFENDER_SHAPES
 from bartizan.api.event_shapes import EVENT_SHAPES
 from bartizan.api.firewall_shapes import FIREWALL_SHAPES
+from bartizan.api.incident_shapes import INCIDENT_SHAPES
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
 from bartizan.api.profile_shapes import PROFILE_SHAPES
 from bartizan.api.revision_shapes import REVISION_SHAPES, Changed
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.firewall_audit import FirewallAudit
-from bartizan.audit.incidents import Incident
 
 Strings = list[str]
 
@@ -66,41 +66,6 @@ class InstallBundleAnswer(msgspec.Struct, rename="camel"):
     defender_image: str
     defender_architectures: Strings
     version: str
-
-
-class Acknowledgement(msgspec.Struct):
-    """Whether an incident was seen to."""
-
-    acknowledged: bool = True
-
-
-class ForensicsRequest(msgspec.Struct, rename="camel"):
-    """Whose record is wanted: the one workload of this App ID (and container), or of this Defender; and what for."""
-
-    app_id: Annotated[str, msgspec.Meta(max_length=512)] = msgspec.field(name="appID", default="")
-    defender_id: Annotated[str, msgspec.Meta(max_length=64)] = msgspec.field(name="defenderID", default="")
-    container: Annotated[str, msgspec.Meta(max_length=512)] = ""
-    reason: Annotated[str, msgspec.Meta(max_length=256)] = ""
-
-
-class ForensicsSnapshot(msgspec.Struct, rename="camel"):
-    """
-    A fetched record; `state` is `fetching`, `complete`, `partial` or `failed`.
-
-    `missedCount` events had been given up by the Defender before they could be fetched.
-    """
-
-    id: str = msgspec.field(name="_id")
-    time: str
-    app_id: str = msgspec.field(name="appID")
-    defender_id: str = msgspec.field(name="defenderID")
-    container: str
-    image: str
-    reason: str
-    incident_id: str = msgspec.field(name="incidentID")
-    state: str
-    event_count: int
-    missed_count: int
 
 
 class BundleGenerationAnswer(msgspec.Struct):
@@ -304,7 +269,6 @@ class KnownImage(msgspec.Struct, rename="camel"):
 
 
 ALL = (
-    Acknowledgement,
     AppEmbeddedEmbedRequest,
     BaseImage,
     BundleGenerationAnswer,
@@ -317,9 +281,6 @@ ALL = (
     CustomRuleShape,
     DefenderSettings,
     FirewallAudit,
-    ForensicsRequest,
-    ForensicsSnapshot,
-    Incident,
     Initialized,
     InstallBundleAnswer,
     KnownImage,
@@ -337,6 +298,7 @@ ALL = (
     *EVENT_SHAPES,
     *COLLECTION_SHAPES,
     *FIREWALL_SHAPES,
+    *INCIDENT_SHAPES,
     *PROFILE_SHAPES,
     *REVISION_SHAPES,
 )

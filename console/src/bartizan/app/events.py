@@ -12,6 +12,7 @@ from bartizan.services.forensics import Forensics
 from bartizan.services.housekeeping import Chore
 from bartizan.services.incidents import Incidents
 from bartizan.services.ingest import AuditFeed, Ingest
+from bartizan.services.investigation import Investigation
 from bartizan.services.learning import Learning
 from bartizan.services.models import Models
 from bartizan.store import (
@@ -43,8 +44,10 @@ class Events:
         )
         self.discoveries = Discoveries(SqlDiscoveries(database), policy=lambda: policy.firewall.current, clock=clock)
         incidents = SqlIncidents(database)
-        self.incidents = Incidents(incidents)
-        self.forensics = Forensics(SqlSnapshots(database), incidents, fleet.defenders, clock=clock)
+        self.incidents = Incidents(incidents, clock=clock)
+        snapshots = SqlSnapshots(database)
+        self.forensics = Forensics(snapshots, incidents, fleet.defenders, clock=clock)
+        self.investigation = Investigation(self.incidents, incidents, snapshots)
         self.models = Models(SqlModels(database), clock=clock)
         self.learning = Learning(SqlLearned(database), self.models, policy.policies, self.audit_store, clock=clock)
 

@@ -106,6 +106,7 @@ def _api_services(parts: Parts) -> ApiServices:
         forensics=events.forensics,
         image_lookup=embedding.image_lookup,
         incidents=events.incidents,
+        investigation=events.investigation,
         learning=events.learning,
         models=events.models,
         names=base.names,

@@ -18,6 +18,14 @@ MOST_EMBEDDED = 50
 """So many audits are kept with an incident; of later ones only the number is."""
 
 
+_SEVERITIES = ("", "low", "medium", "high", "critical")
+
+
+def worse(one: str, other: str) -> str:
+    """Return the severity of the two that is worse; an unknown one is the least."""
+    return max(one, other, key=lambda name: _SEVERITIES.index(name) if name in _SEVERITIES else 0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentKind:
     """What makes two audits of one workload the same incident; `type` is `fargate` or `appEmbedded`."""
@@ -35,12 +43,22 @@ def incident_kind(audit: Audit, shown: RuntimeAudit, *, type_: str) -> IncidentK
     return IncidentKind(category=shown.incident_category, type=type_, custom_rule=custom)
 
 
+class IncidentNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wrote about an incident."""
+
+    id: str = msgspec.field(name="_id")
+    time: str
+    author: str
+    text: str
+
+
 class Incident(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """
     One incident of the API, by the vendor's field names.
 
     `audits` are the first ones (at most 50) as the audits API gives them, `auditCount` is how many there were in all;
-    `time` is that of the first, `lastTime` that of the latest.
+    `time` is that of the first, `lastTime` that of the latest, `severity` the worst. Of `preventedCount` audits the
+    attempt was stopped. Those that somebody acknowledged have `seenBy` and `seenAt`; `archived` ones were put away.
     """
 
     id: str = msgspec.field(name="_id")
@@ -57,5 +75,11 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     image_name: str = ""
     custom_rule_name: str = ""
     resource_id: str = msgspec.field(name="resourceID", default="")
+    severity: str = ""
     audit_count: int
+    prevented_count: int = 0
+    seen_by: str = ""
+    seen_at: str = ""
+    archived: str = ""
+    note_count: int = 0
     audits: list[msgspec.Raw]

@@ -15,7 +15,7 @@ import sqlalchemy
 from sqlalchemy import event
 
 _CACHE_KIB = 32 * 1024
-NEWEST_SCHEMA = "0009"
+NEWEST_SCHEMA = "0010"
 
 
 class Database:

@@ -56,6 +56,15 @@ class SqlSnapshots:
             total = int(connection.execute(count).scalar_one())
         return [_read(row) for row in rows], total
 
+    def around(self, *, incident: int, instance: str, container: str | None, since: int) -> list[SnapshotRow]:
+        """Return those of an incident, and those of its workload that were asked for since then, the newest first."""
+        same = snapshots.c.container.is_(None) if container is None else snapshots.c.container == container
+        of_workload = sa.and_(snapshots.c.instance == instance, same, snapshots.c.time >= since)
+        wanted = sa.or_(snapshots.c.incident == incident, of_workload)
+        statement = sa.select(snapshots).where(wanted).order_by(snapshots.c.id.desc())
+        with self._database.read() as connection:
+            return [_read(row) for row in connection.execute(statement)]
+
     def piece(self, number: int, *, piece: int) -> bytes | None:
         """Return a piece of a snapshot, None behind the last."""
         statement = sa.select(snapshot_pieces.c.content).where(

@@ -194,6 +194,11 @@ incidents = Table(
     Column("collect", BigInteger),
     Column("audit_count", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("severity", Text, nullable=False, server_default=""),
+    Column("prevented", BigInteger, nullable=False, server_default="0"),
+    Column("seen_by", Text, nullable=False, server_default=""),
+    Column("seen_at", BigInteger),
+    Column("archived", BigInteger),
     Index("incidents_kind", "profile_id", "category", "opened"),
     Index("incidents_time", "time", "id"),
     Index("incidents_collect", "collect"),
@@ -270,6 +275,18 @@ incident_audits = Table(
     Column("incident", Integer, ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True),
     Column("audit", Integer, primary_key=True),
     Column("document", LargeBinary, nullable=False),
+)
+
+incident_notes = Table(
+    "incident_notes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("incident", Integer, ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("incident_notes_incident", "incident"),
+    sqlite_autoincrement=True,
 )
 
 waas_policies = Table(

@@ -10,9 +10,9 @@ from fastapi.responses import StreamingResponse
 from bartizan.api.context import services_of
 from bartizan.api.csv_text import csv_text
 from bartizan.api.document import gives, list_of, reference, takes
+from bartizan.api.incident_shapes import ForensicsRequest, ForensicsSnapshot
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters, read_vendor_body, values
-from bartizan.api.shapes import ForensicsRequest, ForensicsSnapshot
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.services.errors import InvalidError
 from bartizan.services.forensics import Forensics, SnapshotRow
@@ -39,7 +39,7 @@ async def list_snapshots(
     """Return the fetched records, the newest first."""
     only_known_parameters(request, frozenset(("appID", "offset", "limit")))
     rows, total = await services_of(request).forensics.page(app_ids=values(appID), offset=offset, limit=limit)
-    body = msgspec.json.encode([_shown(row) for row in rows])
+    body = msgspec.json.encode([shown_snapshot(row) for row in rows])
     return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
 
 
@@ -58,14 +58,14 @@ async def fetch_snapshot(request: Request, user: _fetcher) -> Response:
         instance, container = forensics.workload_of(wanted.app_id, container)
     reason = f"{user.name}: {wanted.reason}" if wanted.reason else user.name
     row = await forensics.fetch(instance, container, reason=reason[:512])
-    return Response(msgspec.json.encode(_shown(row)), media_type="application/json")
+    return Response(msgspec.json.encode(shown_snapshot(row)), media_type="application/json")
 
 
 @router.get("/{number}", responses=gives(reference(ForensicsSnapshot), text="The snapshot, without its events"))
 async def get_snapshot(request: Request, number: str, _user: _reader) -> Response:
     """Return one snapshot."""
     row = await services_of(request).forensics.get(_number(number))
-    return Response(msgspec.json.encode(_shown(row)), media_type="application/json")
+    return Response(msgspec.json.encode(shown_snapshot(row)), media_type="application/json")
 
 
 @router.get("/{number}/download", responses=gives({"type": "string"}, media=_LINES, text="Its events, one a line"))
@@ -96,7 +96,8 @@ def _row(event: dict[str, Any]) -> dict[str, object]:
     return {**flat, "arguments": " ".join(flat.get("arguments", ()))}
 
 
-def _shown(row: SnapshotRow) -> ForensicsSnapshot:
+def shown_snapshot(row: SnapshotRow) -> ForensicsSnapshot:
+    """Return a snapshot as JSON shows it."""
     return ForensicsSnapshot(
         id=str(row.id),
         time=rfc3339(row.time),

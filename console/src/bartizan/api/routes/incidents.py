@@ -1,9 +1,9 @@
-"""Incidents: pages, CSV, and acknowledging."""
+"""Incidents: pages, counts, files, and what people do with them; looking into one is `investigation.py`."""
 
 import dataclasses
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,28 +11,33 @@ from fastapi.responses import StreamingResponse
 
 from bartizan.api.context import services_of
 from bartizan.api.csv_text import csv_text
-from bartizan.api.document import gives, list_of, takes
+from bartizan.api.cursors import read_cursor, write_cursor
+from bartizan.api.document import gives, list_of, reference, takes
+from bartizan.api.incident_shapes import Acknowledgement, Archiving, IncidentCare, IncidentFacets, NewNote
 from bartizan.api.permissions import Permission, Requires
-from bartizan.api.reading import milliseconds, only_known_parameters, read_vendor_body, values
-from bartizan.api.shapes import Acknowledgement
+from bartizan.api.reading import milliseconds, only_known_parameters, read_body, read_vendor_body, values
 from bartizan.audit import RuntimeAudit
-from bartizan.audit.incidents import Incident
+from bartizan.audit.incidents import Incident, IncidentNote
 from bartizan.services.errors import InvalidError
-from bartizan.services.incidents import IncidentQuery
+from bartizan.services.incidents import Care, IncidentQuery
 from bartizan.services.interfaces import User
 
 router = APIRouter(prefix="/api/v1/audits/incidents", tags=["incidents"])
 _reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ))]
 _keeper = Annotated[User, Depends(Requires(Permission.INCIDENTS_ACKNOWLEDGE))]
+_JSON = "application/json"
+_CARE = {"ids": ["1", "2"], "acknowledged": True}
 _Several = Annotated[list[str] | None, Query()]
 _FILTERS = frozenset(
     ("id", "from", "to", "category", "type", "appID", "profileID", "containerName", "imageName", "customRuleName",
-     "acknowledged")
+     "acknowledged", "archived", "severity", "stopped", "search")
 )  # fmt: skip
-_SORTS = ("time", "_id", "appID", "category", "containerName", "customRuleName", "imageName", "profileID", "type")
+_SORTS = (
+    "time", "_id", "appID", "category", "containerName", "customRuleName", "imageName", "profileID", "severity", "type",
+)  # fmt: skip
 _COLUMNS = (
     "serialNum", "time", "lastTime", "type", "category", "appID", "containerName", "imageName", "customRuleName",
-    "acknowledged", "auditCount", "messages",
+    "acknowledged", "seenBy", "seenAt", "archived", "severity", "auditCount", "preventedCount", "messages",
 )  # fmt: skip
 
 
@@ -47,14 +52,21 @@ def incident_filter(  # noqa: PLR0913, PLR0917 - these are the vendor's paramete
     containerName: _Several = None,  # noqa: N803
     imageName: _Several = None,  # noqa: N803
     customRuleName: _Several = None,  # noqa: N803
+    severity: _Several = None,
     acknowledged: Annotated[bool | None, Query()] = None,
+    archived: Annotated[bool | None, Query()] = None,
+    stopped: Annotated[bool | None, Query()] = None,
+    search: Annotated[str, Query(max_length=1000)] = "",
 ) -> IncidentQuery:
     """Return the filter of a request: alternatives may be repeated or separated by commas, times are RFC 3339."""
     return IncidentQuery(
-        ids=tuple(_number(text) for text in values(id)),
+        ids=tuple(number_of(text) for text in values(id)),
         start=milliseconds(from_),
         end=milliseconds(to),
         acknowledged=acknowledged,
+        archived=archived,
+        stopped=stopped,
+        search=search,
         equal={
             "category": values(category),
             "type": values(type),
@@ -63,6 +75,7 @@ def incident_filter(  # noqa: PLR0913, PLR0917 - these are the vendor's paramete
             "containerName": values(containerName),
             "imageName": values(imageName),
             "customRuleName": tuple(customRuleName or ()),
+            "severity": values(severity),
         },
     )
 
@@ -79,14 +92,44 @@ async def list_incidents(
     limit: Annotated[int, Query(ge=1, le=250)] = 50,
     sort: str = "",
     reverse: bool | None = None,  # noqa: FBT001 - a query parameter
+    cursor: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
-    """Return incidents with their audits, the newest first unless `sort` says otherwise; `reverse` turns it round."""
-    only_known_parameters(request, _FILTERS | {"offset", "limit", "sort", "reverse"})
-    incidents, total = await services_of(request).incidents.page(
-        dataclasses.replace(query, **_order(sort, reverse=reverse), offset=offset, limit=limit)
-    )
+    """
+    Return incidents with their audits, the newest first unless `sort` says otherwise; `reverse` turns it round.
+
+    In the order of time, the header `Next-Cursor` leads on: given as `cursor` it is the next page, whatever comes in
+    between.
+    """
+    only_known_parameters(request, _FILTERS | {"offset", "limit", "sort", "reverse", "cursor"})
+    order = _order(sort, reverse=reverse)
+    after = read_cursor(cursor, parts=2)
+    if after is not None and (order["sort"] != "time" or offset):
+        raise InvalidError("`cursor` goes on in the order of time: leave out `sort` and `offset`")
+    place = None if after is None else (after[0], after[1])
+    query = dataclasses.replace(query, **order, offset=offset, limit=limit, after=place)
+    incidents, total = await services_of(request).incidents.page(query)
     headers = {"Total-Count": str(total)}
+    if order["sort"] == "time" and len(incidents) == limit:
+        last = incidents[-1]
+        headers["Next-Cursor"] = write_cursor((_milliseconds(last.time), last.serial_num))
     return Response(msgspec.json.encode(incidents), media_type="application/json", headers=headers)
+
+
+@router.patch("", openapi_extra=takes(IncidentCare, example=_CARE), responses=gives(None, text="It is noted"))
+async def care_for_several(request: Request, user: _keeper) -> Response:
+    """Acknowledge, open again, put away or bring back several incidents at once."""
+    only_known_parameters(request, frozenset())
+    wanted = await read_body(request, IncidentCare)
+    care = Care(acknowledged=wanted.acknowledged, archived=wanted.archived)
+    await services_of(request).incidents.care([number_of(name) for name in wanted.ids], care, author=user.name)
+    return Response()
+
+
+@router.get("/facets", responses=gives(reference(IncidentFacets), text="The counts"))
+async def count_incidents(request: Request, query: _Filter, _user: _reader) -> Response:
+    """Return how many of the incidents that match have each value of what they can be filtered by."""
+    only_known_parameters(request, _FILTERS)
+    return Response(msgspec.json.encode(await services_of(request).incidents.facets(query)), media_type=_JSON)
 
 
 @router.get("/download", responses=gives({"type": "string"}, media="text/csv", text="All that match, as CSV"))
@@ -96,19 +139,47 @@ async def download_incidents(
     _user: _reader,
     sort: str = "",
     reverse: bool | None = None,  # noqa: FBT001 - a query parameter
+    format: Literal["csv", "json"] = "csv",  # noqa: A002
 ) -> Response:
-    """Return all incidents that match as comma-separated values, one line each."""
-    only_known_parameters(request, _FILTERS | {"sort", "reverse"})
+    """Return all incidents that match, one line each: comma-separated values, or (`json`) JSON lines with audits."""
+    only_known_parameters(request, _FILTERS | {"sort", "reverse", "format"})
     found = services_of(request).incidents.all(dataclasses.replace(query, **_order(sort, reverse=reverse)))
-    headers = {"Content-Disposition": 'attachment; filename="incidents.csv"'}
+    headers = {"Content-Disposition": f'attachment; filename="incidents.{format}"'}
+    if format == "json":
+        return StreamingResponse(_lines(found), media_type="application/x-ndjson", headers=headers)
     return StreamingResponse(_csv(found), media_type="text/csv", headers=headers)
 
 
 @router.patch("/acknowledge/{number}", openapi_extra=takes(Acknowledgement), responses=gives(None, text="It is noted"))
-async def acknowledge(request: Request, number: str, _user: _keeper) -> Response:
-    """Mark an incident as seen to (archive it), or with `{"acknowledged": false}` as open again."""
+async def acknowledge(request: Request, number: str, user: _keeper) -> Response:
+    """Mark an incident as seen to, or with `{"acknowledged": false}` as open again."""
     change = await read_vendor_body(request, Acknowledgement)
-    await services_of(request).incidents.acknowledge(_number(number), acknowledged=change.acknowledged)
+    care = Care(acknowledged=change.acknowledged)
+    await services_of(request).incidents.care([number_of(number)], care, author=user.name)
+    return Response()
+
+
+@router.patch("/archive/{number}", openapi_extra=takes(Archiving), responses=gives(None, text="It is noted"))
+async def archive(request: Request, number: str, user: _keeper) -> Response:
+    """Put an incident away, or with `{"archived": false}` bring it back; a new audit of it brings it back, too."""
+    change = await read_body(request, Archiving)
+    care = Care(archived=change.archived)
+    await services_of(request).incidents.care([number_of(number)], care, author=user.name)
+    return Response()
+
+
+@router.post("/{number}/notes", openapi_extra=takes(NewNote), responses=gives(reference(IncidentNote), text="The note"))
+async def add_note(request: Request, number: str, user: _keeper) -> Response:
+    """Write something about an incident."""
+    new = await read_body(request, NewNote)
+    note = await services_of(request).incidents.add_note(number_of(number), new.text, author=user.name)
+    return Response(msgspec.json.encode(note), media_type=_JSON)
+
+
+@router.delete("/{number}/notes/{note}", responses=gives(None, text="It is gone"))
+async def remove_note(request: Request, number: str, note: str, _user: _keeper) -> Response:
+    """Remove a note."""
+    await services_of(request).incidents.remove_note(number_of(number), number_of(note))
     return Response()
 
 
@@ -120,13 +191,23 @@ async def _csv(incidents: AsyncIterator[Incident]) -> AsyncIterator[str]:
         yield csv_text(_COLUMNS, [row | {"messages": " | ".join(dict.fromkeys(messages))}], header=False)
 
 
+async def _lines(incidents: AsyncIterator[Incident]) -> AsyncIterator[bytes]:
+    async for incident in incidents:
+        yield msgspec.json.encode(incident) + b"\n"
+
+
+def _milliseconds(text: str) -> int:
+    return milliseconds(datetime.fromisoformat(text)) or 0
+
+
 def _order(sort: str, *, reverse: bool | None) -> dict[str, Any]:
     if sort and sort not in _SORTS:
         raise InvalidError(f"`sort`: possible are {', '.join(_SORTS)}")
     return {"sort": sort or "time", "descending": reverse if reverse is not None else not sort}
 
 
-def _number(text: str) -> int:
+def number_of(text: str) -> int:
+    """Return the number of an incident or of a note. Raises InvalidError."""
     if not (text.isascii() and text.isdigit() and len(text) < 19):  # noqa: PLR2004 - 64 bits
-        raise InvalidError("an incident's id is a number")
+        raise InvalidError("the id of an incident, or of a note, is a number")
     return int(text)
