@@ -1013,8 +1013,35 @@ export interface paths {
         /**
          * List Incidents
          * @description Return incidents with their audits, the newest first unless `sort` says otherwise; `reverse` turns it round.
+         *
+         *     In the order of time, the header `Next-Cursor` leads on: given as `cursor` it is the next page, whatever comes in
+         *     between.
          */
         get: operations["list_incidents_api_v1_audits_incidents_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Care For Several
+         * @description Acknowledge, open again, put away or bring back several incidents at once.
+         */
+        patch: operations["care_for_several_api_v1_audits_incidents_patch"];
+        trace?: never;
+    };
+    "/api/v1/audits/incidents/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Incidents
+         * @description Return how many of the incidents that match have each value of what they can be filtered by.
+         */
+        get: operations["count_incidents_api_v1_audits_incidents_facets_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1032,7 +1059,7 @@ export interface paths {
         };
         /**
          * Download Incidents
-         * @description Return all incidents that match as comma-separated values, one line each.
+         * @description Return all incidents that match, one line each: comma-separated values, or (`json`) JSON lines with audits.
          */
         get: operations["download_incidents_api_v1_audits_incidents_download_get"];
         put?: never;
@@ -1058,9 +1085,131 @@ export interface paths {
         head?: never;
         /**
          * Acknowledge
-         * @description Mark an incident as seen to (archive it), or with `{"acknowledged": false}` as open again.
+         * @description Mark an incident as seen to, or with `{"acknowledged": false}` as open again.
          */
         patch: operations["acknowledge_api_v1_audits_incidents_acknowledge__number__patch"];
+        trace?: never;
+    };
+    "/api/v1/audits/incidents/archive/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Archive
+         * @description Put an incident away, or with `{"archived": false}` bring it back; a new audit of it brings it back, too.
+         */
+        patch: operations["archive_api_v1_audits_incidents_archive__number__patch"];
+        trace?: never;
+    };
+    "/api/v1/audits/incidents/{number}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Note
+         * @description Write something about an incident.
+         */
+        post: operations["add_note_api_v1_audits_incidents__number__notes_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audits/incidents/{number}/notes/{note}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Note
+         * @description Remove a note.
+         */
+        delete: operations["remove_note_api_v1_audits_incidents__number__notes__note__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audits/incidents/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Incident
+         * @description Return one incident with its notes, and the records that show what happened around it.
+         */
+        get: operations["get_incident_api_v1_audits_incidents__number__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audits/incidents/{number}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Timeline
+         * @description Return what happened around an incident: its audits, the events of its workload's record, and notes, in one order.
+         *
+         *     `kind` chooses some, `judged` those that a policy objected to; `cursor` of an answer leads to the next page.
+         */
+        get: operations["get_timeline_api_v1_audits_incidents__number__timeline_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audits/incidents/{number}/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Processes
+         * @description Return which program started which around an incident, with its audits at their places.
+         */
+        get: operations["get_processes_api_v1_audits_incidents__number__processes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/forensics": {
@@ -2097,6 +2246,14 @@ export interface components {
             registryCredentialID: string;
         };
         /**
+         * Archiving
+         * @description Whether an incident is put away; a new audit brings it back.
+         */
+        Archiving: {
+            /** @default true */
+            archived: boolean;
+        };
+        /**
          * AttachmentShape
          * @description A custom rule of the library in a rule; they are tried in their order, before everything else.
          */
@@ -2902,7 +3059,8 @@ export interface components {
             image: string;
             reason: string;
             incidentID: string;
-            state: string;
+            /** @enum {unknown} */
+            state: "complete" | "failed" | "fetching" | "partial";
             eventCount: number;
             missedCount: number;
         };
@@ -2935,7 +3093,8 @@ export interface components {
          * @description One incident of the API, by the vendor's field names.
          *
          *     `audits` are the first ones (at most 50) as the audits API gives them, `auditCount` is how many there were in all;
-         *     `time` is that of the first, `lastTime` that of the latest.
+         *     `time` is that of the first, `lastTime` that of the latest, `severity` the worst. Of `preventedCount` audits the
+         *     attempt was stopped. Those that somebody acknowledged have `seenBy` and `seenAt`; `archived` ones were put away.
          */
         Incident: {
             _id: string;
@@ -2957,8 +3116,73 @@ export interface components {
             customRuleName: string;
             /** @default  */
             resourceID: string;
+            /** @default  */
+            severity: string;
             auditCount: number;
+            /** @default 0 */
+            preventedCount: number;
+            /** @default  */
+            seenBy: string;
+            /** @default  */
+            seenAt: string;
+            /** @default  */
+            archived: string;
+            /** @default 0 */
+            noteCount: number;
             audits: unknown[];
+        };
+        /**
+         * IncidentCare
+         * @description What is done with several incidents at once, all or none.
+         */
+        IncidentCare: {
+            ids: string[];
+            /** @default null */
+            acknowledged: boolean | null;
+            /** @default null */
+            archived: boolean | null;
+        };
+        /**
+         * IncidentDetail
+         * @description One incident with its notes and the records that show it; `defenderID` is the Defender that keeps such.
+         */
+        IncidentDetail: {
+            incident: components["schemas"]["Incident"];
+            defenderID: string;
+            defenderConnected: boolean;
+            notes: components["schemas"]["IncidentNote"][];
+            snapshots: components["schemas"]["ForensicsSnapshot"][];
+        };
+        /**
+         * IncidentFacets
+         * @description How many incidents have each value; of `state` there are `open`, `acknowledged` and `archived`.
+         */
+        IncidentFacets: {
+            category: {
+                [key: string]: number;
+            };
+            severity: {
+                [key: string]: number;
+            };
+            appID: {
+                [key: string]: number;
+            };
+            type: {
+                [key: string]: number;
+            };
+            state: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * IncidentNote
+         * @description What somebody wrote about an incident.
+         */
+        IncidentNote: {
+            _id: string;
+            time: string;
+            author: string;
+            text: string;
         };
         /**
          * Initialized
@@ -3053,6 +3277,13 @@ export interface components {
             checkUnresolvedPrivate: boolean;
         };
         /**
+         * NewNote
+         * @description What somebody writes about an incident.
+         */
+        NewNote: {
+            text: string;
+        };
+        /**
          * NotSuggested
          * @description Something that was seen and is not allowed by the rule, and why not.
          */
@@ -3129,6 +3360,49 @@ export interface components {
             problems: string[];
             /** @default null */
             changed: components["schemas"]["Changed"] | null;
+        };
+        /**
+         * ProcessAction
+         * @description Something that a process did.
+         */
+        ProcessAction: {
+            time: string;
+            kind: string;
+            text: string;
+            /** @default  */
+            effect: string;
+            /** @default  */
+            reason: string;
+        };
+        /**
+         * ProcessNode
+         * @description One program of one process; `parent` is the place of another in the list, always before this one.
+         *
+         *     Without `time` it ran before the record begins, or is known from an audit alone. Of `actionCount` things that it did
+         *     at most 20 are in `actions`.
+         */
+        ProcessNode: {
+            parent: number | null;
+            pid: number;
+            path: string;
+            command: string;
+            user: number | null;
+            time: string | null;
+            effect: string;
+            reason: string;
+            audits: string[];
+            actions: components["schemas"]["ProcessAction"][];
+            actionCount: number;
+        };
+        /**
+         * ProcessTreeAnswer
+         * @description Which program started which: `leftOut` starts did not fit, `unplaced` events are of no known process.
+         */
+        ProcessTreeAnswer: {
+            nodes: components["schemas"]["ProcessNode"][];
+            leftOut: number;
+            unplaced: number;
+            snapshot: components["schemas"]["ForensicsSnapshot"] | null;
         };
         /**
          * ProcessesShape
@@ -3550,6 +3824,45 @@ export interface components {
             rule: components["schemas"]["RuntimeRule"];
             evidence: components["schemas"]["EvidenceLine"][];
             leftOut: components["schemas"]["NotSuggested"][];
+        };
+        /**
+         * Timeline
+         * @description What happened around an incident, the oldest first; `cursor` leads to the next page, empty on the last.
+         */
+        Timeline: {
+            entries: components["schemas"]["TimelineEntry"][];
+            cursor: string;
+            snapshot: components["schemas"]["ForensicsSnapshot"] | null;
+        };
+        /**
+         * TimelineEntry
+         * @description One line of a timeline: an audit, a note, care for the incident, or an event of the record.
+         *
+         *     `kind` is audit (`auditID` names it), note, care, process, lookup, connection, listen, file or defender.
+         *     `effect` and `reason` are there where a policy objected; fields that do not apply are left out.
+         */
+        TimelineEntry: {
+            time: string;
+            kind: string;
+            text: string;
+            /** @default  */
+            effect: string;
+            /** @default  */
+            reason: string;
+            /** @default  */
+            severity: string;
+            /** @default 0 */
+            pid: number;
+            /** @default  */
+            path: string;
+            /** @default  */
+            command: string;
+            /** @default  */
+            auditID: string;
+            /** @default  */
+            author: string;
+            /** @default 1 */
+            count: number;
         };
         /**
          * Token
@@ -7048,6 +7361,7 @@ export interface operations {
                 limit?: number;
                 sort?: string;
                 reverse?: boolean | null;
+                cursor?: string;
                 id?: string[] | null;
                 from?: string | null;
                 to?: string | null;
@@ -7058,7 +7372,11 @@ export interface operations {
                 containerName?: string[] | null;
                 imageName?: string[] | null;
                 customRuleName?: string[] | null;
+                severity?: string[] | null;
                 acknowledged?: boolean | null;
+                archived?: boolean | null;
+                stopped?: boolean | null;
+                search?: string;
             };
             header?: never;
             path?: never;
@@ -7086,11 +7404,51 @@ export interface operations {
             };
         };
     };
-    download_incidents_api_v1_audits_incidents_download_get: {
+    care_for_several_api_v1_audits_incidents_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "ids": [
+                 *         "1",
+                 *         "2"
+                 *       ],
+                 *       "acknowledged": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["IncidentCare"];
+            };
+        };
+        responses: {
+            /** @description It is noted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    count_incidents_api_v1_audits_incidents_facets_get: {
         parameters: {
             query?: {
-                sort?: string;
-                reverse?: boolean | null;
                 id?: string[] | null;
                 from?: string | null;
                 to?: string | null;
@@ -7101,7 +7459,59 @@ export interface operations {
                 containerName?: string[] | null;
                 imageName?: string[] | null;
                 customRuleName?: string[] | null;
+                severity?: string[] | null;
                 acknowledged?: boolean | null;
+                archived?: boolean | null;
+                stopped?: boolean | null;
+                search?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentFacets"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_incidents_api_v1_audits_incidents_download_get: {
+        parameters: {
+            query?: {
+                sort?: string;
+                reverse?: boolean | null;
+                format?: "csv" | "json";
+                id?: string[] | null;
+                from?: string | null;
+                to?: string | null;
+                category?: string[] | null;
+                type?: string[] | null;
+                appID?: string[] | null;
+                profileID?: string[] | null;
+                containerName?: string[] | null;
+                imageName?: string[] | null;
+                customRuleName?: string[] | null;
+                severity?: string[] | null;
+                acknowledged?: boolean | null;
+                archived?: boolean | null;
+                stopped?: boolean | null;
+                search?: string;
             };
             header?: never;
             path?: never;
@@ -7152,6 +7562,210 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    archive_api_v1_audits_incidents_archive__number__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Archiving"];
+            };
+        };
+        responses: {
+            /** @description It is noted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_note_api_v1_audits_incidents__number__notes_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewNote"];
+            };
+        };
+        responses: {
+            /** @description The note */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentNote"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_note_api_v1_audits_incidents__number__notes__note__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: string;
+                note: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_incident_api_v1_audits_incidents__number__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The incident */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_timeline_api_v1_audits_incidents__number__timeline_get: {
+        parameters: {
+            query?: {
+                from?: string | null;
+                to?: string | null;
+                kind?: string[] | null;
+                judged?: boolean;
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page, the oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_processes_api_v1_audits_incidents__number__processes_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tree, parents first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProcessTreeAnswer"];
                 };
             };
             /** @description Refused */
