@@ -5,6 +5,7 @@ import "~/ui/global.css";
 import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
 import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
@@ -31,6 +32,9 @@ const client: QueryClient = new QueryClient({
     },
   },
 });
+
+// For the styles by which dialogues keep the page behind them from scrolling.
+setNonce(styleNonce());
 
 const root = document.getElementById("root");
 if (root) {

@@ -16,7 +16,7 @@ export interface Place {
 /** Go to a page by typing a part of its name or of what it is about. */
 export function CommandPalette({ opened, onClose, pages }: { opened: boolean; onClose: () => void; pages: readonly Place[] }) {
   return (
-    <Modal opened={opened} onClose={onClose} withCloseButton={false} padding="xs" size="md" yOffset="12vh" centered={false} aria-label="Go to a page">
+    <Modal opened={opened} onClose={onClose} title="Go to a page" withCloseButton={false} padding="sm" size="md" yOffset="12vh" centered={false}>
       {opened && <Search pages={pages} onClose={onClose} />}
     </Modal>
   );

@@ -57,7 +57,7 @@ export function Frame({ session, pages, children }: { session: Session; pages: r
           Bartizan
         </Link>
         <div style={{ flex: 1 }} />
-        <button type="button" className={style.search} onClick={openPalette} aria-label="Go to a page (Control K)">
+        <button type="button" className={style.search} onClick={openPalette} aria-keyshortcuts="Control+K">
           <IconSearch size={15} aria-hidden />
           <span>Go to…</span>
           <kbd>Ctrl K</kbd>
