@@ -132,6 +132,258 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Users
+         * @description Return the users.
+         */
+        get: operations["list_users_api_v1_users_get"];
+        /**
+         * Change User
+         * @description Change the user of this name: role, limits and, if there is one, password, which ends all their sessions.
+         */
+        put: operations["change_user_api_v1_users_put"];
+        /**
+         * Add User
+         * @description Add a user.
+         */
+        post: operations["add_user_api_v1_users_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Password
+         * @description Change one's own password; all one's other sessions end.
+         */
+        put: operations["change_password_api_v1_users_password_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove User
+         * @description Remove a user with their sessions and API tokens; the last administrator with a password stays.
+         */
+        delete: operations["remove_user_api_v1_users__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Groups
+         * @description Return the groups.
+         */
+        get: operations["list_groups_api_v1_groups_get"];
+        put?: never;
+        /**
+         * Add Group
+         * @description Add a group; its role is given to its users beside their own.
+         */
+        post: operations["add_group_api_v1_groups_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Group
+         * @description Change a group.
+         */
+        put: operations["change_group_api_v1_groups__name__put"];
+        post?: never;
+        /**
+         * Remove Group
+         * @description Remove a group.
+         */
+        delete: operations["remove_group_api_v1_groups__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rbac/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Roles
+         * @description Return the roles: those of every Console, and those that people made.
+         */
+        get: operations["list_roles_api_v1_rbac_roles_get"];
+        put?: never;
+        /**
+         * Add Role
+         * @description Add a role.
+         */
+        post: operations["add_role_api_v1_rbac_roles_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rbac/roles/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Role
+         * @description Change a role; who has it has its new permissions at once.
+         */
+        put: operations["change_role_api_v1_rbac_roles__name__put"];
+        post?: never;
+        /**
+         * Remove Role
+         * @description Remove a role that nobody has; otherwise the refusal names who has it.
+         */
+        delete: operations["remove_role_api_v1_rbac_roles__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tokens
+         * @description Return one's own API tokens, or with `all` and the permission `accessRead` everybody's; never the tokens.
+         */
+        get: operations["list_tokens_api_v1_tokens_get"];
+        put?: never;
+        /**
+         * Add Token
+         * @description Make an API token with one's own rights, or fewer: a bearer token, or the password of basic authentication.
+         */
+        post: operations["add_token_api_v1_tokens_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Token
+         * @description Revoke one's own API token, or with the permission `accessWrite` anybody's.
+         */
+        delete: operations["revoke_token_api_v1_tokens__token__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sessions
+         * @description Return one's own sessions, or with `all` and the permission `accessRead` everybody's.
+         */
+        get: operations["list_sessions_api_v1_sessions_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Sessions
+         * @description End all one's own sessions but this one, or with the permission `accessWrite` all of `username`.
+         */
+        delete: operations["revoke_sessions_api_v1_sessions_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Session
+         * @description End one's own session, or with the permission `accessWrite` anybody's.
+         */
+        delete: operations["revoke_session_api_v1_sessions__session__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/policies/runtime/app-embedded": {
         parameters: {
             query?: never;
@@ -3065,6 +3317,38 @@ export interface components {
             missedCount: number;
         };
         /**
+         * GroupAnswer
+         * @description A group.
+         */
+        GroupAnswer: {
+            _id: string;
+            groupName: string;
+            role: string;
+            user: components["schemas"]["Member"][];
+            permissions: components["schemas"]["Limits"][];
+            oidcGroup: string;
+            owner: string;
+            lastModified: string;
+        };
+        /**
+         * GroupChange
+         * @description A group to add or to change: its role is given to its users beside their own.
+         *
+         *     `oidcGroup` is the identity provider's name for it: who signs in by that, and is in it there, gets the role here.
+         */
+        GroupChange: {
+            groupName: string;
+            role: string;
+            /** @default [] */
+            user: components["schemas"]["Member"][];
+            /** @default [] */
+            permissions: components["schemas"]["Limits"][];
+            /** @default  */
+            oidcGroup: string;
+            /** @default  */
+            _id: string;
+        };
+        /**
          * HiddenSecret
          * @description What is shown in place of a secret.
          */
@@ -3232,6 +3516,38 @@ export interface components {
             quietDays: number | null;
         };
         /**
+         * Limits
+         * @description Which collections somebody's rights hold in; `All`, or none, is no limit. This Console has no projects.
+         */
+        Limits: {
+            /** @default  */
+            project: string;
+            /** @default [] */
+            collections: string[];
+        };
+        /**
+         * LiveSession
+         * @description A session that has not ended; `kind` is `cookie` (a browser's) or `bearer` (a script's).
+         */
+        LiveSession: {
+            _id: string;
+            username: string;
+            kind: string;
+            created: string;
+            lastUsed: string;
+            expires: string;
+            sourceIP: string;
+            userAgent: string;
+            current: boolean;
+        };
+        /**
+         * Member
+         * @description A user of a group.
+         */
+        Member: {
+            username: string;
+        };
+        /**
          * NetworkListShape
          * @description A named list of addresses and CIDR blocks, IPv4 and IPv6.
          */
@@ -3320,6 +3636,14 @@ export interface components {
          * @enum {unknown}
          */
         ObservedKind: "address" | "file" | "listen" | "name" | "process";
+        /**
+         * PasswordChange
+         * @description One's own password, the old and the new one.
+         */
+        PasswordChange: {
+            oldPassword: string;
+            newPassword: string;
+        };
         /**
          * PolicyCheck
          * @description Every problem that a policy would be refused for, and what it would change.
@@ -3555,6 +3879,28 @@ export interface components {
             time: string;
             comment: string;
             policy: components["schemas"]["RuntimePolicyShape"];
+        };
+        /**
+         * RoleAnswer
+         * @description A role; `system` ones belong to every Console. `holders` are who has it, in words.
+         */
+        RoleAnswer: {
+            name: string;
+            description: string;
+            permissions: string[];
+            system: boolean;
+            holders: string[];
+            lastModified: string;
+        };
+        /**
+         * RoleChange
+         * @description A role to add or to change; `permissions` are names of `x-permission`.
+         */
+        RoleChange: {
+            name: string;
+            permissions: string[];
+            /** @default  */
+            description: string;
         };
         /**
          * RuleDifference
@@ -3872,6 +4218,41 @@ export interface components {
             token: string;
         };
         /**
+         * TokenAnswer
+         * @description An API token; `token` is in the answer to its creation alone.
+         */
+        TokenAnswer: {
+            _id: string;
+            name: string;
+            username: string;
+            role: string;
+            permissions: string[];
+            collections: string[];
+            created: string;
+            expires: string;
+            lastUsed: string;
+            /** @default  */
+            token: string;
+        };
+        /**
+         * TokenChange
+         * @description An API token to make.
+         *
+         *     It gives what its user has, no more than `role` gives, no more than `permissions`, and only within `collections`;
+         *     what is left out limits nothing. `expires` is a time of RFC 3339; without it the token is good until it is revoked.
+         */
+        TokenChange: {
+            name: string;
+            /** @default  */
+            role: string;
+            /** @default [] */
+            permissions: string[];
+            /** @default [] */
+            collections: string[];
+            /** @default  */
+            expires: string;
+        };
+        /**
          * TrialAnswer
          * @description What a policy would have done about what happened, judged by the Defender's own code.
          *
@@ -3942,6 +4323,37 @@ export interface components {
             allow: number;
             alert: number;
             prevent: number;
+        };
+        /**
+         * UserAnswer
+         * @description A user. `groups` give their roles beside the user's own; times are empty for what never was.
+         */
+        UserAnswer: {
+            username: string;
+            role: string;
+            authType: string;
+            permissions: components["schemas"]["Limits"][];
+            groups: string[];
+            created: string;
+            lastModified: string;
+            lastLogin: string;
+        };
+        /**
+         * UserChange
+         * @description A user to add or to change; without a password the present one is kept.
+         */
+        UserChange: {
+            username: string;
+            role: string;
+            /** @default  */
+            password: string;
+            /**
+             * @default basic
+             * @enum {unknown}
+             */
+            authType: "basic" | "oidc";
+            /** @default [] */
+            permissions: components["schemas"]["Limits"][];
         };
         /**
          * WaasApiSpec
@@ -4542,6 +4954,695 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Signed out */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_users_api_v1_users_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All users */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserAnswer"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_user_api_v1_users_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "username": "ann",
+                 *       "role": "Auditor",
+                 *       "authType": "basic",
+                 *       "permissions": [
+                 *         {
+                 *           "collections": [
+                 *             "All"
+                 *           ]
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_user_api_v1_users_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "username": "ann",
+                 *       "role": "Auditor",
+                 *       "authType": "basic",
+                 *       "permissions": [
+                 *         {
+                 *           "collections": [
+                 *             "All"
+                 *           ]
+                 *         }
+                 *       ],
+                 *       "password": "twelve characters or more"
+                 *     }
+                 */
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description Added */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_password_api_v1_users_password_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "oldPassword": "the old one",
+                 *       "newPassword": "a longer new one"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_user_api_v1_users__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_groups_api_v1_groups_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All groups, in the order in which they are asked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupAnswer"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_group_api_v1_groups_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "groupName": "team-shop",
+                 *       "role": "Operator",
+                 *       "user": [
+                 *         {
+                 *           "username": "ann"
+                 *         }
+                 *       ],
+                 *       "oidcGroup": "shop"
+                 *     }
+                 */
+                "application/json": components["schemas"]["GroupChange"];
+            };
+        };
+        responses: {
+            /** @description Added */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_group_api_v1_groups__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "groupName": "team-shop",
+                 *       "role": "Operator",
+                 *       "user": [
+                 *         {
+                 *           "username": "ann"
+                 *         }
+                 *       ],
+                 *       "oidcGroup": "shop"
+                 *     }
+                 */
+                "application/json": components["schemas"]["GroupChange"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_group_api_v1_groups__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_roles_api_v1_rbac_roles_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All roles */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleAnswer"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_role_api_v1_rbac_roles_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Policy author",
+                 *       "description": "Writes rules",
+                 *       "permissions": [
+                 *         "policyRead",
+                 *         "policyWrite"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["RoleChange"];
+            };
+        };
+        responses: {
+            /** @description Added */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_role_api_v1_rbac_roles__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Policy author",
+                 *       "description": "Writes rules",
+                 *       "permissions": [
+                 *         "policyRead",
+                 *         "policyWrite"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["RoleChange"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_role_api_v1_rbac_roles__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tokens_api_v1_tokens_get: {
+        parameters: {
+            query?: {
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description API tokens, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenAnswer"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_token_api_v1_tokens_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "nightly build",
+                 *       "role": "CI User",
+                 *       "expires": "2027-06-30T00:00:00Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TokenChange"];
+            };
+        };
+        responses: {
+            /** @description Made; `token` is never shown again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenAnswer"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token_api_v1_tokens__token__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sessions_api_v1_sessions_get: {
+        parameters: {
+            query?: {
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sessions that have not ended, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveSession"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_sessions_api_v1_sessions_delete: {
+        parameters: {
+            query?: {
+                username?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_session_api_v1_sessions__session__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
             200: {
                 headers: {
                     [name: string]: unknown;

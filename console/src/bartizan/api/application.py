@@ -34,6 +34,8 @@ from bartizan.api.routes import (
     rulesets,
     session,
     settings,
+    tokens,
+    users,
 )
 
 # Of the API, not of the product.
@@ -41,6 +43,8 @@ _VERSION = "1"
 _ROUTES = (
     session,
     browser_session,
+    users,
+    tokens,
     policies,
     policy_revisions,
     firewall,

@@ -32,6 +32,7 @@ from bartizan.services.protect_task import ProtectTask
 from bartizan.services.registries import Registries
 from bartizan.services.rule_hits import RuleHits
 from bartizan.services.rulesets import Rulesets
+from bartizan.services.users import Users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class ApiServices:
     registries: Registries
     rule_hits: RuleHits
     rulesets: Rulesets
+    users: Users
     ca_pem: str
     ca_expiration: int
     version: str

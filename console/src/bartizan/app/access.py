@@ -5,6 +5,7 @@ from bartizan.data_directory import setup_token
 from bartizan.services.accounts import Accounts
 from bartizan.services.directory import Directory
 from bartizan.services.sessions import Sessions
+from bartizan.services.users import Users
 from bartizan.store import SqlDirectory, SqlSessions
 
 
@@ -14,14 +15,16 @@ class Access:
     def __init__(self, base: Base) -> None:
         self._token_file = base.directory / "setup-token"
         directory = Directory(SqlDirectory(base.database))
+        sessions = Sessions(SqlSessions(base.database), clock=base.clock)
         self.setup_token = None if directory.users else setup_token(self._token_file)
         self.accounts = Accounts(
             directory,
-            Sessions(SqlSessions(base.database), clock=base.clock),
+            sessions,
             setup_token=self.setup_token,
             on_set_up=self._forget_setup_token,
             clock=base.clock,
         )
+        self.users = Users(directory, sessions, self.accounts.passwords, clock=base.clock)
 
     def close(self) -> None:
         """End the threads that hash passwords."""

@@ -15,6 +15,7 @@ from bartizan.services.passwords import Passwords
 from bartizan.services.rights import User
 from bartizan.services.roles import ADMINISTRATOR
 from bartizan.services.sessions import Session, SessionKind, Sessions
+from bartizan.services.tokens import PREFIX, Tokens, is_token
 
 _LONGEST_NAME = 64
 _CACHE_LIFE = 60 * 1000
@@ -39,7 +40,8 @@ class Accounts:
     ) -> None:
         self.directory = directory
         self.sessions = sessions
-        self._passwords = Passwords()
+        self.passwords = Passwords()
+        self.tokens = Tokens(directory, clock=clock)
         self._clock = clock
         self._on_set_up = on_set_up
         self._setup = hashlib.sha256(setup_token.encode()).digest() if setup_token else None
@@ -68,7 +70,7 @@ class Accounts:
             self._limit.failed(address)
             raise UnauthorizedError("the set-up token is not the one that this Console printed")
         check_name(name)
-        encoded = await self._passwords.hashed(password)
+        encoded = await self.passwords.hashed(password)
         now = self._clock()
         user = UserRecord(name=name, role=ADMINISTRATOR, password_hash=encoded, created=now, modified=now)
         if not await self.directory.add_first_user(user):
@@ -85,12 +87,16 @@ class Accounts:
         Raises UnauthorizedError, or TooManyAttemptsError for an address that guesses.
         """
         user = await self.by_password(name=name, password=password, address=address)
+        if user.via == "token":
+            raise UnauthorizedError("an API token opens no session, send it with each request")
         session = await self.sessions.start(user.name, kind, address=address, agent=agent)
         await self.directory.logged_in(user.name, now=self._clock())
         return user, session
 
     async def by_token(self, token: str) -> User:
-        """Return whose bearer token this is. Raises UnauthorizedError when it is none or has ended."""
+        """Return whose bearer token this is, of a session or of the API. Raises UnauthorizedError."""
+        if token.startswith(PREFIX):
+            return await self.tokens.user(token)
         return await self._of_session(token, "bearer")
 
     async def by_cookie(self, token: str) -> User:
@@ -103,7 +109,9 @@ class Accounts:
             await self.sessions.end((await self.sessions.find(token, "cookie")).id)
 
     async def by_password(self, *, name: str, password: str, address: str) -> User:
-        """Return the user with this password. Raises UnauthorizedError or TooManyAttemptsError."""
+        """Return the user with this password, or API token. Raises UnauthorizedError or TooManyAttemptsError."""
+        if password.startswith(PREFIX) and is_token(password):
+            return await self.tokens.user(password, name=name)
         record = self.directory.users.get(name)
         encoded = record.password_hash if record is not None else ""
         # With the hash in the key, a changed password is forgotten at once.
@@ -112,7 +120,7 @@ class Accounts:
             self._limit.check(address)
             # Counted before it is known, or many guesses at once would all pass the check.
             self._limit.failed(address)
-            if not await self._passwords.verify(encoded, password):
+            if not await self.passwords.verify(encoded, password):
                 raise UnauthorizedError("user name or password is wrong")
             self._limit.forgive(address)
             self._remember(key)
@@ -120,7 +128,7 @@ class Accounts:
 
     def close(self) -> None:
         """End the threads."""
-        self._passwords.close()
+        self.passwords.close()
 
     async def _of_session(self, token: str, kind: SessionKind) -> User:
         record = await self.sessions.find(token, kind)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from bartizan.services.rights import Grant, User
+from bartizan.services.rights import Grant, Permission, User
 from bartizan.services.roles import SYSTEM_ROLES, Role
 
 AuthType = Literal["basic", "oidc"]
@@ -30,11 +30,62 @@ class UserRecord:
     last_login: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRecord:
+    """
+    A group: its role, within `collections` if there are any, is given to its users beside their own.
+
+    Who signs in by an identity provider that puts them into `oidc_group` gets it, too. Groups are asked in the order of
+    their positions.
+    """
+
+    name: str
+    role: str
+    collections: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    oidc_group: str = ""
+    owner: str = ""
+    modified: int = 0
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRecord:
+    """
+    An API token of a user, known by its digest; times are unix milliseconds, `expires` 0 is never.
+
+    It gives what its user has, no more than `role` gives if there is one, no more than `permissions` if there are any,
+    and only within `collections` if there are any.
+    """
+
+    id: str
+    name: str
+    user: str
+    role: str = ""
+    permissions: frozenset[Permission] = frozenset()
+    collections: tuple[str, ...] = ()
+    created: int = 0
+    expires: int = 0
+    last_used: int = 0
+
+
 class DirectoryStore(Protocol):
-    """Users."""
+    """Users, groups, roles and API tokens."""
 
     def users(self) -> list[UserRecord]:
         """Return all users."""
+        ...
+
+    def groups(self) -> list[GroupRecord]:
+        """Return all groups."""
+        ...
+
+    def roles(self) -> list[Role]:
+        """Return the roles that people made."""
+        ...
+
+    def tokens(self) -> list[tuple[bytes, TokenRecord]]:
+        """Return all API tokens with the digests that they are known by."""
         ...
 
     def add_first_user(self, user: UserRecord) -> bool:
@@ -45,6 +96,38 @@ class DirectoryStore(Protocol):
         """Add or replace a user."""
         ...
 
+    def remove_user(self, name: str) -> None:
+        """Remove a user with their sessions and tokens."""
+        ...
+
+    def put_group(self, group: GroupRecord) -> None:
+        """Add or replace a group."""
+        ...
+
+    def remove_group(self, name: str) -> None:
+        """Remove a group."""
+        ...
+
+    def put_role(self, role: Role) -> None:
+        """Add or replace a role."""
+        ...
+
+    def remove_role(self, name: str) -> None:
+        """Remove a role."""
+        ...
+
+    def add_token(self, digest: bytes, token: TokenRecord) -> None:
+        """Add an API token."""
+        ...
+
+    def touch_token(self, token: str, *, now: int) -> None:
+        """Note that an API token was used."""
+        ...
+
+    def remove_token(self, token: str) -> None:
+        """Remove an API token."""
+        ...
+
 
 class Directory:
     """What is known of people. Whoever writes holds `lock` from what they checked on until it is written."""
@@ -53,6 +136,9 @@ class Directory:
         self._store = store
         self.lock = asyncio.Lock()
         self._users = {user.name: user for user in store.users()}
+        self._groups = {group.name: group for group in store.groups()}
+        self._roles = {**{role.name: role for role in store.roles()}, **SYSTEM_ROLES}
+        self._tokens = dict(store.tokens())
 
     @property
     def users(self) -> Mapping[str, UserRecord]:
@@ -60,9 +146,19 @@ class Directory:
         return self._users
 
     @property
+    def groups(self) -> Mapping[str, GroupRecord]:
+        """The groups by their names."""
+        return self._groups
+
+    @property
     def roles(self) -> Mapping[str, Role]:
         """The roles by their names."""
-        return SYSTEM_ROLES
+        return self._roles
+
+    @property
+    def tokens(self) -> Mapping[bytes, TokenRecord]:
+        """The API tokens by their digests."""
+        return self._tokens
 
     def resolve(self, name: str, *, via: str = "", session: str = "") -> User | None:
         """Return a user with all that they got; None if there is no such user."""
@@ -70,6 +166,18 @@ class Directory:
         if record is None:
             return None
         return User(name=name, role=record.role, grants=tuple(self._grants(record)), via=via, session=session)
+
+    def resolve_token(self, token: TokenRecord) -> User | None:
+        """Return the user of an API token with what it leaves of their rights; None if there is no such user."""
+        user = self.resolve(token.user, via="token", session=token.id)
+        if user is None:
+            return None
+        allowed = token.permissions or None
+        if token.role:
+            given = self._permissions(token.role)
+            allowed = given if allowed is None else allowed & given
+        grants = tuple(left for grant in user.grants if (left := _narrowed(grant, allowed, token.collections)))
+        return dataclasses.replace(user, grants=grants)
 
     async def add_first_user(self, user: UserRecord) -> bool:
         """Add the user if there is none at all; return whether it was added."""
@@ -86,12 +194,74 @@ class Directory:
                 await self.put_user(dataclasses.replace(record, last_login=now))
 
     async def put_user(self, user: UserRecord) -> None:
-        """Add or replace a user; the caller holds the lock."""
+        """Add or replace a user; the caller holds the lock, here and below."""
         await asyncio.to_thread(self._store.put_user, user)
         self._users[user.name] = user
 
+    async def remove_user(self, name: str) -> None:
+        """Remove a user from everywhere."""
+        for group in [group for group in self._groups.values() if name in group.users]:
+            left = tuple(user for user in group.users if user != name)
+            await self.put_group(dataclasses.replace(group, users=left))
+        await asyncio.to_thread(self._store.remove_user, name)
+        self._tokens = {digest: token for digest, token in self._tokens.items() if token.user != name}
+        del self._users[name]
+
+    async def put_group(self, group: GroupRecord) -> None:
+        """Add or replace a group."""
+        await asyncio.to_thread(self._store.put_group, group)
+        self._groups[group.name] = group
+
+    async def remove_group(self, name: str) -> None:
+        """Remove a group."""
+        await asyncio.to_thread(self._store.remove_group, name)
+        del self._groups[name]
+
+    async def put_role(self, role: Role) -> None:
+        """Add or replace a role."""
+        await asyncio.to_thread(self._store.put_role, role)
+        self._roles[role.name] = role
+
+    async def remove_role(self, name: str) -> None:
+        """Remove a role."""
+        await asyncio.to_thread(self._store.remove_role, name)
+        del self._roles[name]
+
+    async def add_token(self, digest: bytes, token: TokenRecord) -> None:
+        """Add an API token."""
+        await asyncio.to_thread(self._store.add_token, digest, token)
+        self._tokens[digest] = token
+
+    async def token_used(self, digest: bytes, *, now: int) -> None:
+        """Note that an API token was used."""
+        async with self.lock:
+            if (token := self._tokens.get(digest)) is not None:
+                await asyncio.to_thread(self._store.touch_token, token.id, now=now)
+                self._tokens[digest] = dataclasses.replace(token, last_used=now)
+
+    async def remove_token(self, token: str) -> None:
+        """Remove an API token."""
+        await asyncio.to_thread(self._store.remove_token, token)
+        self._tokens = {digest: item for digest, item in self._tokens.items() if item.id != token}
+
     def _grants(self, record: UserRecord) -> list[Grant]:
-        role = self.roles.get(record.role)
-        if role is None:
-            return []
-        return [Grant(role=role.name, permissions=role.permissions, collections=record.collections)]
+        groups = [group for group in self._groups.values() if record.name in group.users]
+        held = [(record.role, record.collections), *((group.role, group.collections) for group in groups)]
+        return [
+            Grant(role=role, permissions=self._permissions(role), collections=collections) for role, collections in held
+        ]
+
+    def _permissions(self, role: str) -> frozenset[Permission]:
+        found = self._roles.get(role)
+        return found.permissions if found is not None else frozenset()
+
+
+def _narrowed(grant: Grant, allowed: frozenset[Permission] | None, collections: tuple[str, ...]) -> Grant | None:
+    """Return what is left of a grant: fewer permissions, in no more collections; None if nothing is."""
+    permissions = grant.permissions if allowed is None else grant.permissions & allowed
+    within = grant.collections
+    if collections:
+        within = tuple(name for name in within if name in collections) if within else collections
+        if not within:
+            return None
+    return dataclasses.replace(grant, permissions=permissions, collections=within) if permissions else None

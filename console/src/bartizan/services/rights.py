@@ -89,6 +89,11 @@ class User:
         return frozenset(name for grant in giving for name in grant.collections)
 
     @property
+    def everywhere(self) -> frozenset[Permission]:
+        """All that they may do without limits."""
+        return frozenset().union(*(grant.permissions for grant in self.grants if not grant.collections))
+
+    @property
     def collections(self) -> tuple[str, ...]:
         """The collections that they are limited to, all in all; none means that some grant has no limits."""
         if any(not grant.collections for grant in self.grants):

@@ -15,7 +15,7 @@ import sqlalchemy
 from sqlalchemy import event
 
 _CACHE_KIB = 32 * 1024
-NEWEST_SCHEMA = "0010"
+NEWEST_SCHEMA = "0011"
 
 
 class Database:
