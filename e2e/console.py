@@ -74,12 +74,17 @@ class Console:
         """The Console's authority."""
         return self.data_dir / "ca.pem"
 
+    def tls(self) -> ssl.SSLContext:
+        """What verifies the Console."""
+        return ssl.create_default_context(cafile=str(self.ca_file))
+
     def request(
         self, method: str, path: str, *, auth: tuple[str, str] | None = (USER, PASSWORD), **options: Any
     ) -> httpx.Response:
         """Call the API; raise on an error status."""
-        context = ssl.create_default_context(cafile=str(self.ca_file))
-        response = httpx.request(method, f"{self.url}/api/v1/{path}", auth=auth, verify=context, timeout=20, **options)
+        response = httpx.request(
+            method, f"{self.url}/api/v1/{path}", auth=auth, verify=self.tls(), timeout=20, **options
+        )
         if response.is_error:
             raise AssertionError(f"{method} {path}: {response.status_code} {response.text}")
         return response

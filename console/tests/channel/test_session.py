@@ -158,6 +158,8 @@ def test_status_is_shown(console: ConsoleUnderTest, defender: Maker) -> None:
             "tier": 1,
             "tierReasons": ["because"],
             "dropped": 4,
+            "rule": "rule 9",
+            "instance": end.instance,
         }
     ]
 

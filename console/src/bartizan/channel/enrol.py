@@ -5,9 +5,8 @@ import contextlib
 import logging
 
 import msgspec
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
 
+from bartizan.channel.connection import Connection, ConnectionClosedError
 from bartizan.channel.messages import Enrol, Enrolled, Error, ErrorCode, Message, encode, enrol_decoder
 from bartizan.services.enrolment import Enrolment
 from bartizan.services.errors import (
@@ -28,14 +27,12 @@ _CODES: dict[type[ServiceError], ErrorCode] = {
 }
 
 
-async def serve_enrolment(
-    connection: ServerConnection, enrolment: Enrolment, *, address: str, request_seconds: float
-) -> None:
+async def serve_enrolment(connection: Connection, enrolment: Enrolment, *, request_seconds: float) -> None:
     """Answer one enrolment and close."""
-    with contextlib.suppress(ConnectionClosed, TimeoutError):
+    with contextlib.suppress(ConnectionClosedError, TimeoutError):
         async with asyncio.timeout(request_seconds):
-            frame = await connection.recv()
-        answer = await _answer(frame, enrolment, address)
+            frame = await connection.receive()
+        answer = await _answer(frame, enrolment, connection.address)
         async with asyncio.timeout(request_seconds):
             await connection.send(encode(answer))
             await connection.close()

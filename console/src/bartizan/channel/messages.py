@@ -449,6 +449,6 @@ defender_decoder: msgspec.json.Decoder[DefenderMessage] = msgspec.json.Decoder(D
 _encoder = msgspec.json.Encoder()
 
 
-def encode(message: Message) -> str:
-    """Return the text frame of a message."""
-    return _encoder.encode(message).decode()
+def encode(message: Message) -> bytes:
+    """Return the text frame of a message (UTF-8)."""
+    return _encoder.encode(message)

@@ -15,13 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
+from picows import WSCloseCode
 
 from bartizan.audit import Audit, CustomText, Reason, Reporter, describe
 from bartizan.audit.firewall_audit import describe_request
 from bartizan.audit.incidents import incident_kind
 from bartizan.audit.wire import RequestEvent
+from bartizan.channel.connection import Connection, ConnectionClosedError
 from bartizan.channel.learnt import learnt_of
 from bartizan.channel.messages import (
     LARGEST_RULESET_PART,
@@ -79,7 +79,6 @@ from bartizan.services.rulesets import Rulesets
 _log = logging.getLogger(__name__)
 _MOST_IN_FLIGHT = 8
 _MOST_SOURCES = 256
-_CLOSE_POLICY = 1008  # RFC 6455, section 7.4.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +126,7 @@ class EndError(Exception):
 class Session:
     """One connection whose certificate was verified; implements `LiveSession`."""
 
-    def __init__(
-        self, connection: ServerConnection, identity: ClientIdentity, services: Services, limits: Limits
-    ) -> None:
+    def __init__(self, connection: Connection, identity: ClientIdentity, services: Services, limits: Limits) -> None:
         self._connection = connection
         self._identity = identity
         self._services = services
@@ -196,12 +193,11 @@ class Session:
     async def _read(self) -> None:
         try:
             await self._greet()
-            async for frame in self._connection:
-                if not await self._take(_decode(frame)):
-                    return
+            while await self._take(_decode(await self._connection.receive())):
+                pass
         except EndError as error:
             self._outbox.end(error.code, error.message, retry_after=error.retry_after)
-        except ConnectionClosed:
+        except ConnectionClosedError:
             return
         except Exception:  # noqa: BLE001 - one session must not end the server
             _log.exception("the session of %s failed", self._identity.instance)
@@ -210,7 +206,7 @@ class Session:
     async def _greet(self) -> None:
         try:
             async with asyncio.timeout(self._limits.hello_seconds):
-                message = _decode(await self._connection.recv())
+                message = _decode(await self._connection.receive())
         except TimeoutError:
             raise EndError(ErrorCode.BAD_MESSAGE, "no hello came in time") from None
         if not isinstance(message, Hello):
@@ -432,12 +428,12 @@ class Session:
                     await self._send(message)
                 if self._outbox.ending is not None:
                     await self._send(self._outbox.ending)
-                    await self._connection.close(_CLOSE_POLICY, self._outbox.ending.code.value)
+                    await self._connection.close(WSCloseCode.POLICY_VIOLATION, self._outbox.ending.code.value)
                     return
                 if self._outbox.finished:
                     await self._connection.close()
                     return
-        except (ConnectionClosed, TimeoutError):
+        except (ConnectionClosedError, TimeoutError):
             return
 
     async def _send(self, message: Message) -> None:
