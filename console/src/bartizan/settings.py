@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bartizan.audit import Retention
+from bartizan.database_address import AddressError, DatabaseAddress, parse_database_address
 
 _HIGHEST_PORT = 65535
 
@@ -35,11 +36,13 @@ class Settings:
     """
     What the Console is started with. A port 0 is chosen by the system.
 
+    `database` is a PostgreSQL server; without one a file in the data directory is the database.
     `names` are host names and addresses to put into the certificate beside those that the machine knows of itself.
     `outgoing_allow` are the hosts and networks that alerts and log-ins may reach though they are not public.
     """
 
     data_directory: Path
+    database: DatabaseAddress | None = None
     api_host: str = ""
     api_port: int = 8083
     channel_host: str = ""
@@ -86,6 +89,8 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     | variable | setting |
     |---|---|
     | `BARTIZAN_DATA` | data directory, default `~/.local/share/bartizan` |
+    | `BARTIZAN_DATABASE` | `postgresql://user@host:port/name?sslmode=…`, default SQLite in the data directory |
+    | `BARTIZAN_DATABASE_PASSWORD_FILE`, `BARTIZAN_DATABASE_PASSWORD` | its password, in a file or itself |
     | `BARTIZAN_API_ADDRESS`, `BARTIZAN_CHANNEL_ADDRESS` | `[host]:port` to listen on, default `:8083` and `:8084` |
     | `BARTIZAN_NAMES` | more names for the certificate, separated by commas |
     | `BARTIZAN_DEFENDER_IMAGE` | the sidecar's image |
@@ -102,6 +107,8 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     environment = os.environ if environment is None else environment
     home = environment.get("XDG_DATA_HOME") or str(Path(environment.get("HOME") or "/root") / ".local/share")
     found: dict[str, Any] = {"data_directory": Path(environment.get("BARTIZAN_DATA") or Path(home) / "bartizan")}
+    if url := environment.get("BARTIZAN_DATABASE"):
+        found["database"] = _database(url, environment)
     for part in ("api", "channel"):
         address = environment.get(f"BARTIZAN_{part.upper()}_ADDRESS")
         if address:
@@ -198,6 +205,19 @@ def _lists(environment: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         if entries := environment.get(f"BARTIZAN_{name.upper()}"):
             found[name] = tuple(entry.strip() for entry in entries.split(",") if entry.strip())
     return found
+
+
+def _database(url: str, environment: Mapping[str, str]) -> DatabaseAddress:
+    password = environment.get("BARTIZAN_DATABASE_PASSWORD", "")
+    if file := environment.get("BARTIZAN_DATABASE_PASSWORD_FILE"):
+        try:
+            password = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"`BARTIZAN_DATABASE_PASSWORD_FILE` `{file}` cannot be read: {error}") from None
+    try:
+        return parse_database_address(url, password=password)
+    except AddressError as error:
+        raise SettingsError(f"`BARTIZAN_DATABASE`: {error}") from None
 
 
 def _retention(environment: Mapping[str, str]) -> Retention:

@@ -1,9 +1,7 @@
 """Forensics by the clock: a minute after an incident, what is not answered is given up, and only so many are kept."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from tests.store.test_incidents import bad
@@ -68,13 +66,12 @@ class Parts:
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
-    """Open a new database and build the parts on it."""
-    database, clock = Database(tmp_path / "bartizan.db"), Clock()
+def parts(database: Database) -> Parts:
+    """Build the parts on a new database."""
+    clock = Clock()
     defenders = Defenders(SqlDefenders(database), SqlSettings(database), clock=clock)
     forensics = Forensics(SqlSnapshots(database), SqlIncidents(database), defenders, clock=clock)
-    yield Parts(database, clock, defenders, forensics, SqlAudits(database))
-    database.close()
+    return Parts(database, clock, defenders, forensics, SqlAudits(database))
 
 
 def states(parts: Parts) -> list[str]:

@@ -2,9 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -61,15 +59,14 @@ class Parts:
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
-    """Open a new database and build the parts on it."""
-    database, clock = Database(tmp_path / "bartizan.db"), Clock()
+def parts(database: Database) -> Parts:
+    """Build the parts on a new database."""
+    clock = Clock()
     policies = Policies(SqlPolicies(database), on_change=lambda: None, clock=clock)
     store = SqlModels(database)
     models, audits = Models(store, clock=clock), SqlAudits(database)
     learning = Learning(SqlLearned(database), models, policies, audits, clock=clock)
-    yield Parts(clock, models, learning, policies, audits, store)
-    database.close()
+    return Parts(clock, models, learning, policies, audits, store)
 
 
 def test_a_model_is_bounded(parts: Parts) -> None:

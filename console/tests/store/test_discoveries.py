@@ -1,10 +1,8 @@
 """Discovered interfaces in the database: as the merge has them, bounded, and forgotten."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.policy.test_discovery_merge import REPORTS, names, operation
@@ -14,14 +12,6 @@ from bartizan.services.discoveries import DiscoveryKey, DiscoveryQuery
 from bartizan.store import Database, SqlDiscoveries
 
 KEY = DiscoveryKey(app_id="shop:1", application="storefront")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """Open a new database."""
-    opened = Database(tmp_path / "bartizan.db")
-    yield opened
-    opened.close()
 
 
 def learnt(*operations: Operation, **given: Any) -> Discovered:
@@ -36,13 +26,11 @@ def merge(
     store.merge(key, news, rule="r", now=now, most_names=most)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(reports=st.lists(REPORTS, min_size=1, max_size=4))
-def test_the_store_merges_as_the_pure_merge_does(
-    tmp_path_factory: pytest.TempPathFactory, reports: list[Discovered]
-) -> None:
+def test_the_store_merges_as_the_pure_merge_does(fresh: Callable[[], Database], reports: list[Discovered]) -> None:
     """Reports that are written one by one come to what they are together."""
-    database = Database(tmp_path_factory.mktemp("store") / "bartizan.db")
+    database = fresh()
     try:
         store = SqlDiscoveries(database)
         for report in reports:

@@ -1,8 +1,7 @@
 """Incidents in the database: one of a kind a day, each audit counted once, and a bounded number of them."""
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -16,14 +15,6 @@ from bartizan.services.interfaces import NewAudit
 from bartizan.store import Database, SqlAudits, SqlIncidents
 
 MINER = IncidentKind(category="cryptoMiner", type="fargate")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """Open a new database."""
-    opened = Database(tmp_path / "bartizan.db")
-    yield opened
-    opened.close()
 
 
 def bad(seq: int, *, received: int = 1000, kind: IncidentKind = MINER) -> NewAudit:
@@ -75,7 +66,7 @@ def test_a_flood_is_one_incident_of_bounded_size(database: Database) -> None:
 def test_audits_and_incidents_are_written_together(database: Database) -> None:
     """A batch that fails leaves no incident either."""
     audits, incidents = SqlAudits(database), SqlIncidents(database)
-    with pytest.raises(Exception, match="too large"):
+    with pytest.raises(Exception, match=r"too large|out of range"):
         audits.add([bad(1), bad(2**70)])
     assert incidents.count(IncidentQuery()) == 0
 
@@ -157,11 +148,11 @@ def test_forensics_are_due_a_minute_later(database: Database) -> None:
     assert incidents.due(now=1 << 40, most=10) == []
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(most=st.integers(0, 8), most_bytes=st.integers(0, 3000))
-def test_what_is_left_is_within_bounds(tmp_path_factory: pytest.TempPathFactory, most: int, most_bytes: int) -> None:
+def test_what_is_left_is_within_bounds(fresh: Callable[[], Database], most: int, most_bytes: int) -> None:
     """Pruning leaves at most so many incidents with at most so many bytes of audits, and they are the newest."""
-    database = Database(tmp_path_factory.mktemp("incidents") / "bartizan.db")
+    database = fresh()
     audits, incidents = SqlAudits(database), SqlIncidents(database)
     audits.add([bad(number, received=number * SPAN) for number in range(1, 7)])
     gone = incidents.prune(most=most, most_bytes=most_bytes)

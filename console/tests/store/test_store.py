@@ -2,7 +2,6 @@
 
 import dataclasses
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from tests.postgresql import Where
 
 from bartizan.audit import RuntimeAudit
 from bartizan.services.directory import UserRecord
@@ -34,14 +34,6 @@ from bartizan.store.database import NEWEST_SCHEMA
 from bartizan.store.tables import metadata
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """Open a new database."""
-    opened = Database(tmp_path / "bartizan.db")
-    yield opened
-    opened.close()
-
-
 def new_audit(seq: int, *, source: str = "s", time: int = 1000, received: int = 1000) -> NewAudit:
     """Return an audit."""
     audit = RuntimeAudit(
@@ -61,9 +53,9 @@ def test_migrations_lead_to_the_tables(database: Database) -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [NEWEST_SCHEMA]
 
 
-def test_a_database_of_the_first_schema_is_brought_up(tmp_path: Path) -> None:
+def test_a_database_of_the_first_schema_is_brought_up(where: Where) -> None:
     """What a Console of the first version wrote is still there, counts of audits too, and the new tables beside it."""
-    opened = Database(tmp_path / "bartizan.db")
+    opened = Database(where)
     SqlSettings(opened).put("a", "b")
     often = new_audit(1)
     often = dataclasses.replace(often, audit=msgspec.structs.replace(often.audit, count=7))
@@ -76,26 +68,13 @@ def test_a_database_of_the_first_schema_is_brought_up(tmp_path: Path) -> None:
         command.downgrade(config, "0001")
         connection.commit()
     opened.close()
-    again = Database(tmp_path / "bartizan.db")
+    again = Database(where)
     assert SqlSettings(again).get("a") == "b"
     assert SqlCredentials(again).all() == []
     assert SqlCustomRules(again).all() == []
     assert [(group.count, group.first) for group in SqlAudits(again).groups(AuditQuery())] == [(8, 1000)]
     assert SqlImages(again).page("", offset=0, limit=1) == ([], 0)
     again.close()
-
-
-def test_commits_survive_a_power_cut(database: Database) -> None:
-    """The journal is a write-ahead log, synchronised at every commit."""
-    with database.read() as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
-
-
-def test_the_file_is_private(database: Database, tmp_path: Path) -> None:
-    """The database and its log are for their owner only."""
-    SqlSettings(database).put("a", "b")
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
 def test_an_audit_is_stored_once(database: Database) -> None:
@@ -109,7 +88,7 @@ def test_an_audit_is_stored_once(database: Database) -> None:
 def test_a_failed_batch_leaves_nothing(database: Database) -> None:
     """A batch is written whole or not at all."""
     audits = SqlAudits(database)
-    with pytest.raises(Exception, match="too large"):
+    with pytest.raises(Exception, match=r"too large|out of range"):
         audits.add([new_audit(1), new_audit(2**70)])
     assert audits.count(AuditQuery()) == 0
 
@@ -173,14 +152,14 @@ def test_sessions_end(database: Database) -> None:
     assert store.remove_of("a") == 1
 
 
-def test_history_settings_bundles_and_defenders_are_kept(tmp_path: Path) -> None:
+def test_history_settings_bundles_and_defenders_are_kept(where: Where) -> None:
     """What was put is there after the database was closed and opened."""
     record = DefenderRecord(
         instance="i", bundle="b", keys=("k",), certificate_end=5, kind="fargate", app_id="a", version="1",
         architecture="amd64", hostname="h", task=None, workloads=(WorkloadRecord(container="c", tier_reasons=("r",)),),
     )  # fmt: skip
     generations = [BundleGeneration(id="one", created=1), BundleGeneration(id="two", created=2)]
-    first = Database(tmp_path / "bartizan.db")
+    first = Database(where)
     assert [SqlPolicies(first).add(text, author="a", now=1) for text in (b"{}", b"[]")] == [1, 2]
     for generation in generations:
         SqlBundles(first).add(generation)
@@ -190,7 +169,7 @@ def test_history_settings_bundles_and_defenders_are_kept(tmp_path: Path) -> None
     SqlSettings(first).put("key", "new")
     SqlAudits(first).set_source_owner("b", "s", "i")
     first.close()
-    second = Database(tmp_path / "bartizan.db")
+    second = Database(where)
     assert SqlPolicies(second).latest() == (2, b"[]")
     assert SqlBundles(second).all() == [BundleGeneration(id="one", created=1, revoked=9), generations[1]]
     assert SqlDefenders(second).all() == [record]
@@ -199,24 +178,6 @@ def test_history_settings_bundles_and_defenders_are_kept(tmp_path: Path) -> None
     assert SqlDefenders(second).all() == []
     assert SqlAudits(second).source_owner("b", "s") is None
     second.close()
-    with sqlite3.connect(tmp_path / "bartizan.db") as plain:
-        assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
-    """What is not ours is named and left alone."""
-    path = tmp_path / "bartizan.db"
-    path.write_bytes(b"this is no database, but somebody's file" * 100)
-    with pytest.raises(ValueError, match="cannot be used as a database"):
-        Database(path)
-    assert path.read_bytes().startswith(b"this is no database")
-
-
-def test_a_newer_database_is_not_touched(tmp_path: Path) -> None:
-    """After a step back to an older Bartizan nothing is written in a schema that it does not know."""
-    path = tmp_path / "bartizan.db"
-    Database(path).close()
-    with sqlite3.connect(path) as plain:
-        plain.execute("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(ValueError, match="newer Bartizan"):
-        Database(path)
+    if isinstance(where, Path):
+        with sqlite3.connect(where) as plain:
+            assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)

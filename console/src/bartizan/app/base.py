@@ -32,7 +32,7 @@ class Base:
         self.directory = directory
         self.clock = milliseconds
         self.authority = pki.Authority(directory)
-        self.database = Database(directory / "bartizan.db")
+        self.database = Database(settings.database or directory / "bartizan.db")
         self.stored = SqlSettings(self.database)
         self.outgoing = LateClient(parse_reach(settings.outgoing_allow), proxy=no_proxy)
         self._contexts: list[ssl.SSLContext] = []

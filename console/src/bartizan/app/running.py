@@ -1,7 +1,7 @@
 """
 Starts and stops a Console, with all its state in one data directory.
 
-    bartizan.db        audits, policies, users (SQLite)
+    bartizan.db        audits, policies, users (SQLite); not there when they are in PostgreSQL
     ca.pem, ca-key.pem the private authority
     server.pem         key and certificate of both ports
     bundle.key         from which the secrets of install bundles are derived

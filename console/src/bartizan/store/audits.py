@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.services.interfaces import AuditGroup, AuditQuery, NewAudit, NewFirewallAudit
 from bartizan.store import firewall_audits, incidents
 from bartizan.store.database import Database
+from bartizan.store.portable import insert
 from bartizan.store.tables import audits, sources
 
 COLUMNS: dict[str, sa.Column[Any]] = {
@@ -75,12 +75,12 @@ class SqlAudits:
                     if number is not None:
                         incidents.take_in(connection, number, audit)
             firewall_audits.take_in(connection, [audit for audit in new if isinstance(audit, NewFirewallAudit)])
-            return _newest(connection)
+            return self._database.highest_id(connection, audits)
 
     def newest_id(self) -> int:
         """Return the highest id ever given, 0 when there is none."""
         with self._database.read() as connection:
-            return _newest(connection)
+            return self._database.highest_id(connection, audits)
 
     def page(self, query: AuditQuery) -> list[tuple[int, bytes]]:
         """Return (id, JSON document) of one page; the id breaks ties, so that pages never overlap."""
@@ -161,12 +161,6 @@ def _is_technique(name: str) -> sa.ColumnElement[bool]:
     """Match a technique and each of its sub-techniques: T1059.004 is of T1059."""
     column = audits.c.techniques
     return sa.or_(*(column.contains(f" {name}{end}", autoescape=True) for end in (" ", ".")))
-
-
-def _newest(connection: sa.Connection) -> int:
-    # AUTOINCREMENT keeps the highest id ever given here, also when its row was pruned (SQLite, "Autoincrement").
-    found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'audits'").scalar()
-    return int(found or 0)
 
 
 def _row(new: NewAudit) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.services.credentials import Credential, SealedCredential
 from bartizan.store.database import Database
+from bartizan.store.portable import insert
 from bartizan.store.tables import credentials
 
 

@@ -1,50 +1,85 @@
 """
-The connection to SQLite.
+The Console's database.
 
-WAL with `synchronous=FULL`: what was committed survives a power cut, and that is what an acknowledgement promises.
-Writers take a lock of this process in turn, so that none of them meets SQLITE_BUSY.
+Writers take a lock of this process in turn, so that none of them meets another.
 """
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from sqlite3 import Connection as SqliteConnection
+from typing import Protocol
 
 import sqlalchemy
-from sqlalchemy import event
 
-_CACHE_KIB = 32 * 1024
+from bartizan.database_address import DatabaseAddress
+from bartizan.store.sqlite import SqliteEngine
+
 NEWEST_SCHEMA = "0011"
 
 
-class Database:
-    """One database file, brought to the newest schema when it is opened. Raises ValueError when that cannot be."""
+class Engine(Protocol):
+    """What one kind of database does in its own way."""
 
-    def __init__(self, path: Path) -> None:
-        # SQLite gives its other files the mode of this one.
-        path.touch(mode=0o600)
-        self.engine = sqlalchemy.create_engine(f"sqlite:///{path}", pool_size=4, max_overflow=4)
-        event.listen(self.engine, "connect", _prepare)
-        event.listen(self.engine, "begin", _begin)
+    name: str
+    engine: sqlalchemy.Engine
+
+    def begin_read(self, connection: sqlalchemy.Connection) -> None:
+        """Prepare a transaction that reads one state."""
+
+    def begin_write(self, connection: sqlalchemy.Connection) -> None:
+        """Prepare the transaction of the only writer."""
+
+    def highest_id(self, connection: sqlalchemy.Connection, table: str) -> int:
+        """Return the highest id ever given in a table, or 0."""
+
+    def size(self, connection: sqlalchemy.Connection) -> int:
+        """Return the bytes that the database takes."""
+
+    def close(self) -> None:
+        """Close all connections."""
+
+
+class Database:
+    """
+    One database, a file of SQLite or PostgreSQL at an address, brought to the newest schema when it is opened.
+
+    Raises ValueError when that cannot be.
+    """
+
+    def __init__(self, where: Path | DatabaseAddress) -> None:
         self._writing = threading.Lock()
         try:
+            self._kind = _opened(where)
+        except sqlalchemy.exc.DBAPIError as error:
+            raise ValueError(f"the database `{where}` cannot be opened: {reason(error)}") from None
+        self.engine = self._kind.engine
+        try:
             self._migrate()
-        except sqlalchemy.exc.DatabaseError as error:
-            raise ValueError(f"`{path}` cannot be used as a database: {error.orig}") from None
+        except sqlalchemy.exc.DBAPIError as error:
+            self.close()
+            raise ValueError(f"`{where}` cannot be used as a database: {reason(error)}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """The file or the address, without a password."""
+        return self._kind.name
 
     @contextmanager
     def read(self) -> Iterator[sqlalchemy.Connection]:
         """Give a connection with one consistent view."""
         with self.engine.connect() as connection:
+            self._kind.begin_read(connection)
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sqlalchemy.Connection]:
         """Give the only writing connection; what was done is committed at the end, or undone after an exception."""
         with self._writing, self.engine.connect() as connection:
-            connection.exec_driver_sql("ROLLBACK")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._kind.begin_write(connection)
             try:
                 yield connection
             except BaseException:
@@ -52,9 +87,18 @@ class Database:
                 raise
             connection.commit()
 
+    def highest_id(self, connection: sqlalchemy.Connection, table: sqlalchemy.Table) -> int:
+        """Return the highest `id` ever given in a table, also when its row is gone; 0 when there was none."""
+        return self._kind.highest_id(connection, table.name)
+
+    def size(self) -> int:
+        """Return the bytes that the database takes."""
+        with self.read() as connection:
+            return self._kind.size(connection)
+
     def close(self) -> None:
-        """Close all connections; the last one folds the write-ahead log into the file."""
-        self.engine.dispose()
+        """Close all connections."""
+        self._kind.close()
 
     def _migrate(self) -> None:
         with self.read() as connection:
@@ -80,18 +124,16 @@ class Database:
             connection.commit()
 
 
-def _prepare(connection: SqliteConnection, _record: object) -> None:
-    # The driver's own transaction control begins too late and commits by surprise; `_begin` does it instead.
-    connection.isolation_level = None
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "busy_timeout=10000",
-        f"cache_size=-{_CACHE_KIB}",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+def reason(error: sqlalchemy.exc.DBAPIError) -> str:
+    """Return what a database says is wrong, in one line and without the statement or its values."""
+    told = error.orig.args[0] if error.orig is not None and error.orig.args else "unknown"
+    # PostgreSQL's errors have fields; `M` is the message (PostgreSQL, "Error and Notice Message Fields").
+    return " ".join(str(told.get("M", "unknown") if isinstance(told, dict) else told).split())
 
 
-def _begin(connection: sqlalchemy.Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+def _opened(where: Path | DatabaseAddress) -> Engine:
+    if isinstance(where, Path):
+        return SqliteEngine(where)
+    from bartizan.store.postgresql import PostgresEngine  # noqa: PLC0415 - its driver is for those who ask for it
+
+    return PostgresEngine(where)

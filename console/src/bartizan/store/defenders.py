@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.services.interfaces import DefenderRecord
 from bartizan.store.database import Database
+from bartizan.store.portable import insert
 from bartizan.store.tables import defenders, sources
 
 _BATCH = 500

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.policy.discovery import MOST_OPERATIONS, Discovered, Operation, OperationKey, Shape, combined
 from bartizan.services.discoveries import DiscoveredApplication, DiscoveryKey, DiscoveryQuery
 from bartizan.store.database import Database
+from bartizan.store.portable import insert, least, total
 from bartizan.store.tables import waas_interfaces as interfaces
 from bartizan.store.tables import waas_operations as operations
 
@@ -46,7 +46,7 @@ class SqlDiscoveries:
                 "rule": rule,
                 "last": now,
                 "wide": msgspec.json.encode(sorted(both.wide)),
-                "dropped": sa.func.min(interfaces.c.dropped + dropped, _LARGEST),
+                "dropped": least(interfaces.c.dropped + dropped, _LARGEST),
             }
             connection.execute(interfaces.update().where(interfaces.c.id == number).values(values))
 
@@ -56,8 +56,7 @@ class SqlDiscoveries:
             sa.select(
                 interfaces,
                 sa.func.count(operations.c.id).label("operations"),
-                # An approximation beyond 2^53, but never an overflow.
-                sa.func.total(operations.c.hits).label("hits"),
+                total(operations.c.hits).label("hits"),
                 sa.func.coalesce(sa.func.min(operations.c.first_seen), interfaces.c.started).label("first_seen"),
                 sa.func.coalesce(sa.func.max(operations.c.last_seen), interfaces.c.last).label("last_seen"),
             )
@@ -130,7 +129,7 @@ class SqlDiscoveries:
         """Remove the applications that were not heard of for longest beyond `most`; return how many went."""
         old = sa.select(interfaces.c.id).order_by(interfaces.c.last.desc(), interfaces.c.id.desc())
         with self._database.read() as connection:
-            gone = list(connection.execute(old.offset(most).limit(-1)).scalars())
+            gone = list(connection.execute(old.offset(most)).scalars())
         if not gone:
             return 0
         with self._database.write() as connection:
@@ -175,8 +174,8 @@ def _put(
     connection: sa.Connection, number: int, changed: Sequence[Operation], known: Discovered, most_names: int
 ) -> None:
     """Write operations; one whose shapes find no room keeps those that it had."""
-    total = sa.select(sa.func.coalesce(sa.func.sum(operations.c.names), 0)).where(operations.c.interface == number)
-    room = most_names - int(connection.execute(total).scalar_one())
+    taken = sa.select(sa.func.coalesce(sa.func.sum(operations.c.names), 0)).where(operations.c.interface == number)
+    room = most_names - int(connection.execute(taken).scalar_one())
     for given in changed:
         before = known.operations.get(given.key)
         had = 0 if before is None else before.names
@@ -194,7 +193,7 @@ def _drop_oldest(connection: sa.Connection, number: int) -> int:
     """Remove the operations that were not asked for for longest beyond what is kept; return the requests they had."""
     order = (operations.c.last_seen.desc(), operations.c.path.desc(), operations.c.method.desc())
     kept = sa.select(operations.c.id, operations.c.hits).where(operations.c.interface == number).order_by(*order)
-    old = connection.execute(kept.offset(MOST_OPERATIONS).limit(-1)).all()
+    old = connection.execute(kept.offset(MOST_OPERATIONS)).all()
     for row in old:
         connection.execute(operations.delete().where(operations.c.id == row.id))
     return min(sum(int(row.hits) for row in old), _LARGEST // 2)

@@ -2,11 +2,11 @@
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.policy.firewall import NetworkList, ScrubbingRule
 from bartizan.services.firewall import KeptFirewall
 from bartizan.store.database import Database
+from bartizan.store.portable import insert
 from bartizan.store.tables import settings, waas_certificates, waas_networks, waas_policies
 
 _SCRUBBING = "waasLogScrubbing"

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.audit.firewall_audit import ALIKE_SPAN, alike, packed
 from bartizan.services.firewall_audits import FirewallQuery
 from bartizan.services.interfaces import AuditGroup, NewFirewallAudit
 from bartizan.store.database import Database
+from bartizan.store.portable import insert
 from bartizan.store.tables import waas_audits as events
 
 COLUMNS: dict[str, sa.Column[Any]] = {
@@ -85,8 +85,7 @@ class SqlFirewallAudits:
     def newest_id(self) -> int:
         """Return the highest id ever given, 0 when there is none."""
         with self._database.read() as connection:
-            query = "SELECT seq FROM sqlite_sequence WHERE name = 'waas_audits'"
-            return int(connection.exec_driver_sql(query).scalar() or 0)
+            return self._database.highest_id(connection, events)
 
     def page(self, query: FirewallQuery) -> list[tuple[int, bytes]]:
         """Return (id, JSON document) of one page; the id breaks ties, so that pages never overlap."""
@@ -137,7 +136,9 @@ class SqlFirewallAudits:
 
     def buckets(self, query: FirewallQuery, *, start: int, width: int) -> dict[int, int]:
         """Return how many events lie in each bucket of `width` milliseconds from `start` on, by its number."""
-        number = ((events.c.time - start) / sa.literal(width)).cast(sa.Integer)
+        # Written into the statement: PostgreSQL takes two parameters of the same value for two expressions.
+        first, step = (sa.literal_column(str(int(value)), sa.BigInteger) for value in (start, width))
+        number = (events.c.time - first) // step
         statement = sa.select(number, sa.func.sum(events.c.count)).where(*conditions(query)).group_by(number)
         with self._database.read() as connection:
             return {int(row[0]): int(row[1]) for row in connection.execute(statement)}

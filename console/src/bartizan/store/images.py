@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.services.image_lookup import ImageRecord
 from bartizan.services.registries import ImageName
 from bartizan.store.database import Database
+from bartizan.store.portable import insert
 from bartizan.store.tables import images
 
 _MOST = 100_000

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.audit.incidents import MOST_EMBEDDED, SPAN, worse
 from bartizan.services.incidents import COLLECT_AFTER, Care, DueIncident, IncidentQuery, IncidentRow, NoteRow
 from bartizan.services.interfaces import NewAudit
 from bartizan.store.database import Database
+from bartizan.store.portable import greatest, insert
 from bartizan.store.tables import incident_audits, incident_notes, incidents
 
 _MOST_VALUES = 100
@@ -56,10 +56,10 @@ def take_in(connection: sa.Connection, number: int, new: NewAudit) -> None:
         .where(incidents.c.id == incident)
         .values(
             audit_count=incidents.c.audit_count + 1,
-            last_time=sa.func.max(incidents.c.last_time, new.time),
+            last_time=greatest(incidents.c.last_time, new.time),
             size=incidents.c.size + (len(document) if kept else 0),
             severity=severity,
-            prevented=incidents.c.prevented + (audit.effect == "prevent"),
+            prevented=incidents.c.prevented + int(audit.effect == "prevent"),
             # It goes on: whoever put it away has to know.
             archived=None,
         )

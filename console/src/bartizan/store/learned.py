@@ -1,11 +1,11 @@
 """The learned rules."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.policy.stages import Stage
 from bartizan.services.learning import LearnedRule
 from bartizan.store.database import Database
+from bartizan.store.portable import insert
 from bartizan.store.tables import learned_rules
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.audit.wire import Observed, ObservedKind
 from bartizan.services.models import ModelKey, ModelQuery, ModelRow
 from bartizan.store.database import Database
+from bartizan.store.portable import greatest, insert, least
 from bartizan.store.tables import models, observations
 
 _ONE = ("model", "kind", "value", "detail")
@@ -49,7 +49,7 @@ class SqlModels:
             changes: dict[str, Any] = {
                 "last": now,
                 "reporter": reporter,
-                "overflow": sa.func.min(models.c.overflow + overflow, _LARGEST),
+                "overflow": least(models.c.overflow + overflow, _LARGEST),
             }
             if new or overflow:
                 changes["changed"] = now
@@ -104,7 +104,7 @@ class SqlModels:
 
     def prune(self, *, most: int) -> int:
         """Remove the models that were not heard of for longest beyond `most`; return how many went."""
-        old = sa.select(models.c.id).order_by(models.c.last.desc(), models.c.id.desc()).offset(most).limit(-1)
+        old = sa.select(models.c.id).order_by(models.c.last.desc(), models.c.id.desc()).offset(most)
         with self._database.read() as connection:
             gone = list(connection.execute(old).scalars())
         if not gone:
@@ -128,9 +128,9 @@ def _add_to(connection: sa.Connection, model: int, item: Observed, now: int) -> 
         observations.update()
         .where(*(observations.c[name] == row[name] for name in _ONE))
         .values(
-            count=sa.func.min(observations.c.count + row["count"], _LARGEST),
-            first=sa.func.min(observations.c.first, row["first"]),
-            last=sa.func.max(observations.c.last, row["last"]),
+            count=least(observations.c.count + row["count"], _LARGEST),
+            first=least(observations.c.first, row["first"]),
+            last=greatest(observations.c.last, row["last"]),
         )
     )
     return connection.execute(statement).rowcount > 0

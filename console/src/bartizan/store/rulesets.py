@@ -3,10 +3,10 @@
 import zlib
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.services.rulesets import KeptRuleset
 from bartizan.store.database import Database
+from bartizan.store.portable import insert
 from bartizan.store.tables import waas_rulesets as rulesets
 
 

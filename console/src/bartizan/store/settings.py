@@ -1,9 +1,9 @@
 """Settings that are changed over the API."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.store.database import Database
+from bartizan.store.portable import insert
 from bartizan.store.tables import settings
 
 

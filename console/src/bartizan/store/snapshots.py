@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from bartizan.services.forensics import SnapshotRow
 from bartizan.store.database import Database
+from bartizan.store.portable import insert
 from bartizan.store.tables import snapshot_pieces, snapshots
 
 

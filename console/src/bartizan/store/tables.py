@@ -13,6 +13,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from bartizan.store.portable import Key
+
 metadata = MetaData()
 
 users = Table(
@@ -92,7 +94,7 @@ sources = Table(
 audits = Table(
     "audits",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Key, primary_key=True),
     Column("bundle", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),
@@ -139,7 +141,7 @@ credentials = Table(
 custom_rules = Table(
     "custom_rules",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("id", Key, primary_key=True, autoincrement=False),
     Column("document", LargeBinary, nullable=False),
 )
 
@@ -177,7 +179,7 @@ images = Table(
 incidents = Table(
     "incidents",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Key, primary_key=True),
     Column("category", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("custom_rule", Text, nullable=False),
@@ -215,7 +217,7 @@ snapshots = Table(
     Column("container", Text),
     Column("image", Text),
     Column("reason", Text, nullable=False),
-    Column("incident", Integer),
+    Column("incident", Key),
     Column("state", Text, nullable=False),
     Column("events", BigInteger, nullable=False),
     Column("missed", BigInteger, nullable=False),
@@ -272,8 +274,8 @@ learned_rules = Table(
 incident_audits = Table(
     "incident_audits",
     metadata,
-    Column("incident", Integer, ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True),
-    Column("audit", Integer, primary_key=True),
+    Column("incident", Key, ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True),
+    Column("audit", Key, primary_key=True),
     Column("document", LargeBinary, nullable=False),
 )
 
@@ -328,7 +330,7 @@ waas_rulesets = Table(
 waas_audits = Table(
     "waas_audits",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Key, primary_key=True),
     Column("bundle", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),

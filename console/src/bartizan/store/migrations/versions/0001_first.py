@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from bartizan.store.portable import Key
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -85,7 +87,7 @@ def _audits() -> None:
     )
     op.create_table(
         "audits",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", Key, primary_key=True),
         sa.Column("bundle", sa.Text, nullable=False),
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("seq", sa.BigInteger, nullable=False),

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from bartizan.store.portable import Key
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -15,7 +17,7 @@ def upgrade() -> None:
     whose = ("app_id", "profile_id", "image_name", "container_name", "resource_id", "instance")
     op.create_table(
         "incidents",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", Key, primary_key=True),
         *(sa.Column(name, sa.Text, nullable=False) for name in texts),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("opened", "time", "last_time")),
         *(sa.Column(name, sa.Text, nullable=False) for name in whose),
@@ -30,8 +32,8 @@ def upgrade() -> None:
     op.create_index("incidents_collect", "incidents", ["collect"])
     op.create_table(
         "incident_audits",
-        sa.Column("incident", sa.Integer, sa.ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("audit", sa.Integer, primary_key=True),
+        sa.Column("incident", Key, sa.ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("audit", Key, primary_key=True),
         sa.Column("document", sa.LargeBinary, nullable=False),
     )
     op.create_table(
@@ -43,7 +45,7 @@ def upgrade() -> None:
         sa.Column("container", sa.Text),
         sa.Column("image", sa.Text),
         sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("incident", sa.Integer),
+        sa.Column("incident", Key),
         sa.Column("state", sa.Text, nullable=False),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("events", "missed", "size")),
         sqlite_autoincrement=True,

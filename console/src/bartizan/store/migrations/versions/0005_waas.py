@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from bartizan.store.portable import Key
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -46,7 +48,7 @@ def _audits() -> None:
     )  # fmt: skip
     op.create_table(
         "waas_audits",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", Key, primary_key=True),
         sa.Column("bundle", sa.Text, nullable=False),
         sa.Column("source", sa.Text, nullable=False),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in numbers),
