@@ -62,6 +62,9 @@ EXAMPLES = {
     "policy get": "bartizan policy get --output-file policy.json",
     "policy put": "bartizan policy put policy.json",
     "policy check": "bartizan policy check policy.json",
+    "policy pull": "bartizan policy pull policy.yaml",
+    "policy plan": "bartizan policy plan policy.yaml",
+    "policy apply": "bartizan policy apply policy.yaml --revision 12 --comment 'no curl in the shop'",
     "policy suggest": (
         "bartizan policy suggest --image shop:1.4 --container web --output-file rule.json\n"
         "bartizan policy suggest --image shop:1.4 --adopt --quiet-days 14"

@@ -105,3 +105,32 @@ def test_wrong_rules_are_not_sent(text: str, named: str) -> None:
     code, _, err = bartizan("custom-rules", "put", "-", given=text)
     assert code == 1
     assert named in err
+
+
+def test_a_policy_is_kept_as_code(console: ConsoleUnderTest, tmp_path: Path) -> None:
+    """Pull, plan, apply: a plan changes nothing, is exact, and is refused once the policy is another one."""
+    file = tmp_path / "policy.yaml"
+    file.write_text("rules: []\n")
+    assert bartizan("policy", "apply", str(file), console=console)[0] == 0
+    file.write_text("# ours\nrules:\n- name: shop\n  processes: {effect: prevent, blacklist: [curl]}\n")
+    code, out, err = bartizan("policy", "plan", str(file), console=console)
+    assert (code, out.splitlines()[0]) == (2, "added rule `shop`, at place 1")
+    assert "  +   blacklist:\n  +   - curl\n" in out
+    revision = err.split()[-1]
+    assert bartizan("policy", "get", console=console)[1].count("shop") == 0
+    apply = ("policy", "apply", str(file), "--revision", revision, "--comment", "no curl")
+    assert bartizan(*apply, console=console)[0] == 0
+    code, _, err = bartizan("policy", "plan", str(file), console=console)
+    assert (code, err.startswith("no changes")) == (0, True)
+    code, _, err = bartizan("policy", "pull", str(file), console=console)
+    assert (code, file.read_text().startswith("# ours")) == (0, True)
+    file.write_text("rules:\n- {name: shop}\n- {name: rest}\n")
+    code, _, err = bartizan("policy", "apply", str(file), "--revision", revision, console=console)
+    assert (code, "the policy was changed by `admin`" in err) == (1, True)
+    assert bartizan("policy", "pull", str(file), console=console)[0] == 1
+    assert bartizan("policy", "pull", "--force", str(file), console=console)[0] == 0
+    assert file.read_text() == ("rules:\n- name: shop\n  processes:\n    effect: prevent\n    blacklist:\n    - curl\n")
+    file.write_text("rules:\n- {name: shop, processes: {effect: block}}\n")
+    code, out, err = bartizan("policy", "plan", str(file), console=console)
+    assert (code, out) == (1, "")
+    assert "use `prevent`" in err

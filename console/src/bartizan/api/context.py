@@ -32,6 +32,7 @@ from bartizan.services.protect_task import ProtectTask
 from bartizan.services.registries import Registries
 from bartizan.services.rule_hits import RuleHits
 from bartizan.services.rulesets import Rulesets
+from bartizan.services.trial import Trials
 from bartizan.services.users import Users
 
 
@@ -66,6 +67,7 @@ class ApiServices:
     rule_hits: RuleHits
     rulesets: Rulesets
     users: Users
+    trials: Trials
     ca_pem: str
     ca_expiration: int
     version: str

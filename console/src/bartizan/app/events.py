@@ -3,6 +3,7 @@
 from bartizan.app.base import Base
 from bartizan.app.fleet import Fleet
 from bartizan.app.policy import PolicyParts
+from bartizan.defender_program import DefenderProgram
 from bartizan.services.audit_sources import AuditSources
 from bartizan.services.audits import Audits
 from bartizan.services.discoveries import Discoveries
@@ -15,6 +16,7 @@ from bartizan.services.ingest import AuditFeed, Ingest
 from bartizan.services.investigation import Investigation
 from bartizan.services.learning import Learning
 from bartizan.services.models import Models
+from bartizan.services.trial import Trials
 from bartizan.store import (
     SqlAudits,
     SqlDiscoveries,
@@ -48,8 +50,11 @@ class Events:
         snapshots = SqlSnapshots(database)
         self.forensics = Forensics(snapshots, incidents, fleet.defenders, clock=clock)
         self.investigation = Investigation(self.incidents, incidents, snapshots)
-        self.models = Models(SqlModels(database), clock=clock)
+        models = SqlModels(database)
+        self.models = Models(models, clock=clock)
         self.learning = Learning(SqlLearned(database), self.models, policy.policies, self.audit_store, clock=clock)
+        program = DefenderProgram(base.binaries)
+        self.trials = Trials(self.audit_store, models, policy.policies, program, clock=clock)
 
     @property
     def prompt(self) -> tuple[Chore, ...]:

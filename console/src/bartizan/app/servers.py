@@ -116,6 +116,7 @@ def _api_services(parts: Parts) -> ApiServices:
         registries=embedding.registries,
         rule_hits=policy.rule_hits,
         rulesets=policy.rulesets,
+        trials=events.trials,
         ca_pem=base.authority.ca_pem,
         ca_expiration=base.authority.ca_expiration,
         version=base.settings.version,

@@ -51,6 +51,25 @@ class Client:
         _check(response)
         return response.json()
 
+    def send(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        *,
+        media: str,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send bytes and return the whole answer. Raises Failure with the Console's own reason."""
+        given = {"Content-Type": media, **(headers or {})}
+        try:
+            response = self._http.request(method, self._url(path), params=query, content=content, headers=given)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+        _check(response)
+        return response
+
     @contextmanager
     def lines(self, path: str, *, query: Mapping[str, str]) -> Iterator[Iterator[str]]:
         """Give the lines of an endless answer as they come."""

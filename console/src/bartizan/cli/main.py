@@ -16,6 +16,7 @@ from bartizan.cli import (
     incidents,
     learning,
     policy_check,
+    policy_code,
     registry,
     tasks,
     waf_discovery,
@@ -34,6 +35,9 @@ app_embedded.app.command("embed")(embed_dockerfile.embed)
 app_embedded.app.command("embed-manifest")(embed_manifest.embed_manifest)
 app.add_typer(app_embedded.app, name="app-embedded")
 events.policy.command("check")(policy_check.check_policy)
+events.policy.command("pull")(policy_code.pull)
+events.policy.command("plan")(policy_code.plan)
+events.policy.command("apply")(policy_code.apply)
 events.policy.command("suggest")(learning.suggest)
 events.policy.command("learned")(learning.learned)
 events.policy.command("promote")(learning.promote)

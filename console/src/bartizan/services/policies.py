@@ -98,6 +98,14 @@ class Policies:
         self._bound(policy, problems)
         return problems
 
+    def bound(self, policy: RuntimePolicy) -> RuntimePolicy:
+        """Return a policy as it would be put in force. Raises PolicyError."""
+        problems: list[str] = []
+        found = self._bound(policy, problems)
+        if problems:
+            raise PolicyError(problems)
+        return found
+
     async def replace(self, policy: RuntimePolicy, *, author: str, comment: str = "", base: int | None = None) -> int:
         """
         Put a whole policy in force and return its revision; an equal one changes nothing.
@@ -247,10 +255,7 @@ class Policies:
     async def _edit(self, edit: Edit, change: Callable[[RuntimePolicy], RuntimePolicy]) -> int:
         async with self._lock:
             await self._refuse_stale(edit.base)
-            problems: list[str] = []
-            policy = self._bound(change(self.current), problems)
-            if problems:
-                raise PolicyError(problems)
+            policy = self.bound(change(self.current))
             stamped = self._stamp(policy, edit.author, rfc3339(self._clock()))
             if stamped == self.current and self.revision > 0:
                 return self.revision

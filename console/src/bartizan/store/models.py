@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from bartizan.audit.wire import Observed, ObservedKind
 from bartizan.services.models import ModelKey, ModelQuery, ModelRow
+from bartizan.services.trial import SeenThing
 from bartizan.store.database import Database
 from bartizan.store.portable import greatest, insert, least
 from bartizan.store.tables import models, observations
@@ -85,16 +86,22 @@ class SqlModels:
         statement = sa.select(observations).where(observations.c.model == number)
         order = (observations.c.kind, observations.c.count.desc(), observations.c.value, observations.c.detail)
         with self._database.read() as connection:
+            return [_observed(row) for row in connection.execute(statement.order_by(*order))]
+
+    def seen_since(self, since: int, *, limit: int) -> list[SeenThing]:
+        """Return what was seen from this time on, the latest first."""
+        columns = (models.c.reporter, models.c.image, models.c.container, observations)
+        statement = (
+            sa.select(*columns)
+            .join(observations, observations.c.model == models.c.id)
+            .where(observations.c.last >= since)
+            .order_by(observations.c.last.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
             return [
-                Observed(
-                    kind=ObservedKind(row.kind),
-                    value=row.value,
-                    detail=row.detail,
-                    count=row._mapping["count"],  # noqa: SLF001 - its public name; `count` is a method of rows
-                    first=row.first,
-                    last=row.last,
-                )
-                for row in connection.execute(statement.order_by(*order))
+                SeenThing(app_id=row.reporter, image=row.image, container=row.container, observed=_observed(row))
+                for row in connection.execute(statement)
             ]
 
     def forget(self, number: int) -> bool:
@@ -111,6 +118,17 @@ class SqlModels:
             return 0
         with self._database.write() as connection:
             return connection.execute(models.delete().where(models.c.id.in_(gone))).rowcount
+
+
+def _observed(row: sa.Row[Any]) -> Observed:
+    return Observed(
+        kind=ObservedKind(row.kind),
+        value=row.value,
+        detail=row.detail,
+        count=row._mapping["count"],  # noqa: SLF001 - its public name; `count` is a method of rows
+        first=row.first,
+        last=row.last,
+    )
 
 
 def _model(connection: sa.Connection, key: ModelKey, now: int) -> int:

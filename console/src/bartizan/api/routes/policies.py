@@ -88,15 +88,20 @@ async def add_rule(request: Request, user: _writer) -> Response:
     responses=gives(reference(PolicyCheck), example={"problems": [], "changes": []}),
 )
 async def check_policy(request: Request, _user: _reader) -> Response:
-    """Return what a policy (JSON or YAML) would be refused for, and what it would change; nothing is kept."""
+    """
+    Return what a policy (JSON or YAML) would be refused for, and what it would change; nothing is kept.
+
+    The `ETag` is that of the policy which it was compared with.
+    """
     only_known_parameters(request, _PROJECT)
     policies = services_of(request).policies
+    headers = revision_headers(policies.revision)
     try:
         policy = read_policy(await request.body())
     except PolicyError as error:
-        return _json({"problems": error.shown, "changes": []})
+        return _json({"problems": error.shown, "changes": []}, headers)
     changes = runtime_changes(policies.current, policy)
-    return _json({"problems": policies.problems(policy), "changes": msgspec.to_builtins(changes)})
+    return _json({"problems": policies.problems(policy), "changes": msgspec.to_builtins(changes)}, headers)
 
 
 @router.post(
@@ -190,5 +195,5 @@ def _use(rule: Rule, hits: Hits | None, workloads: dict[str, int]) -> dict[str, 
     }
 
 
-def _json(value: object) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
+def _json(value: object, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json", headers=headers)
