@@ -444,6 +444,8 @@ export interface paths {
         /**
          * Check Policy
          * @description Return what a policy (JSON or YAML) would be refused for, and what it would change; nothing is kept.
+         *
+         *     The `ETag` is that of the policy which it was compared with.
          */
         post: operations["check_policy_api_v1_policies_runtime_app_embedded_check_post"];
         delete?: never;
@@ -634,6 +636,26 @@ export interface paths {
          * @description Put the policy of a revision in force again, as a new revision.
          */
         post: operations["restore_revision_api_v1_policies_runtime_app_embedded_revisions__number__restore_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/runtime/app-embedded/trial": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Policy
+         * @description Return what a policy, or one rule, would have done about audits and observations; nothing is kept.
+         */
+        post: operations["try_policy_api_v1_policies_runtime_app_embedded_trial_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -6439,6 +6461,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_policy_api_v1_policies_runtime_app_embedded_trial_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "rule": {
+                 *         "name": "shop",
+                 *         "processes": {
+                 *           "effect": "prevent",
+                 *           "blacklist": [
+                 *             "curl"
+                 *           ]
+                 *         }
+                 *       },
+                 *       "days": 7
+                 *     }
+                 */
+                "application/json": components["schemas"]["TrialRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialAnswer"];
                 };
             };
             /** @description Refused */
