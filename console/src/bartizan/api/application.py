@@ -8,9 +8,11 @@ from bartizan.api import document, errors
 from bartizan.api.context import ApiServices
 from bartizan.api.limits import Limits
 from bartizan.api.pages import Pages
+from bartizan.api.recording import Recording
 from bartizan.api.routes import (
     audits,
     browser_session,
+    changes,
     collections,
     credentials,
     custom_rules,
@@ -46,6 +48,7 @@ _ROUTES = (
     browser_session,
     users,
     tokens,
+    changes,
     policies,
     policy_revisions,
     policy_trials,
@@ -91,6 +94,7 @@ def create_api(services: ApiServices | None) -> FastAPI:
     for routes in _ROUTES:
         app.router.routes.extend(routes.router.routes)
     errors.install(app)
+    app.add_middleware(Recording, api=app)
     app.add_middleware(Pages)
     app.add_middleware(Limits)
     cached: dict[str, Any] = {}

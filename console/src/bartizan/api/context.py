@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.requests import Request
+from starlette.types import Scope
 
 from bartizan.services.accounts import Accounts
 from bartizan.services.audits import Audits
 from bartizan.services.bundles import Bundles
+from bartizan.services.changes import Changes
 from bartizan.services.collections import Collections
 from bartizan.services.credentials import Credentials
 from bartizan.services.custom_rules import CustomRules
@@ -44,6 +46,7 @@ class ApiServices:
     audits: Audits
     bundles: Bundles
     collections: Collections
+    changes: Changes
     credentials: Credentials
     custom_rules: CustomRules
     defenders: Defenders
@@ -84,4 +87,10 @@ def services_of(request: Request) -> ApiServices:
 
 def address_of(request: Request) -> str:
     """Return the IP address that the request came from."""
-    return request.client.host if request.client is not None else "unknown"
+    return source_of(request.scope)
+
+
+def source_of(scope: Scope) -> str:
+    """Return the IP address that a request came from; one of IPv4 is written as such on sockets of both kinds, too."""
+    client = scope.get("client")
+    return str(client[0]).removeprefix("::ffff:") if client else "unknown"

@@ -11,6 +11,7 @@ import binascii
 from starlette.requests import Request
 
 from bartizan.api.context import address_of, services_of
+from bartizan.api.recording import INSIDE, begin
 from bartizan.services.accounts import Accounts
 from bartizan.services.errors import ForbiddenError, UnauthorizedError
 from bartizan.services.rights import Permission, User
@@ -39,10 +40,16 @@ class Requires:
         """Return the user (with an empty name for public routes). Raises UnauthorizedError or ForbiddenError."""
         if self.permission is Permission.PUBLIC:
             return _NOBODY
+        # A request that the Console makes of itself, to see what another one changed.
+        if isinstance(inside := request.scope.get(INSIDE), User):
+            return inside
         user = await _authenticated(request, services_of(request).accounts)
+        allowed = user.allows(self.permission) and (self._scoped or user.limits(self.permission) is None)
+        if request.method not in _SAFE:
+            await begin(request.scope, user, self.permission, allowed=allowed)
         if not user.allows(self.permission):
             raise ForbiddenError(f"the role `{user.role}` does not allow this: it lacks `{self.permission.value}`")
-        if not self._scoped and user.limits(self.permission) is not None:
+        if not allowed:
             raise ForbiddenError("this reaches beyond the collections that you are limited to")
         return user
 

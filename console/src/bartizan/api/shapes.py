@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from bartizan.api.access_shapes import ACCESS_SHAPES
+from bartizan.api.change_shapes import CHANGE_SHAPES
 from bartizan.api.collection_shapes import COLLECTION_SHAPES
 from bartizan.api.defender_shapes import DEFENDER_SHAPES
 from bartizan.api.event_shapes import EVENT_SHAPES
@@ -294,6 +295,7 @@ ALL = (
     SignUp,
     Token,
     *ACCESS_SHAPES,
+    *CHANGE_SHAPES,
     *DEFENDER_SHAPES,
     *EVENT_SHAPES,
     *COLLECTION_SHAPES,

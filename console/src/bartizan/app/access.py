@@ -1,12 +1,14 @@
 """Who may come in."""
 
+from bartizan import pki
 from bartizan.app.base import Base
 from bartizan.data_directory import setup_token
 from bartizan.services.accounts import Accounts
+from bartizan.services.changes import Changes
 from bartizan.services.directory import Directory
 from bartizan.services.sessions import Sessions
 from bartizan.services.users import Users
-from bartizan.store import SqlDirectory, SqlSessions
+from bartizan.store import SqlChanges, SqlDirectory, SqlSessions
 
 
 class Access:
@@ -24,6 +26,8 @@ class Access:
             on_set_up=self._forget_setup_token,
             clock=base.clock,
         )
+        key, fresh = pki.key_file(base.directory / "changes.key")
+        self.changes = Changes(SqlChanges(base.database), key, fresh=fresh, clock=base.clock)
         self.users = Users(directory, sessions, self.accounts.passwords, clock=base.clock)
 
     def close(self) -> None:

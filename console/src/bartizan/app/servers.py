@@ -90,6 +90,7 @@ def _api_services(parts: Parts) -> ApiServices:
     base, fleet, policy, events, embedding = parts.base, parts.fleet, parts.policy, parts.events, parts.embedding
     return ApiServices(
         accounts=parts.access.accounts,
+        changes=parts.access.changes,
         users=parts.access.users,
         audits=events.audits,
         bundles=fleet.bundles,

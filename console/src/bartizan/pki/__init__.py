@@ -2,7 +2,7 @@
 
 from bartizan.pki.authority import Authority, CertificateRequestError, Identity, identity_of
 from bartizan.pki.bundle_key import BundleKey
-from bartizan.pki.files import LooseModeError, read_private, write_atomically
+from bartizan.pki.files import LooseModeError, key_file, read_private, write_atomically
 from bartizan.pki.secret_box import SealError, SecretBox
 from bartizan.pki.server_names import machine_names
 from bartizan.pki.tls import api_context, channel_context, check_certificates, check_pair, swap_certificate
@@ -20,6 +20,7 @@ __all__ = [
     "check_certificates",
     "check_pair",
     "identity_of",
+    "key_file",
     "machine_names",
     "read_private",
     "swap_certificate",

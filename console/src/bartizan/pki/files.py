@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import secrets
 import stat
 import tempfile
 from pathlib import Path
 
 PRIVATE = 0o600
 PUBLIC = 0o644
+_KEY_BYTES = 32
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -55,3 +57,19 @@ def read_private(path: Path) -> bytes | None:
                 f"make sure that nobody did, then run `chmod 600 {path}`"
             )
         return file.read()
+
+
+def key_file(path: Path) -> tuple[bytes, bool]:
+    """
+    Return the key of a file, and whether it was made just now because it was missing.
+
+    Raises ValueError for a damaged file, LooseModeError for one that others can read.
+    """
+    key = read_private(path)
+    if key is None:
+        key = secrets.token_bytes(_KEY_BYTES)
+        write_atomically(path, key)
+        return key, True
+    if len(key) != _KEY_BYTES:
+        raise ValueError(f"`{path}` is damaged: it has to hold {_KEY_BYTES} bytes")
+    return key, False

@@ -2,6 +2,7 @@
 
 from bartizan.store.audits import SqlAudits
 from bartizan.store.bundles import SqlBundles
+from bartizan.store.changes import SqlChanges
 from bartizan.store.collections import SqlCollections
 from bartizan.store.credentials import SqlCredentials
 from bartizan.store.custom_rules import SqlCustomRules
@@ -26,6 +27,7 @@ __all__ = [
     "Database",
     "SqlAudits",
     "SqlBundles",
+    "SqlChanges",
     "SqlCollections",
     "SqlCredentials",
     "SqlCustomRules",
