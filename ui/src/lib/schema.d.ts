@@ -384,6 +384,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audits/mgmt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Changes
+         * @description Return who changed what, or tried to, the newest first; `cursor` is `next` of the page before.
+         */
+        get: operations["list_changes_api_v1_audits_mgmt_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audits/mgmt/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Changes
+         * @description Return all matching entries, the newest first, as CSV or as JSON Lines.
+         */
+        get: operations["download_changes_api_v1_audits_mgmt_download_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audits/mgmt/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Verify Changes
+         * @description Check that no entry was changed, added, removed or moved in the database.
+         */
+        get: operations["verify_changes_api_v1_audits_mgmt_verify_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/policies/runtime/app-embedded": {
         parameters: {
             query?: never;
@@ -2584,6 +2644,31 @@ export interface components {
             consoleSAN: string[];
         };
         /**
+         * ChangeAnswer
+         * @description One entry of the log of changes.
+         *
+         *     `api` is method and path; `diff` what changed, by place, without secrets; `body` what was sent where nothing can be
+         *     compared. `hash` chains the entry to the one before it.
+         */
+        ChangeAnswer: {
+            _id: number;
+            time: string;
+            username: string;
+            role: string;
+            via: string;
+            type: string;
+            sourceIP: string;
+            api: string;
+            status: number;
+            failureMessage: string;
+            diff: components["schemas"]["ChangedPlace"][];
+            query: {
+                [key: string]: string;
+            };
+            body: unknown;
+            hash: string;
+        };
+        /**
          * Changed
          * @description What was changed since the revision that a change was made from, and by whom the last time.
          */
@@ -2593,6 +2678,35 @@ export interface components {
             time: string;
             comment: string;
             changes: components["schemas"]["RuleDifference"][];
+        };
+        /**
+         * ChangedPlace
+         * @description A place that changed, like `rules[shop].effect`; null is what is not there.
+         */
+        ChangedPlace: {
+            path: string;
+            /** @default null */
+            before: unknown;
+            /** @default null */
+            after: unknown;
+        };
+        /**
+         * ChangesPage
+         * @description A page of entries, the newest first; `next` goes on with the page behind it, and is empty at the end.
+         */
+        ChangesPage: {
+            entries: components["schemas"]["ChangeAnswer"][];
+            next: string;
+        };
+        /**
+         * ChangesVerdict
+         * @description Whether nobody meddled with the log. `hash` is that of the last entry: keep it elsewhere, and compare.
+         */
+        ChangesVerdict: {
+            intact: boolean;
+            count: number;
+            problem: string;
+            hash: string;
         };
         /**
          * CollectionDocument
@@ -5671,6 +5785,111 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_changes_api_v1_audits_mgmt_get: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                username?: string[] | null;
+                type?: string[] | null;
+                from?: string | null;
+                to?: string | null;
+                result?: ("done" | "refused") | null;
+                search?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangesPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_changes_api_v1_audits_mgmt_download_get: {
+        parameters: {
+            query?: {
+                format?: "csv" | "jsonl";
+                username?: string[] | null;
+                type?: string[] | null;
+                from?: string | null;
+                to?: string | null;
+                result?: ("done" | "refused") | null;
+                search?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All that match */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_changes_api_v1_audits_mgmt_verify_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The verdict */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangesVerdict"];
                 };
             };
             /** @description Refused */
