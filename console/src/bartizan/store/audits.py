@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from bartizan.services.interfaces import AuditGroup, AuditQuery, NewAudit, NewFirewallAudit
 from bartizan.store import firewall_audits, incidents
+from bartizan.store.bulk import insert_many
 from bartizan.store.database import Database
 from bartizan.store.portable import insert
 from bartizan.store.tables import audits, sources
@@ -37,6 +38,8 @@ _TEXTS = (
     audits.c.container_name,
 )
 
+_ONCE = insert(audits).on_conflict_do_nothing(index_elements=["bundle", "source", "seq"])
+
 # What audits have in common that are shown as one.
 _ALIKE = (
     audits.c.app_id,
@@ -63,15 +66,14 @@ class SqlAudits:
     def add(self, new: Sequence[NewAudit | NewFirewallAudit]) -> int:
         """Keep those that are new, durably, and return the highest id of a runtime audit."""
         runtime = [audit for audit in new if isinstance(audit, NewAudit)]
-        statement = insert(audits).on_conflict_do_nothing(index_elements=["bundle", "source", "seq"])
         with self._database.write() as connection:
             for plain, group in itertools.groupby(runtime, key=lambda audit: audit.incident is None):
                 if plain:
-                    connection.execute(statement, [_row(audit) for audit in group])
+                    insert_many(connection, _ONCE, [_row(audit) for audit in group])
                     continue
                 for audit in group:
                     # One that was here already must not be counted by its incident again.
-                    number = connection.execute(statement.returning(audits.c.id), _row(audit)).scalar()
+                    number = connection.execute(_ONCE.returning(audits.c.id), _row(audit)).scalar()
                     if number is not None:
                         incidents.take_in(connection, number, audit)
             firewall_audits.take_in(connection, [audit for audit in new if isinstance(audit, NewFirewallAudit)])
