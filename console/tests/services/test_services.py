@@ -24,6 +24,7 @@ from bartizan.services.ingest import AuditFeed, Ingest
 from bartizan.services.interfaces import AuditQuery, DefenderRecord, NewAudit, WorkloadRecord
 from bartizan.services.names import Names
 from bartizan.services.policies import Policies
+from bartizan.services.retention import Retentions
 from bartizan.services.sessions import SCRIPT_LIFE, Sessions
 from bartizan.store import Database, SqlAudits, SqlDefenders, SqlDirectory, SqlPolicies, SqlSessions, SqlSettings
 
@@ -319,7 +320,8 @@ def test_old_audits_are_pruned_in_the_background(database: Database) -> None:
     names = Names(settings, defaults=["a.test"], added=[], reissue=lambda _names: renewed.set())
     renewed.clear()
     defenders = Defenders(SqlDefenders(database), settings, clock=clock)
-    keeper = Housekeeping(defenders, store, feed, names, retention=Retention(days=1, audits=5), clock=clock)
+    retentions = Retentions(settings, given=Retention(days=1, audits=5), clock=clock)
+    keeper = Housekeeping(defenders, store, feed, names, cutoff=retentions.of_runtime(store.average_size))
 
     async def check() -> None:
         running = asyncio.create_task(keeper.run(flush_seconds=0.01, sweep_seconds=0.0))

@@ -37,6 +37,7 @@ from bartizan.api.routes import (
     rulesets,
     session,
     settings,
+    system,
     tokens,
     users,
 )
@@ -70,6 +71,7 @@ _ROUTES = (
     deployed_defenders,
     images,
     settings,
+    system,
     credentials,
     custom_rules,
     collections,

@@ -23,6 +23,7 @@ from bartizan.services.events import EventList
 from bartizan.services.firewall import Firewall
 from bartizan.services.firewall_audits import FirewallAudits
 from bartizan.services.forensics import Forensics
+from bartizan.services.health import Health
 from bartizan.services.image_lookup import ImageLookUp
 from bartizan.services.incidents import Incidents
 from bartizan.services.investigation import Investigation
@@ -32,10 +33,20 @@ from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import ProtectTask
 from bartizan.services.registries import Registries
+from bartizan.services.retention import Retentions
 from bartizan.services.rule_hits import RuleHits
 from bartizan.services.rulesets import Rulesets
 from bartizan.services.trial import Trials
 from bartizan.services.users import Users
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What the Console stands on: its database (shown without a password), its kind and its schema."""
+
+    database: str
+    database_kind: str
+    schema: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +69,7 @@ class ApiServices:
     firewall: Firewall
     firewall_audits: FirewallAudits
     forensics: Forensics
+    health: Health
     image_lookup: ImageLookUp
     incidents: Incidents
     investigation: Investigation
@@ -68,6 +80,7 @@ class ApiServices:
     protect_task: ProtectTask
     registries: Registries
     rule_hits: RuleHits
+    retentions: Retentions
     rulesets: Rulesets
     users: Users
     trials: Trials
@@ -75,6 +88,7 @@ class ApiServices:
     ca_expiration: int
     version: str
     binaries: Mapping[str, Path]
+    about: About
 
 
 def services_of(request: Request) -> ApiServices:

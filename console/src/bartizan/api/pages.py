@@ -57,7 +57,7 @@ class Pages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"] == "/api" or scope["path"].startswith("/api/"):
+        if scope["type"] != "http" or scope["path"] in {"/api", "/metrics"} or scope["path"].startswith("/api/"):
             await self._app(scope, receive, send)
             return
         response = await self._answer(scope["method"], scope["path"], Headers(scope=scope))

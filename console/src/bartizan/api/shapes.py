@@ -14,6 +14,7 @@ from bartizan.api.incident_shapes import INCIDENT_SHAPES
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
 from bartizan.api.profile_shapes import PROFILE_SHAPES
 from bartizan.api.revision_shapes import REVISION_SHAPES, Changed
+from bartizan.api.system_shapes import SYSTEM_SHAPES
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.firewall_audit import FirewallAudit
 
@@ -303,4 +304,5 @@ ALL = (
     *INCIDENT_SHAPES,
     *PROFILE_SHAPES,
     *REVISION_SHAPES,
+    *SYSTEM_SHAPES,
 )

@@ -1,6 +1,7 @@
 """What all parts of a Console stand on: its keys, its database, its names, its way out."""
 
 import datetime as dt
+import shutil
 import ssl
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from bartizan.outgoing.late import LateClient
 from bartizan.outgoing.proxy import no_proxy
 from bartizan.outgoing.reach import parse_reach
 from bartizan.services.names import Names
+from bartizan.services.retention import Retentions
 from bartizan.settings import Settings
 from bartizan.store import Database, SqlSettings
 
@@ -34,6 +36,7 @@ class Base:
         self.authority = pki.Authority(directory)
         self.database = Database(settings.database or directory / "bartizan.db")
         self.stored = SqlSettings(self.database)
+        self.retentions = Retentions(self.stored, given=settings.retention, clock=self.clock)
         self.outgoing = LateClient(parse_reach(settings.outgoing_allow), proxy=no_proxy)
         self._contexts: list[ssl.SSLContext] = []
         self.names = Names(self.stored, defaults=pki.machine_names(), added=settings.names, reissue=self._reissue)
@@ -43,6 +46,14 @@ class Base:
         """The Defender's file for each architecture that has one."""
         found = {"amd64": self.settings.defender_amd64, "arm64": self.settings.defender_arm64}
         return {architecture: path for architecture, path in found.items() if path is not None}
+
+    def free_bytes(self) -> int:
+        """Return the bytes that are left beside the data directory."""
+        return shutil.disk_usage(self.directory).free
+
+    def expirations(self) -> dict[str, int]:
+        """Return the ends (unix ms) of the Console's certificates."""
+        return {"authority": self.authority.ca_expiration, "server": self.authority.server_expiration}
 
     def api_context(self) -> ssl.SSLContext:
         """Return the TLS context of the API; it gets each new certificate."""

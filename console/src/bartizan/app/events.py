@@ -41,8 +41,9 @@ class Events:
         self.audits = Audits(self.audit_store, self.feed)
         self.list = EventList(SqlEvents(database), self.feed, clock=clock)
         self.sources = AuditSources(self.audit_store, fleet.defenders)
+        firewall_store = SqlFirewallAudits(database)
         self.firewall_audits = FirewallAudits(
-            SqlFirewallAudits(database), retention=base.settings.retention, clock=clock
+            firewall_store, cutoff=base.retentions.of_firewall(firewall_store.average_size)
         )
         self.discoveries = Discoveries(SqlDiscoveries(database), policy=lambda: policy.firewall.current, clock=clock)
         incidents = SqlIncidents(database)

@@ -11,6 +11,7 @@ from bartizan.app.embedding import Embedding
 from bartizan.app.events import Events
 from bartizan.app.fleet import Fleet
 from bartizan.app.policy import PolicyParts
+from bartizan.services.health import Health
 from bartizan.services.housekeeping import Housekeeping
 from bartizan.services.protect_task import Embedder
 from bartizan.settings import Settings
@@ -31,13 +32,19 @@ class Parts:
         self.events = Events(self.base, self.fleet, self.policy)
         self.embedding = Embedding(self.base, self.fleet.bundles, embedder)
         self.policy.collections.used_by(self.embedding.registries.users_of_collection)
+        self.health = Health(
+            self.events.ingest,
+            size=self.base.database.size,
+            free=self.base.free_bytes,
+            expirations=self.base.expirations,
+            clock=self.base.clock,
+        )
         self.housekeeping = Housekeeping(
             self.fleet.defenders,
             self.events.audit_store,
             self.events.feed,
             self.base.names,
-            retention=settings.retention,
-            clock=self.base.clock,
+            cutoff=self.base.retentions.of_runtime(self.events.audit_store.average_size),
             prompt=self.events.prompt,
             chores=self.events.chores,
         )

@@ -10,12 +10,14 @@ import uvicorn
 
 from bartizan import pki
 from bartizan.api import ApiServices, create_api
+from bartizan.api.context import About
 from bartizan.api.patience import patient_for
 from bartizan.app.parts import Parts
 from bartizan.channel.peer import identify_with
 from bartizan.channel.server import ChannelServer
 from bartizan.channel.session import Limits, Services
 from bartizan.data_directory import ConsoleError
+from bartizan.store.database import NEWEST_SCHEMA
 
 
 @contextmanager
@@ -106,6 +108,7 @@ def _api_services(parts: Parts) -> ApiServices:
         firewall=policy.firewall,
         firewall_audits=events.firewall_audits,
         forensics=events.forensics,
+        health=parts.health,
         image_lookup=embedding.image_lookup,
         incidents=events.incidents,
         investigation=events.investigation,
@@ -116,12 +119,14 @@ def _api_services(parts: Parts) -> ApiServices:
         protect_task=embedding.protect_task,
         registries=embedding.registries,
         rule_hits=policy.rule_hits,
+        retentions=base.retentions,
         rulesets=policy.rulesets,
         trials=events.trials,
         ca_pem=base.authority.ca_pem,
         ca_expiration=base.authority.ca_expiration,
         version=base.settings.version,
         binaries=base.binaries,
+        about=About(database=base.database.name, database_kind=base.database.kind, schema=NEWEST_SCHEMA),
     )
 
 

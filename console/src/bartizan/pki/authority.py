@@ -78,6 +78,13 @@ class Authority:
         """The end of the authority's certificate, unix milliseconds."""
         return int(self._certificate.not_valid_after_utc.timestamp() * 1000)
 
+    @property
+    def server_expiration(self) -> int:
+        """The end of the server's certificate, unix milliseconds; 0 while there is none."""
+        pem = read_private(self._directory / "server.pem")
+        certificate = x509.load_pem_x509_certificate(pem) if pem else None
+        return int(certificate.not_valid_after_utc.timestamp() * 1000) if certificate else 0
+
     def server_certificate(self, names: Sequence[str], *, now: dt.datetime) -> Path:
         """
         Return the file with the server's key and certificate chain (PEM, 0600) for these DNS names and addresses.

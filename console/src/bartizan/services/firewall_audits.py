@@ -8,12 +8,12 @@ from typing import Protocol
 
 import msgspec
 
-from bartizan.audit import Retention, cutoff
 from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.services.audits import with_id
 from bartizan.services.errors import InvalidError, MissingError
-from bartizan.services.interfaces import AuditGroup, Clock
+from bartizan.services.interfaces import AuditGroup
+from bartizan.services.retention import Cutoff
 
 _TABLE_PAGE = 500
 _MOST_AT_ONCE = 5_000
@@ -94,10 +94,9 @@ class FirewallAuditStore(Protocol):
 class FirewallAudits:
     """The WAAS events of one Console, as JSON documents with their `_id`."""
 
-    def __init__(self, store: FirewallAuditStore, *, retention: Retention, clock: Clock) -> None:
+    def __init__(self, store: FirewallAuditStore, *, cutoff: Cutoff) -> None:
         self._store = store
-        self._retention = retention
-        self._clock = clock
+        self._cutoff = cutoff
 
     async def page(self, query: FirewallQuery) -> tuple[list[bytes], int]:
         """Return the documents of one page, and how many events match in all."""
@@ -144,7 +143,7 @@ class FirewallAudits:
     async def prune(self) -> int:
         """Remove events beyond the retention, in small steps; return how many."""
         newest = await asyncio.to_thread(self._store.newest_id)
-        before, below = cutoff(self._retention, now=self._clock(), newest_id=newest)
+        before, below = await asyncio.to_thread(self._cutoff, newest)
         total = 0
         while True:
             gone = await asyncio.to_thread(

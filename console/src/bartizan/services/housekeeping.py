@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from bartizan.audit import Retention, cutoff
 from bartizan.services.defenders import Defenders
 from bartizan.services.ingest import AuditFeed
-from bartizan.services.interfaces import AuditStore, Clock
+from bartizan.services.interfaces import AuditStore
 from bartizan.services.names import Names
+from bartizan.services.retention import Cutoff
 
 _log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 5_000
@@ -30,8 +30,7 @@ class Housekeeping:
         feed: AuditFeed,
         names: Names,
         *,
-        retention: Retention,
-        clock: Clock,
+        cutoff: Cutoff,
         prompt: Sequence[Chore] = (),
         chores: Sequence[Chore] = (),
     ) -> None:
@@ -39,8 +38,7 @@ class Housekeeping:
         self._audits = audits
         self._feed = feed
         self._names = names
-        self._retention = retention
-        self._clock = clock
+        self._cutoff = cutoff
         self._prompt = prompt
         self._chores = chores
 
@@ -67,7 +65,7 @@ class Housekeeping:
 
     async def prune(self) -> int:
         """Remove audits beyond the retention, in small steps so that the writer is not held up; return how many."""
-        received_before, below_id = cutoff(self._retention, now=self._clock(), newest_id=self._feed.newest_id)
+        received_before, below_id = await asyncio.to_thread(self._cutoff, self._feed.newest_id)
         total = 0
         while True:
             gone = await asyncio.to_thread(

@@ -73,7 +73,11 @@ class AuditFeed:
 
 
 class Ingest:
-    """The one writer of audits; `watchers` are shown what it committed."""
+    """
+    The one writer of audits; `watchers` are shown what it committed.
+
+    `written` counts audits, `failures` batches that were not; `failing` says whether the last one was not.
+    """
 
     def __init__(self, store: AuditStore, feed: AuditFeed, *, watchers: Sequence[Watcher] = ()) -> None:
         self._store = store
@@ -85,6 +89,14 @@ class Ingest:
         self._room = asyncio.Event()
         self._room.set()
         self._closing = False
+        self.written = 0
+        self.failures = 0
+        self.failing = False
+
+    @property
+    def waiting(self) -> int:
+        """How many audits are queued."""
+        return self._size
 
     async def submit(self, audits: Sequence[Arrived]) -> asyncio.Future[None]:
         """
@@ -136,10 +148,14 @@ class Ingest:
             newest = await asyncio.to_thread(self._store.add, [audit for audits, _ in batch for audit in audits])
         except Exception:  # noqa: BLE001 - the writer has to outlive a full disk
             _log.exception("audits could not be written; Defenders will send them again")
+            self.failures += 1
+            self.failing = True
             for _, done in batch:
                 with contextlib.suppress(asyncio.InvalidStateError):
                     done.set_exception(UnavailableError("audits cannot be written now"))
             return
+        self.failing = False
+        self.written += sum(len(audits) for audits, _ in batch)
         for _, done in batch:
             if not done.done():
                 done.set_result(None)

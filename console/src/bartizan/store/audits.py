@@ -57,6 +57,12 @@ _ALIKE = (
 )
 
 
+_MEASURED = 1000
+# What is in the document is in columns as well, and some of it in indexes.
+_TAKEN = 2
+_ROW = 200
+
+
 class SqlAudits:
     """Implements `AuditStore`."""
 
@@ -141,6 +147,13 @@ class SqlAudits:
         statement = statement.on_conflict_do_update(index_elements=["bundle", "source"], set_={"instance": instance})
         with self._database.write() as connection:
             connection.execute(statement)
+
+    def average_size(self) -> float:
+        """Return about how many bytes one runtime audit takes; measured on the newest thousand."""
+        newest = sa.select(audits.c.document).order_by(audits.c.id.desc()).limit(_MEASURED).subquery()
+        with self._database.read() as connection:
+            found = connection.execute(sa.select(sa.func.avg(sa.func.length(newest.c.document)))).scalar()
+        return 0.0 if found is None else float(found) * _TAKEN + _ROW
 
     def prune(self, *, received_before: int, below_id: int, most: int) -> int:
         """Remove at most `most` audits that are too old, and return how many went."""

@@ -68,6 +68,11 @@ class Database:
         """The file or the address, without a password."""
         return self._kind.name
 
+    @property
+    def kind(self) -> str:
+        """What kind of database it is, such as `sqlite`."""
+        return self.engine.dialect.name
+
     @contextmanager
     def read(self) -> Iterator[sqlalchemy.Connection]:
         """Give a connection with one consistent view."""

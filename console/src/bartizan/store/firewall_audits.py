@@ -76,6 +76,12 @@ def take_in(connection: sa.Connection, new: Sequence[NewFirewallAudit]) -> None:
             connection.execute(events.update().where(events.c.id == number).values(group=number))
 
 
+_MEASURED = 1000
+# What is in the document is in columns as well, and some of it in indexes.
+_TAKEN = 2
+_ROW = 200
+
+
 class SqlFirewallAudits:
     """Implements `FirewallAuditStore`."""
 
@@ -142,6 +148,13 @@ class SqlFirewallAudits:
         statement = sa.select(number, sa.func.sum(events.c.count)).where(*conditions(query)).group_by(number)
         with self._database.read() as connection:
             return {int(row[0]): int(row[1]) for row in connection.execute(statement)}
+
+    def average_size(self) -> float:
+        """Return about how many bytes one event takes; measured on the newest thousand."""
+        newest = sa.select(events.c.document).order_by(events.c.id.desc()).limit(_MEASURED).subquery()
+        with self._database.read() as connection:
+            found = connection.execute(sa.select(sa.func.avg(sa.func.length(newest.c.document)))).scalar()
+        return 0.0 if found is None else float(found) * _TAKEN + _ROW
 
     def prune(self, *, received_before: int, below_id: int, most: int) -> int:
         """Remove at most `most` events that are too old, and return how many went."""
