@@ -2129,6 +2129,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/_health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Health
+         * @description Tell whether the Console can do its work, and if not, what is wrong; 503 when something stops it.
+         *
+         *     An orchestrator's liveness probe should ask `_ping`: to start the Console again does not mend a full disk.
+         */
+        get: operations["get_health_api_v1__health_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Metrics
+         * @description Return numbers for Prometheus; scrape them with an API token as bearer.
+         */
+        get: operations["get_metrics_metrics_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get System
+         * @description Return what the Console is, what it stands on, how much there is, and what is wrong.
+         */
+        get: operations["get_system_api_v1_system_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Retention
+         * @description Return for how long audits are kept: by age, number and size, whichever is reached first.
+         */
+        get: operations["get_retention_api_v1_settings_retention_get"];
+        /**
+         * Set Retention
+         * @description Change for how long audits are kept; what is beyond goes at the next clean-up, in small steps.
+         */
+        put: operations["set_retention_api_v1_settings_retention_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credentials": {
         parameters: {
             query?: never;
@@ -2642,6 +2728,14 @@ export interface components {
          */
         CertSettingsChange: {
             consoleSAN: string[];
+        };
+        /**
+         * CertificateEnd
+         * @description When a certificate of the Console ends.
+         */
+        CertificateEnd: {
+            name: string;
+            expiration: string;
         };
         /**
          * ChangeAnswer
@@ -3485,6 +3579,23 @@ export interface components {
             _id: string;
         };
         /**
+         * HealthAnswer
+         * @description Whether the Console runs (it answers, so it does), and whether it can do its work.
+         */
+        HealthAnswer: {
+            live: boolean;
+            ready: boolean;
+            problems: components["schemas"]["HealthProblem"][];
+        };
+        /**
+         * HealthProblem
+         * @description Something that is wrong: a name for machines, a sentence for people.
+         */
+        HealthProblem: {
+            name: string;
+            message: string;
+        };
+        /**
          * HiddenSecret
          * @description What is shown in place of a secret.
          */
@@ -3996,6 +4107,26 @@ export interface components {
             resealed: number;
         };
         /**
+         * RetentionBounds
+         * @description The bounds of one kind of audits; whichever is reached first counts, and a size of 0 is none.
+         */
+        RetentionBounds: {
+            days: number;
+            audits: number;
+            /** @default 0 */
+            mebibytes: number;
+        };
+        /**
+         * RetentionShape
+         * @description How long audits are kept; `cleanUpHour` (UTC) is when old ones go, at once without one.
+         */
+        RetentionShape: {
+            runtime: components["schemas"]["RetentionBounds"];
+            firewall: components["schemas"]["RetentionBounds"];
+            /** @default null */
+            cleanUpHour: number | null;
+        };
+        /**
          * RevisionAnswer
          * @description One state of a policy: its number, who made it, when, and what they said of it.
          */
@@ -4306,6 +4437,27 @@ export interface components {
             rule: components["schemas"]["RuntimeRule"];
             evidence: components["schemas"]["EvidenceLine"][];
             leftOut: components["schemas"]["NotSuggested"][];
+        };
+        /**
+         * SystemAnswer
+         * @description The Console itself: what it is, what it stands on, and how much there is.
+         */
+        SystemAnswer: {
+            version: string;
+            started: string;
+            database: string;
+            databaseKind: string;
+            databaseBytes: number;
+            schema: string;
+            freeBytes: number;
+            auditsWritten: number;
+            auditsWaiting: number;
+            auditFailures: number;
+            defendersConnected: number;
+            defendersKnown: number;
+            python: string;
+            certificates: components["schemas"]["CertificateEnd"][];
+            problems: components["schemas"]["HealthProblem"][];
         };
         /**
          * Timeline
@@ -10257,6 +10409,193 @@ export interface operations {
         };
         responses: {
             /** @description In use */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_health_api_v1__health_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It can work */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "live": true,
+                     *       "ready": true,
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["HealthAnswer"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_metrics_metrics_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Numbers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/plain": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_system_api_v1_system_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The Console itself */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemAnswer"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_retention_api_v1_settings_retention_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The retention */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "runtime": {
+                     *         "days": 30,
+                     *         "audits": 1000000,
+                     *         "mebibytes": 2048
+                     *       },
+                     *       "firewall": {
+                     *         "days": 30,
+                     *         "audits": 1000000,
+                     *         "mebibytes": 2048
+                     *       },
+                     *       "cleanUpHour": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RetentionShape"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_retention_api_v1_settings_retention_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "runtime": {
+                 *         "days": 30,
+                 *         "audits": 1000000,
+                 *         "mebibytes": 2048
+                 *       },
+                 *       "firewall": {
+                 *         "days": 30,
+                 *         "audits": 1000000,
+                 *         "mebibytes": 2048
+                 *       },
+                 *       "cleanUpHour": 3
+                 *     }
+                 */
+                "application/json": components["schemas"]["RetentionShape"];
+            };
+        };
+        responses: {
+            /** @description In force */
             200: {
                 headers: {
                     [name: string]: unknown;
