@@ -10,6 +10,7 @@ from bartizan.api.limits import Limits
 from bartizan.api.pages import Pages
 from bartizan.api.recording import Recording
 from bartizan.api.routes import (
+    alerts,
     audits,
     browser_session,
     changes,
@@ -79,6 +80,7 @@ _ROUTES = (
     collections,
     registries,
     known_images,
+    alerts,
 )
 _ABOUT = "The API of the Bartizan Console. Paths and names are those that existing pipelines use."
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from bartizan.services.accounts import Accounts
+from bartizan.services.alert_profiles import AlertProfiles
 from bartizan.services.audits import Audits
 from bartizan.services.bundles import Bundles
 from bartizan.services.changes import Changes
@@ -54,6 +55,7 @@ class ApiServices:
     """The use-cases that the API serves; `binaries` has the Defender's file for each architecture."""
 
     accounts: Accounts
+    alert_profiles: AlertProfiles
     audits: Audits
     bundles: Bundles
     collections: Collections

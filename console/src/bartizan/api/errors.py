@@ -80,7 +80,7 @@ def install(app: FastAPI) -> None:
             headers["Retry-After"] = str(error.retry_after)
         if isinstance(error, StaleError):
             return problem(412, str(error), changed=error.changed)
-        return problem(_STATUS.get(type(error), 500), str(error), headers)
+        return problem(_status(error), str(error), headers)
 
     @app.exception_handler(PolicyError)
     async def bad_policy(_request: Request, error: PolicyError) -> Response:
@@ -95,3 +95,7 @@ def install(app: FastAPI) -> None:
     async def http_problem(_request: Request, error: HTTPException) -> Response:
         message = _SENTENCES.get(error.status_code, str(error.detail).lower())
         return problem(error.status_code, message, dict(error.headers) if error.headers else None)
+
+
+def _status(error: ServiceError) -> int:
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)

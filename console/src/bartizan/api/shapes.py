@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from bartizan.api.access_shapes import ACCESS_SHAPES
+from bartizan.api.alert_shapes import ALERT_SHAPES
 from bartizan.api.change_shapes import CHANGE_SHAPES
 from bartizan.api.collection_shapes import COLLECTION_SHAPES
 from bartizan.api.defender_shapes import DEFENDER_SHAPES
@@ -300,6 +301,7 @@ ALL = (
     *DEFENDER_SHAPES,
     *EVENT_SHAPES,
     *COLLECTION_SHAPES,
+    *ALERT_SHAPES,
     *FIREWALL_SHAPES,
     *INCIDENT_SHAPES,
     *PROFILE_SHAPES,

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bartizan.app.access import Access
+from bartizan.app.alerts import Alerts
 from bartizan.app.base import Base
 from bartizan.app.embedding import Embedding
 from bartizan.app.events import Events
@@ -39,6 +40,7 @@ class Parts:
             expirations=self.base.expirations,
             clock=self.base.clock,
         )
+        self.alerts = Alerts(self.base, self.fleet, self.policy)
         self.housekeeping = Housekeeping(
             self.fleet.defenders,
             self.events.audit_store,
@@ -56,7 +58,8 @@ class Parts:
         writer = asyncio.create_task(self.events.ingest.run())
         keeper = asyncio.create_task(self.housekeeping.run())
         try:
-            yield
+            async with self.alerts.working():
+                yield
         finally:
             self.events.ingest.close()
             keeper.cancel()

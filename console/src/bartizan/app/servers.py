@@ -94,6 +94,7 @@ def _api_services(parts: Parts) -> ApiServices:
         accounts=parts.access.accounts,
         changes=parts.access.changes,
         users=parts.access.users,
+        alert_profiles=parts.alerts.profiles,
         audits=events.audits,
         bundles=fleet.bundles,
         collections=policy.collections,

@@ -157,6 +157,10 @@ class Defenders:
         """Return the live session of an instance, if it has one."""
         return self._live.get(instance)
 
+    def records(self) -> list[DefenderRecord]:
+        """Return what is known of all Defenders."""
+        return list(self._records.values())
+
     def connected_records(self) -> list[DefenderRecord]:
         """Return what is known of the Defenders that are connected."""
         return [self._records[instance] for instance in self._live]

@@ -44,6 +44,12 @@ class Names:
         """Tell the ports that were bound."""
         self._ports = (api, channel)
 
+    @property
+    def page_address(self) -> str:
+        """The address of the Console's pages, by its first name."""
+        name = self.all()[0]
+        return f"https://{f'[{name}]' if ':' in name else name}:{self._ports[0]}"
+
     def all(self) -> tuple[str, ...]:
         """Return every name of the certificate, the most useful first."""
         return tuple(dict.fromkeys((*self._added, *self._listed, *_ALWAYS)))

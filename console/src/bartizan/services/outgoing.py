@@ -11,14 +11,16 @@ class OutgoingError(UpstreamError):
     """
     A request was not made, or not answered; the message is one sentence without a secret.
 
-    `refused` tells that the guard did not let it out: nothing will change that but another address or setting.
+    `refused` tells that the guard did not let it out: nothing will change that but another address or setting. `final`
+    tells that who was asked will say the same again.
     """
 
-    def __init__(self, message: str, *, refused: bool = False, timed_out: bool = False) -> None:
+    def __init__(self, message: str, *, refused: bool = False, timed_out: bool = False, final: bool = False) -> None:
         line = " ".join(message.split())
         super().__init__("".join(sign if sign.isprintable() else "?" for sign in line))
         self.refused = refused
         self.timed_out = timed_out
+        self.final = final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The Console's database: SQLite in the data directory, behind the Protocols of `services.interfaces`."""
 
+from bartizan.store.alerts import SqlAlertEvents, SqlAlertProfiles
 from bartizan.store.audits import SqlAudits
 from bartizan.store.bundles import SqlBundles
 from bartizan.store.changes import SqlChanges
@@ -25,6 +26,8 @@ from bartizan.store.snapshots import SqlSnapshots
 
 __all__ = [
     "Database",
+    "SqlAlertEvents",
+    "SqlAlertProfiles",
     "SqlAudits",
     "SqlBundles",
     "SqlChanges",

@@ -123,6 +123,21 @@ audits = Table(
     sqlite_autoincrement=True,
 )
 
+alert_profiles = Table(
+    "alert_profiles",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+    Column("secrets", LargeBinary, nullable=False),
+)
+
+alert_states = Table(
+    "alert_states",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+
 collections = Table(
     "collections",
     metadata,

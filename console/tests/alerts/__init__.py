@@ -1,0 +1,1 @@
+"""Tests of what alerts say, when, and to whom."""
