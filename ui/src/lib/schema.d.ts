@@ -2707,6 +2707,118 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alert-profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Profiles
+         * @description Return the alert profiles, with how each does; secrets are never given back.
+         */
+        get: operations["list_profiles_api_v1_alert_profiles_get"];
+        put?: never;
+        /**
+         * Add Profile
+         * @description Add an alert profile, or replace the one of its name; it tells of what happens from now on.
+         */
+        post: operations["add_profile_api_v1_alert_profiles_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-profiles/names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Names
+         * @description Return the names of the alert profiles.
+         */
+        get: operations["list_names_api_v1_alert_profiles_names_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-profiles/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Profile
+         * @description Send a test alert and wait until it arrived; secrets that are not given are those of the profile of this name.
+         */
+        post: operations["try_profile_api_v1_alert_profiles_test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-profiles/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Profile
+         * @description Return the message that a test alert would be; nothing is sent.
+         */
+        post: operations["preview_profile_api_v1_alert_profiles_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-profiles/{profile}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Profile
+         * @description Return an alert profile, with how it does.
+         */
+        get: operations["get_profile_api_v1_alert_profiles__profile__get"];
+        /**
+         * Change Profile
+         * @description Change an alert profile; secrets that are not given are kept, as long as they go to the same place.
+         */
+        put: operations["change_profile_api_v1_alert_profiles__profile__put"];
+        post?: never;
+        /**
+         * Remove Profile
+         * @description Remove an alert profile; what waited to be sent by it is dropped.
+         */
+        delete: operations["remove_profile_api_v1_alert_profiles__profile__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2731,6 +2843,130 @@ export interface components {
             stage: "alert" | "discover" | "prevent";
             /** @default null */
             quietDays: number | null;
+        };
+        /**
+         * AlertPreview
+         * @description What would be sent: to `place`, with `headers` (none of them a secret), and the text of it.
+         */
+        AlertPreview: {
+            carrier: string;
+            place: string;
+            headers: {
+                [key: string]: string;
+            };
+            text: string;
+        };
+        /**
+         * AlertProfileAnswer
+         * @description An alert profile as it is kept, and how it does; `secretsSet` are the secrets that it has.
+         */
+        AlertProfileAnswer: {
+            /** @default  */
+            name: string;
+            /** @default  */
+            description: string;
+            /** @default true */
+            enabled: boolean;
+            /** @default 60000 */
+            aggregationPeriodMs: number;
+            /** @default {} */
+            policy: {
+                [key: string]: components["schemas"]["Trigger"];
+            };
+            /** @default null */
+            webhook: components["schemas"]["WebhookTarget"] | null;
+            /** @default null */
+            slack: components["schemas"]["SlackTarget"] | null;
+            /** @default null */
+            email: components["schemas"]["EmailTarget"] | null;
+            /** @default null */
+            syslog: components["schemas"]["SyslogTarget"] | null;
+            /** @default null */
+            splunk: components["schemas"]["SplunkTarget"] | null;
+            /** @default null */
+            securityHub: components["schemas"]["SecurityHubTarget"] | null;
+            /** @default null */
+            sqs: components["schemas"]["SqsTarget"] | null;
+            /** @default null */
+            pagerduty: components["schemas"]["PagerDutyTarget"] | null;
+            /** @default null */
+            jira: components["schemas"]["JiraTarget"] | null;
+            /** @default null */
+            otlp: components["schemas"]["OtlpTarget"] | null;
+            /** @default null */
+            file: components["schemas"]["FileTarget"] | null;
+            _id: string;
+            owner: string;
+            modified: string;
+            target: string;
+            secretsSet: string[];
+            lastError: string;
+            state: components["schemas"]["AlertState"];
+        };
+        /**
+         * AlertProfileChange
+         * @description An alert profile: what is told (`policy`, by kind of event), to whom (exactly one block of a target), how often.
+         *
+         *     The first event of a kind is told at once, then one alert in each `aggregationPeriodMs` with the number of events;
+         *     0 tells each by itself. A secret that is not given is kept, as long as it goes to the same place.
+         */
+        AlertProfileChange: {
+            /** @default  */
+            name: string;
+            /** @default  */
+            description: string;
+            /** @default true */
+            enabled: boolean;
+            /** @default 60000 */
+            aggregationPeriodMs: number;
+            /** @default {} */
+            policy: {
+                [key: string]: components["schemas"]["Trigger"];
+            };
+            /** @default null */
+            webhook: components["schemas"]["WebhookTarget"] | null;
+            /** @default null */
+            slack: components["schemas"]["SlackTarget"] | null;
+            /** @default null */
+            email: components["schemas"]["EmailTarget"] | null;
+            /** @default null */
+            syslog: components["schemas"]["SyslogTarget"] | null;
+            /** @default null */
+            splunk: components["schemas"]["SplunkTarget"] | null;
+            /** @default null */
+            securityHub: components["schemas"]["SecurityHubTarget"] | null;
+            /** @default null */
+            sqs: components["schemas"]["SqsTarget"] | null;
+            /** @default null */
+            pagerduty: components["schemas"]["PagerDutyTarget"] | null;
+            /** @default null */
+            jira: components["schemas"]["JiraTarget"] | null;
+            /** @default null */
+            otlp: components["schemas"]["OtlpTarget"] | null;
+            /** @default null */
+            file: components["schemas"]["FileTarget"] | null;
+        };
+        /**
+         * AlertState
+         * @description How a profile does: `status` is `disabled`, `unusable`, `failing`, `working` or `idle`.
+         *
+         *     `sent` alerts arrived, `waiting` ones are to be sent, `dropped` ones were given up, `skipped` events were too many
+         *     to look at.
+         */
+        AlertState: {
+            status: string;
+            sent: number;
+            waiting: number;
+            dropped: number;
+            skipped: number;
+            /** @default  */
+            lastSent: string;
+            /** @default  */
+            lastError: string;
+            /** @default  */
+            lastErrorTime: string;
+            /** @default  */
+            nextTry: string;
         };
         /**
          * AllowAnswer
@@ -3423,6 +3659,32 @@ export interface components {
             blacklist: string[];
         };
         /**
+         * EmailTarget
+         * @description Mail by SMTP: with `ssl` TLS from the first byte, otherwise STARTTLS, which the server has to offer.
+         */
+        EmailTarget: {
+            smtpAddress: string;
+            /** @default 587 */
+            port: number;
+            /** @default false */
+            ssl: boolean;
+            /** @default  */
+            user: string;
+            /**
+             * @default {
+             *       "plain": "",
+             *       "encrypted": ""
+             *     }
+             */
+            password: components["schemas"]["Secret"];
+            /** @default  */
+            from: string;
+            /** @default [] */
+            recipients: string[];
+            /** @default  */
+            caCert: string;
+        };
+        /**
          * EventDefender
          * @description The Defender that reported an event, while the Console knows it.
          */
@@ -3547,6 +3809,19 @@ export interface components {
             added: unknown[];
             /** @default [] */
             removed: unknown[];
+        };
+        /**
+         * FileTarget
+         * @description A file of OCSF events, one JSON in each line, below `alerts/` in the Console's data directory.
+         *
+         *     Beyond `maxMegabytes` it is renamed to `.1`, an older one to `.2` and so on; `keep` of them stay.
+         */
+        FileTarget: {
+            name: string;
+            /** @default 100 */
+            maxMegabytes: number;
+            /** @default 5 */
+            keep: number;
         };
         /**
          * FilesystemShape
@@ -3877,6 +4152,32 @@ export interface components {
             version: string;
         };
         /**
+         * JiraTarget
+         * @description An issue of Jira for each alert. With `user`, `apiToken` is the password; without it, a personal access token.
+         */
+        JiraTarget: {
+            baseUrl: string;
+            /** @default  */
+            projectKey: string;
+            /** @default Task */
+            issueType: string;
+            /** @default  */
+            priority: string;
+            /** @default [] */
+            labels: string[];
+            /** @default  */
+            user: string;
+            /**
+             * @default {
+             *       "plain": "",
+             *       "encrypted": ""
+             *     }
+             */
+            apiToken: components["schemas"]["Secret"];
+            /** @default  */
+            caCert: string;
+        };
+        /**
          * KnownImage
          * @description An image that the Console knows, of one architecture; `origin` tells where that was learnt.
          */
@@ -4023,6 +4324,44 @@ export interface components {
          * @enum {unknown}
          */
         ObservedKind: "address" | "file" | "listen" | "name" | "process";
+        /**
+         * OtlpTarget
+         * @description Log records by OTLP/HTTP with JSON; `url` ends in `/v1/logs`. `authorization` is the header of that name.
+         */
+        OtlpTarget: {
+            url: string;
+            /**
+             * @default {
+             *       "plain": "",
+             *       "encrypted": ""
+             *     }
+             */
+            authorization: components["schemas"]["Secret"];
+            /** @default  */
+            caCert: string;
+        };
+        /**
+         * PagerDutyTarget
+         * @description PagerDuty's Events API v2; alike events are one incident there. `url` is another region's, such as the EU's.
+         */
+        PagerDutyTarget: {
+            /**
+             * @default {
+             *       "plain": "",
+             *       "encrypted": ""
+             *     }
+             */
+            routingKey: components["schemas"]["Secret"];
+            /**
+             * @default
+             * @enum {unknown}
+             */
+            severity: "" | "critical" | "error" | "info" | "warning";
+            /** @default https://events.pagerduty.com/v2/enqueue */
+            url: string;
+            /** @default  */
+            caCert: string;
+        };
         /**
          * PasswordChange
          * @description One's own password, the old and the new one.
@@ -4492,6 +4831,19 @@ export interface components {
             notes: string;
         };
         /**
+         * Secret
+         * @description A secret: it goes in as `plain`, and never comes back; `encrypted` is always empty.
+         */
+        Secret: {
+            /** @default  */
+            plain: string;
+            /**
+             * @default
+             * @enum {unknown}
+             */
+            encrypted: "";
+        };
+        /**
          * SecretShape
          * @description A secret: it goes in as `plain`, and never comes back; `encrypted` is always empty.
          */
@@ -4513,6 +4865,27 @@ export interface components {
             runtime: components["schemas"]["RuntimeAudit"] | null;
             /** @default null */
             waas: components["schemas"]["FirewallAudit"] | null;
+        };
+        /**
+         * SecurityHubTarget
+         * @description AWS Security Hub: each alert becomes a finding (ASFF) of the account.
+         */
+        SecurityHubTarget: {
+            region: string;
+            /** @default  */
+            accessKeyID: string;
+            /**
+             * @default {
+             *       "plain": "",
+             *       "encrypted": ""
+             *     }
+             */
+            secretAccessKey: components["schemas"]["Secret"];
+            /** @default  */
+            endpoint: string;
+            /** @default  */
+            caCert: string;
+            accountID: string;
         };
         /**
          * SessionAnswer
@@ -4545,6 +4918,23 @@ export interface components {
             token: string;
         };
         /**
+         * SlackTarget
+         * @description An incoming webhook of Slack, or of what takes the same messages (Mattermost); its address is the secret.
+         */
+        SlackTarget: {
+            /**
+             * @default {
+             *       "plain": "",
+             *       "encrypted": ""
+             *     }
+             */
+            webhookUrl: components["schemas"]["Secret"];
+            /** @default [] */
+            channels: string[];
+            /** @default  */
+            caCert: string;
+        };
+        /**
          * SpecIssueShape
          * @description One finding; `path` leads to it (JSON Pointer, RFC 6901).
          */
@@ -4569,6 +4959,49 @@ export interface components {
             source: string;
         };
         /**
+         * SplunkTarget
+         * @description Splunk's HTTP Event Collector; `url` ends in `/services/collector/event`, `json` is a template of the event.
+         */
+        SplunkTarget: {
+            url: string;
+            /**
+             * @default {
+             *       "plain": "",
+             *       "encrypted": ""
+             *     }
+             */
+            authToken: components["schemas"]["Secret"];
+            /** @default  */
+            index: string;
+            /** @default  */
+            json: string;
+            /** @default  */
+            caCert: string;
+        };
+        /**
+         * SqsTarget
+         * @description A queue of Amazon SQS, which gets JSON, by the template `json` if there is one.
+         */
+        SqsTarget: {
+            region: string;
+            /** @default  */
+            accessKeyID: string;
+            /**
+             * @default {
+             *       "plain": "",
+             *       "encrypted": ""
+             *     }
+             */
+            secretAccessKey: components["schemas"]["Secret"];
+            /** @default  */
+            endpoint: string;
+            /** @default  */
+            caCert: string;
+            queueURL: string;
+            /** @default  */
+            json: string;
+        };
+        /**
          * SuggestedRule
          * @description A rule that the runtime policy takes as it is, with its evidence.
          */
@@ -4577,6 +5010,19 @@ export interface components {
             rule: components["schemas"]["RuntimeRule"];
             evidence: components["schemas"]["EvidenceLine"][];
             leftOut: components["schemas"]["NotSuggested"][];
+        };
+        /**
+         * SyslogTarget
+         * @description Syslog messages (RFC 5424) over TLS with octet counting (RFC 5425); `facility` is its number, 13 is log audit.
+         */
+        SyslogTarget: {
+            host: string;
+            /** @default 6514 */
+            port: number;
+            /** @default 13 */
+            facility: number;
+            /** @default  */
+            caCert: string;
         };
         /**
          * SystemAnswer
@@ -4751,6 +5197,32 @@ export interface components {
             allow: number;
             alert: number;
             prevent: number;
+        };
+        /**
+         * Trigger
+         * @description When events of one kind are told: any of them, or those of the named `rules`.
+         *
+         *     `effects`, `apps` (App IDs, `*` for any characters) and `collections` narrow it further when they are not empty,
+         *     `severity` is the least that is told.
+         */
+        Trigger: {
+            /** @default true */
+            enabled: boolean;
+            /** @default true */
+            allRules: boolean;
+            /** @default [] */
+            rules: string[];
+            /** @default [] */
+            effects: string[];
+            /**
+             * @default low
+             * @enum {unknown}
+             */
+            severity: "high" | "low" | "medium";
+            /** @default [] */
+            apps: string[];
+            /** @default [] */
+            collections: string[];
         };
         /**
          * UserAnswer
@@ -5141,6 +5613,34 @@ export interface components {
             start: string;
             end: string;
             count: number;
+        };
+        /**
+         * WebhookTarget
+         * @description A POST of JSON to `url`, by the template `json` if there is one.
+         *
+         *     With `secret` requests are signed: `X-Bartizan-Signature` is `sha256=` and the HMAC-SHA-256 in hex of
+         *     `X-Bartizan-Timestamp`, a dot, and the body. `authorization` is sent as the header of that name.
+         */
+        WebhookTarget: {
+            url: string;
+            /** @default  */
+            json: string;
+            /**
+             * @default {
+             *       "plain": "",
+             *       "encrypted": ""
+             *     }
+             */
+            secret: components["schemas"]["Secret"];
+            /**
+             * @default {
+             *       "plain": "",
+             *       "encrypted": ""
+             *     }
+             */
+            authorization: components["schemas"]["Secret"];
+            /** @default  */
+            caCert: string;
         };
     };
     responses: never;
@@ -12009,6 +12509,326 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KnownImage"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_profiles_api_v1_alert_profiles_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All profiles, without their secrets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertProfileAnswer"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_profile_api_v1_alert_profiles_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "on call",
+                 *       "aggregationPeriodMs": 60000,
+                 *       "policy": {
+                 *         "appEmbeddedRuntime": {
+                 *           "allRules": true,
+                 *           "effects": [
+                 *             "prevent"
+                 *           ]
+                 *         },
+                 *         "incident": {}
+                 *       },
+                 *       "webhook": {
+                 *         "url": "https://hooks.example.com/bartizan",
+                 *         "json": "{\"text\": \"#title in #appID\", \"event\": #event}",
+                 *         "secret": {
+                 *           "plain": "…"
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["AlertProfileChange"];
+            };
+        };
+        responses: {
+            /** @description In use */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_names_api_v1_alert_profiles_names_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string[];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_profile_api_v1_alert_profiles_test_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "on call",
+                 *       "aggregationPeriodMs": 60000,
+                 *       "policy": {
+                 *         "appEmbeddedRuntime": {
+                 *           "allRules": true,
+                 *           "effects": [
+                 *             "prevent"
+                 *           ]
+                 *         },
+                 *         "incident": {}
+                 *       },
+                 *       "webhook": {
+                 *         "url": "https://hooks.example.com/bartizan",
+                 *         "json": "{\"text\": \"#title in #appID\", \"event\": #event}",
+                 *         "secret": {
+                 *           "plain": "…"
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["AlertProfileChange"];
+            };
+        };
+        responses: {
+            /** @description Arrived */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_profile_api_v1_alert_profiles_preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "on call",
+                 *       "aggregationPeriodMs": 60000,
+                 *       "policy": {
+                 *         "appEmbeddedRuntime": {
+                 *           "allRules": true,
+                 *           "effects": [
+                 *             "prevent"
+                 *           ]
+                 *         },
+                 *         "incident": {}
+                 *       },
+                 *       "webhook": {
+                 *         "url": "https://hooks.example.com/bartizan",
+                 *         "json": "{\"text\": \"#title in #appID\", \"event\": #event}",
+                 *         "secret": {
+                 *           "plain": "…"
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["AlertProfileChange"];
+            };
+        };
+        responses: {
+            /** @description The message */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPreview"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_profile_api_v1_alert_profiles__profile__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The profile, without its secrets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertProfileAnswer"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_profile_api_v1_alert_profiles__profile__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertProfileChange"];
+            };
+        };
+        responses: {
+            /** @description In use */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_profile_api_v1_alert_profiles__profile__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description Refused */
