@@ -49,6 +49,11 @@ def test_tasks_of_an_image_are_one_model(tmp_path: Path) -> None:
         with console.client() as client:
             detail = client.get(f"/profiles/app-embedded/{shop['_id']}").json()
             assert [item["count"] for item in detail["observations"]] == [1, 5]
+            table = client.get(f"/profiles/app-embedded/{shop['_id']}/download").text.splitlines()
+            assert table[0] == "kind,value,detail,count,first,last"
+            assert len(table) == 1 + len(detail["observations"])
+            assert client.get("/profiles/app-embedded", params={"search": "SHOP"}).json() != []
+            assert client.get("/profiles/app-embedded", params={"search": "no such"}).json() == []
             assert client.delete(f"/profiles/app-embedded/{shop['_id']}").status_code == 200
             assert client.get(f"/profiles/app-embedded/{shop['_id']}").status_code == 404
         for defender in (one, two, other):

@@ -1759,9 +1759,29 @@ export interface paths {
         };
         /**
          * List Profiles
-         * @description Return profiles, the latest first.
+         * @description Return profiles, the latest first; `search` is part of the name of an application, image or container.
          */
         get: operations["list_profiles_api_v1_profiles_app_embedded_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profiles/app-embedded/{number}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Profile
+         * @description Return everything in a profile as comma-separated values, one thing a line.
+         */
+        get: operations["download_profile_api_v1_profiles_app_embedded__number__download_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -10418,6 +10438,7 @@ export interface operations {
                 appID?: string[] | null;
                 image?: string[] | null;
                 container?: string[] | null;
+                search?: string;
                 offset?: number;
                 limit?: number;
             };
@@ -10434,6 +10455,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Profile"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_profile_api_v1_profiles_app_embedded__number__download_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Everything that was seen, as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/csv": string;
                 };
             };
             /** @description Refused */

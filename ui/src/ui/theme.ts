@@ -7,6 +7,9 @@ const bartizan: MantineColorsTuple = [
 // The library's greys, made to fit our grounds.
 const dark: MantineColorsTuple = ["#d3d8df", "#b4bbc5", "#8f98a5", "#697280", "#414956", "#30363f", "#22272f", "#1b1f26", "#14171c", "#0e1115"];
 
+/** A dialogue's header is no banner of the page. */
+const quietHeader = { header: { role: "presentation" } };
+
 export const theme = createTheme({
   colors: { bartizan, dark },
   primaryColor: "bartizan",
@@ -21,9 +24,9 @@ export const theme = createTheme({
     Button: { defaultProps: { size: "sm" } },
     TextInput: { defaultProps: { size: "sm" } },
     Select: { defaultProps: { size: "sm", checkIconPosition: "right" } },
-    Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
+    Modal: { defaultProps: { attributes: quietHeader, centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
     Tooltip: { defaultProps: { withArrow: true, openDelay: 300 } },
-    Drawer: { defaultProps: { position: "right", size: "lg", overlayProps: { backgroundOpacity: 0.35 } } },
+    Drawer: { defaultProps: { attributes: quietHeader, position: "right", size: "lg", overlayProps: { backgroundOpacity: 0.35 } } },
   },
 });
 

@@ -90,12 +90,13 @@ class ModelStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelQuery:
-    """Which models; every tuple holds alternatives, an empty one is no condition."""
+    """Which models; tuples hold alternatives, empty is no condition. `search` is part of a name, in any case."""
 
     ids: tuple[int, ...] = ()
     app_ids: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
+    search: str = ""
     offset: int = 0
     limit: int = 50
 

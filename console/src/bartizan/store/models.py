@@ -58,7 +58,7 @@ class SqlModels:
 
     def page(self, *, wanted: ModelQuery) -> tuple[list[ModelRow], int]:
         """Return one page, the latest first, and how many match in all."""
-        conditions = [
+        conditions: list[sa.ColumnElement[bool]] = [
             column.in_(values)
             for column, values in (
                 (models.c.id, wanted.ids),
@@ -68,6 +68,9 @@ class SqlModels:
             )
             if values
         ]
+        if wanted.search:
+            names = (models.c.reporter, models.c.image, models.c.container)
+            conditions.append(sa.or_(*(name.icontains(wanted.search, autoescape=True) for name in names)))
         statement = sa.select(models).where(*conditions).order_by(models.c.last.desc(), models.c.id.desc())
         count = sa.select(sa.func.count()).select_from(models).where(*conditions)
         with self._database.read() as connection:

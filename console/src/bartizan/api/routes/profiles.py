@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from bartizan.api.context import services_of
+from bartizan.api.csv_text import csv_text
 from bartizan.api.document import gives, list_of, reference, takes
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.profile_shapes import (
@@ -32,6 +33,7 @@ _keeper = Annotated[User, Depends(Requires(Permission.PROFILES_WRITE))]
 _policy_reader = Annotated[User, Depends(Requires(Permission.POLICY_READ))]
 _policy_writer = Annotated[User, Depends(Requires(Permission.POLICY_WRITE))]
 _Several = Annotated[list[str] | None, Query()]
+_COLUMNS = ("kind", "value", "detail", "count", "first", "last")
 _PROFILES = "/profiles/app-embedded"
 _LEARNED = "/policies/runtime/app-embedded/learned"
 
@@ -44,22 +46,47 @@ async def list_profiles(
     appID: _Several = None,  # noqa: N803
     image: _Several = None,
     container: _Several = None,
+    search: Annotated[str, Query(max_length=1000)] = "",
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=250)] = 50,
 ) -> Response:
-    """Return profiles, the latest first."""
-    only_known_parameters(request, frozenset(("id", "appID", "image", "container", "offset", "limit")))
+    """Return profiles, the latest first; `search` is part of the name of an application, image or container."""
+    only_known_parameters(request, frozenset(("id", "appID", "image", "container", "search", "offset", "limit")))
     query = ModelQuery(
         ids=tuple(_number(text) for text in values(id)),
         app_ids=values(appID),
         images=values(image),
         containers=values(container),
+        search=search,
         offset=offset,
         limit=limit,
     )
     rows, total = await services_of(request).models.page(query)
     body = msgspec.json.encode([Profile(**_shown(row)) for row in rows])
     return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
+
+
+@router.get(
+    f"{_PROFILES}/{{number}}/download",
+    responses=gives({"type": "string"}, media="text/csv", text="Everything that was seen, as CSV"),
+)
+async def download_profile(request: Request, number: str, _user: _reader) -> Response:
+    """Return everything in a profile as comma-separated values, one thing a line."""
+    only_known_parameters(request, frozenset())
+    _, observed = await services_of(request).models.get(_number(number))
+    rows = [
+        {
+            "kind": item.kind.value,
+            "value": item.value,
+            "detail": item.detail,
+            "count": item.count,
+            "first": rfc3339(item.first),
+            "last": rfc3339(item.last),
+        }
+        for item in observed
+    ]
+    headers = {"Content-Disposition": f'attachment; filename="profile-{_number(number)}.csv"'}
+    return Response(csv_text(_COLUMNS, rows), media_type="text/csv", headers=headers)
 
 
 @router.get(f"{_PROFILES}/{{number}}", responses=gives(reference(ProfileDetail), text="The profile"))
