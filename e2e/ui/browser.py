@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def signed_in(browser: Browser, console: Console, *, user: str = USER, password:
 
 
 @contextmanager
-def watched(page: Page, *, expected: tuple[str, ...] = ()) -> Iterator[None]:
+def watched(page: Page, *, expected: Sequence[str] = ()) -> Iterator[None]:
     """Fail, when the block ends, for every error in the page's console, violation of its CSP, and uncaught exception.
 
     `expected` are parts of messages that the test provokes: browsers note every refused request as an error.

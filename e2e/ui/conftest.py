@@ -41,10 +41,16 @@ def signed_in_context(browser: Browser, ui_console: Console) -> Iterator[Browser
 
 
 @pytest.fixture
-def page(signed_in_context: BrowserContext, ui_console: Console) -> Iterator[Page]:
+def refusals() -> list[str]:
+    """Parts of the messages that a test provokes: browsers note each refused request as an error."""
+    return []
+
+
+@pytest.fixture
+def page(signed_in_context: BrowserContext, ui_console: Console, refusals: list[str]) -> Iterator[Page]:
     """A page at the start, signed in as administrator; fails on console errors and on violations of the CSP."""
     page = signed_in_context.new_page()
-    with watched(page):
+    with watched(page, expected=refusals):
         page.goto(f"{ui_console.url}/")
         page.get_by_role("heading", level=1).wait_for()
         yield page

@@ -21,8 +21,8 @@ const LOOK = EditorView.theme({
   ".cm-foldPlaceholder, .cm-panels, .cm-tooltip": { backgroundColor: "var(--bz-mute-ground)", color: "var(--mantine-color-text)", borderColor: "var(--bz-line)" },
   ".cm-changedLine, &.cm-merge-b .cm-changedLine": { backgroundColor: "var(--bz-good-ground)" },
   "&.cm-merge-a .cm-changedLine, .cm-deletedChunk": { backgroundColor: "var(--bz-bad-ground)" },
-  ".cm-changedText, &.cm-merge-b .cm-changedText": { background: "color-mix(in srgb, var(--bz-good) 25%, transparent)" },
-  "&.cm-merge-a .cm-changedText, .cm-deletedChunk .cm-deletedText": { background: "color-mix(in srgb, var(--bz-bad) 25%, transparent)" },
+  ".cm-changedText, &.cm-merge-b .cm-changedText": { background: "color-mix(in srgb, var(--bz-good) 14%, transparent)" },
+  "&.cm-merge-a .cm-changedText, .cm-deletedChunk .cm-deletedText": { background: "color-mix(in srgb, var(--bz-bad) 14%, transparent)" },
   ".cm-collapsedLines": { background: "var(--bz-mute-ground)", color: "var(--bz-mute)" },
 });
 

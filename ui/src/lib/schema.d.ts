@@ -104,6 +104,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Overview
+         * @description Return what is protected and what is not, what happened in the last seven days, and what needs attention.
+         */
+        get: operations["get_overview_api_v1_overview_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -4361,6 +4381,94 @@ export interface components {
             caCert: string;
         };
         /**
+         * OverviewAnswer
+         * @description What is protected and what is not, what happened, what needs attention; `incidents` are open ones by severity.
+         */
+        OverviewAnswer: {
+            time: string;
+            defenders: components["schemas"]["OverviewDefenders"];
+            events: components["schemas"]["OverviewEvents"];
+            incidents: {
+                [key: string]: number;
+            };
+            learning: components["schemas"]["OverviewLearning"];
+            console: components["schemas"]["OverviewConsole"];
+        };
+        /**
+         * OverviewConsole
+         * @description The Console itself: its version, for which machines it has a Defender, and its authority's end.
+         */
+        OverviewConsole: {
+            version: string;
+            defenderArchitectures: string[];
+            names: string[];
+            caExpiration: string;
+            caDays: number;
+        };
+        /**
+         * OverviewDefenders
+         * @description How many Defenders there are, by what they are and do.
+         *
+         *     `state` is `connected`, `awaited`, `lost`, `ended` or `revoked`; `sync` is `inSync`, `pending`, `failed` or
+         *     `unknown`; `gaps` says of what kinds something goes unprotected.
+         */
+        OverviewDefenders: {
+            total: number;
+            connected: number;
+            byType: {
+                [key: string]: number;
+            };
+            byState: {
+                [key: string]: number;
+            };
+            bySync: {
+                [key: string]: number;
+            };
+            gaps: {
+                [key: string]: number;
+            };
+            outdated: number;
+            certificatesEndSoon: number;
+        };
+        /**
+         * OverviewEvents
+         * @description What happened: hour by hour for seven days, and the commonest of the last 24 hours.
+         *
+         *     The newest 50,000 events of each kind are counted; where there are more, `searchedTo` says since when.
+         */
+        OverviewEvents: {
+            hours: components["schemas"]["OverviewHour"][];
+            day: {
+                [key: string]: number;
+            };
+            week: {
+                [key: string]: number;
+            };
+            topRules: components["schemas"]["FacetValue"][];
+            topApps: components["schemas"]["FacetValue"][];
+            searchedTo: string;
+        };
+        /**
+         * OverviewHour
+         * @description The events of an hour, by effect.
+         */
+        OverviewHour: {
+            time: string;
+            effects: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * OverviewLearning
+         * @description How many profiles there are, and learned rules by stage: `discover`, `alert`, `prevent`.
+         */
+        OverviewLearning: {
+            profiles: number;
+            byStage: {
+                [key: string]: number;
+            };
+        };
+        /**
          * PagerDutyTarget
          * @description PagerDuty's Events API v2; alike events are one incident there. `url` is another region's, such as the EU's.
          */
@@ -5817,6 +5925,115 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_overview_api_v1_overview_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The overview */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "time": "2026-11-20T09:14:02.118Z",
+                     *       "defenders": {
+                     *         "total": 3,
+                     *         "connected": 2,
+                     *         "byType": {
+                     *           "fargate": 3
+                     *         },
+                     *         "byState": {
+                     *           "connected": 2,
+                     *           "lost": 1
+                     *         },
+                     *         "bySync": {
+                     *           "inSync": 2,
+                     *           "unknown": 1
+                     *         },
+                     *         "gaps": {
+                     *           "container": 1
+                     *         },
+                     *         "outdated": 0,
+                     *         "certificatesEndSoon": 0
+                     *       },
+                     *       "events": {
+                     *         "hours": [
+                     *           {
+                     *             "time": "2026-11-20T09:00:00.000Z",
+                     *             "effects": {
+                     *               "prevent": 4,
+                     *               "alert": 1
+                     *             }
+                     *           }
+                     *         ],
+                     *         "day": {
+                     *           "prevent": 4,
+                     *           "alert": 1
+                     *         },
+                     *         "week": {
+                     *           "prevent": 4,
+                     *           "alert": 1
+                     *         },
+                     *         "topRules": [
+                     *           {
+                     *             "value": "shop",
+                     *             "count": 5
+                     *           }
+                     *         ],
+                     *         "topApps": [
+                     *           {
+                     *             "value": "shop:1",
+                     *             "count": 5
+                     *           }
+                     *         ],
+                     *         "searchedTo": ""
+                     *       },
+                     *       "incidents": {
+                     *         "high": 1
+                     *       },
+                     *       "learning": {
+                     *         "profiles": 2,
+                     *         "byStage": {
+                     *           "discover": 1,
+                     *           "alert": 0,
+                     *           "prevent": 0
+                     *         }
+                     *       },
+                     *       "console": {
+                     *         "version": "0.1.0",
+                     *         "defenderArchitectures": [
+                     *           "amd64",
+                     *           "arm64"
+                     *         ],
+                     *         "names": [
+                     *           "console.example.com"
+                     *         ],
+                     *         "caExpiration": "2036-11-17T09:00:00.000Z",
+                     *         "caDays": 3649
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OverviewAnswer"];
                 };
             };
             /** @description Refused */

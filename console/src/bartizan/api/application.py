@@ -31,6 +31,7 @@ from bartizan.api.routes import (
     investigation,
     known_images,
     openapi_specs,
+    overview,
     policies,
     policy_revisions,
     policy_trials,
@@ -48,6 +49,7 @@ from bartizan.api.routes import (
 _VERSION = "1"
 _ROUTES = (
     session,
+    overview,
     browser_session,
     users,
     tokens,

@@ -31,6 +31,7 @@ from bartizan.services.investigation import Investigation
 from bartizan.services.learning import Learning
 from bartizan.services.models import Models
 from bartizan.services.names import Names
+from bartizan.services.overview import Overview
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import ProtectTask
 from bartizan.services.registries import Registries
@@ -78,6 +79,7 @@ class ApiServices:
     learning: Learning
     models: Models
     names: Names
+    overview: Overview
     policies: Policies
     protect_task: ProtectTask
     registries: Registries

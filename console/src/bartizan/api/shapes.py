@@ -12,6 +12,7 @@ from bartizan.api.defender_shapes import DEFENDER_SHAPES
 from bartizan.api.event_shapes import EVENT_SHAPES
 from bartizan.api.firewall_shapes import FIREWALL_SHAPES
 from bartizan.api.incident_shapes import INCIDENT_SHAPES
+from bartizan.api.overview_shapes import OVERVIEW_SHAPES
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
 from bartizan.api.profile_shapes import PROFILE_SHAPES
 from bartizan.api.revision_shapes import REVISION_SHAPES, Changed
@@ -300,6 +301,7 @@ ALL = (
     *CHANGE_SHAPES,
     *DEFENDER_SHAPES,
     *EVENT_SHAPES,
+    *OVERVIEW_SHAPES,
     *COLLECTION_SHAPES,
     *ALERT_SHAPES,
     *FIREWALL_SHAPES,

@@ -14,6 +14,7 @@ from bartizan.app.fleet import Fleet
 from bartizan.app.policy import PolicyParts
 from bartizan.services.health import Health
 from bartizan.services.housekeeping import Housekeeping
+from bartizan.services.overview import Overview
 from bartizan.services.protect_task import Embedder
 from bartizan.settings import Settings
 
@@ -41,6 +42,14 @@ class Parts:
             clock=self.base.clock,
         )
         self.alerts = Alerts(self.base, self.fleet, self.policy)
+        self.overview = Overview(
+            self.policy.deployed,
+            self.events.list,
+            self.events.incidents,
+            self.events.models,
+            self.events.learning,
+            clock=self.base.clock,
+        )
         self.housekeeping = Housekeeping(
             self.fleet.defenders,
             self.events.audit_store,

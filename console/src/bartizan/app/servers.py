@@ -116,6 +116,7 @@ def _api_services(parts: Parts) -> ApiServices:
         learning=events.learning,
         models=events.models,
         names=base.names,
+        overview=parts.overview,
         policies=policy.policies,
         protect_task=embedding.protect_task,
         registries=embedding.registries,
