@@ -545,7 +545,7 @@ export interface paths {
         put?: never;
         /**
          * Convert Policy
-         * @description Return a policy, given as JSON or YAML, as YAML without what says nothing; nothing is kept.
+         * @description Return a policy, given as JSON or YAML, as YAML without what says nothing, or as JSON; nothing is kept.
          */
         post: operations["convert_policy_api_v1_policies_runtime_app_embedded_convert_post"];
         delete?: never;
@@ -7232,7 +7232,9 @@ export interface operations {
     };
     convert_policy_api_v1_policies_runtime_app_embedded_convert_post: {
         parameters: {
-            query?: never;
+            query?: {
+                file_format?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;

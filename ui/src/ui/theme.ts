@@ -26,6 +26,7 @@ export const theme = createTheme({
     Select: { defaultProps: { size: "sm", checkIconPosition: "right" } },
     Modal: { defaultProps: { attributes: quietHeader, centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
     Tooltip: { defaultProps: { withArrow: true, openDelay: 300 } },
+    Notification: { defaultProps: { closeButtonProps: { "aria-label": "Dismiss" } } },
     Drawer: { defaultProps: { attributes: quietHeader, position: "right", size: "lg", overlayProps: { backgroundOpacity: 0.35 } } },
   },
 });

@@ -74,7 +74,14 @@ def runtime_changes(before: RuntimePolicy, after: RuntimePolicy) -> list[RuleCha
 
 
 def _without(document: dict[str, Any], empty: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if value != empty.get(key)}
+    return {key: _short(value) for key, value in document.items() if value != empty.get(key)}
+
+
+def _short(value: object) -> object:
+    """Return a list of port ranges without what its own name says: whether it denies them."""
+    if not isinstance(value, list):
+        return value
+    return [{"start": item["start"], "end": item["end"]} if isinstance(item, dict) else item for item in value]
 
 
 def _written(document: dict[str, Any]) -> str:

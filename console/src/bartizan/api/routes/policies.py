@@ -44,8 +44,7 @@ async def get_policy(request: Request, _user: _reader) -> Response:
 async def export_policy(request: Request, _user: _reader, file_format: str = "yaml") -> Response:
     """Return the runtime policy as a file (`file_format` is `yaml` or `json`); `PUT` takes both."""
     only_known_parameters(request, frozenset(("file_format", "project")))
-    if file_format not in ("yaml", "json"):
-        raise InvalidError("`file_format` is `yaml` or `json`")
+    _refuse_other_formats(file_format)
     policies = services_of(request).policies
     revision, current = policies.revision, policies.current
     name = f"runtime-policy-{revision}.{file_format}"
@@ -109,10 +108,14 @@ async def check_policy(request: Request, _user: _reader) -> Response:
     openapi_extra=takes(RuntimePolicyShape, example=_WHOLE),
     responses=gives({"type": "string"}, media=_YAML, text="The policy as YAML"),
 )
-async def convert_policy(request: Request, _user: _reader) -> Response:
-    """Return a policy, given as JSON or YAML, as YAML without what says nothing; nothing is kept."""
-    only_known_parameters(request, _PROJECT)
-    return Response(policy_yaml(read_policy(await request.body())), media_type=_YAML)
+async def convert_policy(request: Request, _user: _reader, file_format: str = "yaml") -> Response:
+    """Return a policy, given as JSON or YAML, as YAML without what says nothing, or as JSON; nothing is kept."""
+    only_known_parameters(request, frozenset(("file_format", "project")))
+    _refuse_other_formats(file_format)
+    policy = read_policy(await request.body())
+    if file_format == "json":
+        return _json(policy_document(policy))
+    return Response(policy_yaml(policy), media_type=_YAML)
 
 
 @router.get(
@@ -184,6 +187,11 @@ async def remove_rule(request: Request, name: str, user: _writer) -> Response:
     """Remove one rule."""
     edit = edit_of(request, user)
     return in_force(await services_of(request).policies.remove_rule(name, edit))
+
+
+def _refuse_other_formats(name: str) -> None:
+    if name not in ("yaml", "json"):
+        raise InvalidError("`file_format` is `yaml` or `json`")
 
 
 def _use(rule: Rule, hits: Hits | None, workloads: dict[str, int]) -> dict[str, object]:
