@@ -38,7 +38,7 @@ export const PAGES: readonly PageEntry[] = [
   ...page("Manage", "/manage/defenders", "Deployed Defenders", "Defenders", "defendersRead", "agents connected lost version"),
   ...page("Manage", "/manage/deploy", "Manual deploy", "Deploy", "defendersEmbed", "protect Fargate Dockerfile Cloud Foundry bundle"),
   ...page("Manage", "/manage/names", "Names", "Names", "settingsRead", "SAN certificate host"),
-  ...page("Manage", "/manage/access", "Access", "Access", "accessRead", "users groups roles tokens sessions sign-in OIDC"),
+  ...page("Manage", "/manage/access", "Access", "Access", "overviewRead", "users groups roles tokens sessions sign-in OIDC"),
   ...page("Manage", "/manage/alerts", "Alerts", "Alerts", "alertsRead", "webhook Slack email syslog Splunk scrubbing"),
   ...page("Manage", "/manage/credentials", "Credentials & registries", "Credentials", "credentialsRead", "images ECR look-up"),
   ...page("Manage", "/manage/system", "System", "System", "systemRead", "certificates retention backup diagnostics"),
