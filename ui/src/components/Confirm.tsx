@@ -20,7 +20,7 @@ interface Question {
 /** Ask before something that matters. */
 export function Confirm({ opened, onClose, ...rest }: Question) {
   return (
-    <Modal opened={opened} onClose={onClose} title={rest.title} keepMounted={false}>
+    <Modal opened={opened} onClose={onClose} title={rest.title} keepMounted={false} zIndex={300}>
       {opened && <Body onClose={onClose} {...rest} />}
     </Modal>
   );
