@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -52,14 +51,6 @@ def waas_audit(seq: int, time: int, **changed: str) -> NewFirewallAudit:
     return NewFirewallAudit(bundle="b", source="s", seq=seq, time=time, received=time, audit=audit)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """Open a new database."""
-    opened = Database(tmp_path / "bartizan.db")
-    yield opened
-    opened.close()
-
-
 def events_of(database: Database) -> EventList:
     """Return the service on a store."""
     return EventList(SqlEvents(database), AuditFeed(0), clock=lambda: 10_000)
@@ -68,13 +59,13 @@ def events_of(database: Database) -> EventList:
 _times = st.lists(st.tuples(st.sampled_from(EventKind), st.integers(0, 6)), max_size=24)
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(_times, st.integers(1, 5), st.integers(1, 7))
 def test_every_walk_gives_each_event_once(
-    tmp_path_factory: pytest.TempPathFactory, kept: list[tuple[EventKind, int]], limit: int, most: int
+    fresh: Callable[[], Database], kept: list[tuple[EventKind, int]], limit: int, most: int
 ) -> None:
     """From the newest to the oldest and back, a walk by cursors gives the sorted list, whatever the bounds are."""
-    database = Database(tmp_path_factory.mktemp("walk") / "bartizan.db")
+    database = fresh()
     new = [
         runtime_audit(seq, time) if kind is EventKind.RUNTIME else waas_audit(seq, time)
         for seq, (kind, time) in enumerate(kept, start=1)
@@ -90,8 +81,8 @@ def test_every_walk_gives_each_event_once(
             break
         cursor = page.older
     assert len(set(down)) == len(down) == len(kept)
-    numbers = {kind: iter([time for each, time in kept if each is kind]) for kind in EventKind}
-    times = {(kind, number): next(numbers[kind]) for kind, number in sorted(down, key=lambda pair: pair[1])}
+    kinds = {kind: iter([time for each, time in kept if each is kind]) for kind in EventKind}
+    times = {(kind, number): next(kinds[kind]) for kind, number in sorted(down, key=lambda pair: pair[1])}
     assert [times[event] for event in down] == sorted(times.values(), reverse=True)
     up: list[tuple[EventKind, int]] = []
     cursor = Cursor(EventKey(0, 0, 0), older=False)

@@ -83,7 +83,6 @@ class ApiServices:
     policies: Policies
     protect_task: ProtectTask
     registries: Registries
-    firewall_hits: RuleHits
     rule_hits: RuleHits
     retentions: Retentions
     rulesets: Rulesets

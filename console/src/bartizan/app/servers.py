@@ -120,7 +120,6 @@ def _api_services(parts: Parts) -> ApiServices:
         policies=policy.policies,
         protect_task=embedding.protect_task,
         registries=embedding.registries,
-        firewall_hits=policy.firewall_hits,
         rule_hits=policy.rule_hits,
         retentions=base.retentions,
         rulesets=policy.rulesets,

@@ -7,6 +7,7 @@ bound is met before the page is full, the answer says how far was looked, and it
 
 import asyncio
 import enum
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,8 +20,10 @@ from bartizan.services.ingest import AuditFeed
 from bartizan.services.interfaces import AuditQuery, Clock
 
 MOST_SCANNED = 20_000
-"""A page looks at so many events of each kind at most."""
-MOST_COUNTED = 50_000
+"""A page looks at so many events of each kind at most, in steps, and takes no further one when it took long already."""
+_STEP = 4_000
+_LONG_ENOUGH = 0.08
+MOST_COUNTED = 25_000
 """Facets and counts over time look at so many events of each kind at most, the newest."""
 MOST_FOLLOWERS = 100
 MOST_BUCKETS = 400
@@ -46,9 +49,9 @@ class EventKey:
     id: int
 
     @classmethod
-    def of(cls, kind: EventKind, time: int, number: int) -> "EventKey":
+    def of(cls, kind: EventKind, moment: int, number: int) -> "EventKey":
         """Return the place of an event."""
-        return cls(time, 1 if kind is EventKind.RUNTIME else 0, number)
+        return cls(moment, 1 if kind is EventKind.RUNTIME else 0, number)
 
     def within(self, kind: EventKind) -> tuple[int, int]:
         """Return (time, id) which the keys of a kind are smaller or greater than just where they are this key's."""
@@ -76,10 +79,10 @@ def parse_cursor(text: str) -> Cursor:
     whole = [number for number in numbers if number.isascii() and number.isdigit() and len(number) <= _DIGITS]
     if way not in ("o", "n") or len(whole) != 3 or len(numbers) != 3:  # noqa: PLR2004 - the numbers of a key
         raise InvalidError("`cursor`: it is none that this list gave")
-    time, rank, number = map(int, whole)
-    if rank > 1 or max(time, number) > _HIGHEST:
+    moment, rank, number = map(int, whole)
+    if rank > 1 or max(moment, number) > _HIGHEST:
         raise InvalidError("`cursor`: it is none that this list gave")
-    return Cursor(EventKey(time, rank, number), older=way == "o")
+    return Cursor(EventKey(moment, rank, number), older=way == "o")
 
 
 def parse_event_id(text: str) -> tuple[EventKind, int]:
@@ -234,9 +237,23 @@ class EventList:
 
     async def page(self, query: EventQuery, *, cursor: Cursor | None, limit: int) -> EventPage:
         """Return one page, the newest events first, whichever way the cursor leads."""
-        return await asyncio.to_thread(self._page, query, cursor, limit)
+        return await asyncio.to_thread(self._whole_page, query, cursor, limit)
 
-    def _page(self, query: EventQuery, cursor: Cursor | None, limit: int, most: int = MOST_SCANNED) -> EventPage:
+    def _whole_page(self, query: EventQuery, cursor: Cursor | None, limit: int) -> EventPage:
+        begun, looked = time.monotonic(), _STEP
+        page = self._page(query, cursor, limit)
+        older = cursor is None or cursor.older
+        while len(page.events) < limit and page.searched is not None:
+            onwards = page.older if older else page.newer
+            if looked >= MOST_SCANNED or time.monotonic() - begun > _LONG_ENOUGH:
+                return page
+            more = self._page(query, onwards, limit - len(page.events))
+            page = _joined(page, more) if older else _joined(more, page)
+            page = replace(page, searched=more.searched)
+            looked += _STEP
+        return page
+
+    def _page(self, query: EventQuery, cursor: Cursor | None, limit: int, most: int = _STEP) -> EventPage:
         older = cursor is None or cursor.older
         found: list[tuple[EventKey, FoundEvent]] = []
         ends: list[EventKey] = []
@@ -244,8 +261,8 @@ class EventList:
             beyond = None if cursor is None else cursor.key.within(kind)
             scan = self._store.scan(kind, wanted, beyond=beyond, older=older, limit=limit + 1, most=most)
             found += [
-                (EventKey.of(kind, time, number), FoundEvent(kind=kind, number=number, document=document))
-                for time, number, document in scan.rows
+                (EventKey.of(kind, moment, number), FoundEvent(kind=kind, number=number, document=document))
+                for moment, number, document in scan.rows
             ]
             if scan.end is not None:
                 ends.append(EventKey.of(kind, *scan.end))
@@ -349,6 +366,12 @@ class EventList:
                     yield seen, None
         finally:
             self._followers -= 1
+
+
+def _joined(newer: EventPage, older: EventPage) -> EventPage:
+    """Return two pages of which the one goes on where the other ends as one."""
+    first, last = newer.newer, older.older
+    return EventPage(events=[*newer.events, *older.events], older=last, newer=first or older.newer)
 
 
 def _as_page(

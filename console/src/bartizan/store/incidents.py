@@ -128,9 +128,8 @@ class SqlIncidents:
                     for row in connection.execute(
                         sa.select(column.label("value"), number)
                         .where(*_conditions(query))
-                        # By the names in the answer: PostgreSQL does not see that two spellings of a case are one.
-                        .group_by("value")
-                        .order_by(number.desc(), "value")
+                        .group_by(column)
+                        .order_by(number.desc(), column)
                         .limit(_MOST_VALUES)
                     )
                 }

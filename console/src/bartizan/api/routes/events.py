@@ -113,7 +113,7 @@ async def list_event_facets(
     Return the commonest values of each facet, with how many events have them.
 
     Each facet is counted among the events that pass all other filters, so that further values can be chosen. The newest
-    50,000 events of each kind are looked at; where there are more, `searchedTo` says since when.
+    25,000 events of each kind are looked at; where there are more, `searchedTo` says since when.
     """
     only_known_parameters(request, EVENT_FILTERS | {"limit"})
     found = await services_of(request).events.facets(query, most_values=limit)
