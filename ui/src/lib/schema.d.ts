@@ -1238,7 +1238,7 @@ export interface paths {
          * @description Return the commonest values of each facet, with how many events have them.
          *
          *     Each facet is counted among the events that pass all other filters, so that further values can be chosen. The newest
-         *     50,000 events of each kind are looked at; where there are more, `searchedTo` says since when.
+         *     25,000 events of each kind are looked at; where there are more, `searchedTo` says since when.
          */
         get: operations["list_event_facets_api_v1_events_facets_get"];
         put?: never;
