@@ -27,6 +27,8 @@ command line can be read by every user of the machine.
 EXAMPLES = {
     "console": "bartizan console --data-dir ./console-data --san console.example.com",
     "signup": "bartizan signup --address https://localhost:8083 --ca-file ./console-data/ca.pem --token 4wk…",
+    "backup": "bartizan backup --output-file console.backup --passphrase-file /etc/bartizan/backup-passphrase",
+    "restore": "bartizan restore console.backup --data-dir ./console-data --passphrase-file backup-passphrase",
     "app-embedded generate-fargate-task": (
         "bartizan app-embedded generate-fargate-task --console-host console.example.com --output-file protected.json "
         "task.json\n"

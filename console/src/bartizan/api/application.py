@@ -12,6 +12,7 @@ from bartizan.api.recording import Recording
 from bartizan.api.routes import (
     alerts,
     audits,
+    backups,
     browser_session,
     changes,
     collections,
@@ -75,6 +76,7 @@ _ROUTES = (
     images,
     settings,
     system,
+    backups,
     credentials,
     custom_rules,
     collections,

@@ -10,6 +10,7 @@ from starlette.types import Scope
 from bartizan.services.accounts import Accounts
 from bartizan.services.alert_profiles import AlertProfiles
 from bartizan.services.audits import Audits
+from bartizan.services.backups import Backups
 from bartizan.services.bundles import Bundles
 from bartizan.services.changes import Changes
 from bartizan.services.collections import Collections
@@ -58,6 +59,7 @@ class ApiServices:
     accounts: Accounts
     alert_profiles: AlertProfiles
     audits: Audits
+    backups: Backups
     bundles: Bundles
     collections: Collections
     changes: Changes

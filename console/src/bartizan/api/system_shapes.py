@@ -65,7 +65,27 @@ class SystemAnswer(msgspec.Struct, rename="camel"):
     problems: list[HealthProblem]
 
 
+class BackupRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What goes into a backup: with a passphrase (12 characters or more) the Console's keys, sealed with it."""
+
+    passphrase: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+
+
+class BackupAnswer(msgspec.Struct):
+    """A backup: `running`, `done` or `failed`; `keys` tells of those that this process made whether keys are in it."""
+
+    name: str
+    created: str
+    size: _Count
+    state: str
+    rows: _Count
+    keys: bool
+    error: str
+
+
 SYSTEM_SHAPES = (
+    BackupAnswer,
+    BackupRequest,
     CertificateEnd,
     HealthAnswer,
     HealthProblem,

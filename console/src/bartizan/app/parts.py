@@ -7,11 +7,13 @@ from pathlib import Path
 
 from bartizan.app.access import Access
 from bartizan.app.alerts import Alerts
+from bartizan.app.backup import ConsoleBackup
 from bartizan.app.base import Base
 from bartizan.app.embedding import Embedding
 from bartizan.app.events import Events
 from bartizan.app.fleet import Fleet
 from bartizan.app.policy import PolicyParts
+from bartizan.services.backups import Backups
 from bartizan.services.health import Health
 from bartizan.services.housekeeping import Housekeeping
 from bartizan.services.overview import Overview
@@ -34,6 +36,7 @@ class Parts:
         self.events = Events(self.base, self.fleet, self.policy)
         self.embedding = Embedding(self.base, self.fleet.bundles, embedder)
         self.policy.collections.used_by(self.embedding.registries.users_of_collection)
+        self.backups = Backups(settings.data_directory / "backups", ConsoleBackup(self.base), clock=self.base.clock)
         self.health = Health(
             self.events.ingest,
             size=self.base.database.size,
@@ -70,6 +73,7 @@ class Parts:
             async with self.alerts.working():
                 yield
         finally:
+            await self.backups.close()
             self.events.ingest.close()
             keeper.cancel()
             await asyncio.gather(writer, keeper, return_exceptions=True)

@@ -96,6 +96,7 @@ def _api_services(parts: Parts) -> ApiServices:
         users=parts.access.users,
         alert_profiles=parts.alerts.profiles,
         audits=events.audits,
+        backups=parts.backups,
         bundles=fleet.bundles,
         collections=policy.collections,
         credentials=embedding.credentials,

@@ -6,6 +6,7 @@ import typer
 
 from bartizan.cli import (
     app_embedded,
+    backup,
     console,
     custom_rules,
     embed_dockerfile,
@@ -31,6 +32,8 @@ _HELP = "Bartizan: an open App-Embedded Defender."
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("console")(console.run)
 app.command("signup")(console.sign_up)
+app.command("backup")(backup.back_up)
+app.command("restore")(backup.put_back)
 app_embedded.app.command("embed")(embed_dockerfile.embed)
 app_embedded.app.command("embed-manifest")(embed_manifest.embed_manifest)
 app.add_typer(app_embedded.app, name="app-embedded")

@@ -5,7 +5,7 @@ Writers take a lock of this process in turn, so that none of them meets another.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +32,12 @@ class Engine(Protocol):
 
     def highest_id(self, connection: sqlalchemy.Connection, table: str) -> int:
         """Return the highest id ever given in a table, or 0."""
+
+    def counters(self, connection: sqlalchemy.Connection) -> dict[str, int]:
+        """Return the highest id ever given in each table that counts."""
+
+    def set_counters(self, connection: sqlalchemy.Connection, counters: Mapping[str, int]) -> None:
+        """Go on counting behind these ids and behind the rows that are there."""
 
     def size(self, connection: sqlalchemy.Connection) -> int:
         """Return the bytes that the database takes."""
@@ -96,6 +102,14 @@ class Database:
         """Return the highest `id` ever given in a table, also when its row is gone; 0 when there was none."""
         return self._kind.highest_id(connection, table.name)
 
+    def counters(self, connection: sqlalchemy.Connection) -> dict[str, int]:
+        """Return the highest id ever given in each table that counts."""
+        return self._kind.counters(connection)
+
+    def set_counters(self, connection: sqlalchemy.Connection, counters: Mapping[str, int]) -> None:
+        """Let each table that counts go on behind its rows, and behind the highest id that was ever given."""
+        self._kind.set_counters(connection, counters)
+
     def size(self) -> int:
         """Return the bytes that the database takes."""
         with self.read() as connection:
@@ -116,6 +130,12 @@ class Database:
             raise ValueError(
                 f"the database was written by a newer Bartizan (schema {present}), this one reads {NEWEST_SCHEMA}"
             )
+        with self._writing, self.engine.connect() as connection:
+            self.migrate(connection, "head")
+            connection.commit()
+
+    def migrate(self, connection: sqlalchemy.Connection, schema: str) -> None:
+        """Bring the tables forward to a schema, or to the newest one (`head`), within the present transaction."""
         # Half a second of imports that only a first start, or the first one of a new version, has to pay.
         from alembic import command  # noqa: PLC0415
         from alembic.config import Config  # noqa: PLC0415
@@ -123,10 +143,8 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.set_main_option("path_separator", "os")
-        with self._writing, self.engine.connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
+        config.attributes["connection"] = connection
+        command.upgrade(config, schema)
 
 
 def reason(error: sqlalchemy.exc.DBAPIError) -> str:

@@ -7,6 +7,7 @@ one state (REPEATABLE READ); a peer that is gone is noticed by TCP within half a
 
 import contextlib
 import socket
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -57,10 +58,23 @@ class PostgresEngine:
     def highest_id(self, connection: sqlalchemy.Connection, table: str) -> int:
         """Return the highest id ever given in a table."""
         # A sequence counts those, too, that were given to rows which did not come to be: none is given twice.
-        query = sqlalchemy.text(
-            f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {table}_id_seq"  # noqa: S608 - names of ours
-        )
-        return int(connection.execute(query).scalar_one())
+        return self._last(connection, f"{table}_id_seq")
+
+    def counters(self, connection: sqlalchemy.Connection) -> dict[str, int]:
+        """Return the highest id ever given in each table that counts."""
+        return {table: self._last(connection, sequence) for table, _, sequence in _sequences(connection)}
+
+    def set_counters(self, connection: sqlalchemy.Connection, counters: Mapping[str, int]) -> None:
+        """Go on counting behind these ids and behind the rows that are there."""
+        for table, column, sequence in _sequences(connection):
+            query = f'SELECT coalesce(max("{column}"), 0) FROM "{table}"'  # noqa: S608 - names of the catalogue
+            highest = max(int(connection.exec_driver_sql(query).scalar_one()), counters.get(table, 0))
+            if highest:
+                connection.execute(sqlalchemy.select(sqlalchemy.func.setval(sequence, highest)))
+
+    def _last(self, connection: sqlalchemy.Connection, sequence: str) -> int:
+        query = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}"  # noqa: S608 - as above
+        return int(connection.exec_driver_sql(query).scalar_one())
 
     def size(self, connection: sqlalchemy.Connection) -> int:
         """Return the bytes that the database takes."""
@@ -112,6 +126,18 @@ def _why(address: DatabaseAddress, error: Exception) -> str:
         asked = f"is the password right, does `{address.database}` exist, may `{address.user}` use it?"
         return f"the server ended the connection: {asked}"
     return f"no connection: {error.__cause__ or error}"
+
+
+def _sequences(connection: sqlalchemy.Connection) -> list[tuple[str, str, str]]:
+    """Return (table, column, sequence) of all columns that count."""
+    query = """
+        SELECT t.relname, a.attname, s.relname FROM pg_class s
+        JOIN pg_depend d ON d.objid = s.oid AND d.deptype = 'a'
+        JOIN pg_class t ON t.oid = d.refobjid
+        JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
+        WHERE s.relkind = 'S' AND s.relnamespace = current_schema()::regnamespace
+    """
+    return [(row[0], row[1], row[2]) for row in connection.exec_driver_sql(query)]
 
 
 def _socket(address: DatabaseAddress) -> socket.socket:

@@ -4,6 +4,7 @@ SQLite, in a file of the data directory.
 WAL with `synchronous=FULL`: what was committed survives a power cut, and that is what an acknowledgement promises.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 
@@ -37,6 +38,23 @@ class SqliteEngine:
         # AUTOINCREMENT keeps it here, also when its row was pruned (SQLite, "Autoincrement").
         query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
         return int(connection.exec_driver_sql(query, (table,)).scalar() or 0)
+
+    def counters(self, connection: sqlalchemy.Connection) -> dict[str, int]:
+        """Return the highest id ever given in each table that counts."""
+        rows = connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")
+        return {row[0]: int(row[1] or 0) for row in rows}
+
+    def set_counters(self, connection: sqlalchemy.Connection, counters: Mapping[str, int]) -> None:
+        """Go on counting behind these ids; those of the rows that are there SQLite has counted."""
+        tables = set(sqlalchemy.inspect(connection).get_table_names())
+        for table, highest in counters.items():
+            if table in tables:
+                connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ? AND seq < ?", (table, highest))
+                connection.exec_driver_sql(
+                    "INSERT INTO sqlite_sequence (name, seq) SELECT ?, ? "
+                    "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?)",
+                    (table, highest, table),
+                )
 
     def size(self, connection: sqlalchemy.Connection) -> int:
         """Return the bytes that the database takes."""
