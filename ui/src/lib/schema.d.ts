@@ -2255,6 +2255,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Backups
+         * @description Return the backups that are kept; one that is being made tells how many rows it has so far.
+         */
+        get: operations["list_backups_api_v1_backups_get"];
+        put?: never;
+        /**
+         * Start Backup
+         * @description Begin a backup while the Console works. With a passphrase its keys are in it, sealed; without, they are not.
+         */
+        post: operations["start_backup_api_v1_backups_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Backup
+         * @description Return a backup's file.
+         */
+        get: operations["download_backup_api_v1_backups__name__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove Backup
+         * @description Remove a backup from the Console's data directory.
+         */
+        delete: operations["remove_backup_api_v1_backups__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credentials": {
         parameters: {
             query?: never;
@@ -2962,6 +3010,27 @@ export interface components {
              * @enum {unknown}
              */
             action: "audit" | "incident";
+        };
+        /**
+         * BackupAnswer
+         * @description A backup: `running`, `done` or `failed`; `keys` tells of those that this process made whether keys are in it.
+         */
+        BackupAnswer: {
+            name: string;
+            created: string;
+            size: number;
+            state: string;
+            rows: number;
+            keys: boolean;
+            error: string;
+        };
+        /**
+         * BackupRequest
+         * @description What goes into a backup: with a passphrase (12 characters or more) the Console's keys, sealed with it.
+         */
+        BackupRequest: {
+            /** @default  */
+            passphrase: string;
         };
         /**
          * BaseImage
@@ -11368,6 +11437,132 @@ export interface operations {
         };
         responses: {
             /** @description In force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_backups_api_v1_backups_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The backups, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupAnswer"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_backup_api_v1_backups_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["BackupRequest"];
+            };
+        };
+        responses: {
+            /** @description Begun */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupAnswer"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_backup_api_v1_backups__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_backup_api_v1_backups__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
             200: {
                 headers: {
                     [name: string]: unknown;
