@@ -258,6 +258,18 @@ def test_bad_profiles_get_one_clear_sentence(console: ConsoleUnderTest, changed:
         assert client.get(f"{PATH}/names").json() == []
 
 
+def test_a_collection_that_a_profile_names_stays(console: ConsoleUnderTest) -> None:
+    """Its removal is refused with the profile's name."""
+    target = {"file": {"name": "x"}}
+    wanted = {"name": "scoped", "enabled": False, "policy": {"incident": {"collections": ["shop"]}}, **target}
+    with console.client() as client:
+        assert client.post("/collections", json={"name": "shop", "appIDs": ["shop:*"]}).status_code == 200
+        with in_force(console, wanted):
+            answer = client.delete("/collections/shop")
+            assert (answer.status_code, "alert profile scoped" in answer.json()["err"]) == (409, True)
+        assert client.delete("/collections/shop").status_code == 200
+
+
 def test_a_test_says_what_is_wrong(console: ConsoleUnderTest, receiver: Receiver) -> None:
     """The button's answer is the receiver's, or the guard's, in one sentence."""
     receiver.broken = True

@@ -85,6 +85,31 @@ class AlertPreview(msgspec.Struct, rename="camel"):
     text: str
 
 
+class ProxyChange(msgspec.Struct, rename="camel"):
+    """
+    The proxy that alerts and log-ins take on their way out; an empty `httpProxy` is none.
+
+    `noProxy` are hosts, `.names`, addresses and networks, separated by commas. A password that is not given is kept
+    for the same proxy and user.
+    """
+
+    http_proxy: str = ""
+    no_proxy: str = ""
+    user: str = ""
+    password: Secret = Secret()
+    ca: str = ""
+
+
+class ProxyAnswer(msgspec.Struct, rename="camel"):
+    """The proxy as it is kept, and whether it has a password."""
+
+    http_proxy: str
+    no_proxy: str
+    user: str
+    ca: str
+    password_set: bool
+
+
 ALERT_SHAPES = (
     AlertPreview,
     AlertProfileAnswer,
@@ -95,6 +120,8 @@ ALERT_SHAPES = (
     JiraTarget,
     OtlpTarget,
     PagerDutyTarget,
+    ProxyAnswer,
+    ProxyChange,
     Secret,
     SecurityHubTarget,
     SlackTarget,

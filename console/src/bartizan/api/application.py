@@ -36,6 +36,7 @@ from bartizan.api.routes import (
     policy_revisions,
     policy_trials,
     profiles,
+    proxy,
     registries,
     rulesets,
     session,
@@ -83,6 +84,7 @@ _ROUTES = (
     registries,
     known_images,
     alerts,
+    proxy,
 )
 _ABOUT = "The API of the Bartizan Console. Paths and names are those that existing pipelines use."
 

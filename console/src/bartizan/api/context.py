@@ -19,6 +19,7 @@ from bartizan.services.custom_rules import CustomRules
 from bartizan.services.defenders import Defenders
 from bartizan.services.deployed import DeployedDefenders
 from bartizan.services.discoveries import Discoveries
+from bartizan.services.egress import OutgoingProxy
 from bartizan.services.embed_dockerfile import EmbedDockerfile
 from bartizan.services.event_allowance import EventAllowance
 from bartizan.services.events import EventList
@@ -84,6 +85,7 @@ class ApiServices:
     overview: Overview
     policies: Policies
     protect_task: ProtectTask
+    proxy: OutgoingProxy
     registries: Registries
     rule_hits: RuleHits
     retentions: Retentions

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from bartizan import pki
 from bartizan.outgoing.late import LateClient
-from bartizan.outgoing.proxy import no_proxy
+from bartizan.outgoing.proxy import EgressProxy
 from bartizan.outgoing.reach import parse_reach
+from bartizan.services.egress import OutgoingProxy
 from bartizan.services.names import Names
 from bartizan.services.retention import Retentions
 from bartizan.settings import Settings
@@ -37,7 +38,8 @@ class Base:
         self.database = Database(settings.database or directory / "bartizan.db")
         self.stored = SqlSettings(self.database)
         self.retentions = Retentions(self.stored, given=settings.retention, clock=self.clock)
-        self.outgoing = LateClient(parse_reach(settings.outgoing_allow), proxy=no_proxy)
+        self.proxy = OutgoingProxy(self.stored, pki.SecretBox(directory / "proxy.key"), box_error=pki.SealError)
+        self.outgoing = LateClient(parse_reach(settings.outgoing_allow), proxy=self._egress)
         self._contexts: list[ssl.SSLContext] = []
         self.names = Names(self.stored, defaults=pki.machine_names(), added=settings.names, reissue=self._reissue)
 
@@ -70,6 +72,12 @@ class Base:
     def _followed(self, context: ssl.SSLContext) -> ssl.SSLContext:
         self._contexts.append(context)
         return context
+
+    def _egress(self) -> EgressProxy:
+        proxy = self.proxy.current
+        return EgressProxy(
+            url=proxy.url, user=proxy.user, password=proxy.password, ca_pem=proxy.ca_pem, bypass=proxy.bypass
+        )
 
     def _reissue(self, names: Sequence[str]) -> None:
         server = self.authority.server_certificate(names, now=dt.datetime.now(dt.UTC))

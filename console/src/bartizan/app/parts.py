@@ -45,6 +45,7 @@ class Parts:
             clock=self.base.clock,
         )
         self.alerts = Alerts(self.base, self.fleet, self.policy)
+        self.policy.collections.used_by(self.alerts.profiles.users_of_collection)
         self.overview = Overview(
             self.policy.deployed,
             self.events.list,

@@ -9,6 +9,7 @@ Starts and stops a Console, with all its state in one data directory.
     secrets.key        seals the credentials of registries in the database
     certificates.key   seals the certificates of protected applications there
     alerts.key         seals the secrets of alert profiles there
+    proxy.key          seals the password of the proxy for outgoing requests there
     alerts/            files of events that alert profiles write
     console.json       the real addresses while the Console runs, for tools
     lock               held while the Console runs

@@ -120,6 +120,7 @@ def _api_services(parts: Parts) -> ApiServices:
         overview=parts.overview,
         policies=policy.policies,
         protect_task=embedding.protect_task,
+        proxy=base.proxy,
         registries=embedding.registries,
         rule_hits=policy.rule_hits,
         retentions=base.retentions,

@@ -28,6 +28,7 @@ from bartizan.alerts.profile import missing_secrets
 from bartizan.alerts.targets import TARGETS
 from bartizan.alerts.template import TemplateError
 from bartizan.alerts.windows import Window
+from bartizan.services.collections import Usage
 from bartizan.services.errors import InvalidError, MissingError
 from bartizan.services.interfaces import Clock
 from bartizan.services.outgoing import OutgoingError
@@ -170,6 +171,15 @@ class AlertProfiles:
         if name not in self._all:
             raise MissingError(f"there is no alert profile `{name[:100]}`")
         return self._all[name]
+
+    def users_of_collection(self, name: str) -> list[Usage]:
+        """Return the profiles whose triggers name a collection."""
+        found = (item.profile for item in self.all())
+        return [
+            Usage(kind="settings", name=f"alert profile {profile.name}")
+            for profile in found
+            if any(name in trigger.collections for trigger in profile.policy.values())
+        ]
 
     async def put(self, profile: AlertProfile, *, author: str) -> None:
         """
