@@ -2767,6 +2767,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings/proxy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Proxy
+         * @description Return the proxy that alerts and log-ins take on their way out; the password is never given back.
+         */
+        get: operations["get_proxy_api_v1_settings_proxy_get"];
+        put?: never;
+        /**
+         * Set Proxy
+         * @description Take another proxy from the next request on, or with an empty `httpProxy` none.
+         */
+        post: operations["set_proxy_api_v1_settings_proxy_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -4581,6 +4605,41 @@ export interface components {
          */
         Promotion: {
             rule: string;
+        };
+        /**
+         * ProxyAnswer
+         * @description The proxy as it is kept, and whether it has a password.
+         */
+        ProxyAnswer: {
+            httpProxy: string;
+            noProxy: string;
+            user: string;
+            ca: string;
+            passwordSet: boolean;
+        };
+        /**
+         * ProxyChange
+         * @description The proxy that alerts and log-ins take on their way out; an empty `httpProxy` is none.
+         *
+         *     `noProxy` are hosts, `.names`, addresses and networks, separated by commas. A password that is not given is kept
+         *     for the same proxy and user.
+         */
+        ProxyChange: {
+            /** @default  */
+            httpProxy: string;
+            /** @default  */
+            noProxy: string;
+            /** @default  */
+            user: string;
+            /**
+             * @default {
+             *       "plain": "",
+             *       "encrypted": ""
+             *     }
+             */
+            password: components["schemas"]["Secret"];
+            /** @default  */
+            ca: string;
         };
         /**
          * RegistrySettings
@@ -12830,6 +12889,74 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_proxy_api_v1_settings_proxy_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proxy, without its password */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProxyAnswer"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_proxy_api_v1_settings_proxy_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "httpProxy": "http://proxy.example.com:3128",
+                 *       "noProxy": ".corp.example,10.0.0.0/8"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ProxyChange"];
+            };
+        };
+        responses: {
+            /** @description In use */
             200: {
                 headers: {
                     [name: string]: unknown;
