@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from browser import watched
+from browser import signed_in, watched
 from console import Console
+from images import SEED_DEFINITION
+from task import Task
 
 CheckPage = Callable[..., None]
 POLICY = "policies/runtime/app-embedded"
@@ -139,3 +141,40 @@ def test_somebody_else_was_quicker(refused: Page, ui_console: Console, check_pag
     page.get_by_role("button", name="Put it in force", exact=True).click()
     expect(page.get_by_role("button", name="theirs", exact=True)).to_have_count(0)
     assert names(ui_console) == ["shop", "rest"]
+
+
+def test_a_rule_of_the_browser_stops_an_attack(
+    browser: Browser, console: Console, run_task: Callable[..., Task], check_page: CheckPage
+) -> None:
+    """A shell in a running task is reported, tried against a new rule, and stopped once that rule is saved."""
+    reports = {
+        "name": "report",
+        "collections": [{"name": "All"}],
+        "processes": {"effect": "alert", "blacklist": ["sh"]},
+    }
+    console.put_policy(reports)
+    task = run_task(SEED_DEFINITION)
+    assert "uid=" in task.track("BTZ-1 -exec sh -c id ;")
+    console.wait_for_audit(lambda audit: audit["effect"] == "alert", what="the shell, let through")
+    context = signed_in(browser, console)
+    page = context.new_page()
+    with watched(page):
+        opened(page, console)
+        expect(page.get_by_text("1 match", exact=True)).to_be_visible()
+        expect(page.get_by_text("1 workload")).to_be_visible()
+        page.get_by_role("button", name="report", exact=True).click()
+        page.get_by_role("radiogroup", name="Effect of processes").get_by_text("Prevent").click()
+        page.get_by_role("tab", name="Try it").click()
+        page.get_by_role("button", name="Try it").click()
+        case = page.get_by_role("table", name="What the rule speaks of").get_by_role("row").filter(has_text="sh -c")
+        expect(case.first).to_contain_text("alert")
+        expect(case.first).to_contain_text("prevent")
+        check_page(page, "runtime-trial")
+        page.get_by_role("button", name="Keep in the draft").click()
+        page.get_by_role("button", name="Review and save").click()
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("The policy is in force.")).to_be_visible()
+        task.wait_for_policy(console)
+        assert "uid=" not in task.track("BTZ-1 -exec sh -c id ;")
+        console.wait_for_audit(lambda audit: audit["effect"] == "prevent", what="the shell, stopped")
+    context.close()

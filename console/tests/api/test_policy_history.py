@@ -234,3 +234,21 @@ def test_custom_rules_have_users_and_a_history(console: ConsoleUnderTest) -> Non
         assert len(wrong) == 2
         assert client.post("/custom-rules/check", json=script).json() == []
         assert client.post("/custom-rules/check", content=b"{").json()[0]["message"].startswith("not JSON")
+
+
+def test_a_trial_takes_a_rule_or_a_policy(console: ConsoleUnderTest) -> None:
+    """What is tried is parsed as strictly as what is saved."""
+    with console.client() as client:
+        for body, status, named in (
+            ({"rule": rule("x"), "policy": {"rules": []}}, 400, "one of them"),
+            ({"days": 7}, 400, "one of them"),
+            ({"rule": {"name": "x", "processes": {"effect": "block"}}}, 400, "use `prevent`"),
+            ({"rule": rule("x"), "days": 91}, 400, "days"),
+            ({"policy": {"rules": [rule("x")]}, "weeks": 1}, 400, "weeks"),
+            # No audit is so young: there is nothing to judge, so nobody has to be asked.
+            ({"policy": {"rules": [rule("x")]}, "days": 1}, 200, ""),
+            ({"rule": rule("x"), "days": 1}, 200, ""),
+        ):
+            answer = client.post(f"{PATH}/trial", json=body)
+            assert answer.status_code == status, (body, answer.text)
+            assert named in answer.json().get("err", named)

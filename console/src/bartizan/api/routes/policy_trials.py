@@ -21,11 +21,14 @@ _reader = Annotated[User, Depends(Requires(Permission.POLICY_READ))]
 _SAMPLE = {"rule": {"name": "shop", "processes": {"effect": "prevent", "blacklist": ["curl"]}}, "days": 7}
 
 
+_NOTHING = b"null"
+
+
 class _Given(msgspec.Struct, forbid_unknown_fields=True):
     """`TrialRequest`, with policy and rule as they are written: they are parsed more strictly than a shape is."""
 
-    policy: msgspec.Raw | None = None
-    rule: msgspec.Raw | None = None
+    policy: msgspec.Raw = msgspec.Raw(_NOTHING)
+    rule: msgspec.Raw = msgspec.Raw(_NOTHING)
     days: Annotated[int, msgspec.Meta(ge=1, le=90)] = 7
 
 
@@ -35,12 +38,13 @@ async def try_policy(request: Request, _user: _reader) -> Response:
     only_known_parameters(request, frozenset(("project",)))
     given = await read_body(request, _Given)
     trials = services_of(request).trials
-    if given.policy is not None and given.rule is None:
-        trial = await trials.of_policy(parse_policy(bytes(given.policy)), days=given.days)
-    elif given.rule is not None and given.policy is None:
-        trial = await trials.of_rule(parse_rule(bytes(given.rule)), days=given.days)
-    else:
+    policy, rule = bytes(given.policy), bytes(given.rule)
+    if (policy == _NOTHING) is (rule == _NOTHING):
         raise InvalidError("give `policy` or `rule`, one of them")
+    if policy != _NOTHING:
+        trial = await trials.of_policy(parse_policy(policy), days=given.days)
+    else:
+        trial = await trials.of_rule(parse_rule(rule), days=given.days)
     return Response(msgspec.json.encode(_told(trial)), media_type="application/json")
 
 
