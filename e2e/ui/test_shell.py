@@ -165,3 +165,13 @@ def test_names_are_added_and_removed(page: Page, ui_console: Console) -> None:
     assert "shell.test" in ui_console.request("GET", "settings/certs").json()["consoleSAN"]
     page.get_by_role("button", name="Remove shell.test").click()
     expect(page.get_by_role("cell", name="shell.test", exact=True)).to_be_hidden()
+
+
+def test_api_reference_is_searched(page: Page, ui_console: Console, check_page: CheckPage) -> None:
+    """A route is found by its words, and shown with a call and an example; the search lives in the address."""
+    page.goto(f"{ui_console.url}/manage/api")
+    page.get_by_role("searchbox").fill("overview")
+    page.get_by_role("button", name="GET /api/v1/overview").click()
+    expect(page.get_by_text(f"'{ui_console.url}/api/v1/overview'")).to_be_visible()
+    expect(page).to_have_url(f"{ui_console.url}/manage/api?search=overview")
+    check_page(page, "api-reference")
