@@ -34,7 +34,7 @@ export default function Collections() {
   const opened = get("open");
   const chosen = all.find((item) => item.name === opened) ?? null;
   const making = opened === "" && get("new") !== "";
-  const changed = () => client.invalidateQueries({ queryKey: KEY });
+  const changed = () => client.invalidateQueries({ queryKey: KEY, exact: true });
   const close = () => set({ open: null, new: null });
   return (
     <Page

@@ -24,10 +24,10 @@ export const theme = createTheme({
     Button: { defaultProps: { size: "sm" } },
     TextInput: { defaultProps: { size: "sm" } },
     Select: { defaultProps: { size: "sm", checkIconPosition: "right" } },
-    Modal: { defaultProps: { attributes: quietHeader, centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
-    Tooltip: { defaultProps: { withArrow: true, openDelay: 300 } },
+    Modal: { defaultProps: { attributes: quietHeader, closeButtonProps: { "aria-label": "Close" }, centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
     Notification: { defaultProps: { closeButtonProps: { "aria-label": "Dismiss" } } },
-    Drawer: { defaultProps: { attributes: quietHeader, position: "right", size: "lg", overlayProps: { backgroundOpacity: 0.35 } } },
+    Tooltip: { defaultProps: { withArrow: true, openDelay: 300 } },
+    Drawer: { defaultProps: { attributes: quietHeader, closeButtonProps: { "aria-label": "Close" }, position: "right", size: "lg", overlayProps: { backgroundOpacity: 0.35 } } },
   },
 });
 

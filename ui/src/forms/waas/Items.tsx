@@ -26,7 +26,7 @@ export function Items({ draft, place, title, about, one, fresh, children }: Item
     <Stack gap="xs">
       <Group justify="space-between" align="flex-end" gap="xs">
         <div style={{ flex: "1 1 16rem" }}>
-          <Title order={4} size="h3">{title}</Title>
+          <Title order={3} size="h3">{title}</Title>
           <Text size="xs" c="dimmed">{about}</Text>
         </div>
         {!draft.readOnly && <Button size="compact-sm" variant="default" leftSection={<IconPlus size={14} />} onClick={() => put([...items, fresh()])}>Add {one}</Button>}
