@@ -742,6 +742,146 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/policies/firewall/app/app-embedded/revisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Waas Revisions
+         * @description Return the revisions of the WAAS policy, the newest first; `below` a number for the next page.
+         */
+        get: operations["list_waas_revisions_api_v1_policies_firewall_app_app_embedded_revisions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/firewall/app/app-embedded/revisions/difference": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Waas Difference
+         * @description Return what changed from one revision to another, or to the policy in force; 0 is the empty policy before all.
+         */
+        get: operations["waas_difference_api_v1_policies_firewall_app_app_embedded_revisions_difference_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/firewall/app/app-embedded/revisions/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Waas Revision
+         * @description Return a revision of the WAAS policy, whole.
+         */
+        get: operations["get_waas_revision_api_v1_policies_firewall_app_app_embedded_revisions__number__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/firewall/app/app-embedded/revisions/{number}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Waas Revision
+         * @description Put the WAAS policy of a revision in force again, as a new revision.
+         */
+        post: operations["restore_waas_revision_api_v1_policies_firewall_app_app_embedded_revisions__number__restore_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/firewall/app/app-embedded/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Waas Policy
+         * @description Return what a WAAS policy would be refused for, and what it would change; nothing is kept.
+         */
+        post: operations["check_waas_policy_api_v1_policies_firewall_app_app_embedded_check_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/firewall/app/app-embedded/hits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Waas Hits
+         * @description Return how often each WAAS rule matched and when it last did, and to how many connected Defenders it applies.
+         */
+        get: operations["waas_hits_api_v1_policies_firewall_app_app_embedded_hits_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/firewall/app/certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Waas Certificates
+         * @description Return the certificates that are kept for protected applications, without their keys, and who uses them.
+         */
+        get: operations["list_waas_certificates_api_v1_policies_firewall_app_certificates_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/policies/firewall/app/app-embedded": {
         parameters: {
             query?: never;
@@ -5483,6 +5623,17 @@ export interface components {
             environment: string;
         };
         /**
+         * WaasCertificateFacts
+         * @description A certificate that is kept for protected applications; `name` goes into `certificate.encrypted` of another.
+         */
+        WaasCertificateFacts: {
+            name: string;
+            subject: string;
+            names: string[];
+            expires: string;
+            usedBy: string[];
+        };
+        /**
          * WaasDiscoveredApplication
          * @description An application of which operations were discovered; `ruleName` is the WAAS rule when it was last heard of.
          *
@@ -5640,6 +5791,17 @@ export interface components {
             minPort: number;
             /** @default 31000 */
             maxPort: number;
+        };
+        /**
+         * WaasRevisionContent
+         * @description One state of the WAAS policy, whole.
+         */
+        WaasRevisionContent: {
+            revision: number;
+            author: string;
+            time: string;
+            comment: string;
+            policy: components["schemas"]["WaasPolicyShape"];
         };
         /**
          * WaasRule
@@ -7759,6 +7921,295 @@ export interface operations {
             };
         };
     };
+    list_waas_revisions_api_v1_policies_firewall_app_app_embedded_revisions_get: {
+        parameters: {
+            query?: {
+                below?: number | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "revision": 12,
+                     *         "author": "alice",
+                     *         "time": "2026-11-22T09:30:00.000Z",
+                     *         "comment": "storefront in prevent"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["RevisionAnswer"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    waas_difference_api_v1_policies_firewall_app_app_embedded_revisions_difference_get: {
+        parameters: {
+            query: {
+                before: number;
+                after?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "fromRevision": 11,
+                     *       "toRevision": 12,
+                     *       "changes": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PolicyDifference"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_waas_revision_api_v1_policies_firewall_app_app_embedded_revisions__number__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "revision": 12,
+                     *       "author": "alice",
+                     *       "time": "2026-11-22T09:30:00.000Z",
+                     *       "comment": "storefront in prevent",
+                     *       "policy": {
+                     *         "rules": []
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WaasRevisionContent"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_waas_revision_api_v1_policies_firewall_app_app_embedded_revisions__number__restore_post: {
+        parameters: {
+            query?: {
+                /** @description Why, for the history. */
+                comment?: string;
+            };
+            header?: {
+                /**
+                 * @description The ETag that the change was made from; when the policy is another one by now, 412 tells what has changed.
+                 * @example "12"
+                 */
+                "If-Match"?: string;
+            };
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is in force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_waas_policy_api_v1_policies_firewall_app_app_embedded_check_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "rules": []
+                 *     }
+                 */
+                "application/json": components["schemas"]["WaasPolicyShape"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "problems": [],
+                     *       "changes": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PolicyCheck"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    waas_hits_api_v1_policies_firewall_app_app_embedded_hits_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "rule": "shop",
+                     *         "hits": 3,
+                     *         "workloads": 2
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["RuleUse"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_waas_certificates_api_v1_policies_firewall_app_certificates_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "name": "sealed:0123456789abcdef0123456789abcdef",
+                     *         "subject": "CN=shop.example.com",
+                     *         "names": [
+                     *           "shop.example.com"
+                     *         ],
+                     *         "expires": "2027-02-01T00:00:00.000Z",
+                     *         "usedBy": [
+                     *           "shop: storefront"
+                     *         ]
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["WaasCertificateFacts"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_waas_policy_api_v1_policies_firewall_app_app_embedded_get: {
         parameters: {
             query?: never;
@@ -7836,8 +8287,17 @@ export interface operations {
     };
     put_waas_policy_api_v1_policies_firewall_app_app_embedded_put: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description Why, for the history. */
+                comment?: string;
+            };
+            header?: {
+                /**
+                 * @description The ETag that the change was made from; when the policy is another one by now, 412 tells what has changed.
+                 * @example "12"
+                 */
+                "If-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };

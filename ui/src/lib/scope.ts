@@ -3,9 +3,9 @@ export const SCOPE_FIELDS = [
   { key: "appIDs", title: "App IDs", one: "App ID", example: "shop:*", about: "The App ID of a task or application" },
   { key: "images", title: "Images", one: "image", example: "registry.example.com/shop:*", about: "The image, as the definition names it" },
   { key: "containers", title: "Containers", one: "container", example: "web", about: "The name of the container in its task" },
-  { key: "labels", title: "Labels", one: "label", example: "environment:production", about: "Docker labels, as key:value" },
-  { key: "accountIDs", title: "Accounts", one: "account", example: "123456789012", about: "The AWS account that runs the task" },
-  { key: "clusters", title: "Clusters", one: "cluster", example: "production", about: "The ECS cluster" },
+  { key: "labels", title: "Labels", one: "label", example: "environment:production", about: "Docker labels, as key:value; not told by Defenders yet" },
+  { key: "accountIDs", title: "Accounts", one: "account", example: "123456789012", about: "The AWS account; not told by Defenders yet" },
+  { key: "clusters", title: "Clusters", one: "cluster", example: "production", about: "The ECS cluster; not told by Defenders yet" },
 ] as const;
 
 export type ScopeKey = (typeof SCOPE_FIELDS)[number]["key"];

@@ -87,6 +87,7 @@ class ApiServices:
     protect_task: ProtectTask
     proxy: OutgoingProxy
     registries: Registries
+    firewall_hits: RuleHits
     rule_hits: RuleHits
     retentions: Retentions
     rulesets: Rulesets

@@ -297,15 +297,37 @@ class WaasDiscoveredApplication(msgspec.Struct, rename="camel"):
     dropped: int
 
 
+class WaasCertificateFacts(msgspec.Struct, rename="camel"):
+    """A certificate that is kept for protected applications; `name` goes into `certificate.encrypted` of another."""
+
+    name: str
+    subject: str
+    names: Strings
+    expires: str
+    used_by: Strings
+
+
+class WaasRevisionContent(msgspec.Struct):
+    """One state of the WAAS policy, whole."""
+
+    revision: int
+    author: str
+    time: str
+    comment: str
+    policy: WaasPolicyShape
+
+
 FIREWALL_SHAPES = (
     NetworkListShape,
     ScrubbingRuleShape,
     SpecScan,
     WaasApiSpec,
+    WaasCertificateFacts,
     WaasDiscoveredApplication,
     WaasDiscoveredOperation,
     WaasExceptionAnswer,
     WaasPolicyShape,
+    WaasRevisionContent,
     WaasRuleset,
     WaasRulesetChoice,
     WaasTimeslice,

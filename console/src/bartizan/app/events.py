@@ -34,7 +34,7 @@ class Events:
 
     def __init__(self, base: Base, fleet: Fleet, policy: PolicyParts) -> None:
         database, clock = base.database, base.clock
-        self._flush_hits = policy.rule_hits.flush
+        self._flush_hits = policy.flush_hits
         self.audit_store = SqlAudits(database)
         self.feed = AuditFeed(self.audit_store.newest_id())
         self.ingest = Ingest(self.audit_store, self.feed, watchers=(policy.saw,))

@@ -80,7 +80,7 @@ class Parts:
             await asyncio.gather(writer, keeper, return_exceptions=True)
             await self.fleet.defenders.flush()
             await self.events.discoveries.flush()
-            await self.policy.rule_hits.flush()
+            await self.policy.flush_hits()
 
     def close(self) -> None:
         """Close what is open beside the listeners."""

@@ -122,6 +122,7 @@ def _api_services(parts: Parts) -> ApiServices:
         protect_task=embedding.protect_task,
         proxy=base.proxy,
         registries=embedding.registries,
+        firewall_hits=policy.firewall_hits,
         rule_hits=policy.rule_hits,
         retentions=base.retentions,
         rulesets=policy.rulesets,

@@ -5,7 +5,7 @@ from bartizan.pki.bundle_key import BundleKey
 from bartizan.pki.files import LooseModeError, key_file, read_private, write_atomically
 from bartizan.pki.secret_box import SealError, SecretBox
 from bartizan.pki.server_names import machine_names
-from bartizan.pki.tls import api_context, channel_context, check_certificates, check_pair, swap_certificate
+from bartizan.pki.tls import api_context, channel_context, check_certificates, check_pair, facts_of, swap_certificate
 
 __all__ = [
     "Authority",
@@ -19,6 +19,7 @@ __all__ = [
     "channel_context",
     "check_certificates",
     "check_pair",
+    "facts_of",
     "identity_of",
     "key_file",
     "machine_names",

@@ -73,3 +73,20 @@ def check_pair(pem: str) -> None:
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
         raise ValueError("the private key is not that of the first certificate")
+
+
+def facts_of(pem: str) -> tuple[str, tuple[str, ...], int]:
+    """
+    Return of the first certificate: its subject, the names that it is for, and its end (unix milliseconds).
+
+    Raises ValueError when there is none.
+    """
+    certificate = x509.load_pem_x509_certificates(pem.encode())[0]
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = tuple(found.get_values_for_type(x509.DNSName)) + tuple(
+            str(address) for address in found.get_values_for_type(x509.IPAddress)
+        )
+    except x509.ExtensionNotFound:
+        names = ()
+    return certificate.subject.rfc4514_string(), names, int(certificate.not_valid_after_utc.timestamp() * 1000)

@@ -34,6 +34,7 @@ from bartizan.policy.firewall import (
 from bartizan.policy.model import Collection, StoredCollections
 from bartizan.services.collections import Usage, bound_rules, refreshed_rules
 from bartizan.services.errors import ConflictError, InvalidError, MissingError
+from bartizan.services.firewall_history import FirewallHistory
 from bartizan.services.interfaces import Clock
 
 _log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class FirewallStore(Protocol):
         """Return what is kept."""
         ...
 
-    def save(self, kept: KeptFirewall, *, author: str, now: int) -> int:
+    def save(self, kept: KeptFirewall, *, author: str, now: int, comment: str = "") -> int:
         """Keep all of this as the next revision, and return its number."""
         ...
 
@@ -78,25 +79,50 @@ class CertificateBox(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateReader:
+    """
+    Reads PEM: `check` raises ValueError for what is no certificate with its key.
+
+    `facts` returns a certificate's subject, the names that it is for, and its end (unix milliseconds).
+    """
+
+    check: Callable[[str], None]
+    facts: Callable[[str], tuple[str, tuple[str, ...], int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptCertificate:
+    """A certificate of a protected application: `name` is its marker in the policy, `used_by` are rule and App ID."""
+
+    name: str
+    subject: str
+    names: tuple[str, ...]
+    expires: int
+    used_by: tuple[str, ...]
+
+
 class Firewall:
     """The WAAS policy of one Console; `on_change` is called when a change is on disk."""
 
     def __init__(
         self,
         store: FirewallStore,
+        history: FirewallHistory,
         box: CertificateBox,
         *,
         box_error: type[Exception],
-        check_pair: Callable[[str], None],
+        certificates: CertificateReader,
         on_change: Callable[[], None],
         clock: Clock,
         collections: Callable[[], StoredCollections] = dict,
     ) -> None:
         self._store = store
+        self.history = history
         self._collections = collections
         self._box = box
         self._box_error = box_error
-        self._check_pair = check_pair
+        self._certificates = certificates
         self._on_change = on_change
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -137,10 +163,45 @@ class Firewall:
             self._resolved[key] = found
         return found
 
-    async def replace(self, policy: FirewallPolicy, *, author: str) -> int:
-        """Put a whole policy in force and return its revision; an equal one changes nothing. Raises PolicyError."""
+    async def replace(self, policy: FirewallPolicy, *, author: str, comment: str = "", base: int | None = None) -> int:
+        """
+        Put a whole policy in force and return its revision; an equal one changes nothing.
+
+        Raises PolicyError, and StaleError when it was made from another policy than the present one.
+        """
         async with self._lock:
-            return await self._publish(policy, author)
+            await self.history.refuse_stale(base, revision=self.revision, current=self.current)
+            return await self._publish(policy, author, comment)
+
+    async def restore(self, number: int, *, author: str, comment: str = "", base: int | None = None) -> int:
+        """
+        Put the policy of an earlier revision in force as a new one, with the collections as they are now.
+
+        Raises MissingError, StaleError, and PolicyError when what it refers to (a certificate) is not kept any more.
+        """
+        policy = self._refreshed((await self.history.at(number))[1])
+        return await self.replace(policy, author=author, comment=comment or f"back to revision {number}", base=base)
+
+    def problems(self, policy: FirewallPolicy) -> list[str]:
+        """Return what a policy would be refused for; nothing is kept."""
+        problems: list[str] = []
+        policy = dataclasses.replace(policy, rules=bound_rules(policy.rules, self._collections(), problems))
+        policy, _ = self._sealed(policy, problems)
+        return [*problems, *reference_problems(policy, self._around(self._kept, {}))]
+
+    def certificates(self) -> list[KeptCertificate]:
+        """Return what is known of the certificates that the policy names; one that does not open has no subject."""
+        users: dict[str, list[str]] = {}
+        for rule in self.current.rules:
+            for item in rule.applications:
+                users.setdefault(item.certificate, []).append(f"{rule.name}: {item.app_id}")
+        found = []
+        for name, pem in sorted(self._opened().items()):
+            parts = "\n".join(_CERTIFICATE.findall(pem))
+            subject, names, expires = self._certificates.facts(parts) if parts else ("", (), 0)
+            used = tuple(users.get(name, ()))
+            found.append(KeptCertificate(name=name, subject=subject, names=names, expires=expires, used_by=used))
+        return found
 
     async def change_rule(self, name: str, change: Callable[[FirewallRule], FirewallRule], *, author: str) -> int:
         """Put the policy with one changed rule in force and return its revision. Raises MissingError, PolicyError."""
@@ -197,7 +258,8 @@ class Firewall:
             self.current = policy
             if changed:
                 document = msgspec.json.encode(firewall_document(policy))
-                await self._save(dataclasses.replace(self._kept, document=document), author, policy)
+                kept = dataclasses.replace(self._kept, document=document)
+                await self._save(kept, author, policy, comment="a collection changed")
 
     def _refreshed(self, policy: FirewallPolicy) -> FirewallPolicy:
         return dataclasses.replace(policy, rules=refreshed_rules(policy.rules, self._collections()))
@@ -205,20 +267,22 @@ class Firewall:
     async def set_scrubbing(self, rules: tuple[ScrubbingRule, ...], *, author: str) -> None:
         """Replace the rules of scrubbing; Defenders get them at once."""
         async with self._lock:
-            await self._save(dataclasses.replace(self._kept, scrubbing=rules), author)
+            await self._save(dataclasses.replace(self._kept, scrubbing=rules), author, comment="log scrubbing changed")
 
     async def set_countries(self, table: str, *, author: str) -> None:
         """Replace the table of countries. Raises PolicyError when a policy needs one, or grows too large."""
         async with self._lock:
-            await self._change(dataclasses.replace(self._kept, countries=table), author)
+            kept = dataclasses.replace(self._kept, countries=table)
+            await self._change(kept, author, "table of countries changed")
 
     async def _change_networks(self, networks: dict[str, NetworkList], author: str) -> None:
-        await self._change(dataclasses.replace(self._kept, networks=tuple(networks.values())), author)
+        kept = dataclasses.replace(self._kept, networks=tuple(networks.values()))
+        await self._change(kept, author, "network lists changed")
 
-    async def _change(self, kept: KeptFirewall, author: str) -> None:
+    async def _change(self, kept: KeptFirewall, author: str, comment: str) -> None:
         if problems := reference_problems(self.current, self._around(kept, {})):
             raise PolicyError(problems)
-        await self._save(kept, author)
+        await self._save(kept, author, comment=comment)
 
     def _around(self, kept: KeptFirewall, certificates: Mapping[str, str]) -> Surroundings:
         return Surroundings(
@@ -228,7 +292,7 @@ class Firewall:
             countries=kept.countries,
         )
 
-    async def _publish(self, policy: FirewallPolicy, author: str) -> int:
+    async def _publish(self, policy: FirewallPolicy, author: str, comment: str = "") -> int:
         problems: list[str] = []
         policy = dataclasses.replace(policy, rules=bound_rules(policy.rules, self._collections(), problems))
         policy, certificates = self._sealed(policy, problems)
@@ -239,11 +303,15 @@ class Firewall:
         if stamped == self.current and certificates == self._kept.certificates and self._kept.document is not None:
             return self.revision
         document = msgspec.json.encode(firewall_document(stamped))
-        await self._save(dataclasses.replace(self._kept, document=document, certificates=certificates), author, stamped)
+        kept = dataclasses.replace(self._kept, document=document, certificates=certificates)
+        await self._save(kept, author, stamped, comment=comment)
         return self.revision
 
-    async def _save(self, kept: KeptFirewall, author: str, policy: FirewallPolicy | None = None) -> None:
-        revision = await asyncio.to_thread(self._store.save, kept, author=author, now=self._clock())
+    async def _save(
+        self, kept: KeptFirewall, author: str, policy: FirewallPolicy | None = None, *, comment: str
+    ) -> None:
+        now = self._clock()
+        revision = await asyncio.to_thread(self._store.save, kept, author=author, now=now, comment=comment)
         self._kept = dataclasses.replace(kept, revision=revision)
         self.current = self._refreshed(self.current if policy is None else policy)
         self._resolved.clear()
@@ -271,7 +339,7 @@ class Firewall:
     def _take(self, pem: str, place: str, certificates: dict[str, bytes], problems: list[str]) -> str:
         """Seal a certificate with its key and return its name; the same pair stays as it was sealed before."""
         try:
-            self._check_pair(pem)
+            self._certificates.check(pem)
         except ValueError as error:
             problems.append(f"{place}.plain: {error}")
             return ""

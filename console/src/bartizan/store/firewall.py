@@ -7,6 +7,7 @@ from bartizan.policy.firewall import NetworkList, ScrubbingRule
 from bartizan.services.firewall import KeptFirewall
 from bartizan.store.database import Database
 from bartizan.store.portable import insert
+from bartizan.store.revisions import MOST_REVISIONS
 from bartizan.store.tables import settings, waas_certificates, waas_networks, waas_policies
 
 _SCRUBBING = "waasLogScrubbing"
@@ -37,14 +38,15 @@ class SqlFirewall:
                 certificates={item.id: item.sealed for item in certificates},
             )
 
-    def save(self, kept: KeptFirewall, *, author: str, now: int) -> int:
-        """Keep all of this as the next revision, and return its number."""
+    def save(self, kept: KeptFirewall, *, author: str, now: int, comment: str = "") -> int:
+        """Keep all of this as the next revision, and return its number; the oldest beyond what is kept go."""
         empty = b'{"_id":"appEmbeddedAppFirewall","rules":[]}'
         document = empty if kept.document is None else kept.document
-        statement = waas_policies.insert().values(document=document, author=author, created=now)
+        statement = waas_policies.insert().values(document=document, author=author, created=now, comment=comment)
         texts = {_SCRUBBING: msgspec.json.encode(kept.scrubbing).decode(), _COUNTRIES: kept.countries}
         with self._database.write() as connection:
             revision = connection.execute(statement.returning(waas_policies.c.revision)).scalar_one()
+            connection.execute(waas_policies.delete().where(waas_policies.c.revision <= revision - MOST_REVISIONS))
             connection.execute(waas_networks.delete())
             connection.execute(waas_certificates.delete())
             if kept.networks:

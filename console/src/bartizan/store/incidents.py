@@ -128,8 +128,9 @@ class SqlIncidents:
                     for row in connection.execute(
                         sa.select(column.label("value"), number)
                         .where(*_conditions(query))
-                        .group_by(column)
-                        .order_by(number.desc(), column)
+                        # By the names in the answer: PostgreSQL does not see that two spellings of a case are one.
+                        .group_by("value")
+                        .order_by(number.desc(), "value")
                         .limit(_MOST_VALUES)
                     )
                 }

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from bartizan.api.context import services_of
 from bartizan.api.document import gives, list_of, reference, takes
+from bartizan.api.editing import EDIT_PARAMETERS, edit_of, in_force, revision_headers
 from bartizan.api.firewall_shapes import NetworkListShape, ScrubbingRuleShape, WaasPolicyShape
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters
@@ -58,20 +59,23 @@ _SCRUBBING = [{"name": "card numbers", "type": "pattern", "pattern": "[0-9]{13,1
 async def get_waas_policy(request: Request, _user: _reader) -> Response:
     """Return the WAAS policy; private keys are never given back."""
     only_known_parameters(request, _PROJECT)
-    return _json(firewall_document(services_of(request).firewall.current))
+    firewall = services_of(request).firewall
+    answer = _json(firewall_document(firewall.current))
+    answer.headers.update(revision_headers(firewall.revision))
+    return answer
 
 
 @router.put(
     "/app-embedded",
-    openapi_extra=takes(WaasPolicyShape, example=_POLICY),
+    openapi_extra={**takes(WaasPolicyShape, example=_POLICY), "parameters": EDIT_PARAMETERS},
     responses=gives(None, text="It is in force"),
 )
 async def put_waas_policy(request: Request, user: _writer) -> Response:
     """Replace the whole WAAS policy; Defenders get it at once."""
-    only_known_parameters(request, _PROJECT)
+    edit = edit_of(request, user)
     policy = parse_firewall(await request.body())
-    revision = await services_of(request).firewall.replace(policy, author=user.name)
-    return Response(headers={"Policy-Revision": str(revision)})
+    firewall = services_of(request).firewall
+    return in_force(await firewall.replace(policy, author=edit.author, comment=edit.comment, base=edit.base))
 
 
 @router.get("/network-list", responses=gives(list_of(NetworkListShape), text="All of them", example=[_LIST]))
