@@ -50,6 +50,11 @@ def test_people_are_let_in_and_their_changes_are_seen(page: Page, ui_console: Co
     page.get_by_role("tab", name="Sessions").click()
     expect(page.get_by_role("table", name="Sessions")).to_contain_text("this one")
 
+    page.get_by_role("tab", name="Sign-in").click()
+    page.get_by_label("Issuer").fill("https://169.254.169.254")
+    page.get_by_label("Client ID").fill("bartizan")
+    check_page(page, "access-sign-in")
+
     page.get_by_role("tab", name="Changes").click()
     table = page.get_by_role("table", name="Changes")
     expect(table).to_contain_text("POST /api/v1/rbac/roles")

@@ -1,13 +1,14 @@
 """Users, groups, roles, API tokens and sessions over the API, and what each role can reach."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.channel.running import PASSWORD, USER, ConsoleUnderTest
+from tests.channel.running import PASSWORD, USER, ConsoleUnderTest, DefenderEnd
 
 from bartizan.api import create_api
 from bartizan.api.document import permissions
@@ -209,6 +210,28 @@ def test_sessions_are_one_s_own(console: ConsoleUnderTest, ann: httpx.Client) ->
             assert stale.get("/session").status_code == 401
         assert client.delete("/sessions?username=ann").status_code == 200
         assert ann.get("/session").status_code == 401
+
+
+def test_who_is_limited_sees_the_defenders_of_their_workloads(console: ConsoleUnderTest, tmp_path: Path) -> None:
+    """Lists, counts, names and files tell of no other; one that is asked for by its id is not there."""
+    ends = [DefenderEnd(console, console.bundle(), tmp_path, app_id=name) for name in ("shop:1", "bank:1")]
+    with console.client() as client:
+        assert client.post("/collections", json={"name": "shop", "appIDs": ["shop:*"]}).status_code == 200
+    for end in ends:
+        end.connect()
+    limited = token_of(console, "of the shop", role="Operator", collections=["shop"])
+    with console.client(token=limited) as client:
+        for path in ("", "/facets", "/summary", "/names", "/download"):
+            answer = client.get(f"/defenders{path}")
+            assert answer.status_code == 200
+            assert "bank" not in answer.text
+        assert [item["appID"] for item in client.get("/defenders").json()] == ["shop:1"]
+        assert sum(item["deployed"] for item in client.get("/defenders/summary").json()) == 1
+        assert client.get(f"/defenders/{ends[0].instance}").status_code == 200
+        assert client.get(f"/defenders/{ends[1].instance}").status_code == 404
+        assert client.delete(f"/defenders/{ends[0].instance}").status_code == 403
+    for end in ends:
+        end.close()
 
 
 @settings(max_examples=60)

@@ -316,6 +316,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Offer
+         * @description Tell whether one can sign in by an identity provider.
+         */
+        get: operations["get_offer_api_v1_session_oidc_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/oidc/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Start Sign In
+         * @description Send a browser to the identity provider.
+         */
+        get: operations["start_sign_in_api_v1_session_oidc_start_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Finish Sign In
+         * @description Take a browser back from the identity provider, and sign its user in.
+         */
+        get: operations["finish_sign_in_api_v1_session_oidc_callback_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Settings
+         * @description Return how the identity provider is asked.
+         */
+        get: operations["get_settings_api_v1_settings_oidc_get"];
+        /**
+         * Set Settings
+         * @description Change how the identity provider is asked; when it is enabled, its description is read first.
+         */
+        put: operations["set_settings_api_v1_settings_oidc_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tokens": {
         parameters: {
             query?: never;
@@ -4458,6 +4542,53 @@ export interface components {
          */
         ObservedKind: "address" | "file" | "listen" | "name" | "process";
         /**
+         * OidcAnswer
+         * @description How the identity provider is asked; the secret never comes out.
+         */
+        OidcAnswer: {
+            enabled: boolean;
+            issuer: string;
+            clientID: string;
+            redirectURI: string;
+            scopes: string[];
+            usernameClaim: string;
+            groupsClaim: string;
+            caCert: string;
+            hasSecret: boolean;
+        };
+        /**
+         * OidcChange
+         * @description How the identity provider is asked; an empty secret keeps the present one.
+         *
+         *     `redirectURI` is this Console's address as it is registered there, and `/api/v1/session/oidc/callback`.
+         */
+        OidcChange: {
+            /** @default  */
+            issuer: string;
+            /** @default false */
+            enabled: boolean;
+            /** @default  */
+            clientID: string;
+            /** @default  */
+            clientSecret: string;
+            /** @default  */
+            redirectURI: string;
+            scopes?: string[];
+            /** @default preferred_username */
+            usernameClaim: string;
+            /** @default groups */
+            groupsClaim: string;
+            /** @default  */
+            caCert: string;
+        };
+        /**
+         * OidcOffer
+         * @description Whether one can sign in by an identity provider.
+         */
+        OidcOffer: {
+            enabled: boolean;
+        };
+        /**
          * OtlpTarget
          * @description Log records by OTLP/HTTP with JSON; `url` ends in `/v1/logs`. `authorization` is the header of that name.
          */
@@ -6763,6 +6894,178 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_offer_api_v1_session_oidc_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether there is one */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcOffer"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_sign_in_api_v1_session_oidc_start_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description To the identity provider */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finish_sign_in_api_v1_session_oidc_callback_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Signed in, to the Console's pages */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_settings_api_v1_settings_oidc_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings, without the secret */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcAnswer"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_settings_api_v1_settings_oidc_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "enabled": true,
+                 *       "issuer": "https://login.example.com",
+                 *       "clientID": "bartizan",
+                 *       "clientSecret": "",
+                 *       "redirectURI": "https://console.example.com:8083/api/v1/session/oidc/callback"
+                 *     }
+                 */
+                "application/json": components["schemas"]["OidcChange"];
+            };
+        };
+        responses: {
+            /** @description In force */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -6,6 +6,7 @@ import { ChangesPanel } from "~/forms/access/ChangesPanel";
 import { GroupsPanel } from "~/forms/access/GroupsPanel";
 import { RolesPanel } from "~/forms/access/RolesPanel";
 import { SessionsPanel } from "~/forms/access/SessionsPanel";
+import { SignInPanel } from "~/forms/access/SignInPanel";
 import { TokensPanel } from "~/forms/access/TokensPanel";
 import { UsersPanel } from "~/forms/access/UsersPanel";
 import { useSignedIn } from "~/lib/session";
@@ -16,6 +17,7 @@ const TABS = [
   { value: "roles", title: "Roles", permission: "accessRead", panel: RolesPanel },
   { value: "tokens", title: "API tokens", permission: "", panel: TokensPanel },
   { value: "sessions", title: "Sessions", permission: "", panel: SessionsPanel },
+  { value: "sign-in", title: "Sign-in", permission: "accessRead", panel: SignInPanel },
   { value: "changes", title: "Changes", permission: "changesRead", panel: ChangesPanel },
 ] as const;
 

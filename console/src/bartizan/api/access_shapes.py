@@ -8,6 +8,7 @@ Strings = list[str]
 _Name = Annotated[str, msgspec.Meta(max_length=200)]
 _Names = Annotated[list[_Name], msgspec.Meta(max_length=10_000)]
 _Password = Annotated[str, msgspec.Meta(max_length=1024)]
+_Address = Annotated[str, msgspec.Meta(max_length=2048)]
 _AuthType = Literal["basic", "oidc"]
 
 
@@ -158,7 +159,48 @@ class LiveSession(msgspec.Struct, rename="camel"):
     current: bool
 
 
+class OidcOffer(msgspec.Struct):
+    """Whether one can sign in by an identity provider."""
+
+    enabled: bool
+
+
+class OidcChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """
+    How the identity provider is asked; an empty secret keeps the present one.
+
+    `redirectURI` is this Console's address as it is registered there, and `/api/v1/session/oidc/callback`.
+    """
+
+    issuer: _Address = ""
+    enabled: bool = False
+    client_id: _Name = msgspec.field(name="clientID", default="")
+    client_secret: _Password = ""
+    redirect_uri: _Address = msgspec.field(name="redirectURI", default="")
+    scopes: _Names = msgspec.field(default_factory=lambda: ["openid", "profile", "email", "groups"])
+    username_claim: _Name = "preferred_username"
+    groups_claim: _Name = "groups"
+    ca_cert: Annotated[str, msgspec.Meta(max_length=65536)] = ""
+
+
+class OidcAnswer(msgspec.Struct, rename="camel"):
+    """How the identity provider is asked; the secret never comes out."""
+
+    enabled: bool
+    issuer: str
+    client_id: str = msgspec.field(name="clientID")
+    redirect_uri: str = msgspec.field(name="redirectURI")
+    scopes: Strings
+    username_claim: str
+    groups_claim: str
+    ca_cert: str
+    has_secret: bool
+
+
 ACCESS_SHAPES = (
+    OidcAnswer,
+    OidcChange,
+    OidcOffer,
     GroupAnswer,
     GroupChange,
     LiveSession,

@@ -33,6 +33,7 @@ from bartizan.services.investigation import Investigation
 from bartizan.services.learning import Learning
 from bartizan.services.models import Models
 from bartizan.services.names import Names
+from bartizan.services.oidc import Oidc
 from bartizan.services.overview import Overview
 from bartizan.services.policies import Policies
 from bartizan.services.protect_task import ProtectTask
@@ -83,6 +84,7 @@ class ApiServices:
     models: Models
     names: Names
     overview: Overview
+    oidc: Oidc
     policies: Policies
     protect_task: ProtectTask
     proxy: OutgoingProxy

@@ -6,6 +6,7 @@ from bartizan.data_directory import setup_token
 from bartizan.services.accounts import Accounts
 from bartizan.services.changes import Changes
 from bartizan.services.directory import Directory
+from bartizan.services.oidc import Oidc
 from bartizan.services.sessions import Sessions
 from bartizan.services.users import Users
 from bartizan.store import SqlChanges, SqlDirectory, SqlSessions
@@ -28,6 +29,9 @@ class Access:
         )
         key, fresh = pki.key_file(base.directory / "changes.key")
         self.changes = Changes(SqlChanges(base.database), key, fresh=fresh, clock=base.clock)
+        # A file of its own: the key of credentials is changed, and its old ones forgotten, with those alone.
+        box = pki.SecretBox(base.directory / "oidc.key")
+        self.oidc = Oidc(directory, base.stored, box, base.outgoing, clock=base.clock)
         self.users = Users(directory, sessions, self.accounts.passwords, clock=base.clock)
 
     def close(self) -> None:

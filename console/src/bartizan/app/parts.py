@@ -37,6 +37,7 @@ class Parts:
         self.embedding = Embedding(self.base, self.fleet.bundles, embedder)
         self.policy.collections.used_by(self.embedding.registries.users_of_collection)
         self.backups = Backups(settings.data_directory / "backups", ConsoleBackup(self.base), clock=self.base.clock)
+        self.policy.collections.used_by(self.access.users.users_of_collection)
         self.health = Health(
             self.events.ingest,
             size=self.base.database.size,

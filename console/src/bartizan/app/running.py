@@ -6,6 +6,8 @@ Starts and stops a Console, with all its state in one data directory.
     server.pem         key and certificate of both ports
     bundle.key         from which the secrets of install bundles are derived
     setup-token        opens the one-time set-up; gone once it is done
+    oidc.key           seals the secret that the identity provider knows the Console by
+    changes.key        chains the log of changes
     secrets.key        seals the credentials of registries in the database
     certificates.key   seals the certificates of protected applications there
     alerts.key         seals the secrets of alert profiles there

@@ -93,6 +93,7 @@ def _api_services(parts: Parts) -> ApiServices:
     return ApiServices(
         accounts=parts.access.accounts,
         changes=parts.access.changes,
+        oidc=parts.access.oidc,
         users=parts.access.users,
         alert_profiles=parts.alerts.profiles,
         audits=events.audits,

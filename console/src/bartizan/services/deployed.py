@@ -43,6 +43,8 @@ class DeployedQuery:
     """
     Which Defenders. Of a facet's values one has to hold; a facet without values is no condition.
 
+    `visible` tells which ones the asker may see.
+
     `search` looks into names of hosts, App IDs, tasks, containers and images. Those that were shut out are listed only
     when `connection` asks for them.
     """
@@ -51,6 +53,7 @@ class DeployedQuery:
     connected: bool | None = None
     hostnames: tuple[str, ...] = ()
     search: str = ""
+    visible: Callable[[DefenderRecord], bool] | None = None
     offset: int = 0
     limit: int = 50
 
@@ -169,6 +172,8 @@ def _fits(item: Deployed, query: DeployedQuery) -> bool:
 
 
 def _record_fits(record: DefenderRecord, query: DeployedQuery) -> bool:
+    if query.visible is not None and not query.visible(record):
+        return False
     if query.connected is not None and record.connected != query.connected:
         return False
     if query.hostnames and record.app_id not in query.hostnames and record.hostname not in query.hostnames:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from bartizan.services.accounts import check_name
+from bartizan.services.collections import Usage
 from bartizan.services.directory import Directory, GroupRecord, UserRecord
 from bartizan.services.errors import ConflictError, ForbiddenError, InvalidError, MissingError
 from bartizan.services.interfaces import Clock
@@ -162,6 +163,15 @@ class Users:
             *(f"group `{group.name}`" for group in self.directory.groups.values() if group.role == role),
             *(f"API token `{token.name}`" for token in self.directory.tokens.values() if token.role == role),
         ]
+
+    def users_of_collection(self, name: str) -> Iterable[Usage]:
+        """Return who is limited to a collection, so that it is not removed under them."""
+        yield from (
+            Usage(kind="user", name=user.name) for user in self.directory.users.values() if name in user.collections
+        )
+        for group in self.directory.groups.values():
+            if name in group.collections:
+                yield Usage(kind="group", name=group.name)
 
     def _user(self, name: str) -> UserRecord:
         found = self.directory.users.get(name)

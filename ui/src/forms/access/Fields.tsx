@@ -30,7 +30,7 @@ export function CollectionsField({ value, onChange }: { value: string[]; onChang
     <MultiSelect
       label="Only within collections"
       placeholder={value.length === 0 ? "Everything" : undefined}
-      description="Whoever is limited sees audits, incidents and Defenders of these workloads only, and no page that knows no such limit."
+      description="Whoever is limited sees the Defenders of these workloads only, and nothing that cannot be told apart by collections."
       inputWrapperOrder={["label", "input", "description", "error"]}
       data={[...new Set([...names, ...value])]}
       value={value}

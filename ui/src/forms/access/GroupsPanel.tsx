@@ -89,13 +89,14 @@ function GroupEditor({ group, onClose, onSaved, onRemove }: { group: Team | null
   const [role, setRole] = useState(group?.role ?? "");
   const [members, setMembers] = useState(group?.user.map((user) => user.username) ?? []);
   const [collections, setCollections] = useState(limitedTo(group?.permissions));
+  const [provided, setProvided] = useState(group?.oidcGroup ?? "");
   const save = async () => {
     const body: Shapes["GroupChange"] = {
       groupName: name.trim(),
       role,
       user: members.map((username) => ({ username })),
       permissions: limits(collections),
-      oidcGroup: group?.oidcGroup ?? "",
+      oidcGroup: provided.trim(),
       _id: group?._id ?? "",
     };
     await (group ? api.PUT("/api/v1/groups/{name}", { params: { path: { name: group._id } }, body }) : api.POST("/api/v1/groups", { body }));
@@ -114,6 +115,7 @@ function GroupEditor({ group, onClose, onSaved, onRemove }: { group: Team | null
       <RoleField value={role} onChange={setRole} label="Role that it gives" />
       <CollectionsField value={collections} onChange={setCollections} />
       <MultiSelect label="Users" data={people.data?.map((user) => user.username) ?? members} value={members} onChange={setMembers} searchable clearable placeholder={members.length === 0 ? "Nobody yet" : undefined} />
+      <TextInput label="Its name at the identity provider" description="Who signs in by that, and is in it there, gets this role." value={provided} onChange={(event) => setProvided(event.currentTarget.value)} maxLength={200} />
     </Editor>
   );
 }

@@ -24,14 +24,15 @@ from bartizan.api.defender_shapes import (
 from bartizan.api.document import gives, list_of, reference
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters, values
+from bartizan.api.scoping import visible_defenders
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.services.defender_state import Connection, GapKind, Sync
 from bartizan.services.deployed import Deployed, DeployedQuery
-from bartizan.services.errors import InvalidError
+from bartizan.services.errors import InvalidError, MissingError
 from bartizan.services.interfaces import User
 
 router = APIRouter(prefix="/api/v1/defenders", tags=["defenders"])
-_reader = Annotated[User, Depends(Requires(Permission.DEFENDERS_READ))]
+_reader = Annotated[User, Depends(Requires(Permission.DEFENDERS_READ, scoped=True))]
 _keeper = Annotated[User, Depends(Requires(Permission.DEFENDERS_MANAGE))]
 _Several = Annotated[list[str] | None, Query()]
 _KINDS = ("fargate", "appEmbedded")
@@ -95,7 +96,14 @@ def defender_filter(  # noqa: PLR0913, PLR0917 - one for each parameter
     return DeployedQuery(facets=set_ones, connected=connected, hostnames=values(hostname), search=search)
 
 
-_Filter = Annotated[DeployedQuery, Depends(defender_filter)]
+def scoped_filter(
+    request: Request, user: _reader, query: Annotated[DeployedQuery, Depends(defender_filter)]
+) -> DeployedQuery:
+    """Return the filter of a request, within what its user may see."""
+    return dataclasses.replace(query, visible=visible_defenders(request, user, Permission.DEFENDERS_READ))
+
+
+_Filter = Annotated[DeployedQuery, Depends(scoped_filter)]
 
 
 @router.get("", responses=gives(list_of(Defender), text="One page; `Total-Count` tells how many match"))
@@ -121,10 +129,11 @@ async def count_defenders(request: Request, _user: _reader, query: _Filter) -> R
 
 
 @router.get("/summary", responses=gives(list_of(DefenderSummary), text="One for each category"))
-async def summarise_defenders(request: Request, _user: _reader) -> Response:
+async def summarise_defenders(request: Request, user: _reader) -> Response:
     """Return how many Defenders of each category there are, and are connected."""
     only_known_parameters(request, frozenset())
-    found = services_of(request).deployed.all(DeployedQuery())
+    visible = visible_defenders(request, user, Permission.DEFENDERS_READ)
+    found = services_of(request).deployed.all(DeployedQuery(visible=visible))
     answer = [
         DefenderSummary(
             category=kind,
@@ -153,10 +162,14 @@ async def download_defenders(request: Request, _user: _reader, query: _Filter) -
 
 
 @router.get("/{defender}", responses=gives(reference(Defender), text="The Defender"))
-async def get_defender(request: Request, defender: str, _user: _reader) -> Response:
+async def get_defender(request: Request, defender: str, user: _reader) -> Response:
     """Return one Defender."""
     only_known_parameters(request, frozenset())
-    return _json(_shown(services_of(request).deployed.one(defender)))
+    found = services_of(request).deployed.one(defender)
+    visible = visible_defenders(request, user, Permission.DEFENDERS_READ)
+    if visible is not None and not visible(found.record):
+        raise MissingError(f"there is no Defender `{defender[:64]}`")
+    return _json(_shown(found))
 
 
 @router.post("/{defender}/disconnect", responses=gives(None, text="Its session ends"))
