@@ -22,7 +22,7 @@ export function TrialOutcome({ trial }: { trial: Shapes["TrialAnswer"] }) {
         <Figure label="would pass" now={trial.after.allow} before={trial.before.allow} effect="allow" />
       </Group>
       <Text size="xs" c="dimmed">
-        Judged by the Defender's own program: {trial.audits.toLocaleString("en")} audits and {trial.observations.toLocaleString("en")} observed facts since <Time value={trial.start} />; {trial.after.cases.toLocaleString("en")} different ones.
+        Judged by the Defender's own program: {counted(trial.audits, "audit")} and {counted(trial.observations, "observed fact")} since <Time value={trial.start} />, {trial.after.cases.toLocaleString("en")} of them different.
         {!trial.complete && " There was more than is judged at once: only the newest counts."}
       </Text>
       {trial.cases.length > 0 && (
@@ -35,7 +35,7 @@ export function TrialOutcome({ trial }: { trial: Shapes["TrialAnswer"] }) {
             { key: "what", title: "What happened", render: (row) => <span className="mono" title={row.what}>{row.what}</span> },
             { key: "where", title: "Where", width: 190, render: (row) => row.container || row.appID || row.image },
             { key: "count", title: "Times", width: 80, align: "end", sort: (row) => row.count, render: (row) => row.count.toLocaleString("en") },
-            { key: "decision", title: "Now and then", width: 190, render: (row) => <Decision row={row} /> },
+            { key: "decision", title: "Now, and with this", width: 190, render: (row) => <Decision row={row} /> },
           ]}
         />
       )}
@@ -65,4 +65,8 @@ function Decision({ row }: { row: Case }) {
       <Effect effect={row.after.effect} />
     </Group>
   );
+}
+
+function counted(number: number, what: string): string {
+  return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
 }
