@@ -11,7 +11,7 @@ export function Empty({ title, children, actions, icon, order = 2 }: { title: st
       </ThemeIcon>
       <Title order={order} size="h3">{title}</Title>
       {children !== undefined && (
-        <Text component="div" c="dimmed" size="sm" maw={520}>
+        <Text component="div" className="prose" c="dimmed" size="sm" maw={520}>
           {children}
         </Text>
       )}

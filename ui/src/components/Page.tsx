@@ -12,7 +12,7 @@ export function Page({ title, description, actions, children }: { title: string;
         <div style={{ flex: "1 1 20rem", minWidth: 0 }}>
           <Title order={1}>{title}</Title>
           {description !== undefined && (
-            <Text component="div" c="dimmed" size="sm" mt={2} maw={760}>
+            <Text component="div" className="prose" c="dimmed" size="sm" mt={2} maw={760}>
               {description}
             </Text>
           )}
