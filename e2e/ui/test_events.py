@@ -119,8 +119,9 @@ def test_live_tail_stays_smooth(page: Page, ui_console: Console, reporter: Repor
     page.goto(f"{ui_console.url}/monitor/events?live=1")
     expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
     page.evaluate(
-        "() => { window.longTasks = []; new PerformanceObserver(l => l.getEntries().forEach(e =>"
-        " window.longTasks.push(e.duration))).observe({type: 'longtask'}); }"
+        "() => { window.longTasks = []; window.begun = performance.now();"
+        " const note = list => list.getEntries().forEach(entry => window.longTasks.push(entry.duration));"
+        " new PerformanceObserver(note).observe({type: 'longtask'}); }"
     )
     ending = threading.Event()
 
@@ -147,10 +148,10 @@ def test_live_tail_stays_smooth(page: Page, ui_console: Console, reporter: Repor
     finally:
         ending.set()
         thread.join()
-    tasks = page.evaluate("window.longTasks")
-    # A machine under test is shared: no single task may freeze the page, and together they may not either.
-    assert max(tasks, default=0) < 400, tasks
-    assert sum(tasks) < 3000, tasks
+    tasks, took = page.evaluate("[window.longTasks, performance.now() - window.begun]")
+    # A machine under test is shared: no single task may freeze the page, and together they leave time for its user.
+    assert max(tasks, default=0) < 600, tasks
+    assert sum(tasks) < 0.7 * took, (tasks, took)
     check_page(page, "events-live")
 
 

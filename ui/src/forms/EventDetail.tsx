@@ -94,10 +94,10 @@ function Shown({ event, onFilter }: { event: Detail; onFilter: (changes: Record<
 function Why({ event }: { event: Detail }) {
   const { runtime, waas, rule } = event;
   const techniques = facts(event).techniques.join(", ");
-  const page = event.kind === "waas" ? "/defend/waas" : "/defend/runtime";
+  const page = event.kind === "waas" ? "/defend/waas?open=" : "/defend/runtime?rule=";
   const shown = rule && (
     <span>
-      <Anchor component={Link} to={`${page}?rule=${encodeURIComponent(rule.name)}`} size="sm">{rule.name}</Anchor>
+      <Anchor component={Link} to={`${page}${encodeURIComponent(rule.name)}`} size="sm">{rule.name}</Anchor>
       {!rule.present && " (not in the policy any more)"}
       {rule.present && rule.disabled && " (disabled by now)"}
     </span>

@@ -5,7 +5,7 @@ import type { SecurityEvent } from "./events";
 /** So many events are kept in the browser; of what came while paused, the newest of these. */
 export const MOST_LIVE = 1000;
 /** Events are shown together this often: more would only be drawn, not read. */
-const EVERY = 200;
+const EVERY = 250;
 
 declare global {
   interface Window {

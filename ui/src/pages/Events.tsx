@@ -19,6 +19,8 @@ import { Time } from "~/components/Time";
 import { EventDetail } from "~/forms/EventDetail";
 import { raw, type Shapes } from "~/lib/api";
 import { DEFAULT_RANGE, RANGES, eventQuery, facts, filterCount, type SecurityEvent } from "~/lib/events";
+import { useZone } from "~/lib/preferences";
+import { shortTime } from "~/lib/time";
 import { MOST_LIVE, useLive, type Live } from "~/lib/live";
 
 const PAGE = 100;
@@ -32,6 +34,9 @@ const COLUMNS: readonly Column<SecurityEvent>[] = [
   { key: "app", title: "App ID", width: "14%", render: (event) => facts(event).app },
   { key: "rule", title: "Rule", width: "11%", render: (event) => facts(event).rule || "–" },
 ];
+
+// Where all rows are new a few times a second, none has more than its text to draw.
+const LIVE_COLUMNS: readonly Column<SecurityEvent>[] = COLUMNS.map((column) => (column.key === "time" ? { ...column, render: (event: SecurityEvent) => <Moment value={facts(event).time} /> } : column));
 
 /** Runtime audits and WAAS events: what happened, live and in the past. */
 export default function Events() {
@@ -226,10 +231,15 @@ function Tail({ tail, paused, onPause, onOpen, chosen }: List & { tail: Live; pa
       {tail.events.length === 0 ? (
         <Empty title="Waiting for events">What Defenders report from now on appears here at once. The newest {MOST_LIVE.toLocaleString("en")} are kept while this page is open.</Empty>
       ) : (
-        <DataTable label="Events as they come" rows={tail.events} columns={COLUMNS} rowKey={(event) => event.id} chosen={chosen} onOpen={(event) => onOpen(event.id)} maxHeight="calc(100vh - 260px)" />
+        <DataTable label="Events as they come" rows={tail.events} columns={LIVE_COLUMNS} rowKey={(event) => event.id} chosen={chosen} onOpen={(event) => onOpen(event.id)} maxHeight="calc(100vh - 260px)" />
       )}
     </>
   );
+}
+
+function Moment({ value }: { value: string }) {
+  const [zone] = useZone();
+  return <time dateTime={value}>{shortTime(new Date(value), zone, new Date())}</time>;
 }
 
 function What({ event }: { event: SecurityEvent }) {
