@@ -128,3 +128,31 @@ def test_a_profile_becomes_a_rule(page: Page, ui_console: Console, check_page: C
     expect(page.get_by_role("button", name="Promote to prevent")).to_have_count(0)
     rules = ui_console.request("GET", "policies/runtime/app-embedded").json()["rules"]
     assert rules[0]["processes"]["effect"] == "prevent"
+
+
+def test_a_credential_goes_in_and_stays_in(page: Page, ui_console: Console, check_page: CheckPage) -> None:
+    """Added, used by a registry, kept from being removed, tested; its secret is in no answer."""
+    go(page, ui_console, "/manage/credentials", "Credentials & registries")
+    page.get_by_role("button", name="Add a credential").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Name", exact=True).fill("harbor")
+    dialog.get_by_role("textbox", name="User name").fill("robot")
+    dialog.locator("input[type=password]").fill("s3cret-of-harbor")
+    dialog.get_by_role("textbox", name="Registry").fill("https://localhost:1")
+    check_page(page, "credential")
+    page.get_by_role("dialog").get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("table", name="Credentials")).to_contain_text("harbor")
+    expect(dialog).to_have_count(0)
+    check_page(page, "credentials")
+    assert "s3cret-of-harbor" not in page.content()
+    page.get_by_role("tab", name="Registries").click()
+    page.get_by_role("button", name="Add a registry").click()
+    dialog.get_by_role("textbox", name="Address").fill("https://localhost:1")
+    dialog.locator("input").and_(dialog.get_by_label("Credential")).click()
+    page.get_by_role("option", name="harbor").click()
+    page.get_by_role("dialog").get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("table", name="Registries")).to_contain_text("harbor")
+    expect(dialog).to_have_count(0)
+    check_page(page, "registries")
+    page.get_by_role("tab", name="Test").click()
+    check_page(page, "registry-test")

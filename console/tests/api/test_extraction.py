@@ -238,6 +238,24 @@ def test_without_a_password_the_registry_says_no(place: Place) -> None:
     assert "wants a password: give credentials for it" in answer.json()["err"]
 
 
+def test_a_registry_is_tested_with_what_is_set(place: Place) -> None:
+    """The registry is asked at once, what it says is shown and kept; a failure says why, and never the secret."""
+    path = "/settings/registry/test"
+    with place.console.client() as client:
+        known(place)
+        answer = client.post(path, json={"image": place.image, "architecture": "arm64"})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["image"]["entrypoint"] == list(ENTRYPOINT)
+        assert answer.json()["_id"] == place.digests["arm64"]
+        assert client.get("/images", params={"search": "team/tool"}).json()[0]["architecture"] == "arm64"
+        place.put("/credentials", place.credential(_id="wrong", secret={"plain": "wr0ng-pass"}))
+        refused = client.post(path, json={"image": place.image, "registryCredentialID": "wrong"})
+        assert (refused.status_code, "wr0ng" in refused.text) == (400, False)
+        assert "credentials are refused" in refused.json()["err"]
+        for body in ({}, {"image": "BAD//ref"}, {"image": "169.254.169.254/x:1"}, {"image": "a", "surprise": 1}):
+            assert client.post(path, json=body).status_code == 400, body
+
+
 def test_every_image_that_fails_is_named(place: Place) -> None:
     """One answer tells all that has to be mended."""
     known(place)

@@ -2839,6 +2839,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings/registry/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask Registry
+         * @description Ask the registry of an image for it now, as a look-up would; a refusal says what went wrong.
+         */
+        post: operations["ask_registry_api_v1_settings_registry_test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/registry": {
         parameters: {
             query?: never;
@@ -4954,6 +4974,24 @@ export interface components {
             collections: string[];
             /** @default [] */
             jfrogRepoTypes: ("local" | "remote" | "virtual")[];
+        };
+        /**
+         * RegistryTest
+         * @description An image to ask its registry for; without `registryType` and `registryCredentialID` the settings say how.
+         *
+         *     `architecture` is amd64 or arm64.
+         */
+        RegistryTest: {
+            image: string;
+            /**
+             * @default amd64
+             * @enum {unknown}
+             */
+            architecture: "amd64" | "arm64";
+            /** @default  */
+            registryType: string;
+            /** @default  */
+            registryCredentialID: string;
         };
         /**
          * RepoTag
@@ -13270,6 +13308,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_registry_api_v1_settings_registry_test_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "image": "registry.example.com/shop:1"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RegistryTest"];
+            };
+        };
+        responses: {
+            /** @description What the registry said */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnownImage"];
                 };
             };
             /** @description Refused */

@@ -272,6 +272,21 @@ class KnownImage(msgspec.Struct, rename="camel"):
     scan_time: str
 
 
+class RegistryTest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """
+    An image to ask its registry for; without `registryType` and `registryCredentialID` the settings say how.
+
+    `architecture` is amd64 or arm64.
+    """
+
+    image: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    architecture: Literal["amd64", "arm64"] = "amd64"
+    registry_type: Annotated[str, msgspec.Meta(max_length=32)] = ""
+    registry_credential_id: Annotated[str, msgspec.Meta(max_length=200)] = msgspec.field(
+        name="registryCredentialID", default=""
+    )
+
+
 ALL = (
     AppEmbeddedEmbedRequest,
     BaseImage,
@@ -291,6 +306,7 @@ ALL = (
     Problem,
     RegistrySettings,
     RegistrySpecification,
+    RegistryTest,
     Resealed,
     RuntimeAudit,
     RuntimePolicyShape,

@@ -172,6 +172,19 @@ class ImageLookUp:
         deadline = asyncio.get_running_loop().time() + self._limits.request_seconds
         return await _each(wanted, lambda image: self._one(image, registry_type, explicit, deadline))
 
+    async def test(self, image: WantedImage, *, registry_type: str = "", credential: str = "") -> ImageRecord:
+        """
+        Return what an image's registry says now, whatever is recorded; it is recorded then.
+
+        Raises InvalidError, UnavailableError, UpstreamTimeoutError or UpstreamError, which say what went wrong.
+        """
+        explicit = self._explicit(registry_type, credential)
+        deadline = asyncio.get_running_loop().time() + self._limits.request_seconds
+        ask = await self._prepared(image, self._reader.name(image.reference), registry_type, explicit)
+        made = replace(await self._answered(ask, self._reader.look_up, deadline), recorded=self._clock())
+        await asyncio.to_thread(self._images.put, made)
+        return made
+
     async def privileged(
         self, wanted: Sequence[WantedImage], *, registry_type: str = "", credential: str = ""
     ) -> dict[WantedImage, tuple[str, ...]]:

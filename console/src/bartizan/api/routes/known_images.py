@@ -33,11 +33,12 @@ async def list_images(
     """Return images whose name or digest holds `search`, with what they start."""
     only_known_parameters(request, _PARAMETERS)
     records, total = await services_of(request).image_lookup.page(search, offset=offset, limit=limit)
-    body = msgspec.json.encode([_shown(record, compact=compact) for record in records])
+    body = msgspec.json.encode([shown_image(record, compact=compact) for record in records])
     return Response(body, media_type="application/json", headers={"Total-Count": str(total)})
 
 
-def _shown(record: ImageRecord, *, compact: bool) -> KnownImage:
+def shown_image(record: ImageRecord, *, compact: bool) -> KnownImage:
+    """Return an image as JSON shows it."""
     name = record.name
     run = ImageRun(
         repo_digest=[f"{name.host}/{name.repository}@{record.digest}"],

@@ -9,14 +9,17 @@ from bartizan.api.context import services_of
 from bartizan.api.document import gives, reference, takes
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import fitted, only_known_parameters, read_body
-from bartizan.api.shapes import RegistrySettings, RegistrySpecification
+from bartizan.api.routes.known_images import shown_image
+from bartizan.api.shapes import KnownImage, RegistrySettings, RegistrySpecification, RegistryTest
 from bartizan.services.errors import InvalidError
+from bartizan.services.image_lookup import WantedImage
 from bartizan.services.interfaces import User
 from bartizan.services.registries import Registry, host_of_registry
 
 router = APIRouter(prefix="/api/v1/settings/registry", tags=["settings"])
 _reader = Annotated[User, Depends(Requires(Permission.SETTINGS_READ))]
 _writer = Annotated[User, Depends(Requires(Permission.SETTINGS_WRITE))]
+_tester = Annotated[User, Depends(Requires(Permission.CREDENTIALS_WRITE))]
 _PROJECT = frozenset(("project",))
 # Set by the server: what a scan left, and the credential itself beside its name.
 _BOOK_KEEPING = frozenset(("id", "credential", "lastScanStatus", "lastScanTime"))
@@ -50,6 +53,22 @@ async def add_registry(request: Request, _user: _writer) -> Response:
     only_known_parameters(request, _PROJECT)
     await services_of(request).registries.add(_parsed(await read_body(request, dict[str, Any]), ""))
     return Response()
+
+
+@router.post(
+    "/test",
+    openapi_extra=takes(RegistryTest, example={"image": "registry.example.com/shop:1"}),
+    responses=gives(reference(KnownImage), text="What the registry said"),
+)
+async def ask_registry(request: Request, _user: _tester) -> Response:
+    """Ask the registry of an image for it now, as a look-up would; a refusal says what went wrong."""
+    wanted = await read_body(request, RegistryTest)
+    record = await services_of(request).image_lookup.test(
+        WantedImage(reference=wanted.image, architecture=wanted.architecture),
+        registry_type=wanted.registry_type,
+        credential=wanted.registry_credential_id,
+    )
+    return Response(msgspec.json.encode(shown_image(record, compact=False)), media_type="application/json")
 
 
 class _Nothing(msgspec.Struct):
