@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from hypothesis import example, given, settings
@@ -11,10 +12,21 @@ from tests.channel.running import running_console
 from tests.postgresql import PASSWORD, Server
 from tests.store.test_store import new_audit
 
+from bartizan.api import create_api
+from bartizan.audit.incidents import IncidentKind
 from bartizan.database_address import AddressError, DatabaseAddress, parse_database_address
 from bartizan.services.interfaces import AuditQuery
 from bartizan.settings import SettingsError, read_settings
 from bartizan.store import Database, SqlAudits, SqlSettings
+
+MINER = IncidentKind(category="cryptoMiner", type="fargate")
+_QUERIES = (
+    {"search": "a"},
+    {"limit": "5"},
+    {"aggregate": "true"},
+    {"sort": "time"},
+    {"from": "1970-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"},
+)
 
 
 @given(st.text() | st.from_regex(r"postgresql://[^ ]{0,20}secret[^ ]{0,20}@.{0,40}"))
@@ -119,16 +131,37 @@ def test_connections_that_the_server_ended_are_made_anew(server: Server) -> None
     database.close()
 
 
+def refused_on_it(client: httpx.Client, url: str) -> list[tuple[str, dict[str, str], int]]:
+    """Return those of all lists, with and without what most of them can be asked, that the database refused."""
+    found = []
+    for path, operations in create_api(None).openapi()["paths"].items():
+        if "get" not in operations or "{" in path:
+            continue
+        known = {item["name"] for item in operations["get"].get("parameters", ())}
+        for query in ({}, *_QUERIES):
+            if "follow" in path or not query.keys() <= known:
+                continue
+            answer = client.get(url + path, params=query)
+            if answer.status_code >= 500:
+                found.append((path, query, answer.status_code))
+    return found
+
+
 def test_a_console_lives_on_it(server: Server, tmp_path: Path) -> None:
-    """A whole Console signs up, keeps a policy over its restart, and leaves no file of a database behind."""
+    """A whole Console signs up, keeps a policy over its restart, answers every list, and leaves no file behind."""
     address = server.new_database()
     with running_console(tmp_path / "data", database=address) as console:
         console.sign_up()
         console.put_policy({"name": "kept"})
     assert not (tmp_path / "data" / "bartizan.db").exists()
+    store = Database(address)
+    bad = [dataclasses.replace(new_audit(number), incident=MINER) for number in range(1, 10)]
+    SqlAudits(store).add([*bad, *(new_audit(number) for number in range(10, 30))])
+    store.close()
     with running_console(tmp_path / "data", database=address) as console, console.client(token="") as client:
         console.log_in()
         assert client.get("/_ping").status_code == 200
         with console.client() as known:
             rules = known.get("/policies/runtime/app-embedded").json()["rules"]
+            assert refused_on_it(known, console.url.removesuffix("/api/v1")) == []
     assert [rule["name"] for rule in rules] == ["kept"]

@@ -108,10 +108,13 @@ class SqlIncidents:
 
     def facets(self, query: IncidentQuery) -> dict[str, dict[str, int]]:
         """Return how many of the incidents that match have each value of what they can be filtered by."""
+        # Written into the statement: PostgreSQL takes two parameters of the same value for two expressions.
+        archived: sa.ColumnElement[str] = sa.literal_column("'archived'")
+        seen: sa.ColumnElement[str] = sa.literal_column("'acknowledged'")
+        fresh: sa.ColumnElement[str] = sa.literal_column("'open'")
+        one: sa.ColumnElement[int] = sa.literal_column("1")
         state = sa.case(
-            (incidents.c.archived.is_not(None), "archived"),
-            (incidents.c.acknowledged == 1, "acknowledged"),
-            else_="open",
+            (incidents.c.archived.is_not(None), archived), (incidents.c.acknowledged == one, seen), else_=fresh
         )
         columns: dict[str, sa.ColumnElement[Any]] = {
             "category": incidents.c.category,
