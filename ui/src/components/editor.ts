@@ -17,7 +17,7 @@ const LOOK = EditorView.theme({
   ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "color-mix(in srgb, var(--bz-hover) 60%, transparent)" },
   ".cm-cursor": { borderLeftColor: "var(--mantine-color-text)" },
   "&.cm-focused .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "color-mix(in srgb, var(--mantine-primary-color-filled) 30%, transparent) !important" },
-  ".cm-placeholder": { color: "var(--mantine-color-placeholder)" },
+  ".cm-placeholder": { color: "var(--mantine-color-dimmed)" },
   ".cm-foldPlaceholder, .cm-panels, .cm-tooltip": { backgroundColor: "var(--bz-mute-ground)", color: "var(--mantine-color-text)", borderColor: "var(--bz-line)" },
   ".cm-changedLine, &.cm-merge-b .cm-changedLine": { backgroundColor: "var(--bz-good-ground)" },
   "&.cm-merge-a .cm-changedLine, .cm-deletedChunk": { backgroundColor: "var(--bz-bad-ground)" },
