@@ -11,6 +11,7 @@ from bartizan.services.defenders import Defenders
 from bartizan.services.forensics import Forensics, Piece, SnapshotRow
 from bartizan.services.incidents import COLLECT_AFTER
 from bartizan.services.interfaces import DefenderRecord, WorkloadRecord
+from bartizan.services.scrubbing import Scrubbing
 from bartizan.store import Database, SqlAudits, SqlDefenders, SqlIncidents, SqlSettings, SqlSnapshots
 
 MINUTE = 60_000
@@ -70,7 +71,8 @@ def parts(database: Database) -> Parts:
     """Build the parts on a new database."""
     clock = Clock()
     defenders = Defenders(SqlDefenders(database), SqlSettings(database), clock=clock)
-    forensics = Forensics(SqlSnapshots(database), SqlIncidents(database), defenders, clock=clock)
+    scrubbing = Scrubbing(SqlSettings(database))
+    forensics = Forensics(SqlSnapshots(database), SqlIncidents(database), defenders, scrubbing, clock=clock)
     return Parts(database, clock, defenders, forensics, SqlAudits(database))
 
 

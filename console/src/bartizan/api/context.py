@@ -41,6 +41,7 @@ from bartizan.services.registries import Registries
 from bartizan.services.retention import Retentions
 from bartizan.services.rule_hits import RuleHits
 from bartizan.services.rulesets import Rulesets
+from bartizan.services.scrubbing import Scrubbing
 from bartizan.services.trial import Trials
 from bartizan.services.users import Users
 
@@ -93,6 +94,7 @@ class ApiServices:
     rule_hits: RuleHits
     retentions: Retentions
     rulesets: Rulesets
+    scrubbing: Scrubbing
     users: Users
     trials: Trials
     ca_pem: str

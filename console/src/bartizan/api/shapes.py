@@ -16,6 +16,7 @@ from bartizan.api.overview_shapes import OVERVIEW_SHAPES
 from bartizan.api.policy_shapes import CustomRuleShape, RuntimePolicyShape, RuntimeRule
 from bartizan.api.profile_shapes import PROFILE_SHAPES
 from bartizan.api.revision_shapes import REVISION_SHAPES, Changed
+from bartizan.api.scrubbing_shapes import SCRUBBING_SHAPES
 from bartizan.api.system_shapes import SYSTEM_SHAPES
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.firewall_audit import FirewallAudit
@@ -324,5 +325,6 @@ ALL = (
     *INCIDENT_SHAPES,
     *PROFILE_SHAPES,
     *REVISION_SHAPES,
+    *SCRUBBING_SHAPES,
     *SYSTEM_SHAPES,
 )

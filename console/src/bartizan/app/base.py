@@ -14,6 +14,7 @@ from bartizan.outgoing.reach import parse_reach
 from bartizan.services.egress import OutgoingProxy
 from bartizan.services.names import Names
 from bartizan.services.retention import Retentions
+from bartizan.services.scrubbing import Scrubbing
 from bartizan.settings import Settings
 from bartizan.store import Database, SqlSettings
 
@@ -38,6 +39,7 @@ class Base:
         self.database = Database(settings.database or directory / "bartizan.db")
         self.stored = SqlSettings(self.database)
         self.retentions = Retentions(self.stored, given=settings.retention, clock=self.clock)
+        self.scrubbing = Scrubbing(self.stored)
         self.proxy = OutgoingProxy(self.stored, pki.SecretBox(directory / "proxy.key"), box_error=pki.SealError)
         self.outgoing = LateClient(parse_reach(settings.outgoing_allow), proxy=self._egress)
         self._contexts: list[ssl.SSLContext] = []

@@ -49,7 +49,7 @@ class Events:
         incidents = SqlIncidents(database)
         self.incidents = Incidents(incidents, clock=clock)
         snapshots = SqlSnapshots(database)
-        self.forensics = Forensics(snapshots, incidents, fleet.defenders, clock=clock)
+        self.forensics = Forensics(snapshots, incidents, fleet.defenders, base.scrubbing, clock=clock)
         self.investigation = Investigation(self.incidents, incidents, snapshots)
         models = SqlModels(database)
         self.models = Models(models, clock=clock)

@@ -127,6 +127,7 @@ def _api_services(parts: Parts) -> ApiServices:
         rule_hits=policy.rule_hits,
         retentions=base.retentions,
         rulesets=policy.rulesets,
+        scrubbing=base.scrubbing,
         trials=events.trials,
         ca_pem=base.authority.ca_pem,
         ca_expiration=base.authority.ca_expiration,
@@ -149,6 +150,7 @@ def _channel_services(parts: Parts) -> Services:
         models=events.models,
         policies=policy.policies,
         rulesets=policy.rulesets,
+        scrubbing=parts.base.scrubbing,
         sources=events.sources,
         clock=parts.base.clock,
     )

@@ -5,6 +5,7 @@ Identity (App ID, container, image) comes from the session that reported it, nev
 """
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -26,7 +27,8 @@ from bartizan.audit.wire import (
     RequestEvent,
 )
 
-_LONGEST = 4096
+LONGEST_SHOWN = 4096
+"""Characters of a text; longer ones are cut."""
 _MOST_ANCESTORS = 32
 CUSTOM_INCIDENT = "customRule"
 
@@ -98,11 +100,14 @@ class RuntimeAudit(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     version: str = ""
 
 
-def describe(audit: Audit, reporter: Reporter, custom: CustomText | None = None) -> RuntimeAudit:
+def describe(
+    audit: Audit, reporter: Reporter, custom: CustomText | None = None, *, scrub: Callable[[str], str] = str
+) -> RuntimeAudit:
     """
     Return the audit as users see it, still without its id. Texts are cut to bounded lengths.
 
-    `custom` is what the library says of the custom rule that matched, if one did.
+    `custom` is what the library says of the custom rule that matched, if one did. `scrub` takes secrets out of the
+    texts that are put together here, before they are cut.
     """
     attack = attack_of(audit)
     found = RuntimeAudit(
@@ -111,7 +116,7 @@ def describe(audit: Audit, reporter: Reporter, custom: CustomText | None = None)
         attack_type=attack.attack_type,
         effect=audit.effect.value,
         severity=attack.severity,
-        msg=_cut(sentence(audit, attack)),
+        msg=_cut(scrub(sentence(audit, attack))),
         reason=audit.reason.value,
         matched=_cut(audit.matched or ""),
         attack_techniques=attack.techniques,
@@ -126,24 +131,24 @@ def describe(audit: Audit, reporter: Reporter, custom: CustomText | None = None)
         resource_id=reporter.task or "",
         defender_id=reporter.instance,
         version=reporter.version,
-        **{"count": audit.count, **_fields(audit)},
+        **{"count": audit.count, **_fields(audit, scrub)},
     )
     if custom is None or audit.reason is not Reason.CUSTOM_RULE:
         return found
     return msgspec.structs.replace(
         found,
-        msg=_cut(filled(custom.message, audit)) if custom.message else found.msg,
+        msg=_cut(scrub(filled(custom.message, audit))) if custom.message else found.msg,
         attack_techniques=custom.techniques,
         incident_category=CUSTOM_INCIDENT if custom.incident else "",
     )
 
 
-def _fields(audit: Audit) -> dict[str, Any]:
+def _fields(audit: Audit, scrub: Callable[[str], str]) -> dict[str, Any]:
     """Return the fields that depend on the kind of event."""
     match audit.event:
         case ProcessEvent() as event:
             return {
-                "command": _cut(shlex.join(event.arguments)),
+                "command": _cut(scrub(shlex.join(event.arguments))),
                 "process_path": _cut(event.path),
                 "parent_path": _cut(event.parent_path),
                 "sha256": event.sha256 or "",
@@ -186,4 +191,4 @@ def _second(seconds: int) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"

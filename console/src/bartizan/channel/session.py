@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import msgspec
 from picows import WSCloseCode
 
-from bartizan.audit import Audit, CustomText, Reason, Reporter, describe
+from bartizan.audit import Audit, CustomText, Reason, Reporter
 from bartizan.audit.firewall_audit import describe_request
 from bartizan.audit.incidents import incident_kind
+from bartizan.audit.scrubbing import described
 from bartizan.audit.wire import RequestEvent
 from bartizan.channel.connection import Connection, ConnectionClosedError
 from bartizan.channel.learnt import learnt_of
@@ -75,6 +76,7 @@ from bartizan.services.interfaces import (
 from bartizan.services.models import Models
 from bartizan.services.policies import Policies as PolicyService
 from bartizan.services.rulesets import Rulesets
+from bartizan.services.scrubbing import Scrubbing
 
 _log = logging.getLogger(__name__)
 _MOST_IN_FLIGHT = 8
@@ -109,6 +111,7 @@ class Services:
     models: Models
     policies: PolicyService
     rulesets: Rulesets
+    scrubbing: Scrubbing
     sources: AuditSources
     clock: Clock
 
@@ -347,7 +350,7 @@ class Session:
                 received=received,
                 audit=describe_request(audit, audit.event, reporter),
             )
-        shown = describe(audit, reporter, self._custom_text(audit))
+        kept, shown = described(audit, reporter, self._custom_text(audit), self._services.scrubbing.scrubber)
         return NewAudit(
             bundle=self._identity.bundle,
             source=source,
@@ -355,7 +358,7 @@ class Session:
             time=audit.time,
             received=received,
             audit=shown,
-            incident=incident_kind(audit, shown, type_=self._greeted().kind.value),
+            incident=incident_kind(kept, shown, type_=self._greeted().kind.value),
         )
 
     def _custom_text(self, audit: Audit) -> CustomText | None:

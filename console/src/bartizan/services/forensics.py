@@ -15,11 +15,13 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from bartizan.audit.scrubbing import Scrubber
 from bartizan.audit.wire import Recorded
 from bartizan.services.defenders import Defenders
 from bartizan.services.errors import ConflictError, InvalidError, MissingError
 from bartizan.services.incidents import IncidentStore
 from bartizan.services.interfaces import Clock
+from bartizan.services.scrubbing import Scrubbing
 
 MOST_SNAPSHOTS = 100
 MOST_BYTES = 256 << 20
@@ -117,10 +119,19 @@ class Piece:
 class Forensics:
     """Fetches and keeps records."""
 
-    def __init__(self, store: SnapshotStore, incidents: IncidentStore, defenders: Defenders, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: SnapshotStore,
+        incidents: IncidentStore,
+        defenders: Defenders,
+        scrubbing: Scrubbing,
+        *,
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._incidents = incidents
         self._defenders = defenders
+        self._scrubbing = scrubbing
         self._clock = clock
         self._live: dict[str, _Fetch] = {}
         self._lock = asyncio.Lock()
@@ -181,7 +192,7 @@ class Forensics:
         missed = max(0, min(piece.first - 1, fetch.until) - fetch.after)
         fetch.row = replace(fetch.row, events=fetch.row.events + len(events), missed=fetch.row.missed + missed)
         if events:
-            content = zlib.compress(b"".join(msgspec.json.encode(event) + b"\n" for event in events), 6)
+            content = await asyncio.to_thread(_packed, events, self._scrubbing.scrubber)
             await asyncio.to_thread(self._store.put_piece, fetch.row, piece=fetch.pieces, content=content)
             fetch.pieces += 1
             fetch.after = piece.first + len(events) - 1
@@ -260,3 +271,8 @@ class Forensics:
         del self._live[name]
         fetch.row = replace(fetch.row, state=state)
         await asyncio.to_thread(self._store.set_state, fetch.row)
+
+
+def _packed(events: Sequence[Recorded], scrubber: Scrubber | None) -> bytes:
+    kept = events if scrubber is None else map(scrubber.recorded, events)
+    return zlib.compress(b"".join(msgspec.json.encode(event) + b"\n" for event in kept), 6)
