@@ -1279,6 +1279,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings/scrubbing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Scrubbing
+         * @description Return the rules for what is replaced in runtime audits and records before they are stored.
+         */
+        get: operations["get_scrubbing_api_v1_settings_scrubbing_get"];
+        /**
+         * Put Scrubbing
+         * @description Replace the rules; what comes in from now on is scrubbed by them, what is stored stays as it is.
+         */
+        put: operations["put_scrubbing_api_v1_settings_scrubbing_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/scrubbing/trial": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Scrubbing
+         * @description Return what would be stored of a text; it is kept nowhere.
+         */
+        post: operations["try_scrubbing_api_v1_settings_scrubbing_trial_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audits/runtime/app-embedded": {
         parameters: {
             query?: never;
@@ -3278,6 +3322,53 @@ export interface components {
              * @enum {unknown}
              */
             action: "audit" | "incident";
+        };
+        /**
+         * AuditScrubbing
+         * @description The rules, in their order; with `builtIn`, `builtInRules` come first.
+         */
+        AuditScrubbing: {
+            builtIn: boolean;
+            rules: components["schemas"]["AuditScrubbingRule"][];
+            builtInRules: components["schemas"]["AuditScrubbingRule"][];
+        };
+        /**
+         * AuditScrubbingChange
+         * @description Other rules; `builtIn` says whether the built-in ones come first.
+         */
+        AuditScrubbingChange: {
+            /** @default false */
+            builtIn: boolean;
+            /** @default [] */
+            rules: components["schemas"]["AuditScrubbingRule"][];
+        };
+        /**
+         * AuditScrubbingResult
+         * @description What would be stored, and the names of the rules that replaced something.
+         */
+        AuditScrubbingResult: {
+            text: string;
+            rules: string[];
+        };
+        /**
+         * AuditScrubbingRule
+         * @description `placeholder` stands for what `pattern` (RE2) matches; what its group `keep` matches stays in front of it.
+         */
+        AuditScrubbingRule: {
+            name: string;
+            pattern: string;
+            placeholder: string;
+            /** @default false */
+            disabled: boolean;
+        };
+        /**
+         * AuditScrubbingTrial
+         * @description A text, and `scrubbing` to try on it; without that, the rules in force are.
+         */
+        AuditScrubbingTrial: {
+            text: string;
+            /** @default null */
+            scrubbing: components["schemas"]["AuditScrubbingChange"] | null;
         };
         /**
          * BackupAnswer
@@ -9615,6 +9706,130 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_scrubbing_api_v1_settings_scrubbing_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditScrubbing"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_scrubbing_api_v1_settings_scrubbing_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "builtIn": true,
+                 *       "rules": [
+                 *         {
+                 *           "name": "cards",
+                 *           "pattern": "\\b[0-9]{13,19}\\b",
+                 *           "placeholder": "[card]",
+                 *           "disabled": false
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["AuditScrubbingChange"];
+            };
+        };
+        responses: {
+            /** @description In force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_scrubbing_api_v1_settings_scrubbing_trial_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "text": "mysql --password=hunter2",
+                 *       "scrubbing": {
+                 *         "builtIn": true,
+                 *         "rules": [
+                 *           {
+                 *             "name": "cards",
+                 *             "pattern": "\\b[0-9]{13,19}\\b",
+                 *             "placeholder": "[card]",
+                 *             "disabled": false
+                 *           }
+                 *         ]
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["AuditScrubbingTrial"];
+            };
+        };
+        responses: {
+            /** @description What would be stored */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditScrubbingResult"];
                 };
             };
             /** @description Refused */
