@@ -1,6 +1,6 @@
 import { Center, Loader, Stack } from "@mantine/core";
 import { lazy, Suspense, useMemo } from "react";
-import { Route, Routes, useLocation } from "react-router";
+import { Navigate, Route, Routes, useLocation } from "react-router";
 
 import { Empty } from "~/components/Empty";
 import { ErrorBoundary } from "~/components/ErrorBoundary";
@@ -31,16 +31,22 @@ const LOADED = PAGES.map((entry) => ({ ...entry, Component: lazy(entry.load) }))
 function Pages({ session }: { session: Session }) {
   const { pathname } = useLocation();
   const allowed = useMemo(() => new Set(session.permissions), [session]);
-  const visible = useMemo(() => PAGES.filter((entry) => allowed.has(entry.permission)), [allowed]);
+  const limited = session.collections.length > 0;
+  const visible = useMemo(() => PAGES.filter((entry) => allowed.has(entry.permission) && (entry.scoped || !limited)), [allowed, limited]);
+  const shown = useMemo(() => new Set(visible.map((entry) => entry.path)), [visible]);
+  const home = visible[0]?.path ?? "/";
+  // Who may not see the Overview starts at the first page that they may see.
+  const forbidden = (path: string, title: string) =>
+    path === "/" && home !== "/" ? <Navigate to={home} replace /> : <Forbidden title={title} session={session} />;
   return (
     <Frame session={session} pages={visible}>
       <ErrorBoundary key={pathname}>
         <Suspense fallback={<Waiting />}>
           <Routes>
-            {LOADED.map(({ path, title, permission, Component }) => (
-              <Route key={path} path={path} element={allowed.has(permission) ? <Component /> : <Forbidden title={title} role={session.role} />} />
+            {LOADED.map(({ path, title, Component }) => (
+              <Route key={path} path={path} element={shown.has(path) ? <Component /> : forbidden(path, title)} />
             ))}
-            <Route path="*" element={<NotFound home={visible[0]?.path ?? "/"} />} />
+            <Route path="*" element={<NotFound home={home} />} />
           </Routes>
         </Suspense>
       </ErrorBoundary>
@@ -48,7 +54,18 @@ function Pages({ session }: { session: Session }) {
   );
 }
 
-function Forbidden({ title, role }: { title: string; role: string }) {
+function Forbidden({ title, session }: { title: string; session: Session }) {
+  const { role, permissions, collections } = session;
+  const entry = PAGES.find((page) => page.title === title);
+  if (entry && permissions.includes(entry.permission)) {
+    return (
+      <Page title={title}>
+        <Empty title="This page is of all workloads">
+          You are limited to {collections.join(", ")}. Ask an administrator for a role without limits if you need {title}.
+        </Empty>
+      </Page>
+    );
+  }
   return (
     <Page title={title}>
       <Empty title="Your role does not show this page">

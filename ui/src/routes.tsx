@@ -9,16 +9,21 @@ export interface PageEntry {
   section: Section;
   /** The permission without which it is not shown; its name in the API. */
   permission: string;
+  /** Whether those who are limited to collections see it, too: the API refuses them everywhere else. */
+  scoped: boolean;
   /** Further words by which the command palette finds it. */
   words: string;
   load: () => Promise<{ default: ComponentType }>;
 }
 
+/** The pages of those who are limited to collections, by their modules. */
+const SCOPED: ReadonlySet<string> = new Set(["Events", "Incidents", "Defenders", "Access", "ApiReference"]);
+
 const MODULES = import.meta.glob<{ default: ComponentType }>("./pages/*.tsx");
 
 function page(section: Section, path: string, title: string, module: string, permission: string, words = ""): PageEntry[] {
   const load = MODULES[`./pages/${module}.tsx`];
-  return load ? [{ path, title, section, permission, words, load }] : [];
+  return load ? [{ path, title, section, permission, scoped: SCOPED.has(module), words, load }] : [];
 }
 
 /**

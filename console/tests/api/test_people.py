@@ -75,12 +75,15 @@ def test_a_user_has_what_their_role_and_groups_give(console: ConsoleUnderTest, a
 
 def test_who_is_limited_to_collections_is_kept_from_the_rest(console: ConsoleUnderTest, ann: httpx.Client) -> None:
     """A route that does not know collections refuses who is limited to some; a group without limits lifts that."""
-    limited = {"username": "ann", "role": "Auditor", "authType": "basic", "permissions": [{"collections": ["shop"]}]}
+    limited = {"username": "ann", "role": "Auditor", "authType": "basic", "permissions": [{"collections": ["till"]}]}
     with console.client() as client:
+        refused = client.put("/users", json=limited)
+        assert (refused.status_code, "there is no collection `till`" in refused.json()["err"]) == (400, True)
+        assert client.post("/collections", json={"name": "till"}).status_code == 200
         assert client.put("/users", json=limited).status_code == 200
         answer = ann.get("/credentials")
         assert (answer.status_code, "collections" in answer.json()["err"]) == (403, True)
-        assert ann.get("/session").json()["collections"] == ["shop"]
+        assert ann.get("/session").json()["collections"] == ["till"]
         group = {"groupName": "wide", "role": "Auditor", "user": [{"username": "ann"}]}
         assert client.post("/groups", json=group).status_code == 200
         assert ann.get("/credentials").status_code == 200
@@ -108,8 +111,9 @@ def test_nobody_gives_rights_that_they_lack(console: ConsoleUnderTest) -> None:
 
 def test_the_last_administrator_stays(console: ConsoleUnderTest) -> None:
     """They can neither be removed, nor lose their role, nor be limited."""
-    limited = {"permissions": [{"collections": ["shop"]}]}
+    limited = {"permissions": [{"collections": ["kiosk"]}]}
     with console.client() as client:
+        assert client.post("/collections", json={"name": "kiosk"}).status_code == 200
         assert client.delete(f"/users/{USER}").status_code == 409
         assert client.put("/users", json={"username": USER, "role": "Auditor"}).status_code == 409
         assert client.put("/users", json={"username": USER, "role": "Administrator", **limited}).status_code == 409

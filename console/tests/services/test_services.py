@@ -10,6 +10,7 @@ import pytest
 from bartizan.audit import Retention, RuntimeAudit
 from bartizan.policy import Rule, RuntimePolicy, Workload
 from bartizan.services.accounts import Accounts
+from bartizan.services.collections import Collections
 from bartizan.services.defenders import Defenders
 from bartizan.services.directory import Directory
 from bartizan.services.errors import (
@@ -26,7 +27,16 @@ from bartizan.services.names import Names
 from bartizan.services.policies import Policies
 from bartizan.services.retention import Retentions
 from bartizan.services.sessions import SCRIPT_LIFE, Sessions
-from bartizan.store import Database, SqlAudits, SqlDefenders, SqlDirectory, SqlPolicies, SqlSessions, SqlSettings
+from bartizan.store import (
+    Database,
+    SqlAudits,
+    SqlCollections,
+    SqlDefenders,
+    SqlDirectory,
+    SqlPolicies,
+    SqlSessions,
+    SqlSettings,
+)
 
 HOUR = 3_600_000
 
@@ -186,7 +196,8 @@ def accounts_of(
 ) -> Accounts:
     """Return the accounts of a database."""
     directory, sessions = Directory(SqlDirectory(database)), Sessions(SqlSessions(database), clock=clock)
-    return Accounts(directory, sessions, setup_token=setup_token, on_set_up=on_set_up, clock=clock)
+    collections = Collections(SqlCollections(database), clock=clock)
+    return Accounts(directory, sessions, collections, setup_token=setup_token, on_set_up=on_set_up, clock=clock)
 
 
 def test_a_session_lasts_thirty_minutes(database: Database) -> None:

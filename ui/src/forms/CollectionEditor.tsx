@@ -153,6 +153,7 @@ const USERS: Record<string, { word: string; path: string }> = {
   waas: { word: "WAAS rule", path: "/defend/waas" },
   user: { word: "User", path: "/manage/access" },
   group: { word: "Group", path: "/manage/access" },
+  apiToken: { word: "API token", path: "/manage/access" },
   registryScan: { word: "Registry", path: "/manage/credentials" },
   settings: { word: "Setting", path: "/manage/alerts" },
 };

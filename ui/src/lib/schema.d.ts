@@ -3672,7 +3672,7 @@ export interface components {
          */
         CollectionUsage: {
             /** @enum {unknown} */
-            type: "group" | "policy" | "registryScan" | "settings" | "user";
+            type: "apiToken" | "group" | "policy" | "registryScan" | "settings" | "user";
             name: string;
             /**
              * @default

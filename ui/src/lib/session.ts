@@ -90,9 +90,18 @@ export function sessionEnded(client: QueryClient): void {
   if (before?.session) client.setQueryData<SignedIn>(KEY, { session: null, ended: true });
 }
 
-/** Whether the signed-in user has a permission (its name in the API, as `policyWrite`). */
+/** What the API lets those do who are limited to collections. */
+const SCOPED: ReadonlySet<string> = new Set(["auditsRead", "defendersRead", "forensicsRead", "incidentsAcknowledge"]);
+
+/** Whether somebody has a permission (its name in the API, as `policyWrite`), and it is of use with their limits. */
+export function can(session: Session, permission: string): boolean {
+  return session.permissions.includes(permission) && (session.collections.length === 0 || SCOPED.has(permission));
+}
+
+/** Whether the signed-in user can do what needs a permission. */
 export function useCan(permission: string): boolean {
-  return useSignedIn().data?.session?.permissions.includes(permission) ?? false;
+  const session = useSignedIn().data?.session;
+  return session ? can(session, permission) : false;
 }
 
 function send(method: string, path: string, body: unknown): Promise<Response> {

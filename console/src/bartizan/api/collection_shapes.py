@@ -40,7 +40,7 @@ class CollectionDocument(CollectionScope, rename="camel"):
 class CollectionUsage(msgspec.Struct):
     """Something that uses a collection; `policy` tells whose rule `name` is."""
 
-    type: Literal["policy", "settings", "user", "group", "registryScan"]
+    type: Literal["policy", "settings", "user", "group", "apiToken", "registryScan"]
     name: str
     policy: Literal["runtime", "waas", ""] = ""
 

@@ -1,5 +1,7 @@
 """What is told of an event beside itself, and of a change that allows it."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from bartizan.api.event_shapes import AllowAnswer, AllowedEntry, EventDefender, EventRule
@@ -9,11 +11,13 @@ from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.policy import RuntimePolicy, custom_rule_document
 from bartizan.policy.firewall import FirewallPolicy
+from bartizan.policy.model import Within
 from bartizan.services.audits import with_id
 from bartizan.services.defenders import Defenders
 from bartizan.services.event_allowance import AllowChange
 from bartizan.services.events import EventKind, FoundEvent
 from bartizan.services.incidents import IncidentQuery, Incidents
+from bartizan.services.interfaces import DefenderRecord
 
 _MOST_INCIDENTS = 10
 
@@ -35,10 +39,12 @@ def rule_of(audit: RuntimeAudit | FirewallAudit, policy: RuntimePolicy, firewall
     return EventRule(name=audit.rule_name, present=found is not None, disabled=found is not None and found.disabled)
 
 
-def defender_of(audit: RuntimeAudit | FirewallAudit, defenders: Defenders) -> EventDefender | None:
-    """Return the Defender that reported an event, None when it is not known any more."""
+def defender_of(
+    audit: RuntimeAudit | FirewallAudit, defenders: Defenders, *, visible: Callable[[DefenderRecord], bool] | None
+) -> EventDefender | None:
+    """Return the Defender that reported an event, None when it is not known any more, or not visible."""
     record = defenders.get(audit.defender_id)
-    if record is None:
+    if record is None or (visible is not None and not visible(record)):
         return None
     return EventDefender(
         id=record.instance,
@@ -50,12 +56,18 @@ def defender_of(audit: RuntimeAudit | FirewallAudit, defenders: Defenders) -> Ev
     )
 
 
-async def incident_of(audit: RuntimeAudit | FirewallAudit, incidents: Incidents) -> str:
+async def incident_of(audit: RuntimeAudit | FirewallAudit, incidents: Incidents, *, within: Within) -> str:
     """Return the id of the incident that an event belongs to, or nothing."""
     if isinstance(audit, FirewallAudit) or not audit.incident_category:
         return ""
-    same: dict[str, tuple[str, ...]] = {"profileID": (audit.profile_id,), "category": (audit.incident_category,)}
-    found, _ = await incidents.page(IncidentQuery(equal=same, limit=_MOST_INCIDENTS))
+    same: dict[str, tuple[str, ...]] = {
+        "profileID": (audit.profile_id,),
+        "appID": (audit.app_id,),
+        "containerName": (audit.container_name,),
+        "imageName": (audit.image_name,),
+        "category": (audit.incident_category,),
+    }
+    found, _ = await incidents.page(IncidentQuery(equal=same, within=within, limit=_MOST_INCIDENTS))
     return next((item.id for item in found if item.time <= audit.time <= item.last_time), "")
 
 

@@ -5,6 +5,7 @@ from bartizan.app.base import Base
 from bartizan.data_directory import setup_token
 from bartizan.services.accounts import Accounts
 from bartizan.services.changes import Changes
+from bartizan.services.collections import Collections
 from bartizan.services.directory import Directory
 from bartizan.services.oidc import Oidc
 from bartizan.services.sessions import Sessions
@@ -15,7 +16,7 @@ from bartizan.store import SqlChanges, SqlDirectory, SqlSessions
 class Access:
     """Accounts, and the token of the one-time set-up while there is none."""
 
-    def __init__(self, base: Base) -> None:
+    def __init__(self, base: Base, collections: Collections) -> None:
         self._token_file = base.directory / "setup-token"
         directory = Directory(SqlDirectory(base.database))
         sessions = Sessions(SqlSessions(base.database), clock=base.clock)
@@ -23,6 +24,7 @@ class Access:
         self.accounts = Accounts(
             directory,
             sessions,
+            collections,
             setup_token=self.setup_token,
             on_set_up=self._forget_setup_token,
             clock=base.clock,
@@ -32,7 +34,7 @@ class Access:
         # A file of its own: the key of credentials is changed, and its old ones forgotten, with those alone.
         box = pki.SecretBox(base.directory / "oidc.key")
         self.oidc = Oidc(directory, base.stored, box, base.outgoing, clock=base.clock)
-        self.users = Users(directory, sessions, self.accounts.passwords, clock=base.clock)
+        self.users = Users(directory, sessions, self.accounts.passwords, collections, clock=base.clock)
 
     def close(self) -> None:
         """End the threads that hash passwords."""

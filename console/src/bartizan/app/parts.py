@@ -30,9 +30,9 @@ class Parts:
 
     def __init__(self, settings: Settings, directory: Path, embedder: Embedder) -> None:
         self.base = Base(settings, directory)
-        self.access = Access(self.base)
         self.fleet = Fleet(self.base)
         self.policy = PolicyParts(self.base, self.fleet.defenders)
+        self.access = Access(self.base, self.policy.collections)
         self.events = Events(self.base, self.fleet, self.policy)
         self.embedding = Embedding(self.base, self.fleet.bundles, embedder)
         self.policy.collections.used_by(self.embedding.registries.users_of_collection)

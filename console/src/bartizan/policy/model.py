@@ -68,6 +68,9 @@ class Collection:
 
 EVERYTHING = Collection(name="All")
 
+Within = tuple[Collection, ...] | None
+"""The collections that somebody is limited to; None is no limit."""
+
 StoredCollections = Mapping[str, Collection]
 """The collections that are kept by themselves, by their names; `All` is not among them."""
 

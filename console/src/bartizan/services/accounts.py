@@ -7,7 +7,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 
-from bartizan.services.directory import Directory, UserRecord
+from bartizan.services.directory import Directory, KeptCollections, UserRecord
 from bartizan.services.errors import ConflictError, InvalidError, MissingError, UnauthorizedError
 from bartizan.services.failure_limit import FailureLimit
 from bartizan.services.interfaces import Clock
@@ -33,6 +33,7 @@ class Accounts:
         self,
         directory: Directory,
         sessions: Sessions,
+        collections: KeptCollections,
         *,
         setup_token: str | None,
         on_set_up: Callable[[], None],
@@ -41,7 +42,7 @@ class Accounts:
         self.directory = directory
         self.sessions = sessions
         self.passwords = Passwords()
-        self.tokens = Tokens(directory, clock=clock)
+        self.tokens = Tokens(directory, collections, clock=clock)
         self._clock = clock
         self._on_set_up = on_set_up
         self._setup = hashlib.sha256(setup_token.encode()).digest() if setup_token else None

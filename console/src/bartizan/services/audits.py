@@ -47,6 +47,15 @@ class Audits:
         """Return the highest id that is committed."""
         return self._feed.newest_id
 
+    async def place(self, query: AuditQuery) -> tuple[int, int]:
+        """Return above which id following begins now, and the id that says so; where others' audits end is theirs."""
+        newest = self.newest_id()
+        if query.within is None:
+            return newest, newest
+        own = AuditQuery(within=query.within, sort="_id", limit=1)
+        rows = await asyncio.to_thread(self._store.page, own)
+        return newest, min(newest, rows[0][0] if rows else 0)
+
     async def follow(
         self, query: AuditQuery, *, after: int, idle_seconds: float
     ) -> AsyncIterator[tuple[int, bytes] | None]:

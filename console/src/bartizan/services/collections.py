@@ -6,7 +6,8 @@ A collection that changes is put in force in every policy that names it; one tha
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
@@ -16,11 +17,13 @@ from bartizan.policy.firewall import FirewallRule
 from bartizan.policy.match import covers
 from bartizan.policy.model import EVERYTHING, Collection, StoredCollections
 from bartizan.policy.scopes import bound, refreshed
-from bartizan.services.errors import ConflictError, InvalidError, MissingError
+from bartizan.services.errors import ConflictError, ForbiddenError, InvalidError, MissingError
 from bartizan.services.interfaces import Clock, DefenderRecord
 
 MOST_COLLECTIONS = 1000
 _MOST_NAMED = 10
+_LONGEST_NAMED = 128
+_MOST_PATTERNS = 1000
 _Rule = TypeVar("_Rule", Rule, FirewallRule)
 
 
@@ -44,13 +47,13 @@ class CollectionStore(Protocol):
 class Usage:
     """Something that hangs on a collection, such as the rule `shop` of the runtime policy."""
 
-    kind: Literal["policy", "settings", "user", "group", "registryScan"]
+    kind: Literal["policy", "settings", "user", "group", "apiToken", "registryScan"]
     name: str
     policy: Literal["runtime", "waas", ""] = ""
 
     def __str__(self) -> str:
         """Return it as the words of a sentence."""
-        words = {"settings": "the setting", "registryScan": "the registry"}
+        words = {"settings": "the setting", "registryScan": "the registry", "apiToken": "the API token"}
         what = f"the {self.policy} rule" if self.kind == "policy" else words.get(self.kind, f"the {self.kind}")
         return f"{what} `{self.name}`"
 
@@ -109,6 +112,32 @@ class Collections:
     def of(self, workload: Workload) -> list[Collection]:
         """Return all collections that cover a workload."""
         return [item for item in self.all() if covers(item, workload)]
+
+    def limits(self, names: Iterable[str]) -> tuple[Collection, ...]:
+        """
+        Return the collections of these names that there are; one that is gone covers nothing.
+
+        Raises ForbiddenError when they have more patterns than events can be held against.
+        """
+        found = [EVERYTHING if name == EVERYTHING.name else self._stored.get(name) for name in sorted(names)]
+        kept = tuple(item for item in found if item is not None)
+        if any(item.scope == EVERYTHING.scope for item in kept):
+            return (EVERYTHING,)
+        if sum(len(field) for item in kept for field in item.scope) > _MOST_PATTERNS:
+            raise ForbiddenError(
+                f"the collections that you are limited to have more than {_MOST_PATTERNS} patterns in all: "
+                "ask an administrator to put some of them together"
+            )
+        return kept
+
+    @asynccontextmanager
+    async def kept(self, names: Iterable[str]) -> AsyncIterator[None]:
+        """Let these be there, and stay until the block ends. Raises InvalidError for one that is not."""
+        async with self._lock:
+            for name in names:
+                if name != EVERYTHING.name and name not in self._stored:
+                    raise InvalidError(f"`collections`: there is no collection `{name[:_LONGEST_NAMED]}`")
+            yield
 
     def covers_any(self, names: Iterable[str], workload: Workload) -> bool:
         """Return whether one of these collections covers a workload; one that is gone covers nothing."""

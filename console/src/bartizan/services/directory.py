@@ -2,7 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -126,6 +127,14 @@ class DirectoryStore(Protocol):
 
     def remove_token(self, token: str) -> None:
         """Remove an API token."""
+        ...
+
+
+class KeptCollections(Protocol):
+    """The collections that rights can be limited to."""
+
+    def kept(self, names: Iterable[str]) -> AbstractAsyncContextManager[None]:
+        """Let these be there, and stay until the block ends. Raises InvalidError for one that is not."""
         ...
 
 

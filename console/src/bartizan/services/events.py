@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from bartizan.policy.model import Within
 from bartizan.services.audits import with_id
 from bartizan.services.errors import InvalidError, MissingError, UnavailableError
 from bartizan.services.firewall_audits import FirewallQuery
@@ -105,6 +106,12 @@ class EventQuery:
     waas: FirewallQuery | None = None
     facets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def within(self) -> Within:
+        """The only collections whose workloads are meant; None is no such limit."""
+        given = self.runtime or self.waas
+        return None if given is None else given.within
+
     def filters(self) -> list[tuple[EventKind, AuditQuery | FirewallQuery]]:
         """Return the filters of those kinds that are meant, with the conditions on facets."""
         found: list[tuple[EventKind, AuditQuery | FirewallQuery]] = []
@@ -165,19 +172,19 @@ class EventStore(Protocol):
         """Count the newest `most` events by bucket and effect; and how far back was looked (None: to the end)."""
         ...
 
-    def oldest(self) -> int | None:
+    def oldest(self, within: Within) -> int | None:
         """Return the time of the oldest event, None when there is none."""
         ...
 
-    def newest_ids(self) -> tuple[int, int]:
-        """Return the highest ids ever given, of both kinds."""
+    def newest_ids(self, within: Within) -> tuple[int, int]:
+        """Return the highest ids that there are, of both kinds."""
         ...
 
     def since(self, kind: EventKind, query: AuditQuery | FirewallQuery, *, limit: int) -> list[tuple[int, bytes]]:
         """Return (id, document) of the events with ids above the query's `after_id`, in their order."""
         ...
 
-    def one(self, kind: EventKind, number: int) -> bytes | None:
+    def one(self, kind: EventKind, number: int, within: Within) -> bytes | None:
         """Return the document of one event."""
         ...
 
@@ -304,7 +311,7 @@ class EventList:
 
     def _slices(self, query: EventQuery, start: int | None, end: int | None, buckets: int) -> Slices:
         last = end if end is not None else self._clock()
-        oldest = start if start is not None else self._store.oldest()
+        oldest = start if start is not None else self._store.oldest(query.within)
         first = min(last, last if oldest is None else oldest)
         width = max(1, -(-(last + 1 - first) // buckets))
         counts: list[dict[str, int]] = [{} for _ in range(buckets)]
@@ -318,9 +325,9 @@ class EventList:
         searched = max((each for each in ends if each is not None), default=None)
         return Slices(start=first, width=width, counts=counts, searched=searched)
 
-    async def one(self, kind: EventKind, number: int) -> FoundEvent:
+    async def one(self, kind: EventKind, number: int, *, within: Within = None) -> FoundEvent:
         """Return an event. Raises MissingError."""
-        document = await asyncio.to_thread(self._store.one, kind, number)
+        document = await asyncio.to_thread(self._store.one, kind, number, within)
         if document is None:
             raise MissingError(f"there is no event `{kind.value}-{number}`: it may have been too old to be kept")
         return FoundEvent(kind=kind, number=number, document=document)
@@ -349,19 +356,29 @@ class EventList:
             raise UnavailableError(f"{MOST_FOLLOWERS} clients follow events already, no more are possible")
         self._followers += 1
         try:
-            newest = await asyncio.to_thread(self._store.newest_ids)
-            seen = newest if after is None else (min(after[0], newest[0]), min(after[1], newest[1]))
+            newest = await asyncio.to_thread(self._store.newest_ids, None)
+            looked = newest if after is None else (min(after[0], newest[0]), min(after[1], newest[1]))
+            seen = looked
+            if query.within is not None:
+                # Where others' events end is theirs.
+                own = await asyncio.to_thread(self._store.newest_ids, query.within)
+                seen = (min(looked[0], own[0]), min(looked[1], own[1]))
             yield seen, None
             while not self._feed.closed:
                 commits, full = self._feed.commits, False
+                newest = await asyncio.to_thread(self._store.newest_ids, None)
                 for kind, wanted in query.filters():
                     place = 0 if kind is EventKind.RUNTIME else 1
-                    after_seen = replace(wanted, after_id=seen[place])
-                    rows = await asyncio.to_thread(self._store.since, kind, after_seen, limit=_FOLLOW_PAGE)
+                    after_looked = replace(wanted, after_id=looked[place])
+                    rows = await asyncio.to_thread(self._store.since, kind, after_looked, limit=_FOLLOW_PAGE)
                     full = full or len(rows) == _FOLLOW_PAGE
                     for number, document in rows:
                         seen = (number, seen[1]) if place == 0 else (seen[0], number)
                         yield seen, FoundEvent(kind=kind, number=number, document=document)
+                    # What nobody here is shown is not looked at again.
+                    last = rows[-1][0] if rows else looked[place]
+                    last = last if len(rows) == _FOLLOW_PAGE else max(last, newest[place])
+                    looked = (last, looked[1]) if place == 0 else (looked[0], last)
                 if not full and not await self._feed.later_than(commits, timeout_seconds=idle_seconds):
                     yield seen, None
         finally:

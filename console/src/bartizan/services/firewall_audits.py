@@ -10,6 +10,7 @@ import msgspec
 
 from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.runtime_audit import rfc3339
+from bartizan.policy.model import Within
 from bartizan.services.audits import with_id
 from bartizan.services.errors import InvalidError, MissingError
 from bartizan.services.interfaces import AuditGroup
@@ -27,7 +28,7 @@ class FirewallQuery:
 
     `equal` compares whole values, `parts` looks for a part in any case, `words` for one of a list's members; `spans`
     are (first, last) of packed addresses; every one of `text` is somewhere in the event, in any case. `start` and `end`
-    are unix milliseconds, both inclusive.
+    are unix milliseconds, both inclusive. Only workloads `within` these collections are meant; None is no such limit.
     """
 
     ids: tuple[int, ...] = ()
@@ -40,6 +41,7 @@ class FirewallQuery:
     text: tuple[str, ...] = ()
     spans: tuple[tuple[bytes, bytes], ...] = ()
     never: bool = False
+    within: Within = None
     sort: str = "time"
     descending: bool = True
     offset: int = 0

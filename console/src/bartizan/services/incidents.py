@@ -9,6 +9,7 @@ import msgspec
 
 from bartizan.audit.incidents import Incident, IncidentNote
 from bartizan.audit.runtime_audit import rfc3339
+from bartizan.policy.model import Within
 from bartizan.services.audits import with_id
 from bartizan.services.errors import InvalidError, MissingError
 from bartizan.services.interfaces import Clock
@@ -29,7 +30,8 @@ class IncidentQuery:
     Which incidents, in which order. Every tuple holds alternatives, an empty one is no condition.
 
     `search` is part of a name of application, container or image, in any case; with `stopped` everything of it was
-    prevented. `after` is the (time, id) of the last one seen by whoever reads on in the order of time.
+    prevented. `after` is the (time, id) of the last one seen by whoever reads on in the order of time. Only workloads
+    `within` these collections are meant; None is no such limit.
     """
 
     ids: tuple[int, ...] = ()
@@ -39,6 +41,7 @@ class IncidentQuery:
     archived: bool | None = None
     stopped: bool | None = None
     search: str = ""
+    within: Within = None
     after: tuple[int, int] | None = None
     equal: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sort: str = "time"
@@ -118,8 +121,8 @@ class IncidentStore(Protocol):
         """Return how many incidents match, whatever the page."""
         ...
 
-    def care(self, numbers: Sequence[int], care: Care, *, author: str, now: int) -> int:
-        """Note what was done with incidents; return how many of them there are."""
+    def care(self, numbers: Sequence[int], care: Care, *, author: str, now: int, within: Within) -> int:
+        """Note what was done with incidents, if all of them are there; return how many are."""
         ...
 
     def facets(self, query: IncidentQuery) -> dict[str, dict[str, int]]:
@@ -181,30 +184,31 @@ class Incidents:
             else:
                 offset += _PAGE
 
-    async def row(self, number: int) -> IncidentRow:
+    async def row(self, number: int, *, within: Within = None) -> IncidentRow:
         """Return an incident as it is kept. Raises MissingError."""
-        rows = await asyncio.to_thread(self._store.page, IncidentQuery(ids=(number,), limit=1))
+        rows = await asyncio.to_thread(self._store.page, IncidentQuery(ids=(number,), within=within, limit=1))
         if not rows:
             raise MissingError(f"there is no incident `{number}`")
         return rows[0]
 
-    async def get(self, number: int) -> tuple[Incident, list[IncidentNote]]:
+    async def get(self, number: int, *, within: Within = None) -> tuple[Incident, list[IncidentNote]]:
         """Return an incident with its notes, the oldest first. Raises MissingError."""
-        row = await self.row(number)
+        row = await self.row(number, within=within)
         return _shown(row), [_shown_note(note) for note in await asyncio.to_thread(self._store.notes, number)]
 
     async def facets(self, query: IncidentQuery) -> dict[str, dict[str, int]]:
         """Return how many of the incidents that match have each value of what they can be filtered by."""
         return await asyncio.to_thread(self._store.facets, query)
 
-    async def care(self, numbers: Sequence[int], care: Care, *, author: str) -> None:
+    async def care(self, numbers: Sequence[int], care: Care, *, author: str, within: Within = None) -> None:
         """Note what was done with incidents, all or none. Raises MissingError, InvalidError."""
         wanted = tuple(dict.fromkeys(numbers))
         if not 0 < len(wanted) <= MOST_AT_ONCE:
             raise InvalidError(f"from 1 to {MOST_AT_ONCE} incidents can be changed at once")
         if care == Care():
             raise InvalidError("say what to do with them: `acknowledged`, `archived`, or both")
-        found = await asyncio.to_thread(self._store.care, wanted, care, author=author, now=self._clock())
+        now = self._clock()
+        found = await asyncio.to_thread(self._store.care, wanted, care, author=author, now=now, within=within)
         if found < len(wanted):
             names = ", ".join(f"`{number}`" for number in wanted[:10])
             raise MissingError(

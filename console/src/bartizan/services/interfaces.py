@@ -8,6 +8,7 @@ from bartizan.audit import RuntimeAudit
 from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.incidents import IncidentKind
 from bartizan.policy import CustomDefinition
+from bartizan.policy.model import Within
 from bartizan.services.rights import User as User  # noqa: PLC0414 - handed on
 
 Clock = Callable[[], int]
@@ -281,7 +282,7 @@ class AuditQuery:
 
     `start` and `end` bound the time in unix milliseconds, both inclusive; `after_id` is for followers. A technique of
     `techniques` is also each of its sub-techniques; every one of `words` is somewhere in the audit, in any case. With
-    `never` none is meant.
+    `never` none is meant. Only workloads `within` these collections are meant; None is no such limit.
     """
 
     ids: tuple[int, ...] = ()
@@ -293,6 +294,7 @@ class AuditQuery:
     message: str = ""
     words: tuple[str, ...] = ()
     never: bool = False
+    within: Within = None
     sort: str = "time"
     descending: bool = True
     offset: int = 0

@@ -14,6 +14,7 @@ from bartizan.audit import RuntimeAudit
 from bartizan.audit.process_tree import ProcessTree, process_tree
 from bartizan.audit.timeline import Entry, Span, TimedAudit, page, written
 from bartizan.audit.wire import Recorded
+from bartizan.policy.model import Within
 from bartizan.services.forensics import SnapshotRow
 from bartizan.services.incidents import IncidentRow, Incidents, NoteRow
 
@@ -64,14 +65,16 @@ class Investigation:
         """Return the records that show an incident, the newest first. Raises MissingError."""
         return await asyncio.to_thread(self._around, await self._incidents.row(number))
 
-    async def timeline(self, number: int, span: Span, *, limit: int) -> TimelinePage:
+    async def timeline(self, number: int, span: Span, *, limit: int, within: Within = None) -> TimelinePage:
         """Return what happened around an incident, in order. Raises MissingError."""
-        row = await self._incidents.row(number)
+        row = await self._incidents.row(number, within=within)
         return await asyncio.to_thread(self._timeline, row, span, limit)
 
-    async def processes(self, number: int, *, most: int) -> tuple[ProcessTree, SnapshotRow | None]:
+    async def processes(
+        self, number: int, *, most: int, within: Within = None
+    ) -> tuple[ProcessTree, SnapshotRow | None]:
         """Return which program started which around an incident. Raises MissingError."""
-        row = await self._incidents.row(number)
+        row = await self._incidents.row(number, within=within)
         return await asyncio.to_thread(self._processes, row, most)
 
     def _timeline(self, row: IncidentRow, span: Span, limit: int) -> TimelinePage:

@@ -12,7 +12,7 @@ import string
 import zlib
 from collections.abc import Sequence
 
-from bartizan.services.directory import Directory, TokenRecord
+from bartizan.services.directory import Directory, KeptCollections, TokenRecord
 from bartizan.services.errors import ForbiddenError, InvalidError, MissingError, UnauthorizedError
 from bartizan.services.interfaces import Clock
 from bartizan.services.rights import Permission, User
@@ -53,8 +53,9 @@ def _checksum(body: str) -> str:
 class Tokens:
     """The API tokens of a Console."""
 
-    def __init__(self, directory: Directory, *, clock: Clock) -> None:
+    def __init__(self, directory: Directory, collections: KeptCollections, *, clock: Clock) -> None:
         self._directory = directory
+        self._collections = collections
         self._clock = clock
 
     def all(self) -> list[TokenRecord]:
@@ -102,7 +103,7 @@ class Tokens:
         now = self._clock()
         self._check(name, role, expires, now)
         token = new_token([secrets.randbelow(len(_ALPHABET)) for _ in range(_RANDOM)])
-        async with self._directory.lock:
+        async with self._directory.lock, self._collections.kept(collections):
             mine = [item for item in self._directory.tokens.values() if item.user == user.name]
             if len(mine) >= MOST_TOKENS:
                 raise InvalidError(f"`{user.name}` has {MOST_TOKENS} API tokens, revoke one first")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from bartizan.services.accounts import check_name
 from bartizan.services.collections import Usage
-from bartizan.services.directory import Directory, GroupRecord, UserRecord
+from bartizan.services.directory import Directory, GroupRecord, KeptCollections, UserRecord
 from bartizan.services.errors import ConflictError, ForbiddenError, InvalidError, MissingError
 from bartizan.services.interfaces import Clock
 from bartizan.services.passwords import Passwords
@@ -30,8 +30,17 @@ _TITLE = re.compile(r"[^\s:/][^:/\x00-\x1f\x7f]{0,98}")
 class Users:
     """The people of a Console."""
 
-    def __init__(self, directory: Directory, sessions: Sessions, passwords: Passwords, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        sessions: Sessions,
+        passwords: Passwords,
+        collections: KeptCollections,
+        *,
+        clock: Clock,
+    ) -> None:
         self.directory = directory
+        self._collections = collections
         self._sessions = sessions
         self._passwords = passwords
         self._clock = clock
@@ -42,7 +51,7 @@ class Users:
         self._check_grant(actor, user.role, user.collections)
         encoded = await self._passwords.hashed(password) if user.auth_type == "basic" else ""
         now = self._clock()
-        async with self.directory.lock:
+        async with self.directory.lock, self._collections.kept(user.collections):
             if user.name in self.directory.users:
                 raise ConflictError(f"there is a user `{user.name}` already")
             if len(self.directory.users) >= MOST_USERS:
@@ -55,7 +64,7 @@ class Users:
         """Change a user's role, limits and, if one is given, password. Raises MissingError and as `add` does."""
         self._check_grant(actor, user.role, user.collections)
         encoded = await self._passwords.hashed(password) if password else ""
-        async with self.directory.lock:
+        async with self.directory.lock, self._collections.kept(user.collections):
             old = self._user(user.name)
             self._check_above(actor, old.name)
             if old.auth_type != user.auth_type:
@@ -99,7 +108,7 @@ class Users:
         """Add or change a group. Raises InvalidError, MissingError, ConflictError or ForbiddenError."""
         _check_title("groupName", group.name)
         self._check_grant(actor, group.role, group.collections)
-        async with self.directory.lock:
+        async with self.directory.lock, self._collections.kept(group.collections):
             old = self.directory.groups.get(group.name)
             if new and old is not None:
                 raise ConflictError(f"there is a group `{group.name}` already")
@@ -172,6 +181,9 @@ class Users:
         for group in self.directory.groups.values():
             if name in group.collections:
                 yield Usage(kind="group", name=group.name)
+        for token in self.directory.tokens.values():
+            if name in token.collections:
+                yield Usage(kind="apiToken", name=f"{token.user}/{token.name}")
 
     def _user(self, name: str) -> UserRecord:
         found = self.directory.users.get(name)

@@ -12,6 +12,7 @@ from bartizan.store import firewall_audits, incidents
 from bartizan.store.bulk import insert_many
 from bartizan.store.database import Database
 from bartizan.store.portable import insert
+from bartizan.store.scope import covered
 from bartizan.store.tables import audits, sources
 
 COLUMNS: dict[str, sa.Column[Any]] = {
@@ -208,6 +209,7 @@ def _row(new: NewAudit) -> dict[str, Any]:
 def conditions(query: AuditQuery) -> list[sa.ColumnElement[bool]]:
     """Return what an audit has to fulfil."""
     found: list[sa.ColumnElement[bool]] = [sa.false()] if query.never else []
+    found += covered(audits, query.within)
     if query.ids:
         found.append(audits.c.id.in_(query.ids))
     if query.start is not None:

@@ -2,20 +2,24 @@
 Runtime audits and WAAS events side by side.
 
 Every question first finds the place in the index by time that it looks no further than, so that its work is bounded
-whatever its conditions are, and an index for each condition, which ingest would pay for, is not needed.
+whatever its conditions are, and an index for each condition, which ingest would pay for, is not needed. For somebody
+who is limited to collections that place is found among the events that they see: the answer tells it, and it must not
+tell of others' events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from bartizan.policy.model import Within
 from bartizan.services.events import EventKind, Scan, Tally
 from bartizan.services.firewall_audits import FirewallQuery
 from bartizan.services.interfaces import AuditQuery
 from bartizan.store import audits as runtime
 from bartizan.store import firewall_audits as waas
 from bartizan.store.database import Database
+from bartizan.store.scope import covered
 from bartizan.store.tables import audits, waas_audits
 
 Query = AuditQuery | FirewallQuery
@@ -68,17 +72,17 @@ class SqlEvents:
             rows = connection.execute(statement.group_by(bucket, table.c.effect)).all()
         return {(int(row[0]), row[1]): int(row[2]) for row in rows}, end
 
-    def oldest(self) -> int | None:
+    def oldest(self, within: Within) -> int | None:
         """Return the time of the oldest event, None when there is none."""
         with self._database.read() as connection:
-            times = [connection.execute(sa.select(sa.func.min(table.c.time))).scalar() for table in _TABLES.values()]
+            times = [_extreme(connection, sa.func.min, table.c.time, within) for table in _TABLES.values()]
         return min((time for time in times if time is not None), default=None)
 
-    def newest_ids(self) -> tuple[int, int]:
+    def newest_ids(self, within: Within) -> tuple[int, int]:
         """Return the highest ids that there are, of both kinds."""
         with self._database.read() as connection:
-            found = [connection.execute(sa.select(sa.func.max(table.c.id))).scalar() for table in _TABLES.values()]
-        return int(found[0] or 0), int(found[1] or 0)
+            found = [_extreme(connection, sa.func.max, table.c.id, within) for table in _TABLES.values()]
+        return found[0] or 0, found[1] or 0
 
     def since(self, kind: EventKind, query: Query, *, limit: int) -> list[tuple[int, bytes]]:
         """Return (id, document) of the events with ids above the query's `after_id`, in their order."""
@@ -88,11 +92,19 @@ class SqlEvents:
             rows = connection.execute(statement.order_by(table.c.id).limit(limit))
             return [(row.id, row.document) for row in rows]
 
-    def one(self, kind: EventKind, number: int) -> bytes | None:
+    def one(self, kind: EventKind, number: int, within: Within) -> bytes | None:
         """Return the document of one event."""
         table = _TABLES[kind]
         with self._database.read() as connection:
-            return connection.execute(sa.select(table.c.document).where(table.c.id == number)).scalar()
+            wanted = (table.c.id == number, *covered(table, within))
+            return connection.execute(sa.select(table.c.document).where(*wanted)).scalar()
+
+
+def _extreme(
+    connection: sa.Connection, function: Callable[..., sa.ColumnElement[Any]], column: sa.Column[Any], within: Within
+) -> int | None:
+    found = connection.execute(sa.select(function(column)).where(*covered(column.table, within))).scalar()
+    return None if found is None else int(found)
 
 
 def _newest(
@@ -118,8 +130,8 @@ def _place(
 
 
 def _span(table: sa.Table, query: Query) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions that an index serves: the time, and the application where it is one."""
-    found: list[sa.ColumnElement[bool]] = []
+    """Return the conditions that an index serves (the time, and the application where it is one), and what hides."""
+    found = covered(table, query.within)
     if query.start is not None:
         found.append(table.c.time >= query.start)
     if query.end is not None:

@@ -11,6 +11,7 @@ from bartizan.services.firewall_audits import FirewallQuery
 from bartizan.services.interfaces import AuditGroup, NewFirewallAudit
 from bartizan.store.database import Database
 from bartizan.store.portable import insert
+from bartizan.store.scope import covered
 from bartizan.store.tables import waas_audits as events
 
 COLUMNS: dict[str, sa.Column[Any]] = {
@@ -215,6 +216,7 @@ def _words(names: Sequence[str]) -> str:
 def conditions(query: FirewallQuery) -> list[sa.ColumnElement[bool]]:
     """Return what an event has to fulfil."""
     found: list[sa.ColumnElement[bool]] = [sa.false()] if query.never else []
+    found += covered(events, query.within)
     if query.ids:
         found.append(events.c.id.in_(query.ids))
     if query.start is not None:

@@ -7,10 +7,12 @@ import msgspec
 import sqlalchemy as sa
 
 from bartizan.audit.incidents import MOST_EMBEDDED, SPAN, worse
+from bartizan.policy.model import Within
 from bartizan.services.incidents import COLLECT_AFTER, Care, DueIncident, IncidentQuery, IncidentRow, NoteRow
 from bartizan.services.interfaces import NewAudit
 from bartizan.store.database import Database
 from bartizan.store.portable import greatest, insert
+from bartizan.store.scope import covered
 from bartizan.store.tables import incident_audits, incident_notes, incidents
 
 _MOST_VALUES = 100
@@ -35,6 +37,10 @@ def take_in(connection: sa.Connection, number: int, new: NewAudit) -> None:
     found = connection.execute(
         sa.select(incidents.c.id, incidents.c.audit_count, incidents.c.severity).where(
             incidents.c.profile_id == audit.profile_id,
+            # Two workloads may have one `profileId`; an incident is of one, or who sees only that one sees the other.
+            incidents.c.app_id == audit.app_id,
+            incidents.c.container_name == audit.container_name,
+            incidents.c.image_name == audit.image_name,
             incidents.c.category == kind.category,
             incidents.c.type == kind.type,
             incidents.c.custom_rule == kind.custom_rule,
@@ -90,7 +96,7 @@ class SqlIncidents:
         with self._database.read() as connection:
             return int(connection.execute(statement).scalar_one())
 
-    def care(self, numbers: Sequence[int], care: Care, *, author: str, now: int) -> int:
+    def care(self, numbers: Sequence[int], care: Care, *, author: str, now: int, within: Within = None) -> int:
         """Note what was done with incidents, if all of them are there; return how many are."""
         changes: dict[str, Any] = {}
         if care.acknowledged is not None:
@@ -98,7 +104,7 @@ class SqlIncidents:
             changes |= {"acknowledged": int(seen), "seen_by": author if seen else "", "seen_at": now if seen else None}
         if care.archived is not None:
             changes["archived"] = now if care.archived else None
-        wanted = incidents.c.id.in_(numbers)
+        wanted = sa.and_(incidents.c.id.in_(numbers), *covered(incidents, within))
         with self._database.write() as connection:
             count = sa.select(sa.func.count()).select_from(incidents).where(wanted)
             found = int(connection.execute(count).scalar_one())
@@ -283,7 +289,7 @@ def _behind(query: IncidentQuery) -> list[sa.ColumnElement[bool]]:
 
 
 def _conditions(query: IncidentQuery) -> list[sa.ColumnElement[bool]]:
-    found: list[sa.ColumnElement[bool]] = []
+    found: list[sa.ColumnElement[bool]] = covered(incidents, query.within)
     if query.ids:
         found.append(incidents.c.id.in_(query.ids))
     if query.start is not None:

@@ -12,6 +12,7 @@ from bartizan.api.context import services_of
 from bartizan.api.document import gives, list_of
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters
+from bartizan.api.scoping import within
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.table import csv_head, csv_line
 from bartizan.services.audits import Audits
@@ -19,12 +20,17 @@ from bartizan.services.errors import InvalidError
 from bartizan.services.interfaces import AuditQuery, User
 
 router = APIRouter(prefix="/api/v1/audits/runtime", tags=["audits"])
-_reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ))]
+_reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ, scoped=True))]
 _IDLE_SECONDS = 15.0
 _SORTS = ("time", "_id", "appID", "imageName", "containerName", "ruleName", "type", "attackType", "effect", "severity")
 
 
-_Filter = Annotated[AuditQuery, Depends(audit_filter)]
+def scoped_filter(request: Request, user: _reader, query: Annotated[AuditQuery, Depends(audit_filter)]) -> AuditQuery:
+    """Return the filter of a request, within what its user may see."""
+    return dataclasses.replace(query, within=within(request, user, Permission.AUDITS_READ))
+
+
+_Filter = Annotated[AuditQuery, Depends(scoped_filter)]
 _Several = Annotated[list[str] | None, Query()]
 
 
@@ -81,8 +87,8 @@ async def follow_audits(request: Request, query: _Filter, _user: _reader) -> Res
     last = request.headers.get("last-event-id", "")
     if last and not (last.isascii() and last.isdigit() and len(last) < 19):  # noqa: PLR2004 - 64 bits
         raise InvalidError("`Last-Event-ID`: an audit's id is a number")
-    after = int(last) if last else audits.newest_id()
-    return StreamingResponse(_events(audits, query, after), media_type="text/event-stream")
+    after, shown = (int(last), int(last)) if last else await audits.place(query)
+    return StreamingResponse(_events(audits, query, after, shown), media_type="text/event-stream")
 
 
 async def _lines(audits: Audits, query: AuditQuery) -> AsyncIterator[str]:
@@ -91,8 +97,8 @@ async def _lines(audits: Audits, query: AuditQuery) -> AsyncIterator[str]:
         yield "".join(map(csv_line, page))
 
 
-async def _events(audits: Audits, query: AuditQuery, after: int) -> AsyncIterator[bytes]:
+async def _events(audits: Audits, query: AuditQuery, after: int, shown: int) -> AsyncIterator[bytes]:
     # An id at once, so that a client that is cut off before the first audit resumes at the right place.
-    yield b"retry: 1000\nid: %d\n\n" % after
+    yield b"retry: 1000\nid: %d\n\n" % shown
     async for item in audits.follow(query, after=after, idle_seconds=_IDLE_SECONDS):
         yield b": idle\n\n" if item is None else b"id: %d\ndata: %s\n\n" % item

@@ -1,6 +1,7 @@
 """Events: runtime audits and WAAS events side by side."""
 
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
@@ -23,6 +24,7 @@ from bartizan.api.event_shapes import (
 )
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters
+from bartizan.api.scoping import visible_defenders, within
 from bartizan.audit.event_table import event_csv_head, event_csv_line
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.services.errors import InvalidError
@@ -36,9 +38,8 @@ from bartizan.services.events import (
 from bartizan.services.interfaces import User
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
-_reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ))]
+_reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ, scoped=True))]
 _writer = Annotated[User, Depends(Requires(Permission.POLICY_WRITE))]
-_Filter = Annotated[EventQuery, Depends(event_filter)]
 _IDLE_SECONDS = 15.0
 _DIGITS = 19
 _EVENT = {
@@ -61,6 +62,19 @@ _EVENT = {
         "processPath": "/bin/sh",
     },
 }
+
+
+def scoped_filter(request: Request, user: _reader, query: Annotated[EventQuery, Depends(event_filter)]) -> EventQuery:
+    """Return the filter of a request, within what its user may see."""
+    limits = within(request, user, Permission.AUDITS_READ)
+    return dataclasses.replace(
+        query,
+        runtime=None if query.runtime is None else dataclasses.replace(query.runtime, within=limits),
+        waas=None if query.waas is None else dataclasses.replace(query.waas, within=limits),
+    )
+
+
+_Filter = Annotated[EventQuery, Depends(scoped_filter)]
 
 
 @router.get(
@@ -212,16 +226,19 @@ async def export_events(
 
 
 @router.get("/{event}", responses=gives(reference(EventDetail), text="The event", example=_EVENT))
-async def one_event(request: Request, event: str, _user: _reader) -> Response:
+async def one_event(request: Request, event: str, user: _reader) -> Response:
     """Return one event by its id, such as `runtime-12` or `waas-4`, with its rule, Defender and incident."""
     only_known_parameters(request, frozenset())
     services = services_of(request)
-    found = await services.events.one(*parse_event_id(event))
+    limits = within(request, user, Permission.AUDITS_READ)
+    found = await services.events.one(*parse_event_id(event), within=limits)
     audit = decoded(found)
     around = {
         "rule": rule_of(audit, services.policies.current, services.firewall.current),
-        "defender": defender_of(audit, services.defenders),
-        "incidentID": await incident_of(audit, services.incidents),
+        "defender": defender_of(
+            audit, services.defenders, visible=visible_defenders(request, user, Permission.AUDITS_READ)
+        ),
+        "incidentID": await incident_of(audit, services.incidents, within=limits),
     }
     rest = msgspec.json.encode({name: value for name, value in around.items() if value})
     return Response(found.json()[:-1] + (b"}" if rest == b"{}" else b"," + rest[1:]), media_type="application/json")

@@ -14,6 +14,7 @@ from bartizan.api.firewall_filter import FIREWALL_FILTERS, firewall_filter
 from bartizan.api.firewall_shapes import WaasExceptionAnswer, WaasTimeslice
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import only_known_parameters
+from bartizan.api.scoping import within
 from bartizan.audit.firewall_audit import FirewallAudit
 from bartizan.audit.firewall_table import firewall_csv_head, firewall_csv_line
 from bartizan.audit.runtime_audit import rfc3339
@@ -24,9 +25,8 @@ from bartizan.services.firewall_exceptions import add_exception, exception_for
 from bartizan.services.interfaces import User
 
 router = APIRouter(prefix="/api/v1/audits/firewall/app/app-embedded", tags=["waas"])
-_reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ))]
+_reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ, scoped=True))]
 _writer = Annotated[User, Depends(Requires(Permission.POLICY_WRITE))]
-_Filter = Annotated[FirewallQuery, Depends(firewall_filter)]
 _SORTS = ("time", "_id", "appID", "country", "effect", "method", "protection", "requestHost", "ruleName", "subnet",
           "type", "urlPath")  # fmt: skip
 _EVENT = {
@@ -53,6 +53,16 @@ _EVENT = {
     "firewallType": "app-embedded",
 }
 _SLICE = {"start": "2026-11-21T15:00:00.000Z", "end": "2026-11-21T16:00:00.000Z", "count": 3}
+
+
+def scoped_filter(
+    request: Request, user: _reader, query: Annotated[FirewallQuery, Depends(firewall_filter)]
+) -> FirewallQuery:
+    """Return the filter of a request, within what its user may see."""
+    return dataclasses.replace(query, within=within(request, user, Permission.AUDITS_READ))
+
+
+_Filter = Annotated[FirewallQuery, Depends(scoped_filter)]
 
 
 @router.get(

@@ -16,6 +16,7 @@ from bartizan.api.document import gives, list_of, reference, takes
 from bartizan.api.incident_shapes import Acknowledgement, Archiving, IncidentCare, IncidentFacets, NewNote
 from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import milliseconds, only_known_parameters, read_body, read_vendor_body, values
+from bartizan.api.scoping import within
 from bartizan.audit import RuntimeAudit
 from bartizan.audit.incidents import Incident, IncidentNote
 from bartizan.services.errors import InvalidError
@@ -23,8 +24,8 @@ from bartizan.services.incidents import Care, IncidentQuery
 from bartizan.services.interfaces import User
 
 router = APIRouter(prefix="/api/v1/audits/incidents", tags=["incidents"])
-_reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ))]
-_keeper = Annotated[User, Depends(Requires(Permission.INCIDENTS_ACKNOWLEDGE))]
+_reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ, scoped=True))]
+_keeper = Annotated[User, Depends(Requires(Permission.INCIDENTS_ACKNOWLEDGE, scoped=True))]
 _JSON = "application/json"
 _CARE = {"ids": ["1", "2"], "acknowledged": True}
 _Several = Annotated[list[str] | None, Query()]
@@ -80,7 +81,14 @@ def incident_filter(  # noqa: PLR0913, PLR0917 - these are the vendor's paramete
     )
 
 
-_Filter = Annotated[IncidentQuery, Depends(incident_filter)]
+def scoped_filter(
+    request: Request, user: _reader, query: Annotated[IncidentQuery, Depends(incident_filter)]
+) -> IncidentQuery:
+    """Return the filter of a request, within what its user may see."""
+    return dataclasses.replace(query, within=within(request, user, Permission.AUDITS_READ))
+
+
+_Filter = Annotated[IncidentQuery, Depends(scoped_filter)]
 
 
 @router.get("", responses=gives(list_of(Incident), text="One page; `Total-Count` tells how many match"))
@@ -121,8 +129,7 @@ async def care_for_several(request: Request, user: _keeper) -> Response:
     only_known_parameters(request, frozenset())
     wanted = await read_body(request, IncidentCare)
     care = Care(acknowledged=wanted.acknowledged, archived=wanted.archived)
-    await services_of(request).incidents.care([number_of(name) for name in wanted.ids], care, author=user.name)
-    return Response()
+    return await _cared(request, user, [number_of(name) for name in wanted.ids], care)
 
 
 @router.get("/facets", responses=gives(reference(IncidentFacets), text="The counts"))
@@ -154,32 +161,38 @@ async def download_incidents(
 async def acknowledge(request: Request, number: str, user: _keeper) -> Response:
     """Mark an incident as seen to, or with `{"acknowledged": false}` as open again."""
     change = await read_vendor_body(request, Acknowledgement)
-    care = Care(acknowledged=change.acknowledged)
-    await services_of(request).incidents.care([number_of(number)], care, author=user.name)
-    return Response()
+    return await _cared(request, user, [number_of(number)], Care(acknowledged=change.acknowledged))
 
 
 @router.patch("/archive/{number}", openapi_extra=takes(Archiving), responses=gives(None, text="It is noted"))
 async def archive(request: Request, number: str, user: _keeper) -> Response:
     """Put an incident away, or with `{"archived": false}` bring it back; a new audit of it brings it back, too."""
     change = await read_body(request, Archiving)
-    care = Care(archived=change.archived)
-    await services_of(request).incidents.care([number_of(number)], care, author=user.name)
-    return Response()
+    return await _cared(request, user, [number_of(number)], Care(archived=change.archived))
 
 
 @router.post("/{number}/notes", openapi_extra=takes(NewNote), responses=gives(reference(IncidentNote), text="The note"))
 async def add_note(request: Request, number: str, user: _keeper) -> Response:
     """Write something about an incident."""
     new = await read_body(request, NewNote)
-    note = await services_of(request).incidents.add_note(number_of(number), new.text, author=user.name)
+    incidents, limits = services_of(request).incidents, within(request, user, Permission.INCIDENTS_ACKNOWLEDGE)
+    row = await incidents.row(number_of(number), within=limits)
+    note = await incidents.add_note(row.id, new.text, author=user.name)
     return Response(msgspec.json.encode(note), media_type=_JSON)
 
 
 @router.delete("/{number}/notes/{note}", responses=gives(None, text="It is gone"))
-async def remove_note(request: Request, number: str, note: str, _user: _keeper) -> Response:
+async def remove_note(request: Request, number: str, note: str, user: _keeper) -> Response:
     """Remove a note."""
-    await services_of(request).incidents.remove_note(number_of(number), number_of(note))
+    incidents, limits = services_of(request).incidents, within(request, user, Permission.INCIDENTS_ACKNOWLEDGE)
+    row = await incidents.row(number_of(number), within=limits)
+    await incidents.remove_note(row.id, number_of(note))
+    return Response()
+
+
+async def _cared(request: Request, user: User, numbers: list[int], care: Care) -> Response:
+    limits = within(request, user, Permission.INCIDENTS_ACKNOWLEDGE)
+    await services_of(request).incidents.care(numbers, care, author=user.name, within=limits)
     return Response()
 
 

@@ -21,6 +21,7 @@ from bartizan.api.permissions import Permission, Requires
 from bartizan.api.reading import milliseconds, only_known_parameters, values
 from bartizan.api.routes.forensics import shown_snapshot
 from bartizan.api.routes.incidents import number_of
+from bartizan.api.scoping import within
 from bartizan.audit.process_tree import Action, Node
 from bartizan.audit.runtime_audit import rfc3339
 from bartizan.audit.timeline import Entry, Span
@@ -28,18 +29,19 @@ from bartizan.services.errors import InvalidError
 from bartizan.services.interfaces import User
 
 router = APIRouter(prefix="/api/v1/audits/incidents", tags=["incidents"])
-_reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ))]
-_looker = Annotated[User, Depends(Requires(Permission.FORENSICS_READ))]
+_reader = Annotated[User, Depends(Requires(Permission.AUDITS_READ, scoped=True))]
+_looker = Annotated[User, Depends(Requires(Permission.FORENSICS_READ, scoped=True))]
 _KINDS = ("audit", "process", "lookup", "connection", "listen", "file", "defender", "note", "care")
 
 
 @router.get("/{number}", responses=gives(reference(IncidentDetail), text="The incident"))
-async def get_incident(request: Request, number: str, _user: _reader) -> Response:
+async def get_incident(request: Request, number: str, user: _reader) -> Response:
     """Return one incident with its notes, and the records that show what happened around it."""
     only_known_parameters(request, frozenset())
     services = services_of(request)
-    incident, notes = await services.incidents.get(number_of(number))
-    row = await services.incidents.row(number_of(number))
+    limits = within(request, user, Permission.AUDITS_READ)
+    incident, notes = await services.incidents.get(number_of(number), within=limits)
+    row = await services.incidents.row(number_of(number), within=limits)
     answer = IncidentDetail(
         incident=incident,
         defender_id=row.instance,
@@ -51,10 +53,10 @@ async def get_incident(request: Request, number: str, _user: _reader) -> Respons
 
 
 @router.get("/{number}/timeline", responses=gives(reference(Timeline), text="One page, the oldest first"))
-async def get_timeline(
+async def get_timeline(  # noqa: PLR0913, PLR0917 - a parameter for each condition
     request: Request,
     number: str,
-    _user: _looker,
+    user: _looker,
     from_: Annotated[datetime | None, Query(alias="from")] = None,
     to: Annotated[datetime | None, Query()] = None,
     kind: Annotated[list[str] | None, Query()] = None,
@@ -79,7 +81,9 @@ async def get_timeline(
         judged=judged,
         after=None if after is None else (after[0], after[1], after[2]),
     )
-    found = await services_of(request).investigation.timeline(number_of(number), span, limit=limit)
+    limits = within(request, user, Permission.FORENSICS_READ)
+    investigation = services_of(request).investigation
+    found = await investigation.timeline(number_of(number), span, limit=limit, within=limits)
     answer = Timeline(
         entries=[_entry(item) for item in found.entries],
         cursor=write_cursor(found.entries[-1].place) if found.more else "",
@@ -90,11 +94,13 @@ async def get_timeline(
 
 @router.get("/{number}/processes", responses=gives(reference(ProcessTreeAnswer), text="The tree, parents first"))
 async def get_processes(
-    request: Request, number: str, _user: _looker, limit: Annotated[int, Query(ge=1, le=5000)] = 500
+    request: Request, number: str, user: _looker, limit: Annotated[int, Query(ge=1, le=5000)] = 500
 ) -> Response:
     """Return which program started which around an incident, with its audits at their places."""
     only_known_parameters(request, frozenset(("limit",)))
-    tree, snapshot = await services_of(request).investigation.processes(number_of(number), most=limit)
+    limits = within(request, user, Permission.FORENSICS_READ)
+    investigation = services_of(request).investigation
+    tree, snapshot = await investigation.processes(number_of(number), most=limit, within=limits)
     answer = ProcessTreeAnswer(
         nodes=[_node(node) for node in tree.nodes],
         left_out=tree.left_out,
