@@ -122,6 +122,15 @@ def source_breaches(crates: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def licence_title(distribution: metadata.Distribution) -> str:
+    """Return the first line of a package's licence file, for those that name no licence otherwise."""
+    for name in distribution.metadata.get_all("License-File") or []:
+        text = distribution.read_text(f"licenses/{name}") or distribution.read_text(name) or ""
+        if text.strip():
+            return text.strip().splitlines()[0][:200]
+    return ""
+
+
 def python_licence_breaches() -> list[str]:
     """Name installed Python packages without a licence that we accept."""
     breaches = []
@@ -131,8 +140,9 @@ def python_licence_breaches() -> list[str]:
             [facts.get("License-Expression") or "", (facts.get("License") or "")[:200]]
             + [value for key, value in facts.items() if key == "Classifier" and value.startswith("License")]
         )
+        said = said.strip() or licence_title(distribution)
         if not PYTHON_LICENCES.search(said):
-            breaches.append(f"python package `{facts['Name']}` has licence `{said.strip() or 'unknown'}`")
+            breaches.append(f"python package `{facts['Name']}` has licence `{said or 'unknown'}`")
     return breaches
 
 

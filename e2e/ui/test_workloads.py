@@ -99,7 +99,9 @@ def test_incidents_are_taken_care_of(page: Page, ui_console: Console) -> None:
     page.get_by_role("button", name="Add the note").click()
     expect(page.get_by_role("tab", name="Notes (1)")).to_be_visible()
     page.get_by_role("button", name="All incidents").click()
-    for box in table.get_by_role("checkbox").all():
+    boxes = table.get_by_role("checkbox")
+    expect(boxes).to_have_count(2)
+    for box in boxes.all():
         box.check()
     page.get_by_role("group", name="Chosen incidents").get_by_role("button", name="Archive").click()
     expect(page.get_by_role("heading", name="Nothing is open")).to_be_visible()

@@ -6,6 +6,7 @@ one state (REPEATABLE READ); a peer that is gone is noticed by TCP within half a
 """
 
 import contextlib
+import os
 import socket
 from collections.abc import Mapping
 from decimal import Decimal
@@ -115,9 +116,34 @@ class PostgresEngine:
         else:
             who |= {"host": address.host, "sock": _socket(address)}
         try:
-            return pg8000.dbapi.connect(address.user, **who)
+            return _Connection(address.user, **who)
         except pg8000.dbapi.InterfaceError as error:
             raise pg8000.dbapi.OperationalError(_why(address, error)) from None
+
+
+class _Connection(pg8000.dbapi.Connection):  # type: ignore[misc]
+    """A connection whose socket ends with it; the driver leaves one that the server ended to the garbage collector."""
+
+    _usock: socket.socket | None = None
+
+    def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 - the driver has no types
+        try:
+            super().__init__(*given, **named)
+        except BaseException:
+            self._drop(self._usock)
+            raise
+
+    def close(self) -> None:
+        used = self._usock
+        try:
+            super().close()
+        finally:
+            self._drop(used)
+
+    def _drop(self, used: socket.socket | None) -> None:
+        # Closing would wait for the driver's buffer, which can no longer be written.
+        if used is not None and (number := used.detach()) >= 0:
+            os.close(number)
 
 
 def _why(address: DatabaseAddress, error: Exception) -> str:
