@@ -81,3 +81,20 @@ def test_an_auditor_looks_and_changes_nothing(browser: Browser, ui_console: Cons
         )
         assert answer.status == 403
     context.close()
+
+
+def test_who_is_limited_starts_at_their_events(browser: Browser, ui_console: Console) -> None:
+    """The first page that they may see is their start; pages of all workloads are not offered, and say why."""
+    limited = {**AUDITOR, "username": "till", "permissions": [{"collections": ["till"]}]}
+    ui_console.request("POST", "collections", json={"name": "till", "appIDs": ["till:*"]})
+    ui_console.request("POST", "users", json=limited)
+    context = signed_in(browser, ui_console, user="till", password=AUDITOR["password"])
+    page = context.new_page()
+    with watched(page):
+        page.goto(f"{ui_console.url}/")
+        expect(page.get_by_role("heading", name="Events", level=1)).to_be_visible()
+        expect(page.get_by_role("link", name="Incidents")).to_be_visible()
+        expect(page.get_by_role("link", name="WAAS")).to_have_count(0)
+        page.goto(f"{ui_console.url}/defend/waas")
+        expect(page.get_by_text("You are limited to till")).to_be_visible()
+    context.close()

@@ -8,7 +8,7 @@ import { useEffect, useRef, type ComponentType, type ReactNode } from "react";
 import { Link, NavLink, useLocation } from "react-router";
 
 import { useZone, type Zone } from "~/lib/preferences";
-import { useSignOut, type Session } from "~/lib/session";
+import { can, useSignOut, type Session } from "~/lib/session";
 
 import { CommandPalette, type Place } from "./CommandPalette";
 import style from "./frame.module.css";
@@ -135,7 +135,7 @@ function Account({ session }: { session: Session }) {
             data={[{ value: "local", label: "This browser's zone" }, { value: "utc", label: "UTC" }]}
           />
           <Menu.Divider />
-          {session.permissions.includes("accessRead") && <Menu.Item component={Link} to="/manage/access" leftSection={<IconLock size={15} />}>Access</Menu.Item>}
+          {can(session, "accessRead") && <Menu.Item component={Link} to="/manage/access" leftSection={<IconLock size={15} />}>Access</Menu.Item>}
           <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate()}>Sign out</Menu.Item>
         </Menu.Dropdown>
       </Menu>

@@ -9,7 +9,7 @@ import { SessionsPanel } from "~/forms/access/SessionsPanel";
 import { SignInPanel } from "~/forms/access/SignInPanel";
 import { TokensPanel } from "~/forms/access/TokensPanel";
 import { UsersPanel } from "~/forms/access/UsersPanel";
-import { useSignedIn } from "~/lib/session";
+import { can, useSignedIn } from "~/lib/session";
 
 const TABS = [
   { value: "users", title: "Users", permission: "accessRead", panel: UsersPanel },
@@ -24,8 +24,8 @@ const TABS = [
 /** Who may do what, and who did: users, groups, roles, API tokens, sessions and the log of changes. */
 export default function Access() {
   const { get, set, clear } = useFilters();
-  const permissions = useSignedIn().data?.session?.permissions ?? [];
-  const shown = TABS.filter((tab) => tab.permission === "" || permissions.includes(tab.permission));
+  const session = useSignedIn().data?.session;
+  const shown = TABS.filter((tab) => tab.permission === "" || (session && can(session, tab.permission)));
   const tab = shown.find((item) => item.value === get("tab")) ?? shown[0];
   const open = (value: string | null) => {
     clear();
