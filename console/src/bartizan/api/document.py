@@ -19,11 +19,19 @@ def takes(shape: type, *, media: str = "application/json", example: object = Non
 
 
 def gives(
-    schema: dict[str, Any] | None, *, media: str = "application/json", text: str = "Done", example: object = None
+    schema: dict[str, Any] | None,
+    *,
+    media: str = "application/json",
+    text: str = "Done",
+    example: object = None,
+    also: tuple[str, ...] = (),
 ) -> dict[int | str, Any]:
-    """Return a route's `responses` for an answer with this schema; None is an empty body."""
-    content = {"content": {media: _content(schema, example)}} if schema is not None else {}
-    return {200: {"description": text, **content}}
+    """Return a route's `responses` for an answer with this schema; None is an empty body, `also` are further types."""
+    if schema is None:
+        return {200: {"description": text}}
+    # In its other forms the answer is any text.
+    others: dict[str, Any] = {other: {} for other in also}
+    return {200: {"description": text, "content": {media: _content(schema, example), **others}}}
 
 
 def _content(schema: dict[str, Any], example: object) -> dict[str, Any]:
@@ -58,11 +66,22 @@ def build(app: FastAPI) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             operation["responses"].pop("422", None)
+            _without_default(operation["responses"])
             operation["responses"]["default"] = refusal
             permission = needed[method.upper(), path]
             operation["x-permission"] = permission.value
             operation["security"] = [] if permission is Permission.PUBLIC else _WAYS_IN
     return document
+
+
+def _without_default(responses: dict[str, Any]) -> None:
+    """Take out the JSON of any shape that FastAPI puts into every answer, also into empty ones and into files."""
+    for answer in responses.values():
+        content = answer.get("content", {})
+        if content.get("application/json") == {"schema": {}}:
+            del content["application/json"]
+            if not content:
+                del answer["content"]
 
 
 def permissions(app: FastAPI) -> dict[tuple[str, str], Permission]:

@@ -70,7 +70,10 @@ async def list_changes(
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
-@router.get("/download", responses=gives({"type": "string"}, media="text/csv", text="All that match"))
+@router.get(
+    "/download",
+    responses=gives({"type": "string"}, media="text/csv", text="All that match", also=("application/jsonl",)),
+)
 async def download_changes(
     request: Request,
     query: _Filter,

@@ -208,7 +208,11 @@ async def follow_events(request: Request, query: _Filter, _user: _reader) -> Res
 @router.get(
     "/export",
     responses=gives(
-        {"type": "string"}, media="text/csv", text="All that match", example="ID,Kind,Time\r\nruntime-12,runtime,…\r\n"
+        {"type": "string"},
+        media="text/csv",
+        text="All that match",
+        example="ID,Kind,Time\r\nruntime-12,runtime,…\r\n",
+        also=("application/jsonl",),
     ),
 )
 async def export_events(

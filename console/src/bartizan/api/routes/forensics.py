@@ -68,7 +68,10 @@ async def get_snapshot(request: Request, number: str, _user: _reader) -> Respons
     return Response(msgspec.json.encode(shown_snapshot(row)), media_type="application/json")
 
 
-@router.get("/{number}/download", responses=gives({"type": "string"}, media=_LINES, text="Its events, one a line"))
+@router.get(
+    "/{number}/download",
+    responses=gives({"type": "string"}, media=_LINES, text="Its events, one a line", also=("text/csv",)),
+)
 async def download_snapshot(
     request: Request,
     number: str,

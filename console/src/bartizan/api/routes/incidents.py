@@ -139,7 +139,10 @@ async def count_incidents(request: Request, query: _Filter, _user: _reader) -> R
     return Response(msgspec.json.encode(await services_of(request).incidents.facets(query)), media_type=_JSON)
 
 
-@router.get("/download", responses=gives({"type": "string"}, media="text/csv", text="All that match, as CSV"))
+@router.get(
+    "/download",
+    responses=gives({"type": "string"}, media="text/csv", text="All that match", also=("application/x-ndjson",)),
+)
 async def download_incidents(
     request: Request,
     query: _Filter,

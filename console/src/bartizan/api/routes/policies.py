@@ -40,7 +40,12 @@ async def get_policy(request: Request, _user: _reader) -> Response:
     return Response(body, media_type="application/json", headers=revision_headers(revision))
 
 
-@router.get("/app-embedded/export", responses=gives({"type": "string"}, media=_YAML, text="The policy as YAML or JSON"))
+@router.get(
+    "/app-embedded/export",
+    responses=gives(
+        reference(RuntimePolicyShape), media=_YAML, text="The policy as YAML or JSON", also=("application/json",)
+    ),
+)
 async def export_policy(request: Request, _user: _reader, file_format: str = "yaml") -> Response:
     """Return the runtime policy as a file (`file_format` is `yaml` or `json`); `PUT` takes both."""
     only_known_parameters(request, frozenset(("file_format", "project")))
@@ -106,7 +111,9 @@ async def check_policy(request: Request, _user: _reader) -> Response:
 @router.post(
     "/app-embedded/convert",
     openapi_extra=takes(RuntimePolicyShape, example=_WHOLE),
-    responses=gives({"type": "string"}, media=_YAML, text="The policy as YAML"),
+    responses=gives(
+        reference(RuntimePolicyShape), media=_YAML, text="The policy as YAML or JSON", also=("application/json",)
+    ),
 )
 async def convert_policy(request: Request, _user: _reader, file_format: str = "yaml") -> Response:
     """Return a policy, given as JSON or YAML, as YAML without what says nothing, or as JSON; nothing is kept."""
