@@ -73,7 +73,7 @@ def main() -> int:
         title("Everything stays up until Ctrl-C")
         say(f"Shop      {shop.url}")
         say(f"Firewall  try curl -i '{shop.url}/goods?named=%27+OR+1=1+--'")
-        say(f"Console   {console.url}/api/v1/audits/runtime/app-embedded")
+        say(f"Browser   {console.url}/  (the certificate is the Console's own)")
         say(f"Log in    user admin, password {console.password}")
         say(f"Try       BARTIZAN_PASSWORD={console.password} bartizan audits --address {console.url} \\")
         say(f"            --ca-file {console.ca_file} --user admin")
