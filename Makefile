@@ -132,12 +132,14 @@ bench: build bench-programs ## Measure every promised number (docs/spec.md), as 
 	$(PYTHON) scripts/bench_programs.py
 	$(PYTHON) scripts/bench_waas.py
 	$(PYTHON) scripts/bench_console.py
+	$(PYTHON) console/benches/events.py
 
 # That the benchmarks run is shown with the tests' own programs: building them for measuring takes longer than that.
 bench-smoke: build test-programs
 	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) $(PYTHON) scripts/bench.py --quick
 	BARTIZAN_PROGRAMS=$(CURDIR)/$(TEST_PROGRAMS) $(PYTHON) scripts/bench_waas.py --quick
 	$(PYTHON) scripts/bench_console.py --quick
+	$(PYTHON) console/benches/events.py --quick
 
 gen: .venv/installed ## Write the generated files anew: contract/openapi.json, contract/*.schema.json, docs/reference
 	$(PYTHON) console/generate.py

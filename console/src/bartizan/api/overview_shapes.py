@@ -36,7 +36,7 @@ class OverviewEvents(msgspec.Struct, rename="camel"):
     """
     What happened: hour by hour for seven days, and the commonest of the last 24 hours.
 
-    The newest 50,000 events of each kind are counted; where there are more, `searchedTo` says since when.
+    Where not all could be counted soon, but only the newest of each kind, `searchedTo` says since when.
     """
 
     hours: list[OverviewHour]

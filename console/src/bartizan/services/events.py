@@ -25,7 +25,11 @@ MOST_SCANNED = 20_000
 _STEP = 4_000
 _LONG_ENOUGH = 0.08
 MOST_COUNTED = 25_000
-"""Facets and counts over time look at so many events of each kind at most, the newest."""
+"""
+Facets and counts over time look at so many events of each kind at most, the newest; unless they can take the counts
+that are kept for each quarter of an hour, which are of all.
+"""
+QUARTER = 15 * 60_000
 MOST_FOLLOWERS = 100
 MOST_BUCKETS = 400
 _FOLLOW_PAGE = 250
@@ -163,13 +167,21 @@ class EventStore(Protocol):
         ...
 
     def tally(self, kind: EventKind, query: AuditQuery | FirewallQuery, *, names: Sequence[str], most: int) -> Tally:
-        """Count the newest `most` events by their values of these facets."""
+        """Count events by their values of these facets: all by the kept counts, or the newest `most`."""
+        ...
+
+    def counted(self, kind: EventKind, query: AuditQuery | FirewallQuery, *, most: int) -> bool:
+        """Return whether there are more than `most` events and these can be taken from the kept counts."""
         ...
 
     def slices(
         self, kind: EventKind, query: AuditQuery | FirewallQuery, *, start: int, width: int, most: int
     ) -> tuple[dict[tuple[int, str], int], int | None]:
-        """Count the newest `most` events by bucket and effect; and how far back was looked (None: to the end)."""
+        """
+        Count events by bucket and effect; and return how far back was looked (None: to the end).
+
+        All by the kept counts where `start` and `width` are whole quarters, or the newest `most`.
+        """
         ...
 
     def oldest(self, within: Within) -> int | None:
@@ -306,24 +318,30 @@ class EventList:
         )
 
     async def slices(self, query: EventQuery, *, start: int | None, end: int | None, buckets: int) -> Slices:
-        """Return how many events there were over time, by effect; both ends are inclusive. Raises InvalidError."""
+        """
+        Return how many events there were over time, by effect; both ends are inclusive. Raises InvalidError.
+
+        There are fewer buckets, of whole quarters of an hour, where only so all events can be counted.
+        """
         return await asyncio.to_thread(self._slices, query, start, end, buckets)
 
     def _slices(self, query: EventQuery, start: int | None, end: int | None, buckets: int) -> Slices:
         last = end if end is not None else self._clock()
         oldest = start if start is not None else self._store.oldest(query.within)
         first = min(last, last if oldest is None else oldest)
-        width = max(1, -(-(last + 1 - first) // buckets))
+        width, begin = max(1, -(-(last + 1 - first) // buckets)), first
+        wanted = [(kind, replace(query, start=first, end=last)) for kind, query in query.filters()]
+        if any(self._store.counted(kind, bounded, most=MOST_COUNTED) for kind, bounded in wanted):
+            begin, width, buckets = _in_quarters(first, last, buckets)
         counts: list[dict[str, int]] = [{} for _ in range(buckets)]
         ends = []
-        for kind, wanted in query.filters():
-            bounded = replace(wanted, start=first, end=last)
-            found, searched = self._store.slices(kind, bounded, start=first, width=width, most=MOST_COUNTED)
+        for kind, bounded in wanted:
+            found, searched = self._store.slices(kind, bounded, start=begin, width=width, most=MOST_COUNTED)
             ends.append(searched)
             for (bucket, effect), count in found.items():
                 counts[bucket][effect] = counts[bucket].get(effect, 0) + count
         searched = max((each for each in ends if each is not None), default=None)
-        return Slices(start=first, width=width, counts=counts, searched=searched)
+        return Slices(start=begin, width=width, counts=counts, searched=searched)
 
     async def one(self, kind: EventKind, number: int, *, within: Within = None) -> FoundEvent:
         """Return an event. Raises MissingError."""
@@ -408,6 +426,14 @@ def _as_page(
         newer=None if forth is None else Cursor(forth, older=False),
         searched=None if onwards is None else onwards.time,
     )
+
+
+def _in_quarters(first: int, last: int, buckets: int) -> tuple[int, int, int]:
+    """Return start, width and number, at most `buckets`, of buckets of whole quarters of an hour."""
+    start = first // QUARTER
+    quarters = last // QUARTER + 1 - start
+    width = -(-quarters // buckets)
+    return start * QUARTER, width * QUARTER, -(-quarters // width)
 
 
 def _count_in(counters: dict[str, Counter[str]], values: dict[str, str], count: int, query: EventQuery) -> None:

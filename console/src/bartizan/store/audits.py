@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from bartizan.services.events import EventKind
 from bartizan.services.interfaces import AuditGroup, AuditQuery, NewAudit, NewFirewallAudit
-from bartizan.store import firewall_audits, incidents
+from bartizan.store import event_counts, firewall_audits, incidents
 from bartizan.store.bulk import insert_many
 from bartizan.store.database import Database
 from bartizan.store.portable import insert
@@ -58,6 +59,8 @@ _ALIKE = (
 )
 
 
+_COUNTED_BY = (audits.c.time, *(audits.c[name] for name in event_counts.NAMES[EventKind.RUNTIME]))
+
 _MEASURED = 1000
 # What is in the document is in columns as well, and some of it in indexes.
 _TAKEN = 2
@@ -76,13 +79,15 @@ class SqlAudits:
         with self._database.write() as connection:
             for plain, group in itertools.groupby(runtime, key=lambda audit: audit.incident is None):
                 if plain:
-                    insert_many(connection, _ONCE, [_row(audit) for audit in group])
+                    event_counts.count_in(connection, EventKind.RUNTIME, _added(connection, list(map(_row, group))))
                     continue
                 for audit in group:
                     # One that was here already must not be counted by its incident again.
-                    number = connection.execute(_ONCE.returning(audits.c.id), _row(audit)).scalar()
+                    row = _row(audit)
+                    number = connection.execute(_ONCE.returning(audits.c.id), row).scalar()
                     if number is not None:
                         incidents.take_in(connection, number, audit)
+                        event_counts.count_in(connection, EventKind.RUNTIME, [row])
             firewall_audits.take_in(connection, [audit for audit in new if isinstance(audit, NewFirewallAudit)])
             return self._database.highest_id(connection, audits)
 
@@ -164,7 +169,18 @@ class SqlAudits:
             .limit(most)
         )
         with self._database.write() as connection:
-            return connection.execute(audits.delete().where(audits.c.id.in_(old))).rowcount
+            removed = audits.delete().where(audits.c.id.in_(old)).returning(*_COUNTED_BY)
+            gone = connection.execute(removed).mappings().all()
+            event_counts.count_out(connection, EventKind.RUNTIME, gone, tidy=len(gone) < most)
+            return len(gone)
+
+
+def _added(connection: sa.Connection, rows: list[dict[str, Any]]) -> Sequence[event_counts.Kept]:
+    """Keep those that are new, and return these."""
+    newest = connection.execute(sa.select(sa.func.max(audits.c.id))).scalar() or 0
+    if insert_many(connection, _ONCE, rows) == len(rows):
+        return rows
+    return connection.execute(sa.select(*_COUNTED_BY).where(audits.c.id > newest)).mappings().all()
 
 
 def _ordered(

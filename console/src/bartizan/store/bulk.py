@@ -8,20 +8,20 @@ from typing import Any
 import sqlalchemy as sa
 
 
-def insert_many(connection: sa.Connection, statement: sa.Insert, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_many(connection: sa.Connection, statement: sa.Insert, rows: Sequence[Mapping[str, Any]]) -> int:
     """
-    Insert rows that all have the same columns.
+    Insert rows that all have the same columns; return how many were, -1 where the driver does not tell.
 
     SQLAlchemy prepares each parameter of each row anew, which costs SQLite more than the inserting: there the driver
     gets the compiled statement and plain tuples. Other drivers lose more by going row by row.
     """
     if not rows:
-        return
+        return 0
     if connection.dialect.name != "sqlite":
         connection.execute(statement, list(rows))
-        return
+        return -1
     text, ordered = _compiled(statement, tuple(rows[0]), connection.dialect)
-    connection.exec_driver_sql(text, [ordered(row) for row in rows])
+    return connection.exec_driver_sql(text, [ordered(row) for row in rows]).rowcount
 
 
 @lru_cache(maxsize=16)

@@ -15,7 +15,7 @@ import sqlalchemy
 from bartizan.database_address import DatabaseAddress
 from bartizan.store.sqlite import SqliteEngine
 
-NEWEST_SCHEMA = "0012"
+NEWEST_SCHEMA = "0013"
 
 
 class Engine(Protocol):

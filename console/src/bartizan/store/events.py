@@ -4,19 +4,23 @@ Runtime audits and WAAS events side by side.
 Every question first finds the place in the index by time that it looks no further than, so that its work is bounded
 whatever its conditions are, and an index for each condition, which ingest would pay for, is not needed. For somebody
 who is limited to collections that place is found among the events that they see: the answer tells it, and it must not
-tell of others' events.
+tell of others' events. Counts of more events than that come from those which are kept for each quarter of an hour
+(`event_counts`), where they can; never for the limited, whose events these do not tell apart.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from bartizan.policy.model import Within
-from bartizan.services.events import EventKind, Scan, Tally
+from bartizan.services.events import QUARTER, RUNTIME_FACETS, WAAS_FACETS, EventKind, Scan, Tally
 from bartizan.services.firewall_audits import FirewallQuery
 from bartizan.services.interfaces import AuditQuery
 from bartizan.store import audits as runtime
+from bartizan.store import event_counts
 from bartizan.store import firewall_audits as waas
 from bartizan.store.database import Database
 from bartizan.store.scope import covered
@@ -50,27 +54,42 @@ class SqlEvents:
         return Scan(rows=found, end=(found[-1][0], found[-1][1]) if len(found) == limit else end)
 
     def tally(self, kind: EventKind, query: Query, *, names: Sequence[str], most: int) -> Tally:
-        """Count the newest `most` events by their values of these facets."""
-        columns = [_columns(kind)[name] for name in names]
+        """Count events by their values of these facets: all by the kept counts, or the newest `most`."""
         with self._database.read() as connection:
             bound, end = _newest(connection, kind, query, most)
-            statement = sa.select(*columns, sa.func.count()).where(*_conditions(query), *bound)
-            counts = {tuple(row[:-1]): int(row[-1]) for row in connection.execute(statement.group_by(*columns))}
-        return Tally(counts=counts, end=end)
+            whole = None if end is None else _whole(connection, kind, query, most)
+            if whole is None:
+                return Tally(counts=_tally(connection, kind, names, [*_conditions(query), *bound]), end=end)
+            counts = Counter(event_counts.tally(connection, kind, names, query.equal, whole.first, whole.last))
+            for edge in whole.edges:
+                counts.update(_tally(connection, kind, names, _conditions(edge)))
+        return Tally(counts=dict(counts))
+
+    def counted(self, kind: EventKind, query: Query, *, most: int) -> bool:
+        """Return whether there are more than `most` events and these can be taken from the kept counts."""
+        with self._database.read() as connection:
+            crowded = _newest(connection, kind, query, most)[1] is not None
+            return crowded and _whole(connection, kind, query, most) is not None
 
     def slices(
         self, kind: EventKind, query: Query, *, start: int, width: int, most: int
     ) -> tuple[dict[tuple[int, str], int], int | None]:
-        """Count the newest `most` events by bucket and effect; and how far back was looked (None: to the end)."""
-        table = _TABLES[kind]
-        # Written into the statement: PostgreSQL takes two parameters of the same value for two expressions.
-        first, step = (sa.literal_column(str(int(value)), sa.BigInteger) for value in (start, width))
-        bucket = (table.c.time - first) // step
+        """Count events by bucket and effect; and return how far back was looked (None: to the end)."""
         with self._database.read() as connection:
             bound, end = _newest(connection, kind, query, most)
-            statement = sa.select(bucket, table.c.effect, sa.func.count()).where(*_conditions(query), *bound)
-            rows = connection.execute(statement.group_by(bucket, table.c.effect)).all()
-        return {(int(row[0]), row[1]): int(row[2]) for row in rows}, end
+            in_quarters = end is not None and start % QUARTER == 0 and width % QUARTER == 0
+            whole = _whole(connection, kind, query, most) if in_quarters else None
+            if whole is None:
+                return _slices(connection, kind, [*_conditions(query), *bound], start, width), end
+            counts = Counter(
+                event_counts.slices(
+                    connection, kind, query.equal,
+                    first=whole.first, last=whole.last, start=start // QUARTER, width=width // QUARTER,
+                )
+            )  # fmt: skip
+            for edge in whole.edges:
+                counts.update(_slices(connection, kind, _conditions(edge), start, width))
+        return dict(counts), None
 
     def oldest(self, within: Within) -> int | None:
         """Return the time of the oldest event, None when there is none."""
@@ -105,6 +124,62 @@ def _extreme(
 ) -> int | None:
     found = connection.execute(sa.select(function(column)).where(*covered(column.table, within))).scalar()
     return None if found is None else int(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """The whole quarters of a question's time, both inclusive, and the questions for what is left of it."""
+
+    first: int
+    last: int
+    edges: tuple[Query, ...]
+
+
+def _whole(connection: sa.Connection, kind: EventKind, query: Query, most: int) -> _Whole | None:
+    """Return how the kept counts answer a question; None when they do not, or not soon."""
+    nothing_else = replace(query, start=None, end=None, equal={}, sort="time", descending=True, offset=0, limit=50)
+    named = {name for name, values in query.equal.items() if values}
+    if nothing_else != type(query)() or not named <= set(RUNTIME_FACETS if kind is EventKind.RUNTIME else WAAS_FACETS):
+        return None
+    table = _TABLES[kind]
+    oldest, newest = (
+        int(connection.execute(sa.select(of(table.c.time))).scalar() or 0) for of in (sa.func.min, sa.func.max)
+    )
+    start = oldest if query.start is None else max(oldest, query.start)
+    end = newest if query.end is None else min(newest, query.end)
+    # Before the oldest and behind the newest event there is nothing: those quarters are whole.
+    first = start // QUARTER if start == oldest else -(-start // QUARTER)
+    last = end // QUARTER if end == newest else (end + 1) // QUARTER - 1
+    if first > last or event_counts.too_many(connection, kind, first, last):
+        return None
+    edges = []
+    for begin, until in ((start, first * QUARTER - 1), ((last + 1) * QUARTER, end)):
+        if begin <= until:
+            edge = replace(query, start=begin, end=until)
+            if _newest(connection, kind, edge, most)[1] is not None:
+                return None
+            edges.append(edge)
+    return _Whole(first, last, tuple(edges))
+
+
+def _tally(
+    connection: sa.Connection, kind: EventKind, names: Sequence[str], conditions: Sequence[sa.ColumnElement[bool]]
+) -> dict[tuple[str, ...], int]:
+    columns = [_columns(kind)[name] for name in names]
+    statement = sa.select(*columns, sa.func.count()).where(*conditions).group_by(*columns)
+    return {tuple(row[:-1]): int(row[-1]) for row in connection.execute(statement)}
+
+
+def _slices(
+    connection: sa.Connection, kind: EventKind, conditions: Sequence[sa.ColumnElement[bool]], start: int, width: int
+) -> dict[tuple[int, str], int]:
+    table = _TABLES[kind]
+    # Written into the statement: PostgreSQL takes two parameters of the same value for two expressions.
+    first, step = (sa.literal_column(str(int(value)), sa.BigInteger) for value in (start, width))
+    bucket = (table.c.time - first) // step
+    statement = sa.select(bucket, table.c.effect, sa.func.count()).where(*conditions)
+    rows = connection.execute(statement.group_by(bucket, table.c.effect))
+    return {(int(row[0]), row[1]): int(row[2]) for row in rows}
 
 
 def _newest(

@@ -7,8 +7,10 @@ import msgspec
 import sqlalchemy as sa
 
 from bartizan.audit.firewall_audit import ALIKE_SPAN, alike, packed
+from bartizan.services.events import EventKind
 from bartizan.services.firewall_audits import FirewallQuery
 from bartizan.services.interfaces import AuditGroup, NewFirewallAudit
+from bartizan.store import event_counts
 from bartizan.store.database import Database
 from bartizan.store.portable import insert
 from bartizan.store.scope import covered
@@ -60,6 +62,7 @@ _TEXTS = (
 def take_in(connection: sa.Connection, new: Sequence[NewFirewallAudit]) -> None:
     """Keep those that are new, each with the group of like events less than 5 minutes apart that it belongs to."""
     once = insert(events).on_conflict_do_nothing(index_elements=["bundle", "source", "seq"])
+    kept = []
     for audit in new:
         row = _row(audit)
         group = connection.execute(
@@ -75,8 +78,12 @@ def take_in(connection: sa.Connection, new: Sequence[NewFirewallAudit]) -> None:
         number = connection.execute(once.returning(events.c.id), {**row, "group": group or 0}).scalar()
         if number is not None and group is None:
             connection.execute(events.update().where(events.c.id == number).values(group=number))
+        if number is not None:
+            kept.append(row)
+    event_counts.count_in(connection, EventKind.WAAS, kept)
 
 
+_COUNTED_BY = (events.c.time, *(events.c[name] for name in event_counts.NAMES[EventKind.WAAS]))
 _MEASURED = 1000
 # What is in the document is in columns as well, and some of it in indexes.
 _TAKEN = 2
@@ -161,7 +168,10 @@ class SqlFirewallAudits:
         """Remove at most `most` events that are too old, and return how many went."""
         old = sa.select(events.c.id).where(sa.or_(events.c.received < received_before, events.c.id < below_id))
         with self._database.write() as connection:
-            return connection.execute(events.delete().where(events.c.id.in_(old.limit(most)))).rowcount
+            removed = events.delete().where(events.c.id.in_(old.limit(most))).returning(*_COUNTED_BY)
+            gone = connection.execute(removed).mappings().all()
+            event_counts.count_out(connection, EventKind.WAAS, gone, tidy=len(gone) < most)
+            return len(gone)
 
 
 def _ordered(

@@ -126,8 +126,10 @@ async def list_event_facets(
     """
     Return the commonest values of each facet, with how many events have them.
 
-    Each facet is counted among the events that pass all other filters, so that further values can be chosen. The newest
-    25,000 events of each kind are looked at; where there are more, `searchedTo` says since when.
+    Each facet is counted among the events that pass all other filters, so that further values can be chosen. All events
+    are counted where the filters are the time and facets alone; else only the newest 25,000 of each kind may be looked
+    at, and `searchedTo` says since when. So it does while there are ever new facets or too many events in a quarter of
+    an hour.
     """
     only_known_parameters(request, EVENT_FILTERS | {"limit"})
     found = await services_of(request).events.facets(query, most_values=limit)
@@ -159,7 +161,8 @@ async def count_events(
     """
     Return how many events there were in each of `buckets` equal parts of the time, by effect.
 
-    The time is from `from` (or the oldest event) to `to` (or now). Bounded as the facets are.
+    The time is from `from` (or the oldest event) to `to` (or now). Bounded as the facets are; more than 25,000 events
+    are counted in fewer parts of whole quarters of an hour, none of them outside the time.
     """
     only_known_parameters(request, EVENT_FILTERS | {"buckets"})
     given = query.runtime or query.waas
