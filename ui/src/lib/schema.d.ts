@@ -1505,8 +1505,10 @@ export interface paths {
          * List Event Facets
          * @description Return the commonest values of each facet, with how many events have them.
          *
-         *     Each facet is counted among the events that pass all other filters, so that further values can be chosen. The newest
-         *     25,000 events of each kind are looked at; where there are more, `searchedTo` says since when.
+         *     Each facet is counted among the events that pass all other filters, so that further values can be chosen. All events
+         *     are counted where the filters are the time and facets alone; else only the newest 25,000 of each kind may be looked
+         *     at, and `searchedTo` says since when. So it does while there are ever new facets or too many events in a quarter of
+         *     an hour.
          */
         get: operations["list_event_facets_api_v1_events_facets_get"];
         put?: never;
@@ -1528,7 +1530,8 @@ export interface paths {
          * Count Events
          * @description Return how many events there were in each of `buckets` equal parts of the time, by effect.
          *
-         *     The time is from `from` (or the oldest event) to `to` (or now). Bounded as the facets are.
+         *     The time is from `from` (or the oldest event) to `to` (or now). Bounded as the facets are; more than 25,000 events
+         *     are counted in fewer parts of whole quarters of an hour, none of them outside the time.
          */
         get: operations["count_events_api_v1_events_timeslice_get"];
         put?: never;
@@ -4769,7 +4772,7 @@ export interface components {
          * OverviewEvents
          * @description What happened: hour by hour for seven days, and the commonest of the last 24 hours.
          *
-         *     The newest 50,000 events of each kind are counted; where there are more, `searchedTo` says since when.
+         *     Where not all could be counted soon, but only the newest of each kind, `searchedTo` says since when.
          */
         OverviewEvents: {
             hours: components["schemas"]["OverviewHour"][];
