@@ -19,14 +19,14 @@ const LONGEST_LINE: u64 = 4 << 20;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 enum Line {
-    Policy(DefenderPolicy),
-    Event(Box<Happened>),
+    Policy(Box<DefenderPolicy>),
+    Event(Box<Case>),
 }
 
 /// What happened, and what is known of it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Happened {
+struct Case {
     happened: Event,
     /// What was found then.
     #[serde(default)]
@@ -59,11 +59,11 @@ pub fn run(mut input: impl BufRead, mut output: impl Write) -> Result<(), String
         }
         match serde_json::from_slice(&line).map_err(|error| format!("line {number}: {error}"))? {
             Line::Policy(given) => {
-                policy = Some(CompiledPolicy::new(given).map_err(|error| format!("line {number}: {error}"))?);
+                policy = Some(CompiledPolicy::new(*given).map_err(|error| format!("line {number}: {error}"))?);
             }
-            Line::Event(happened) => {
+            Line::Event(case) => {
                 let policy = policy.as_ref().ok_or_else(|| format!("line {number}: there is no policy before it"))?;
-                let told = told(judged(policy, *happened));
+                let told = told(judged(policy, *case));
                 writeln!(output, "{told}").map_err(|error| format!("nothing can be written: {error}"))?;
             }
         }
@@ -71,8 +71,8 @@ pub fn run(mut input: impl BufRead, mut output: impl Write) -> Result<(), String
 }
 
 /// Judges one event: as it comes, and as what was found of it then. The stronger decision counts, of equals the first.
-fn judged(policy: &CompiledPolicy, happened: Happened) -> Decision {
-    let Happened { happened: mut event, reason, matched, ancestors } = happened;
+fn judged(policy: &CompiledPolicy, case: Case) -> Decision {
+    let Case { happened: mut event, reason, matched, ancestors } = case;
     if let Event::Process(process) = &mut event {
         process.facts = recalled(reason, matched.as_deref(), ancestors);
     }

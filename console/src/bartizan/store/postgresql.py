@@ -133,7 +133,15 @@ class _Connection(pg8000.dbapi.Connection):  # type: ignore[misc]
             self._drop(self._usock)
             raise
 
+    def handle_messages(self, context: object) -> None:
+        """Read the server's answer. Raises InterfaceError, by which SQLAlchemy knows a connection to be over."""
+        try:
+            super().handle_messages(context)
+        except OSError as error:
+            raise pg8000.dbapi.InterfaceError("network error") from error
+
     def close(self) -> None:
+        """Close the connection. Raises InterfaceError when the server cannot be told."""
         used = self._usock
         try:
             super().close()
