@@ -96,6 +96,7 @@ def test_every_page_is_accessible_and_quiet(page: Page, ui_console: Console, che
 def test_palette_and_skip_link_work_by_keyboard(page: Page) -> None:
     """Pages are reached, and the navigation skipped, without a mouse."""
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Go to a page")).to_be_focused()
     page.keyboard.type("SAN")
     expect(page.get_by_role("option")).to_have_count(1)
     page.keyboard.press("Enter")
